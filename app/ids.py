@@ -1,0 +1,13 @@
+"""Names for identifiers, because mixing two of them up is how documents leak."""
+
+from typing import NewType
+
+OrderId = NewType("OrderId", str)
+FileId = NewType("FileId", str)
+FileLinkId = NewType("FileLinkId", str)
+CustomerId = NewType("CustomerId", str)
+EventId = NewType("EventId", str)
+DocumentId = NewType("DocumentId", str)
+SourceId = NewType("SourceId", str)
+RefundId = NewType("RefundId", str)
+TaxIdentifierId = NewType("TaxIdentifierId", str)
