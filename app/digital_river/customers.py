@@ -1,0 +1,62 @@
+"""Customers and the payment sources saved with them."""
+
+from app.digital_river.models import Customer, CustomerChanges, Source
+from app.digital_river.paths import path
+from app.digital_river.transport import Transport
+from app.ids import CustomerId, SourceId
+
+
+async def fetch_customer(far: Transport, customer_id: CustomerId) -> Customer:
+    """One customer with saved sources.
+
+    Raises:
+        Missing: there is none.
+    """
+    return await far.fetch_json("GET", path("/customers/{id}", id=customer_id), model=Customer)
+
+
+async def create_customer(far: Transport, customer_id: CustomerId, changes: CustomerChanges) -> Customer:
+    """Create a customer under our own id of at most 40 characters.
+
+    Raises:
+        Conflict: there is one already.
+        Refused: a value is not acceptable.
+    """
+    body = {"id": customer_id, **_written(changes)}
+    return await far.fetch_json("POST", path("/customers"), body=body, model=Customer)
+
+
+async def update_customer(far: Transport, customer_id: CustomerId, changes: CustomerChanges) -> Customer:
+    """Change the fields that are set in `changes`; metadata is merged, "" deletes a key of it.
+
+    Raises:
+        Missing: there is no such customer.
+        Refused, Conflict: a value is not acceptable.
+    """
+    where = path("/customers/{id}", id=customer_id)
+    return await far.fetch_json("POST", where, body=_written(changes), model=Customer)
+
+
+async def attach_source(far: Transport, customer_id: CustomerId, source_id: SourceId) -> Source:
+    """Save a source with a customer; the first one becomes the default.
+
+    Raises:
+        Missing: no such customer, or no such source.
+        Conflict: `nonreusable_source`, `source_not_chargeable`, or somebody else's.
+    """
+    where = path("/customers/{id}/sources/{sourceId}", id=customer_id, sourceId=source_id)
+    return await far.fetch_json("POST", where, model=Source)
+
+
+async def detach_source(far: Transport, customer_id: CustomerId, source_id: SourceId) -> None:
+    """Forget a saved source for good: it is cancelled and cannot be attached again.
+
+    Raises:
+        Missing: it is not there.
+    """
+    where = path("/customers/{id}/sources/{sourceId}", id=customer_id, sourceId=source_id)
+    await far.fetch_nothing("DELETE", where)
+
+
+def _written(changes: CustomerChanges) -> dict[str, object]:
+    return changes.model_dump(mode="json", by_alias=True, exclude_unset=True)

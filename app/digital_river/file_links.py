@@ -1,0 +1,36 @@
+"""Public links to files: they expire, and each one minted is one more address that opens the file."""
+
+from datetime import datetime
+
+from app.digital_river.models import FileLink, Listing
+from app.digital_river.pages import fetch_every
+from app.digital_river.paths import path
+from app.digital_river.times import from_instant
+from app.digital_river.transport import Transport
+from app.ids import FileId, FileLinkId
+
+
+async def create_link(far: Transport, file_id: FileId, expires_at: datetime) -> FileLink:
+    """Mint a link that works until `expires_at`, an aware future instant, cut to the second.
+
+    Raises:
+        Missing, Conflict: there is no such file (which of the two is not documented).
+        Refused: the instant is not in the future.
+    """
+    body = {"fileId": file_id, "expiresTime": from_instant(expires_at)}
+    return await far.fetch_json("POST", path("/file-links"), body=body, model=FileLink)
+
+
+async def fetch_live_links(far: Transport, file_id: FileId) -> list[FileLink]:
+    """The links of a file that have not expired, newest first."""
+    params = {"fileId": file_id, "expired": "false"}
+    return await fetch_every(far, path("/file-links"), params, Listing[FileLink])
+
+
+async def fetch_link(far: Transport, link_id: FileLinkId) -> FileLink:
+    """One link, expired or not.
+
+    Raises:
+        Missing: there is none.
+    """
+    return await far.fetch_json("GET", path("/file-links/{id}", id=link_id), model=FileLink)

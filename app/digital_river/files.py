@@ -1,0 +1,30 @@
+"""Files: what they are, what is in them, and new ones."""
+
+from contextlib import AbstractAsyncContextManager
+
+from app.digital_river.calls import Download
+from app.digital_river.models import File
+from app.digital_river.multipart import Upload
+from app.digital_river.paths import path
+from app.digital_river.transport import Transport
+from app.ids import FileId
+
+
+async def fetch_file(far: Transport, file_id: FileId) -> File:
+    """What is known about a file.
+
+    Raises:
+        Missing: there is none.
+    """
+    return await far.fetch_json("GET", path("/files/{id}", id=file_id), model=File)
+
+
+def stream_content(far: Transport, file_id: FileId) -> AbstractAsyncContextManager[Download]:
+    """The bytes of a file, which only our key opens; entering raises Missing when there is none."""
+    return far.stream(path("/files/{id}/content", id=file_id))
+
+
+async def upload_file(far: Transport, *, purpose: str, upload: Upload, title: str | None = None) -> File:
+    """Store a new file: PDF, JPG or PNG of at most 10 MB (Digital River docs, Files). Never repeated."""
+    fields = {"purpose": purpose, "fileName": upload.file_name} | ({"title": title} if title else {})
+    return await far.upload(path("/files"), fields=fields, upload=upload, model=File)

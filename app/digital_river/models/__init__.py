@@ -1,0 +1,79 @@
+"""What Digital River sends, read tolerantly: additions on the far side must never break the portal."""
+
+from app.digital_river.models.customers import (
+    Customer,
+    CustomerChanges,
+    NewTaxCertificate,
+    TaxApplicability,
+    TaxCertificate,
+    TaxIdentifier,
+)
+from app.digital_river.models.delivery import (
+    Fulfillment,
+    FulfillmentItem,
+    Shipment,
+    Tracking,
+    TrackingEntry,
+)
+from app.digital_river.models.events import Event
+from app.digital_river.models.files import File, FileLink
+from app.digital_river.models.orders import (
+    LineTax,
+    Order,
+    OrderItem,
+    PdfReference,
+    ProductDetails,
+    SellingEntity,
+    ShippingChoice,
+)
+from app.digital_river.models.parties import AdditionalAddressInfo, Address, Owner, Party
+from app.digital_river.models.payments import (
+    Charge,
+    ChargeOperation,
+    OrderPayment,
+    PaymentSession,
+    Source,
+    SourceDetails,
+)
+from app.digital_river.models.reading import FarSideModel, Listing, Resource
+from app.digital_river.models.refunds import Refund, RefundItem, TokenInformation
+
+__all__ = [
+    "AdditionalAddressInfo",
+    "Address",
+    "Charge",
+    "ChargeOperation",
+    "Customer",
+    "CustomerChanges",
+    "Event",
+    "FarSideModel",
+    "File",
+    "FileLink",
+    "Fulfillment",
+    "FulfillmentItem",
+    "LineTax",
+    "Listing",
+    "NewTaxCertificate",
+    "Order",
+    "OrderItem",
+    "OrderPayment",
+    "Owner",
+    "Party",
+    "PaymentSession",
+    "PdfReference",
+    "ProductDetails",
+    "Refund",
+    "RefundItem",
+    "Resource",
+    "SellingEntity",
+    "Shipment",
+    "ShippingChoice",
+    "Source",
+    "SourceDetails",
+    "TaxApplicability",
+    "TaxCertificate",
+    "TaxIdentifier",
+    "TokenInformation",
+    "Tracking",
+    "TrackingEntry",
+]

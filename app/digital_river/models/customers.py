@@ -1,0 +1,97 @@
+"""Who buys, and how they are taxed."""
+
+from typing import Any
+
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from app.digital_river.models.parties import Party
+from app.digital_river.models.payments import Source
+from app.digital_river.models.reading import (
+    FarSideModel,
+    Instant,
+    Many,
+    Metadata,
+    Resource,
+    Transitions,
+)
+
+
+class TaxCertificate(FarSideModel):
+    """A US exemption. It has no state: Digital River reviews it silently (Setting up tax exemptions)."""
+
+    company_name: str | None = None
+    tax_authority: str | None = None
+    start_date: Instant | None = None
+    end_date: Instant | None = None
+    file_id: str | None = None
+
+
+class TaxApplicability(FarSideModel):
+    """Where a tax identifier counts."""
+
+    country: str | None = None
+    entity: str | None = None
+    customer_type: str | None = None
+
+
+class TaxIdentifier(Resource):
+    """A tax id and how far its verification is: `pending`, `verified` or `not_valid`."""
+
+    customer_id: str | None = None
+    type: str | None = None
+    value: str | None = None
+    state: str | None = None
+    state_transitions: Transitions = Field(default_factory=dict)
+    verified_name: str | None = Field(None, validation_alias=AliasChoices("verifiedName", "verified_name"))
+    verified_address: str | None = Field(
+        None, validation_alias=AliasChoices("verifiedAddress", "verified_address")
+    )
+    created_time: Instant | None = None
+    updated_time: Instant | None = None
+    applicability: Many[TaxApplicability] = ()
+
+
+class Customer(Resource):
+    """A buyer with everything saved for the next purchase."""
+
+    email: str | None = None
+    type: str | None = None
+    locale: str | None = None
+    enabled: bool = True
+    shipping: Party | None = None
+    default_source_id: str | None = None
+    sources: Many[Source] = ()
+    tax_certificates: Many[TaxCertificate] = ()
+    request_to_be_forgotten: bool = False
+    metadata: Metadata = Field(default_factory=dict)
+    created_time: Instant | None = None
+    updated_time: Instant | None = None
+
+
+class NewTaxCertificate(BaseModel):
+    """One certificate to add; Digital River keeps the day and drops the time of both dates."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+    company_name: str
+    tax_authority: str
+    start_date: AwareDatetime
+    end_date: AwareDatetime
+    file_id: str
+
+
+class CustomerChanges(BaseModel):
+    """What to write to a customer: only the fields that were set are sent, so None is sent as null."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+    email: str | None = None
+    type: str | None = None
+    locale: str | None = None
+    enabled: bool | None = None
+    shipping: dict[str, Any] | None = None
+    default_source_id: str | None = None
+    tax_certificate: NewTaxCertificate | None = None
+    request_to_be_forgotten: bool | None = None
+    metadata: Metadata | None = None

@@ -1,0 +1,54 @@
+"""Orders, and where their parcels are."""
+
+from datetime import datetime
+
+from app.digital_river.calls import Params
+from app.digital_river.errors import Missing
+from app.digital_river.models import Listing, Order, Tracking
+from app.digital_river.paths import path
+from app.digital_river.times import from_instant, to_instant
+from app.digital_river.transport import Transport
+from app.ids import CustomerId, OrderId
+
+
+async def fetch_order(far: Transport, order_id: OrderId) -> Order:
+    """One order, whoever it belongs to: the caller checks the owner.
+
+    Raises:
+        Missing: there is none.
+    """
+    return await far.fetch_json("GET", path("/orders/{id}", id=order_id), model=Order)
+
+
+async def fetch_orders(
+    far: Transport,
+    *,
+    customer_id: CustomerId,
+    state: str | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
+    limit: int = 10,
+    starting_after: str | None = None,
+) -> Listing[Order]:
+    """One page of a customer's orders, newest first. `limit` is 1 to 100, both bounds are inclusive.
+
+    Raises:
+        Refused: `starting_after` names no order.
+    """
+    params: Params = {
+        "customerId": customer_id,
+        "state": state,
+        "createdTime[gte]": from_instant(created_from) if created_from else None,
+        "createdTime[lte]": to_instant(created_to) if created_to else None,
+        "limit": limit,
+        "startingAfter": starting_after,
+    }
+    return await far.fetch_json("GET", path("/orders"), params=params, model=Listing[Order])
+
+
+async def find_tracking(far: Transport, order_id: OrderId) -> Tracking | None:
+    """The parcels of an order, None unless Global Logistics ships it (Orders page: 404 then)."""
+    try:
+        return await far.fetch_json("GET", path("/orders/{id}/tracking", id=order_id), model=Tracking)
+    except Missing:
+        return None

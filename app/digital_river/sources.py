@@ -1,0 +1,15 @@
+"""Payment sources that a browser made and nobody has saved yet."""
+
+from app.digital_river.models import Source
+from app.digital_river.paths import path
+from app.digital_river.transport import Transport
+from app.ids import SourceId
+
+
+async def fetch_source(far: Transport, source_id: SourceId) -> Source:
+    """One source, whoever it belongs to: the caller checks `customer_id`.
+
+    Raises:
+        Missing: there is none.
+    """
+    return await far.fetch_json("GET", path("/sources/{id}", id=source_id), model=Source)

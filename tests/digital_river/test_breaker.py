@@ -1,0 +1,205 @@
+"""A far side that is down is left alone, answers at once instead, and is found again by single probes."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from app.digital_river import orders
+from app.digital_river.breaker import (
+    FAILURES_TO_OPEN,
+    FIRST_COOL_DOWN,
+    LONGEST_COOL_DOWN,
+    Breaker,
+    BreakerState,
+)
+from app.digital_river.errors import BreakerOpen, DigitalRiverError, Missing, Throttled, Unavailable
+from app.ids import OrderId
+from tests.digital_river.far_side import FarSide, answer, found
+from tests.digital_river.moved_clock import now, run
+
+LONGEST_FIRST = FIRST_COOL_DOWN * 1.25
+
+
+def fail(breaker: Breaker, times: int = FAILURES_TO_OPEN) -> None:
+    for _ in range(times):
+        with pytest.raises(Unavailable), breaker.watch():
+            raise Unavailable("down")
+
+
+def succeed(breaker: Breaker) -> None:
+    with breaker.watch():
+        pass
+
+
+def test_it_opens_after_failures_in_a_row_and_then_answers_at_once() -> None:
+    far_side = FarSide([answer(503)])
+
+    async def story() -> None:
+        async with far_side.opened() as far:
+            while far.status().breaker is BreakerState.CLOSED:
+                with pytest.raises(Unavailable):
+                    await orders.fetch_order(far, OrderId("1"))
+            asked = len(far_side.requests)
+            began = now()
+            for priority in (far, far.background):
+                with pytest.raises(BreakerOpen) as caught:
+                    await orders.fetch_order(priority, OrderId("1"))
+                assert caught.value.retry_after is not None
+                assert 0 < caught.value.retry_after <= LONGEST_FIRST
+            assert (len(far_side.requests), now()) == (asked, began)
+
+    run(story())
+    assert len(far_side.requests) == FAILURES_TO_OPEN
+
+
+def test_it_closes_again_when_the_far_side_answers() -> None:
+    far_side = FarSide([answer(503)])
+
+    async def story() -> None:
+        async with far_side.opened() as far:
+            while far.status().breaker is BreakerState.CLOSED:
+                with pytest.raises(Unavailable):
+                    await orders.fetch_order(far, OrderId("1"))
+            far_side.script = [found()]
+            await asyncio.sleep(LONGEST_FIRST)
+            assert far.status().breaker is BreakerState.HALF_OPEN
+            await orders.fetch_order(far, OrderId("1"))
+            assert far.status().breaker is BreakerState.CLOSED
+            assert far.status().retry_after is None
+
+    run(story())
+
+
+def test_one_good_answer_in_between_keeps_it_closed() -> None:
+    async def story() -> BreakerState:
+        breaker = Breaker()
+        for _ in range(3):
+            fail(breaker, FAILURES_TO_OPEN - 1)
+            succeed(breaker)
+        return breaker.state
+
+    assert run(story()) is BreakerState.CLOSED
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 422])
+def test_an_answer_that_says_no_is_no_outage(status: int) -> None:
+    async def story() -> BreakerState:
+        async with FarSide([answer(status)]).opened() as far:
+            for _ in range(3 * FAILURES_TO_OPEN):
+                with pytest.raises(DigitalRiverError):
+                    await orders.fetch_order(far, OrderId("1"))
+            return far.status().breaker
+
+    assert run(story()) is BreakerState.CLOSED
+
+
+def test_half_open_lets_one_probe_through_at_a_time() -> None:
+    async def story() -> None:
+        breaker = Breaker()
+        fail(breaker)
+        await asyncio.sleep(LONGEST_FIRST)
+        with breaker.watch():
+            with pytest.raises(BreakerOpen) as caught, breaker.watch():
+                pass
+            assert caught.value.retry_after is not None
+            assert caught.value.retry_after > 0
+        succeed(breaker)
+
+    run(story())
+
+
+def test_a_failed_probe_doubles_the_cool_down_up_to_a_limit() -> None:
+    async def story() -> list[float]:
+        breaker, cool_downs = Breaker(), list[float]()
+        fail(breaker)
+        for _ in range(8):
+            assert breaker.retry_after is not None
+            cool_downs.append(breaker.retry_after)
+            await asyncio.sleep(breaker.retry_after + 0.001)
+            fail(breaker, 1)
+        return cool_downs
+
+    cool_downs = run(story())
+    for number, seconds in enumerate(cool_downs):
+        mean = min(FIRST_COOL_DOWN * 2**number, LONGEST_COOL_DOWN)
+        assert 0.75 * mean <= seconds <= 1.25 * mean
+    assert max(cool_downs) > LONGEST_COOL_DOWN * 0.75
+
+
+def test_a_cancelled_probe_makes_room_for_the_next_one() -> None:
+    far_side = FarSide([answer(503)])
+
+    async def story() -> BreakerState:
+        async with far_side.opened() as far:
+            while far.status().breaker is BreakerState.CLOSED:
+                with pytest.raises(Unavailable):
+                    await orders.fetch_order(far, OrderId("1"))
+            await asyncio.sleep(LONGEST_FIRST)
+            far_side.script = [10.0, found()]
+            probe = asyncio.create_task(orders.fetch_order(far, OrderId("1")))
+            await asyncio.sleep(0.1)
+            with pytest.raises(BreakerOpen):
+                await orders.fetch_order(far, OrderId("1"))
+            probe.cancel()
+            await asyncio.wait([probe])
+            await orders.fetch_order(far, OrderId("1"))
+            return far.status().breaker
+
+    assert run(story()) is BreakerState.CLOSED
+
+
+@pytest.mark.parametrize("error", [Missing(), Throttled("wait", retry_after=1)])
+def test_any_answer_to_a_probe_proves_that_somebody_is_there(error: Exception) -> None:
+    async def story() -> BreakerState:
+        breaker = Breaker()
+        fail(breaker)
+        await asyncio.sleep(LONGEST_FIRST)
+        with pytest.raises(type(error)), breaker.watch():
+            raise error
+        return breaker.state
+
+    assert run(story()) is BreakerState.CLOSED
+
+
+def test_a_mistake_of_our_own_in_a_probe_proves_nothing() -> None:
+    async def story() -> BreakerState:
+        breaker = Breaker()
+        fail(breaker)
+        await asyncio.sleep(LONGEST_FIRST)
+        with pytest.raises(KeyError), breaker.watch():
+            raise KeyError
+        return breaker.state
+
+    assert run(story()) is BreakerState.HALF_OPEN
+
+
+def test_calls_that_left_before_it_opened_neither_close_nor_prolong_it() -> None:
+    async def story() -> None:
+        breaker = Breaker()
+        early_success, early_failure = breaker.watch(), breaker.watch()
+        early_success.__enter__()
+        early_failure.__enter__()
+        fail(breaker)
+        cool_down = breaker.retry_after
+        early_success.__exit__(None, None, None)
+        late = Unavailable("down")
+        early_failure.__exit__(type(late), late, None)
+        assert breaker.state is BreakerState.OPEN
+        assert breaker.retry_after == cool_down
+
+    run(story())
+
+
+def test_silence_counts_as_a_failure() -> None:
+    far_side = FarSide([httpx.ReadTimeout("silence")])
+
+    async def story() -> BreakerState:
+        async with far_side.opened() as far:
+            await asyncio.gather(
+                *(orders.fetch_order(far, OrderId("1")) for _ in range(FAILURES_TO_OPEN)),
+                return_exceptions=True,
+            )
+            return far.status().breaker
+
+    assert run(story()) is not BreakerState.CLOSED

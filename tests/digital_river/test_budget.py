@@ -1,0 +1,151 @@
+"""Nobody exceeds the key's budget, and nobody who waits for a page stands behind background work."""
+
+import asyncio
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.digital_river import orders
+from app.digital_river.budget import BURST_SHARE, WINDOW, Budget, Pace
+from app.digital_river.errors import Throttled
+from app.digital_river.transport import Transport
+from app.ids import OrderId
+from tests.digital_river.far_side import FarSide, found
+from tests.digital_river.moved_clock import now, run
+
+SLACK = 1e-6
+
+
+def most_in_a_window(times: list[float]) -> int:
+    return max((sum(start <= at < start + WINDOW - SLACK for at in times) for start in times), default=0)
+
+
+@given(
+    per_second=st.integers(1, 60),
+    arrivals=st.lists(st.tuples(st.floats(0, 0.3), st.booleans()), max_size=150),
+)
+def test_no_second_holds_more_calls_than_the_budget_and_only_half_of_it_in_the_background(
+    per_second: int, arrivals: list[tuple[float, bool]]
+) -> None:
+    pace, clock = Pace(per_second), 0.0
+    left: list[float] = []
+    left_in_background: list[float] = []
+    for pause, background in arrivals:
+        clock = max(clock + pause, pace.due(background=background))
+        pace.spend(clock, background=background)
+        left.append(clock)
+        if background:
+            left_in_background.append(clock)
+    assert most_in_a_window(left) <= per_second
+    assert most_in_a_window(left_in_background) <= -(-per_second // 2)
+
+
+async def _leave(budget: Budget, name: str, left: list[tuple[str, float]], *, background: bool) -> None:
+    await budget.take(background=background, patience=60)
+    left.append((name, now()))
+
+
+async def _left(per_second: int, callers: list[tuple[str, bool]]) -> list[tuple[str, float]]:
+    """Who left when, if all of them ask at once."""
+    began, budget, left = now(), Budget(per_second), list[tuple[str, float]]()
+    await asyncio.gather(*(_leave(budget, name, left, background=background) for name, background in callers))
+    return [(name, at - began) for name, at in left]
+
+
+def test_a_crowd_leaves_at_the_budgets_pace_and_in_the_order_of_arrival() -> None:
+    left = run(_left(25, [(str(number), False) for number in range(100)]))
+    assert [name for name, _ in left] == [str(number) for number in range(100)]
+    assert left[-1][1] == pytest.approx(95 / 25, abs=0.1)
+
+
+def test_a_crowd_leaves_in_small_steps_and_never_as_one_burst() -> None:
+    times = [at for _, at in run(_left(25, [(str(number), False) for number in range(100)]))]
+    assert max(sum(start <= at < start + 0.03 for at in times) for start in times) == 25 // BURST_SHARE
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times[4:25])]
+    assert gaps == pytest.approx([1 / 25] * len(gaps), abs=0.001)
+
+
+def test_background_work_alone_gets_half_of_the_budget() -> None:
+    left = run(_left(20, [(str(number), True) for number in range(41)]))
+    assert left[-1][1] == pytest.approx(4, abs=0.01)
+
+
+def test_interactive_calls_leave_before_background_ones_that_came_first() -> None:
+    callers = [(f"background {number}", True) for number in range(5)]
+    callers += [(f"buyer {number}", False) for number in range(5)]
+    names = [name for name, _ in run(_left(10, callers))]
+    # The first one found the door open.
+    assert names[:6] == ["background 0", *(f"buyer {number}" for number in range(5))]
+    assert names[6:] == [f"background {number}" for number in range(1, 5)]
+
+
+def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
+    async def story() -> tuple[float, float]:
+        budget = Budget(1)
+        waiting = [asyncio.create_task(budget.take(background=False, patience=60)) for _ in range(6)]
+        await asyncio.sleep(0)
+        began = now()
+        with pytest.raises(Throttled) as caught:
+            await budget.take(background=False, patience=3)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return now() - began, caught.value.retry_after
+
+    assert run(story()) == (0, 5)
+
+
+def test_background_work_that_buyers_keep_from_its_turn_is_told_so_at_its_deadline() -> None:
+    async def story() -> None:
+        budget = Budget(2)
+        buyers = [asyncio.create_task(budget.take(background=False, patience=60)) for _ in range(20)]
+        await asyncio.sleep(0)
+        began = now()
+        with pytest.raises(Throttled):
+            await budget.take(background=True, patience=3)
+        assert now() - began == pytest.approx(3)
+        await asyncio.gather(*buyers)
+
+    run(story())
+
+
+def test_a_cancelled_place_in_the_queue_delays_nobody() -> None:
+    async def story() -> list[tuple[str, float]]:
+        budget, left, began = Budget(10), list[tuple[str, float]](), now()
+        tasks = [
+            asyncio.create_task(_leave(budget, str(number), left, background=False)) for number in range(30)
+        ]
+        await asyncio.sleep(0)
+        for task in tasks[5:25]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert budget.waiting == 0
+        return [(name, at - began) for name, at in left]
+
+    left = run(story())
+    assert [name for name, _ in left] == ["0", "1", "2", "3", "4", "25", "26", "27", "28", "29"]
+    assert left[-1][1] == pytest.approx(0.8, abs=0.01)
+
+
+def test_both_priorities_share_one_budget_through_the_transport() -> None:
+    far_side = FarSide([found()])
+
+    async def ask(far: Transport, order_id: str) -> None:
+        await orders.fetch_order(far, OrderId(order_id))
+
+    async def story() -> int:
+        async with far_side.opened(per_second=10) as far:
+            background = [ask(far.background, f"b{number}") for number in range(10)]
+            buyers = [ask(far, f"i{number}") for number in range(10)]
+            tasks = [asyncio.create_task(one) for one in [*background, *buyers]]
+            await asyncio.sleep(0.5)
+            waiting = far.status().waiting
+            await asyncio.gather(*tasks)
+            return waiting
+
+    assert run(story()) > 5
+    assert most_in_a_window(far_side.times) <= 10
+    paths = [request.url.path.removeprefix("/orders/") for request in far_side.requests]
+    assert paths[1:11] == [f"i{number}" for number in range(10)]

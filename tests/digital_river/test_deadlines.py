@@ -1,0 +1,136 @@
+"""No call outlives its deadline, and a cancelled one leaves nothing behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from app.digital_river import files, orders
+from app.digital_river.calls import Deadlines
+from app.digital_river.errors import Throttled, Unavailable
+from app.ids import FileId, OrderId
+from tests.digital_river.far_side import FarSide, found
+from tests.digital_river.moved_clock import now, run
+
+
+def test_a_far_side_that_never_answers_is_unavailable_at_the_total_deadline() -> None:
+    async def story() -> float:
+        began = now()
+        async with FarSide([3600.0]).opened(deadlines=Deadlines(total=4)) as far:
+            with pytest.raises(Unavailable) as caught:
+                await orders.fetch_order(far, OrderId("1"))
+        assert caught.value.sent
+        return now() - began
+
+    assert run(story()) == pytest.approx(4, abs=0.01)
+
+
+def test_waiting_for_the_budget_counts_towards_the_deadline() -> None:
+    async def story() -> list[object]:
+        async with FarSide([found()]).opened(per_second=1, deadlines=Deadlines(total=3)) as far:
+            began = now()
+            outcomes = await asyncio.gather(
+                *(orders.fetch_order(far, OrderId("1")) for _ in range(10)), return_exceptions=True
+            )
+            assert now() - began <= 3.01
+            return list(outcomes)
+
+    outcomes = run(story())
+    assert 3 <= sum(not isinstance(one, Exception) for one in outcomes) <= 4
+    assert all(isinstance(one, Throttled) for one in outcomes if isinstance(one, Exception))
+
+
+class Dripping(httpx.AsyncByteStream):
+    """A body of five pieces with a silence before each."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.is_closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for _ in range(5):
+            await asyncio.sleep(self.seconds)
+            yield b"x" * 10
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+def test_a_long_stream_outlives_the_total_deadline_as_long_as_bytes_arrive() -> None:
+    body = Dripping(2)
+
+    async def story() -> bytes:
+        far_side = FarSide([httpx.Response(200, stream=body)])
+        async with (
+            far_side.opened(deadlines=Deadlines(total=3, read=4)) as far,
+            files.stream_content(far, FileId("f")) as download,
+        ):
+            return b"".join([chunk async for chunk in download.chunks])
+
+    assert len(run(story())) == 50
+    assert body.is_closed
+
+
+def test_a_stream_that_falls_silent_is_unavailable() -> None:
+    body = Dripping(60)
+
+    async def story() -> float:
+        far_side = FarSide([httpx.Response(200, stream=body)])
+        began = now()
+        async with (
+            far_side.opened(deadlines=Deadlines(read=4)) as far,
+            files.stream_content(far, FileId("f")) as download,
+        ):
+            with pytest.raises(Unavailable):
+                await anext(download.chunks)
+        return now() - began
+
+    assert run(story()) == pytest.approx(4, abs=0.01)
+    assert body.is_closed
+
+
+def test_a_json_body_that_drips_past_the_deadline_is_unavailable_and_closed() -> None:
+    bodies = [Dripping(2) for _ in range(3)]
+
+    async def story() -> None:
+        script = [httpx.Response(200, stream=body) for body in bodies]
+        async with FarSide([*script]).opened(deadlines=Deadlines(total=5)) as far:
+            with pytest.raises(Unavailable):
+                await orders.fetch_order(far, OrderId("1"))
+
+    run(story())
+    assert bodies[0].is_closed
+
+
+def test_a_stream_left_early_is_closed() -> None:
+    body = Dripping(0)
+
+    async def story() -> None:
+        async with FarSide([httpx.Response(200, stream=body)]).opened() as far:
+            async with files.stream_content(far, FileId("f")) as download:
+                assert await anext(download.chunks) == b"x" * 10
+            assert body.is_closed
+
+    run(story())
+
+
+@pytest.mark.parametrize("after", [0.0, 0.05, 0.15, 0.35])
+def test_a_cancelled_call_gives_back_whatever_it_held(after: float) -> None:
+    """Cancelled in the queue or in flight: those who come later are served as if it had never been."""
+
+    async def story() -> int:
+        async with FarSide([0.1]).opened(per_second=10) as far:
+            tasks = [asyncio.create_task(orders.fetch_order(far, OrderId("1"))) for _ in range(8)]
+            await asyncio.sleep(after)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            assert far.status().waiting == 0
+            await asyncio.sleep(1)
+            began = now()
+            await asyncio.gather(*(orders.fetch_order(far, OrderId("2")) for _ in range(2)))
+            assert now() - began == pytest.approx(0.1, abs=0.01)
+            return far.status().waiting
+
+    assert run(story()) == 0

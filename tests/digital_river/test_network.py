@@ -1,0 +1,261 @@
+"""The same client on real sockets: what only a network can show."""
+
+import asyncio
+import gc
+import hashlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from app.digital_river import customers, files, orders
+from app.digital_river.breaker import BreakerState
+from app.digital_river.errors import Garbled, Refused, Unavailable
+from app.digital_river.models import CustomerChanges
+from app.digital_river.multipart import Upload, UploadLengthError
+from app.digital_river.transport import Transport
+from app.ids import CustomerId, FileId, OrderId
+from tests.digital_river.far_side import settings
+
+Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def serving(answering: Answering) -> AsyncIterator[Transport]:
+    """A transport to a server on a free port that answers everything with one function."""
+    app = web.Application(client_max_size=64 * 1024 * 1024)
+    app.router.add_route("*", "/{rest:.*}", answering)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        async with Transport.open(settings(url=site_url(runner))) as far:
+            yield far
+    finally:
+        await runner.cleanup()
+
+
+def site_url(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"http://{host}:{port}"
+
+
+def write_customer(far: Transport) -> Awaitable[object]:
+    return customers.update_customer(far, CustomerId("c"), CustomerChanges(email="a@b.test"))
+
+
+async def test_a_refused_connection_is_known_to_have_sent_nothing(unused_tcp_port: int) -> None:
+    async with Transport.open(settings(url=f"http://127.0.0.1:{unused_tcp_port}")) as far:
+        with pytest.raises(Unavailable) as caught:
+            await write_customer(far)
+    assert not caught.value.sent
+    assert str(unused_tcp_port) not in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"])
+async def test_a_connection_that_breaks_after_a_write_was_sent_is_not_tried_again(answer: bytes) -> None:
+    heard: list[bytes] = []
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n"))
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, Transport.open(settings(url=f"http://127.0.0.1:{port}")) as far:
+        with pytest.raises(Unavailable) as caught:
+            await write_customer(far)
+    assert caught.value.sent
+    assert len(heard) == 1
+
+
+async def test_what_is_no_http_at_all_is_unavailable() -> None:
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n")
+        writer.write(b"220 mail.test ESMTP\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(babble, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, Transport.open(settings(url=f"http://127.0.0.1:{port}")) as far:
+        with pytest.raises(Unavailable):
+            await write_customer(far)
+
+
+async def test_redirects_are_not_followed_and_cookies_not_kept() -> None:
+    cookies: list[str | None] = []
+
+    async def redirect(request: web.Request) -> web.StreamResponse:
+        cookies.append(request.headers.get("cookie"))
+        return web.Response(status=302, headers={"Location": "/elsewhere", "Set-Cookie": "a=b; Path=/"})
+
+    async with serving(redirect) as far:
+        for _ in range(2):
+            with pytest.raises(Garbled):
+                await orders.fetch_order(far, OrderId("1"))
+    assert cookies == [None, None]
+
+
+async def test_a_compressed_answer_is_read() -> None:
+    async def compressed(request: web.Request) -> web.StreamResponse:
+        response = web.json_response({"id": "1", "totalAmount": 27.01})
+        response.enable_compression()
+        return response
+
+    async with serving(compressed) as far:
+        assert str((await orders.fetch_order(far, OrderId("1"))).total_amount) == "27.01"
+
+
+async def test_a_file_streams_through_without_being_held() -> None:
+    block = os.urandom(64 * 1024)
+
+    async def content(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/pdf"})
+        response.content_length = 80 * len(block)
+        await response.prepare(request)
+        for _ in range(80):
+            await response.write(block)
+        return response
+
+    digest, size, largest = hashlib.sha256(), 0, 0
+    async with serving(content) as far, files.stream_content(far, FileId("f")) as download:
+        async for chunk in download.chunks:
+            digest.update(chunk)
+            size += len(chunk)
+            largest = max(largest, len(chunk))
+        assert (download.content_type, download.length) == ("application/pdf", 80 * len(block))
+    assert (size, digest.digest()) == (80 * len(block), hashlib.sha256(block * 80).digest())
+    assert largest <= 64 * 1024
+
+
+async def test_a_file_that_breaks_off_is_unavailable_and_never_looks_complete() -> None:
+    async def half(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = 1000
+        await response.prepare(request)
+        await response.write(b"x" * 500)
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    async with serving(half) as far, files.stream_content(far, FileId("f")) as download:
+        with pytest.raises(Unavailable):
+            async for _ in download.chunks:
+                pass
+
+
+async def pieces(count: int, size: int = 64 * 1024) -> AsyncIterator[bytes]:
+    for number in range(count):
+        yield bytes([number % 256]) * size
+
+
+async def test_an_upload_arrives_as_a_form_with_its_length() -> None:
+    forms: list[dict[str, object]] = []
+
+    async def receive(request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        file = form["file"]
+        assert isinstance(file, web.FileField)
+        forms.append(
+            {
+                **{name: value for name, value in form.items() if isinstance(value, str)},
+                "name": file.filename,
+                "type": file.content_type,
+                "size": len(file.file.read()),
+                "length": request.content_length is not None,
+            }
+        )
+        return web.json_response({"id": "f"}, status=201)
+
+    upload = Upload("tax “2030”.pdf", "application/pdf", 50 * 64 * 1024, pieces(50))
+    async with serving(receive) as far:
+        file = await files.upload_file(far, purpose="tax_document_customer_upload", upload=upload)
+    assert file.id == "f"
+    assert forms == [
+        {
+            "purpose": "tax_document_customer_upload",
+            "fileName": "tax “2030”.pdf",
+            "name": "tax “2030”.pdf",
+            "type": "application/pdf",
+            "size": 50 * 64 * 1024,
+            "length": True,
+        }
+    ]
+
+
+class TooMuchError(Exception):
+    """The buyer's own mistake."""
+
+
+async def test_what_interrupts_an_upload_comes_through_and_is_no_outage() -> None:
+    calls = 0
+
+    async def receive(request: web.Request) -> web.StreamResponse:
+        nonlocal calls
+        calls += 1
+        await request.read()
+        return web.json_response({"id": "f"})
+
+    async def interrupted() -> AsyncIterator[bytes]:
+        yield b"x" * 100
+        raise TooMuchError
+
+    async with serving(receive) as far:
+        for _ in range(10):
+            upload = Upload("a.pdf", "application/pdf", 1000, interrupted())
+            with pytest.raises(TooMuchError):
+                await files.upload_file(far, purpose="p", upload=upload)
+        assert far.status().breaker is BreakerState.CLOSED
+    assert calls <= 10
+
+
+@pytest.mark.parametrize("length", [10, 3 * 64 * 1024 + 1])
+async def test_an_upload_that_lies_about_its_length_is_never_completed(length: int) -> None:
+    async def receive(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        return web.json_response({"id": "f"})
+
+    async with serving(receive) as far:
+        with pytest.raises(UploadLengthError):
+            await files.upload_file(
+                far, purpose="p", upload=Upload("a.pdf", "application/pdf", length, pieces(3))
+            )
+
+
+async def test_a_refused_upload_is_refused() -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        body = {"type": "bad_request", "errors": [{"code": "invalid_parameter", "parameter": "file"}]}
+        return web.json_response(body, status=400)
+
+    async with serving(refuse) as far:
+        with pytest.raises(Refused) as caught:
+            await files.upload_file(far, purpose="p", upload=Upload("a", "image/png", 1, pieces(1, 1)))
+    assert caught.value.parameters == ("file",)
+
+
+async def test_a_hundred_calls_at_once_and_a_close_leave_no_socket_behind() -> None:
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.01)
+        return web.json_response({"id": "1"})
+
+    async with serving(slow) as far:
+        answers = await asyncio.gather(*(orders.fetch_order(far, OrderId("1")) for _ in range(100)))
+        assert len(answers) == 100
+        hurried = [asyncio.create_task(_order(far)) for _ in range(20)]
+        await asyncio.sleep(0.005)
+        for task in hurried:
+            task.cancel()
+        await asyncio.wait(hurried)
+        await orders.fetch_order(far, OrderId("1"))
+    gc.collect()  # an unclosed one would warn, and warnings are errors
+
+
+async def _order(far: Transport) -> None:
+    await orders.fetch_order(far, OrderId("1"))

@@ -1,0 +1,171 @@
+"""After a 429 nobody calls until it is over, and nobody waits for what is too far away."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.digital_river import customers, orders
+from app.digital_river.errors import Throttled
+from app.digital_river.models import CustomerChanges
+from app.digital_river.pause import DEFAULT_SECONDS, LONGEST_SECONDS, seconds_of
+from app.digital_river.transport import Transport
+from app.ids import CustomerId, OrderId
+from tests.digital_river.far_side import FarSide, answer, found
+from tests.digital_river.moved_clock import now, run
+
+
+def ask(far: Transport) -> Awaitable[object]:
+    return orders.fetch_order(far, OrderId("1"))
+
+
+def test_a_buyer_sits_out_a_short_pause_and_gets_the_answer() -> None:
+    far_side = FarSide([answer(429, retry_after="3"), found()])
+
+    async def story() -> None:
+        async with far_side.opened() as far:
+            await ask(far)
+
+    run(story())
+    assert far_side.times[1] - far_side.times[0] == pytest.approx(3, abs=0.01)
+
+
+def test_a_write_is_repeated_after_a_pause_because_nothing_happened() -> None:
+    far_side = FarSide([answer(429, retry_after="1"), found()])
+
+    async def story() -> None:
+        async with far_side.opened() as far:
+            await customers.create_customer(far, CustomerId("c"), CustomerChanges())
+
+    run(story())
+    assert len(far_side.requests) == 2
+
+
+def test_a_buyer_is_told_at_once_when_the_pause_outlasts_the_deadline() -> None:
+    async def story() -> tuple[float, float]:
+        async with FarSide([answer(429, retry_after="120")]).opened() as far:
+            began = now()
+            with pytest.raises(Throttled) as caught:
+                await ask(far)
+            return caught.value.retry_after, now() - began
+
+    assert run(story()) == (120, 0)
+
+
+def test_everybody_shares_the_pause_and_nobody_calls_during_it() -> None:
+    far_side = FarSide([answer(429, retry_after="3"), found()])
+
+    async def story() -> None:
+        async with far_side.opened() as far:
+            with pytest.raises(Throttled):
+                await ask(far.background)
+            assert far.status().paused_until is not None
+            await asyncio.gather(*(ask(far) for _ in range(20)))
+            assert far.status().paused_until is None
+
+    run(story())
+    assert len(far_side.requests) == 21
+    assert min(far_side.times[1:]) - far_side.times[0] >= 3
+
+
+def test_background_work_steps_aside_during_a_pause_without_waiting() -> None:
+    far_side = FarSide([answer(429, retry_after="3"), found()])
+
+    async def story() -> None:
+        async with far_side.opened() as far:
+            for _ in range(3):
+                began = now()
+                with pytest.raises(Throttled) as caught:
+                    await ask(far.background)
+                assert caught.value.retry_after == pytest.approx(3, abs=0.01)
+                assert now() == began
+            await asyncio.sleep(3)
+            await ask(far.background)
+
+    run(story())
+    assert len(far_side.requests) == 2
+
+
+def test_those_already_queued_for_the_budget_notice_a_pause() -> None:
+    far_side = FarSide([answer(429, retry_after="3"), found()], latency=0.05)
+
+    async def story() -> None:
+        async with far_side.opened(per_second=5) as far:
+            await asyncio.gather(*(ask(far) for _ in range(5)))
+
+    run(story())
+    assert min(far_side.times[1:]) - far_side.times[0] >= 3
+
+
+def test_a_pause_without_a_length_is_a_short_one() -> None:
+    far_side = FarSide([answer(429), found()])
+
+    async def story() -> None:
+        async with far_side.opened() as far:
+            await ask(far)
+
+    run(story())
+    assert far_side.times[1] - far_side.times[0] == pytest.approx(DEFAULT_SECONDS, abs=0.01)
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
+    far_side = FarSide([answer(429, retry_after="100"), answer(429, retry_after="1")], latency=0.05)
+
+    async def story() -> float:
+        async with far_side.opened() as far:
+            await asyncio.gather(_asked(far.background), _asked(far.background), return_exceptions=True)
+            with pytest.raises(Throttled) as caught:
+                await ask(far.background)
+            return caught.value.retry_after
+
+    assert run(story()) == pytest.approx(100, abs=1)
+    assert len(far_side.requests) == 2
+
+
+def test_a_cancelled_waiter_leaves_the_pause_to_the_others() -> None:
+    far_side = FarSide([answer(429, retry_after="2"), found()])
+
+    async def story() -> None:
+        async with far_side.opened() as far:
+            with pytest.raises(Throttled):
+                await ask(far.background)
+            impatient, patient = (asyncio.create_task(_asked(far)) for _ in range(2))
+            await asyncio.sleep(1)
+            impatient.cancel()
+            await patient
+
+    run(story())
+    assert len(far_side.requests) == 2
+
+
+async def _asked(far: Transport) -> None:
+    await ask(far)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0), ("120", 120), (" 7 ", 7), ("999999", LONGEST_SECONDS)]
+)
+def test_a_retry_after_is_read_as_whole_seconds(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+def test_a_retry_after_is_read_as_a_date() -> None:
+    in_a_minute = format_datetime(datetime.now(UTC) + timedelta(minutes=1), usegmt=True)
+    assert seconds_of(in_a_minute) == pytest.approx(60, abs=2)
+    assert seconds_of("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+
+
+@given(st.text())
+def test_any_other_retry_after_is_none_or_within_bounds(text: str) -> None:
+    seconds = seconds_of(text)
+    assert seconds is None or 0 <= seconds <= LONGEST_SECONDS
+
+
+def test_a_missing_retry_after_is_none() -> None:
+    assert seconds_of(None) is None
+    assert seconds_of(httpx.Headers().get("retry-after")) is None

@@ -1,0 +1,260 @@
+"""What we ask for is what the official document offers."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
+from urllib.parse import unquote
+
+import httpx
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from openapi_core import OpenAPI
+from openapi_core.testing import MockRequest
+
+from app.digital_river import (
+    customers,
+    events,
+    file_links,
+    files,
+    fulfillments,
+    orders,
+    refunds,
+    sources,
+    tax_identifiers,
+)
+from app.digital_river.caller import CALLER, Caller
+from app.digital_river.errors import Missing
+from app.digital_river.models import CustomerChanges, NewTaxCertificate
+from app.digital_river.transport import Transport
+from app.ids import (
+    CustomerId,
+    EventId,
+    FileId,
+    FileLinkId,
+    OrderId,
+    SourceId,
+    TaxIdentifierId,
+)
+from tests.digital_river.far_side import DOSSIER, SECRET_KEY, FarSide
+from tests.digital_river.moved_clock import run
+
+OFFICIAL = DOSSIER / "openapi.json"
+UUID = "6e5bf525-3907-40c5-86a9-f14ce4f33f35"
+NOON = datetime(2030, 1, 2, 14, 0, 0, 5, tzinfo=timezone(timedelta(hours=2)))
+SHIPPING = {
+    "name": "Jane",
+    "address": {"line1": "1 Main", "city": "Eagan", "postalCode": "55122", "country": "US"},
+}
+
+Calling = Callable[[Transport], Awaitable[object]]
+
+CALLS: dict[str, Calling] = {
+    "order": lambda far: orders.fetch_order(far, OrderId("1")),
+    "orders": lambda far: orders.fetch_orders(
+        far,
+        customer_id=CustomerId("c"),
+        state="accepted",
+        created_from=NOON,
+        created_to=NOON,
+        limit=100,
+        starting_after="9",
+    ),
+    "tracking": lambda far: orders.find_tracking(far, OrderId("1")),
+    "file": lambda far: files.fetch_file(far, FileId("f")),
+    "new link": lambda far: file_links.create_link(far, FileId("f"), NOON),
+    "live links": lambda far: file_links.fetch_live_links(far, FileId("f")),
+    "link": lambda far: file_links.fetch_link(far, FileLinkId("l")),
+    "events": lambda far: events.fetch_events(
+        far,
+        types=["order.accepted", "refund.complete"],
+        created_from=NOON,
+        created_to=NOON,
+        starting_after=UUID,
+    ),
+    "event": lambda far: events.fetch_event(far, EventId(UUID)),
+    "customer": lambda far: customers.fetch_customer(far, CustomerId("c")),
+    "new customer": lambda far: customers.create_customer(
+        far,
+        CustomerId("c"),
+        CustomerChanges(email="jane@example.com", type="individual", locale="en_US", metadata={"a": 1}),
+    ),
+    "changed customer": lambda far: customers.update_customer(
+        far,
+        CustomerId("c"),
+        CustomerChanges(
+            shipping=SHIPPING,
+            default_source_id=UUID,
+            request_to_be_forgotten=True,
+            tax_certificate=NewTaxCertificate(
+                company_name="Acme", tax_authority="MN", start_date=NOON, end_date=NOON, file_id="f"
+            ),
+        ),
+    ),
+    "attached source": lambda far: customers.attach_source(far, CustomerId("c"), SourceId(UUID)),
+    "detached source": lambda far: customers.detach_source(far, CustomerId("c"), SourceId(UUID)),
+    "source": lambda far: sources.fetch_source(far, SourceId(UUID)),
+    "new tax id": lambda far: tax_identifiers.create_tax_identifier(far, type_="de", value="DE123456789"),
+    "attached tax id": lambda far: tax_identifiers.attach_tax_identifier(
+        far, CustomerId("c"), TaxIdentifierId(UUID)
+    ),
+    "tax ids": lambda far: tax_identifiers.fetch_tax_identifiers(far, CustomerId("c")),
+    "tax id": lambda far: tax_identifiers.fetch_tax_identifier(far, TaxIdentifierId(UUID)),
+    "deleted tax id": lambda far: tax_identifiers.delete_tax_identifier(far, TaxIdentifierId(UUID)),
+    "refunds": lambda far: refunds.fetch_refunds(far, OrderId("1")),
+    "fulfillments": lambda far: fulfillments.fetch_fulfillments(far, OrderId("1")),
+}
+
+
+def sent(calling: Calling) -> httpx.Request:
+    """The one request that a call makes."""
+
+    def some(request: httpx.Request) -> httpx.Response:
+        is_list = request.method == "GET" and request.url.path.count("/") == 1
+        body = {"data": [], "hasMore": False} if is_list else {"id": "1", "type": "t", "orderId": "1"}
+        return httpx.Response(200, json=body)
+
+    far_side = FarSide([some])
+
+    async def story() -> None:
+        async with far_side.opened() as far:
+            await calling(far)
+
+    run(story())
+    (request,) = far_side.requests
+    return request
+
+
+@cache
+def official() -> OpenAPI:
+    return OpenAPI.from_dict(json.loads(OFFICIAL.read_text()))
+
+
+@pytest.mark.skipif(not OFFICIAL.is_file(), reason="the Digital River dossier is not on this machine")
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("calling", CALLS.values(), ids=CALLS.keys())
+def test_every_request_is_one_that_the_official_document_describes(calling: Calling) -> None:
+    request = sent(calling)
+    server = json.loads(OFFICIAL.read_text())["servers"][0]["url"].rstrip("/")
+    official().validate_request(
+        MockRequest(
+            server,
+            request.method.lower(),
+            request.url.path,
+            args={name: request.url.params.get_list(name) for name in request.url.params},
+            data=request.content or None,
+            headers=dict(request.headers),
+            content_type=request.headers.get("content-type", "application/json"),
+        )
+    )
+
+
+def test_every_request_says_who_asks_and_in_which_version() -> None:
+    async def from_a_buyer(far: Transport) -> None:
+        CALLER.set(Caller("req-1", "203.0.113.7"))
+        await orders.fetch_order(far, OrderId("1"))
+
+    headers = sent(from_a_buyer).headers
+    assert headers["authorization"] == f"Bearer {SECRET_KEY}"
+    assert headers["digitalriver-version"] == "2021-12-13"
+    assert headers["upstream-application-id"].startswith("digital-river-portal/")
+    assert headers["upstream-id"] == "req-1"
+    assert headers["forwarded"] == "for=203.0.113.7"
+
+
+def test_a_request_that_nobody_waits_for_still_has_an_id() -> None:
+    first, second = (sent(CALLS["order"]).headers for _ in range(2))
+    assert first["upstream-id"] != second["upstream-id"]
+    assert "forwarded" not in first
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("2001:db8::1", 'for="[2001:db8::1]"'), ("not an address\r\nx: y", None), (None, None)],
+)
+def test_only_a_real_address_is_forwarded(address: str | None, told: str | None) -> None:
+    async def from_a_buyer(far: Transport) -> None:
+        CALLER.set(Caller("req-1", address))
+        await orders.fetch_order(far, OrderId("1"))
+
+    assert sent(from_a_buyer).headers.get("forwarded") == told
+
+
+def test_times_are_sent_in_whole_utc_seconds_and_bounds_cut_nothing_off() -> None:
+    link = json.loads(sent(CALLS["new link"]).content)
+    assert link == {"fileId": "f", "expiresTime": "2030-01-02T12:00:00Z"}
+    query = sent(CALLS["orders"]).url.params
+    assert query["createdTime[gte]"] == "2030-01-02T12:00:00Z"
+    assert query["createdTime[lte]"] == "2030-01-02T12:00:01Z"
+
+
+def test_only_fields_that_were_set_are_sent() -> None:
+    async def clear_the_address(far: Transport) -> None:
+        await customers.update_customer(far, CustomerId("c"), CustomerChanges(shipping=None))
+
+    assert json.loads(sent(clear_the_address).content) == {"shipping": None}
+
+
+@given(order_id=st.text(min_size=1))
+@example("a/b")
+@example("../customers")
+@example("a?b=c#d")
+@example("%2e%2e")
+@example("1\r\nx: y")
+@example("…")
+@example(".")
+@example("..")
+@example("\ud800")
+def test_an_identifier_is_exactly_one_segment_of_the_path_or_names_nothing(order_id: str) -> None:
+    try:
+        request = sent(lambda far: orders.fetch_order(far, OrderId(order_id)))
+    except Missing:
+        assert order_id in {".", ".."} or not order_id.isprintable()
+        return
+    raw = request.url.raw_path.decode()
+    assert raw.startswith("/orders/")
+    assert "/" not in raw.removeprefix("/orders/")
+    assert "?" not in raw
+    assert unquote(raw.removeprefix("/orders/")) == order_id
+
+
+def test_an_empty_identifier_never_becomes_the_whole_collection() -> None:
+    with pytest.raises(Missing):
+        sent(lambda far: orders.fetch_order(far, OrderId("")))
+
+
+def test_an_empty_filter_never_becomes_everybodys_list() -> None:
+    with pytest.raises(ValueError, match="customerId"):
+        sent(lambda far: orders.fetch_orders(far, customer_id=CustomerId("")))
+
+
+@pytest.mark.parametrize("count", [0, 20])
+def test_events_are_listed_for_as_many_types_as_digital_river_allows(count: int) -> None:
+    with pytest.raises(ValueError, match="types"):
+        sent(lambda far: events.fetch_events(far, types=["t"] * count, created_from=datetime.now(UTC)))
+
+
+def test_short_lists_are_read_to_their_end() -> None:
+    pages = {None: ("1", "2"), "2": ("3", "4"), "4": ("5",)}
+
+    def page(request: httpx.Request) -> httpx.Response:
+        ids = pages[request.url.params.get("startingAfter")]
+        return httpx.Response(200, json={"data": [{"id": one} for one in ids], "hasMore": ids != ("5",)})
+
+    far_side = FarSide([page])
+
+    async def story() -> list[str]:
+        async with far_side.opened() as far:
+            return [refund.id for refund in await refunds.fetch_refunds(far, OrderId("1"))]
+
+    assert run(story()) == ["1", "2", "3", "4", "5"]
+    assert {request.url.params["limit"] for request in far_side.requests} == {"100"}
+
+
+def test_an_order_without_tracking_has_none() -> None:
+    async def story() -> object:
+        async with FarSide([httpx.Response(404, json={})]).opened() as far:
+            return await orders.find_tracking(far, OrderId("1"))
+
+    assert run(story()) is None

@@ -1,0 +1,137 @@
+"""The client against the sandbox: two independent readings of the same documents have to agree."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from app.digital_river import customers, events, file_links, files, orders, refunds
+from app.digital_river.errors import Conflict, Missing, Refused, Unauthorised
+from app.digital_river.models import CustomerChanges, Order
+from app.digital_river.transport import Transport
+from app.ids import CustomerId, FileId, OrderId
+from tests.digital_river.far_side import settings
+
+PATIENCE_SECONDS = 10.0
+
+
+@pytest.fixture(scope="module")
+async def url() -> AsyncIterator[str]:
+    """A sandbox of our own, so that no other test moves its clock or forgets its state."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sandbox", "--port", "0"),
+        env={**os.environ, "SANDBOX_TETHER": "1", "SANDBOX_CAPTURE_DELAY": "0.05", "SANDBOX_RATE_LIMIT": "0"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        yield json.loads(await asyncio.wait_for(process.stdout.readline(), 30))["url"]
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@pytest.fixture
+async def far(url: str) -> AsyncIterator[Transport]:
+    async with Transport.open(settings(url=url, key="sk_test_sandbox")) as far:
+        yield far
+
+
+async def order_of(url: str, customer_id: str) -> OrderId:
+    """A paid order of that customer, as a checkout would have made it."""
+    async with httpx.AsyncClient(base_url=url) as control:
+        made = await control.post("/_sandbox/orders", json={"customerId": customer_id})
+        assert made.is_success, made.text
+        return OrderId(made.json()["id"])
+
+
+async def invoiced(url: str, far: Transport, order_id: OrderId) -> Order:
+    """The order after it was shipped and its invoice exists."""
+    order = await orders.fetch_order(far, order_id)
+    items = [{"itemId": item.id, "quantity": item.quantity} for item in order.items]
+    async with httpx.AsyncClient(base_url=url) as merchant:
+        shipped = await merchant.post(
+            "/fulfillments",
+            json={"orderId": order_id, "items": items},
+            headers={"authorization": "Bearer sk_test_sandbox"},
+        )
+        assert shipped.is_success, shipped.text
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (order := await orders.fetch_order(far, order_id)).invoice_pdfs:
+        assert time.monotonic() < deadline, "no invoice"
+        await asyncio.sleep(0.02)
+    return order
+
+
+async def test_an_invoice_is_found_linked_and_streamed(url: str, far: Transport) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=5)
+    order_id = await order_of(url, "ada")
+    order = await invoiced(url, far, order_id)
+    assert order.total_amount is not None
+    assert order.total_amount > 0
+    assert order.payment.charges
+
+    file_id = FileId(order.invoice_pdfs[0].id)
+    assert (await files.fetch_file(far, file_id)).purpose == "customer_invoice"
+    assert await file_links.fetch_live_links(far, file_id) == []
+    link = await file_links.create_link(far, file_id, datetime.now(UTC) + timedelta(hours=1))
+    assert [live.id for live in await file_links.fetch_live_links(far, file_id)] == [link.id]
+
+    async with files.stream_content(far, file_id) as download:
+        pdf = b"".join([chunk async for chunk in download.chunks])
+        assert download.content_type == "application/pdf"
+    assert pdf.startswith(b"%PDF-")
+
+    listed = await events.fetch_events(far, types=["order.invoice.created"], created_from=began)
+    assert file_id in {event.object.get("fileId") for event in listed.data}
+    assert await refunds.fetch_refunds(far, order_id) == []
+
+
+async def test_a_customers_orders_are_paged_newest_first(url: str, far: Transport) -> None:
+    made = [await order_of(url, "grace") for _ in range(5)]
+    await order_of(url, "somebody-else")
+    seen: list[str] = []
+    after: str | None = None
+    while True:
+        page = await orders.fetch_orders(far, customer_id=CustomerId("grace"), limit=2, starting_after=after)
+        seen += [order.id for order in page.data]
+        after = page.next_after
+        if after is None:
+            break
+    assert seen == made[::-1]
+
+
+async def test_what_does_not_exist_is_missing(far: Transport) -> None:
+    for odd in ("nothing", "a/b", "ä?x=1", "%2e%2e"):
+        with pytest.raises(Missing) as caught:
+            await orders.fetch_order(far, OrderId(odd))
+        assert caught.value.request_id
+
+
+async def test_a_second_customer_under_one_id_is_a_conflict(far: Transport) -> None:
+    changes = CustomerChanges(email="ada@example.com")
+    customer = await customers.create_customer(far, CustomerId("twice"), changes)
+    assert (customer.id, customer.email) == ("twice", "ada@example.com")
+    with pytest.raises(Conflict):
+        await customers.create_customer(far, CustomerId("twice"), changes)
+
+
+async def test_a_link_into_the_past_is_refused(url: str, far: Transport) -> None:
+    order = await invoiced(url, far, await order_of(url, "ada"))
+    with pytest.raises(Refused) as caught:
+        await file_links.create_link(
+            far, FileId(order.invoice_pdfs[0].id), datetime.now(UTC) - timedelta(days=1)
+        )
+    assert caught.value.parameters == ("expiresTime",)
+
+
+async def test_a_wrong_key_is_our_own_fault(url: str) -> None:
+    async with Transport.open(settings(url=url, key="sk_test_wrong")) as far:
+        with pytest.raises(Unauthorised):
+            await orders.fetch_order(far, OrderId("1"))
