@@ -1,0 +1,58 @@
+"""Puts the web room's parts on an app, in the one order in which they keep their promises."""
+
+import re
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from app.settings import Settings
+from app.web import failures, openapi
+from app.web.middleware import Envelope, JsonBodies, LastResort
+
+JSON_BODY_LIMIT = 1024 * 1024
+JSON_BODY_SECONDS = 15.0
+
+# The letter box verifies raw bytes under its own limit; certificates are streamed and may have 10 MB.
+_READS_ITSELF = re.compile(r"/webhooks/.*|/v1/customers/[^/]+/tax-certificates")
+
+_READ_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Request-ID",
+)
+_SHOWN_HEADERS = ("ETag", "Idempotency-Replayed", "Location", "Retry-After", "X-Request-ID")
+
+
+def install(app: FastAPI, settings: Settings) -> None:
+    """Failures, OpenAPI, and the middlewares: outside in Envelope, CORS (if any), LastResort, JsonBodies.
+
+    Every refusal is answered inside of the first two, so it too carries a request id and their headers.
+    """
+    failures.install(app)
+    openapi.install(app)
+    # A redirect would repeat the caller's Host header in its Location; unknown paths are 404.
+    app.router.redirect_slashes = False
+    app.add_middleware(
+        JsonBodies,
+        limit=JSON_BODY_LIMIT,
+        seconds=JSON_BODY_SECONDS,
+        reads_itself=lambda path: _READS_ITSELF.fullmatch(path) is not None,
+    )
+    app.add_middleware(LastResort)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+            allow_headers=_READ_HEADERS,
+            expose_headers=_SHOWN_HEADERS,
+        )
+    pages = {app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url} - {None}
+    app.add_middleware(
+        Envelope,
+        docs_paths=frozenset(str(page) for page in pages),
+        https_only=settings.environment == "production",
+    )

@@ -1,0 +1,140 @@
+"""The published document: what FastAPI derives from the routes, completed by what holds for all of them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app.web.problems import (
+    Internal,
+    Invalid,
+    Malformed,
+    Problem,
+    ProblemDocument,
+    RequestTimeout,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMedia,
+    responses,
+)
+
+JsonObject = dict[str, Any]
+
+_METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options"})
+_OURS = ("/v1/", "/ops/")
+_REFERENCE = "#/components/schemas/{model}"
+
+_HEADERS: JsonObject = {
+    "RequestId": {
+        "description": "The id of this request: the caller's own X-Request-ID if acceptable, else a new one.",
+        "schema": {"type": "string", "maxLength": 128},
+    },
+    "ETag": {
+        "description": "The version of this resource, for If-None-Match and If-Match.",
+        "schema": {"type": "string"},
+    },
+    "RetryAfter": {
+        "description": "Seconds to wait before trying again.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "Challenge": {
+        "description": "What kind of token is needed, and why the one given was refused (RFC 6750).",
+        "schema": {"type": "string"},
+    },
+}
+_HEADERS_OF_STATUS = {
+    "304": {"ETag": "ETag"},
+    "401": {"WWW-Authenticate": "Challenge"},
+    "429": {"Retry-After": "RetryAfter"},
+    "503": {"Retry-After": "RetryAfter"},
+}
+_IF_NONE_MATCH: JsonObject = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "ETags that the caller has already; 304 if one of them is still the version.",
+    "schema": {"type": "string"},
+}
+
+
+def install(app: FastAPI) -> None:
+    """Make `/openapi.json` and the documentation pages show `document`."""
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+
+
+def document(app: FastAPI) -> JsonObject:
+    """The OpenAPI document, made once per app: call it when all routes are there."""
+    if app.openapi_schema is None:
+        app.openapi_schema = _complete(
+            get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                tags=app.openapi_tags,
+                servers=app.servers,
+                routes=app.routes,
+            )
+        )
+    return app.openapi_schema
+
+
+def _complete(found: JsonObject) -> JsonObject:
+    components = found.setdefault("components", {})
+    schemas: JsonObject = components.setdefault("schemas", {})
+    for replaced in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(replaced, None)
+    schema = ProblemDocument.model_json_schema(ref_template=_REFERENCE)
+    schemas.update(schema.pop("$defs"))
+    schemas[ProblemDocument.__name__] = schema
+    components["schemas"] = dict(sorted(schemas.items()))
+    components["headers"] = _HEADERS
+    for path, operation in _operations(found):
+        _declare_problems(path, operation)
+        _declare_headers(operation)
+    return found
+
+
+def _operations(found: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+    for path, item in found.get("paths", {}).items():
+        for method, operation in item.items():
+            if method in _METHODS:
+                yield path, operation
+
+
+def _declare_problems(path: str, operation: JsonObject) -> None:
+    """Add what the route did not declare itself: its own words for a status stay as they are."""
+    declared: JsonObject = operation["responses"]
+    # FastAPI's 422 is the only one that speaks plain JSON.
+    if "application/json" in declared.get("422", {}).get("content", {}):
+        del declared["422"]
+        declared |= _as_text(Invalid)
+    common: list[type[Problem]] = []
+    if path.startswith(_OURS):
+        common += [Invalid, Internal, Unavailable]
+    if operation.get("security"):
+        common += [Unauthenticated]
+    if "requestBody" in operation:
+        common += [Malformed, RequestTimeout, TooLarge, UnsupportedMedia]
+    operation["responses"] = dict(sorted({**_as_text(*common), **declared}.items()))
+
+
+def _as_text(*kinds: type[Problem]) -> JsonObject:
+    return {str(status): entry for status, entry in responses(*kinds).items()}
+
+
+def _declare_headers(operation: JsonObject) -> None:
+    declared: JsonObject = operation["responses"]
+    for status, response in declared.items():
+        names = {"X-Request-ID": "RequestId", **_HEADERS_OF_STATUS.get(status, {})}
+        if status == "200" and "304" in declared:
+            names["ETag"] = "ETag"
+        headers = response.setdefault("headers", {})
+        for name, component in names.items():
+            headers.setdefault(name, {"$ref": f"#/components/headers/{component}"})
+    if "304" in declared:
+        parameters = operation.setdefault("parameters", [])
+        if _IF_NONE_MATCH["name"] not in {parameter.get("name") for parameter in parameters}:
+            parameters.append(_IF_NONE_MATCH)

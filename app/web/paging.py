@@ -1,0 +1,60 @@
+"""Lists in pieces: one shape for every list, and cursors that nobody can turn into an error of ours."""
+
+import base64
+from typing import Annotated, Generic, TypeVar
+
+from fastapi import Query
+from pydantic import BaseModel
+
+from app.web.contract import Contract
+from app.web.problems import Invalid
+
+DEFAULT_LIMIT = 20
+CURSOR_LENGTH = 1024
+
+ItemT = TypeVar("ItemT")
+StateT = TypeVar("StateT", bound=BaseModel)
+
+Limit = Annotated[int, Query(ge=1, le=100, description="How many entries to return at most.")]
+Cursor = Annotated[
+    str | None,
+    Query(
+        max_length=CURSOR_LENGTH,
+        description="`nextCursor` of the page before, unchanged. Absent for the first page.",
+    ),
+]
+
+
+class Page(Contract, Generic[ItemT]):
+    """One piece of a list."""
+
+    data: list[ItemT]
+    next_cursor: str | None = None
+    """Pass it as `cursor` to get the next piece; null at the end of the list."""
+
+
+def encode_cursor(model: BaseModel) -> str:
+    """The position as opaque text: base64url without padding over compact JSON."""
+    return base64.urlsafe_b64encode(model.model_dump_json().encode()).rstrip(b"=").decode()
+
+
+def decode_cursor(text: str, model_type: type[StateT]) -> StateT:
+    """The position that `encode_cursor` made into this text.
+
+    A cursor is not signed, because it holds a position and never a right: statements filter by owner.
+
+    Raises:
+        Invalid: at `/query/cursor`, for anything this service would not have made itself.
+    """
+    refusal = Invalid.at("/query/cursor", "This cursor is not one that was given out here.")
+    if len(text) > CURSOR_LENGTH:
+        raise refusal
+    try:
+        raw = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        model = model_type.model_validate_json(raw, strict=True, extra="forbid")
+    except ValueError:
+        raise refusal from None
+    # A NUL survives JSON but no PostgreSQL text; none was ever given out.
+    if b"\\u0000" in raw or encode_cursor(model) != text:
+        raise refusal
+    return model

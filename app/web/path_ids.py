@@ -1,0 +1,36 @@
+"""Identifiers as they arrive from outside: what no system ever made is refused before anybody looks for it.
+
+Digital River documents ids as opaque text of any length that may hold special characters; seen are digits,
+UUIDs, prefixed UUIDs and callers' own customer ids. Accepted are 1 to 100 characters that stand in one path
+segment unharmed. A leading dot is refused, because `..` would climb in a far-side URL.
+"""
+
+from typing import Annotated
+
+from fastapi import Path
+from pydantic import StringConstraints
+
+from app.ids import CustomerId, DocumentId, EventId, OrderId, SourceId, TaxIdentifierId
+
+ID_PATTERN = r"^[A-Za-z0-9_:@|+=~-][A-Za-z0-9_.:@|+=~-]*$"
+LONGEST_ID = 100
+
+ID = StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=ID_PATTERN)
+"""For ids in bodies and queries, as in `source_id: Annotated[SourceId, ID]`."""
+
+CustomerPath = Annotated[
+    CustomerId, ID, Path(alias="customerId", description="`me`, or the caller's own id.", examples=["me"])
+]
+OrderPath = Annotated[OrderId, ID, Path(alias="orderId", examples=["204440790336"])]
+DocumentPath = Annotated[
+    DocumentId, ID, Path(alias="documentId", examples=["0198f3c2-5f0a-7c3e-9d51-2f6a4b7c8d90"])
+]
+EventPath = Annotated[EventId, ID, Path(alias="eventId", examples=["bdcf5832-fc2c-4c79-92e0-85b261818ae0"])]
+SourcePath = Annotated[
+    SourceId, ID, Path(alias="sourceId", examples=["0d0f3c2e-8d4f-4f0b-9d51-2f6a4b7c8d90"])
+]
+TaxIdentifierPath = Annotated[
+    TaxIdentifierId,
+    ID,
+    Path(alias="taxIdentifierId", examples=["5f0a0198-8d4f-4f0b-9d51-2f6a4b7c8d90"]),
+]

@@ -1,0 +1,85 @@
+"""What the app's own routes say about a request: its template, its neighbours' methods, its query names."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import ParamTypes
+from fastapi.routing import iter_route_contexts
+from starlette.types import Scope
+
+from app.web.problems import FieldError, Invalid
+from app.web.validation import pointer_to
+
+
+@dataclass(frozen=True)
+class RouteFacts:
+    """`template` as in OpenAPI, `methods` of all routes with this template, the names this route reads."""
+
+    template: str
+    methods: tuple[str, ...]
+    query_names: frozenset[str]
+
+
+def find_facts(scope: Scope) -> RouteFacts | None:
+    """The facts of the route that was chosen for this request; None before that, and for unknown paths."""
+    endpoint = scope.get("endpoint")
+    if endpoint is None:
+        return None
+    app: FastAPI = scope["app"]
+    known: dict[int, RouteFacts] | None = getattr(app.state, "route_facts", None)
+    if known is None:
+        known = app.state.route_facts = _all_facts(app)
+    return known.get(id(endpoint))
+
+
+async def known_query(request: Request) -> None:
+    """A router's dependency: query names that the route does not read are refused, not ignored.
+
+    Raises:
+        Invalid: at `/query/<name>`, also for values that hold a NUL character, which PostgreSQL cannot store.
+    """
+    if not request.query_params:
+        return
+    facts = find_facts(request.scope)
+    names = facts.query_names if facts else frozenset()
+    errors = _unknown(request.query_params.multi_items(), names)
+    if errors:
+        raise Invalid("Some query parameters cannot be accepted.", errors=errors)
+
+
+def _unknown(given: Iterable[tuple[str, str]], names: frozenset[str]) -> list[FieldError]:
+    errors = {}
+    for name, value in given:
+        if name not in names:
+            errors[name] = "This query parameter is not known here."
+        elif "\0" in value:
+            errors[name] = "This value must not hold a NUL character."
+    return [
+        FieldError(pointer=pointer_to("query", name[:100]), detail=detail)
+        for name, detail in list(errors.items())[:50]
+    ]
+
+
+def _all_facts(app: FastAPI) -> dict[int, RouteFacts]:
+    contexts = [route for route in iter_route_contexts(app.routes) if route.path and route.endpoint]
+    methods: dict[str, set[str]] = {}
+    for route in contexts:
+        methods.setdefault(str(route.path), set()).update(route.methods or ())
+    return {
+        id(route.endpoint): RouteFacts(
+            template=str(route.path),
+            methods=tuple(sorted(methods[str(route.path)])),
+            query_names=_query_names(getattr(route, "dependant", None)),
+        )
+        for route in contexts
+    }
+
+
+def _query_names(dependant: Dependant | None) -> frozenset[str]:
+    if dependant is None:
+        return frozenset()
+    fields = get_flat_params(dependant)
+    return frozenset(f.alias for f in fields if getattr(f.field_info, "in_", None) is ParamTypes.query)

@@ -1,0 +1,62 @@
+"""Every test of this folder calls a small app that trusts the tiny issuer."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.identity.access import OPS, CurrentCustomer, CurrentPrincipal, require_scope
+from app.identity.principal import Principal, own_customer
+from app.identity.tokens import Tokens
+from app.web import assembly
+from tests.identity.issuer import Clock, Issuer, settings
+
+
+def build() -> FastAPI:
+    app = FastAPI(title="Small", version="1")
+
+    @app.get("/v1/who")
+    async def who(principal: CurrentPrincipal) -> dict[str, Any]:
+        return {"customer": principal.customer_id, "scopes": sorted(principal.scopes)}
+
+    @app.get("/v1/customer")
+    async def customer(customer: CurrentCustomer) -> str:
+        return customer
+
+    @app.get("/v1/customers/{named}")
+    async def own(named: str, principal: CurrentPrincipal) -> str:
+        return own_customer(principal, named)
+
+    @app.get("/ops/status")
+    async def status(principal: Annotated[Principal, require_scope(OPS)]) -> str:
+        return principal.subject
+
+    return app
+
+
+@asynccontextmanager
+async def calling(issuer: Issuer, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an app with these settings, on the issuer's clock."""
+    chosen = settings(**changes)
+    app = build()
+    assembly.install(app, chosen)
+    opened = Tokens.open(chosen, transport=issuer.transport, now=issuer.clock, clock=issuer.clock)
+    async with (
+        opened as app.state.tokens,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://portal.test") as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer(Clock())
+
+
+@pytest.fixture
+async def http(issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
+    async with calling(issuer) as client:
+        yield client

@@ -1,0 +1,100 @@
+"""A tiny OpenID Connect issuer with real keys, and a clock for both sides."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+from joserfc import jwt
+from joserfc.jwk import ECKey, RSAKey
+
+from app.settings import Settings
+
+ISSUER = "https://issuer.test/tenant"
+AUDIENCE = "portal"
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Issuer:
+    """Publishes its keys over httpx's mock transport and signs tokens; every answer can be made to fail."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.rsa = RSAKey.generate_key(2048, {"kid": "rsa-1"})
+        self.ec = ECKey.generate_key("P-256", {"kid": "ec-1"})
+        self.published: list[dict[str, Any]] = [published(self.rsa), published(self.ec)]
+        self.discovery: dict[str, Any] = {"issuer": ISSUER, "jwks_uri": "https://keys.test/jwks"}
+        self.down = False
+        self.raw_keys: bytes | None = None
+        self.fetches = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.asked = asyncio.Event()
+        self.transport = httpx.MockTransport(self._answer)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/jwks":
+            self.fetches += 1
+            self.asked.set()
+            await self.gate.wait()
+        if self.down:
+            raise httpx.ConnectError("refused", request=request)
+        if str(request.url) == f"{ISSUER}/.well-known/openid-configuration":
+            return httpx.Response(200, json=self.discovery)
+        if str(request.url) == "https://keys.test/jwks":
+            return httpx.Response(200, content=self.raw_keys or json.dumps({"keys": self.published}))
+        return httpx.Response(404)
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        """What an honest token says; None removes a claim."""
+        now = int(self.clock())
+        claims: dict[str, Any] = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": "customer-1",
+            "iat": now,
+            "nbf": now,
+            "exp": now + 3600,
+            "scope": "openid portal:ops",
+        }
+        return {name: value for name, value in (claims | changes).items() if value is not None}
+
+    def token(
+        self,
+        key: RSAKey | ECKey | None = None,
+        *,
+        header: dict[str, Any] | None = None,
+        **claims: Any,
+    ) -> str:
+        key = key or self.rsa
+        algorithm = "RS256" if isinstance(key, RSAKey) else "ES256"
+        spoken = {"alg": algorithm, "kid": key.kid} | (header or {})
+        spoken = {name: value for name, value in spoken.items() if value is not None}
+        return jwt.encode(spoken, self.claims(**claims), key, algorithms=[spoken["alg"]])
+
+
+def published(key: RSAKey | ECKey) -> dict[str, Any]:
+    return {**key.as_dict(private=False), "use": "sig"}
+
+
+def settings(**changes: Any) -> Settings:
+    values: dict[str, Any] = {
+        "environment": "production",
+        "database_url": "postgresql://db.test/portal",
+        "digital_river_secret_key": "sk_test_identity",
+        "digital_river_public_key": "pk_test_identity",
+        "live_mode": False,
+        "webhook_secrets": ["a-secret-of-the-tests"],
+        "oidc_issuer": ISSUER,
+        "oidc_audience": AUDIENCE,
+    }
+    return Settings.model_validate(values | changes)

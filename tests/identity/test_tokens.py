@@ -1,0 +1,253 @@
+"""Only a genuine, fresh token of our issuer for us opens a door, and only the door of its customer."""
+
+import base64
+import hmac
+import json
+from typing import Any
+
+import httpx
+import pytest
+from joserfc.jwk import ECKey, RSAKey
+
+from tests.identity.conftest import calling
+from tests.identity.issuer import AUDIENCE, Issuer, published
+
+
+async def ask(http: httpx.AsyncClient, token: str, path: str = "/v1/who") -> httpx.Response:
+    return await http.get(path, headers={"authorization": f"Bearer {token}"})
+
+
+async def assert_refused(http: httpx.AsyncClient, token: str) -> None:
+    response = await ask(http, token)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert response.json()["type"] == "urn:portal:problem:unauthenticated"
+
+
+async def test_a_good_token_tells_who_is_calling(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    for key in (issuer.rsa, issuer.ec):
+        response = await ask(http, issuer.token(key))
+        assert response.json() == {"customer": "customer-1", "scopes": ["openid", "portal:ops"]}
+
+
+async def test_an_audience_among_several_is_enough(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    assert (await ask(http, issuer.token(aud=["other", AUDIENCE]))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("authorization", "Basic YTpi")],
+        [("authorization", "Bearer")],
+        [("authorization", "")],
+        [("authorization", "Bearer a.b.c"), ("authorization", "Bearer a.b.c")],
+    ],
+)
+async def test_without_a_bearer_token_the_challenge_names_no_error(
+    http: httpx.AsyncClient, headers: list[tuple[str, str]]
+) -> None:
+    response = await http.get("/v1/who", headers=headers)
+    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+
+
+NOW = 1_800_000_000
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": NOW},
+        {"exp": NOW - 1},
+        {"exp": None},
+        {"exp": "never"},
+        {"exp": True},
+        {"exp": float("inf")},
+        {"exp": 10**400},
+        {"nbf": NOW + 31},
+        {"iat": NOW + 31},
+        {"iat": "yesterday"},
+        {"aud": "other"},
+        {"aud": ["other"]},
+        {"aud": None},
+        {"aud": {"portal": 1}},
+        {"iss": "https://issuer.test/tenant/"},
+        {"iss": "https://evil.test"},
+        {"iss": None},
+        {"sub": None},
+        {"sub": ""},
+        {"sub": 7},
+        {"sub": "x" * 256},
+    ],
+    ids=str,
+)
+async def test_a_token_with_wrong_claims_is_refused(
+    http: httpx.AsyncClient, issuer: Issuer, claims: dict[str, Any]
+) -> None:
+    await assert_refused(http, issuer.token(**claims))
+
+
+async def test_clocks_may_differ_by_half_a_minute(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    assert (await ask(http, issuer.token(nbf=NOW + 30, iat=NOW + 30))).status_code == 200
+
+
+async def test_a_token_of_another_key_under_our_key_id_is_refused(
+    http: httpx.AsyncClient, issuer: Issuer
+) -> None:
+    await assert_refused(http, issuer.token(RSAKey.generate_key(2048, {"kid": "rsa-1"})))
+    await assert_refused(http, issuer.token(ECKey.generate_key("P-256", {"kid": "ec-1"})))
+
+
+async def test_a_changed_payload_is_refused(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    head, _, signature = issuer.token().split(".")
+    forged = issuer.token(RSAKey.generate_key(2048, {"kid": "rsa-1"}), sub="customer-2").split(".")[1]
+    await assert_refused(http, f"{head}.{forged}.{signature}")
+
+
+async def test_an_unsigned_token_is_refused(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    for algorithm in ("none", "None", "NONE"):
+        header = coded({"alg": algorithm, "kid": "rsa-1"})
+        await assert_refused(http, f"{header}.{coded(issuer.claims())}.")
+
+
+async def test_the_public_key_is_no_shared_secret(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    for secret in (issuer.rsa.as_pem(private=False), json.dumps(published(issuer.rsa)).encode()):
+        # By hand, because joserfc refuses to sign so foolishly.
+        signed = f"{coded({'alg': 'HS256', 'kid': 'rsa-1'})}.{coded(issuer.claims())}"
+        await assert_refused(http, f"{signed}.{coded(hmac.digest(secret, signed.encode(), 'sha256'))}")
+
+
+@pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])
+async def test_other_algorithms_of_the_right_key_are_refused(
+    http: httpx.AsyncClient, issuer: Issuer, algorithm: str
+) -> None:
+    await assert_refused(http, issuer.token(header={"alg": algorithm}))
+
+
+async def test_the_key_of_one_algorithm_does_not_serve_another(
+    http: httpx.AsyncClient, issuer: Issuer
+) -> None:
+    header = coded({"alg": "ES256", "kid": "rsa-1"})
+    _, payload, signature = issuer.token().split(".")
+    await assert_refused(http, f"{header}.{payload}.{signature}")
+
+
+@pytest.mark.parametrize(
+    "header", [{"kid": None}, {"kid": 7}, {"crit": ["exp"]}, {"crit": ["b64"], "b64": False}]
+)
+async def test_a_header_that_names_no_key_or_demands_the_unknown_is_refused(
+    http: httpx.AsyncClient, issuer: Issuer, header: dict[str, Any]
+) -> None:
+    head = {"alg": "RS256", "kid": "rsa-1"} | header
+    _, payload, signature = issuer.token().split(".")
+    await assert_refused(http, f"{coded(head)}.{payload}.{signature}")
+
+
+def coded(part: object) -> str:
+    raw = part if isinstance(part, bytes) else json.dumps(part).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "garbage",
+        "a.b.c",
+        "..",
+        ".",
+        "a.b.c.d.e",
+        f"{coded([])}.{coded({})}.x",
+        f"{coded(b'[' * 4000)}.{coded({})}.x",
+        f"{coded({'alg': ['RS256'], 'kid': 'rsa-1'})}.{coded({})}.x",
+        f"{coded({'alg': 'RS256', 'kid': 'rsa-1'})}.{coded(b'[' * 2000)}.x",
+        f"{coded({'alg': 'RS256', 'kid': 'rsa-1'})}.é.x",
+        "x" * 100_000,
+    ],
+    ids=lambda token: token[:12],
+)
+async def test_garbage_is_refused_and_never_an_error_of_ours(http: httpx.AsyncClient, token: str) -> None:
+    response = await http.get("/v1/who", headers={b"authorization": b"Bearer " + token.encode()})
+    assert response.status_code == 401
+
+
+async def test_an_oversized_token_is_refused_even_when_genuine(
+    http: httpx.AsyncClient, issuer: Issuer
+) -> None:
+    await assert_refused(http, issuer.token(padding="x" * 8192))
+
+
+async def test_a_remembered_token_ends_with_its_last_second(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    token = issuer.token(exp=NOW + 60)
+    assert (await ask(http, token)).status_code == 200
+    issuer.clock.seconds = NOW + 59.99
+    assert (await ask(http, token)).status_code == 200
+    issuer.clock.seconds = NOW + 60
+    await assert_refused(http, token)
+
+
+async def test_a_withdrawn_key_ends_remembered_tokens_too(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    token = issuer.token(exp=NOW + 7200)
+    assert (await ask(http, token)).status_code == 200
+    issuer.published = [published(issuer.ec)]
+    issuer.clock.seconds += 601
+    await assert_refused(http, token)
+
+
+@pytest.mark.parametrize(
+    ("claims", "scopes"),
+    [
+        ({"scope": "a  b"}, ["a", "b"]),
+        ({"scope": None, "scp": ["a", 7]}, ["a"]),
+        ({"scope": None, "scp": "a b"}, ["a", "b"]),
+        ({"scope": None}, []),
+        ({"scope": 7}, []),
+    ],
+)
+async def test_scopes_are_read_as_issuers_write_them(
+    http: httpx.AsyncClient, issuer: Issuer, claims: dict[str, Any], scopes: list[str]
+) -> None:
+    assert (await ask(http, issuer.token(**claims))).json()["scopes"] == scopes
+
+
+async def test_a_missing_scope_is_forbidden_and_named(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    assert (await ask(http, issuer.token(), "/ops/status")).status_code == 200
+    response = await ask(http, issuer.token(scope="portal:opsx"), "/ops/status")
+    assert response.status_code == 403
+    assert 'error="insufficient_scope", scope="portal:ops"' in response.headers["www-authenticate"]
+    assert (await http.get("/ops/status")).status_code == 401
+
+
+@pytest.mark.parametrize("subject", ["x" * 41, "a b", "../x", "\0", "a/b"])
+async def test_a_subject_that_can_be_no_customer_is_a_caller_without_one(
+    http: httpx.AsyncClient, issuer: Issuer, subject: str
+) -> None:
+    token = issuer.token(sub=subject)
+    assert (await ask(http, token)).json()["customer"] is None
+    assert (await ask(http, token, "/v1/customer")).status_code == 403
+    assert (await ask(http, token, "/v1/customers/me")).status_code == 403
+
+
+async def test_the_customer_may_stand_in_a_claim_of_its_own(issuer: Issuer) -> None:
+    async with calling(issuer, oidc_customer_claim="customer_id") as http:
+        named = await ask(http, issuer.token(customer_id="c-9"), "/v1/customer")
+        assert (named.status_code, named.json()) == (200, "c-9")
+        assert (await ask(http, issuer.token(), "/v1/customer")).status_code == 403
+
+
+async def test_somebody_elses_customer_id_does_not_exist(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    token = issuer.token()
+    for own in ("me", "customer-1"):
+        assert (await ask(http, token, f"/v1/customers/{own}")).json() == "customer-1"
+    assert (await ask(http, token, "/v1/customers/customer-2")).status_code == 404
+    nobody = issuer.token(sub="x" * 41)
+    assert (await ask(http, nobody, "/v1/customers/None")).status_code == 404
+
+
+async def test_the_document_declares_the_scheme_and_the_challenge(http: httpx.AsyncClient) -> None:
+    document = (await http.get("/openapi.json")).json()
+    scheme = document["components"]["securitySchemes"]["bearer"]
+    assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "JWT")
+    who = document["paths"]["/v1/who"]["get"]
+    assert who["security"] == [{"bearer": []}]
+    assert "WWW-Authenticate" in who["responses"]["401"]["headers"]
+    assert document["paths"]["/ops/status"]["get"]["security"] == [{"bearer": ["portal:ops"]}]

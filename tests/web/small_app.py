@@ -1,0 +1,137 @@
+"""A small app behind the web room's real assembly, with one route for each thing that can happen."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from pydantic import ConfigDict, SecretStr
+from starlette.responses import StreamingResponse
+
+from app.ids import OrderId
+from app.settings import Settings
+from app.web import assembly
+from app.web.contract import Contract, Instant, Money
+from app.web.etags import NOT_MODIFIED, conditional, require_match
+from app.web.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
+from app.web.path_ids import ID, OrderPath
+from app.web.problems import Conflict, NotFound, PreconditionFailed, PreconditionRequired, responses
+from app.web.routes import known_query
+
+
+class Address(Contract):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"postalCode": "50667", "country": "DE"}]})
+
+    postal_code: str
+    country: str
+
+
+class Profile(Contract):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"fullName": "Ada", "shipping": None, "ships": [], "pickUp": None}]}
+    )
+
+    full_name: str
+    shipping: Address | None = None
+    ships: tuple[Address, ...] = ()
+    pick_up: Address | str | None = None
+
+
+class Invoice(Contract):
+    total: Money
+    created_at: Instant
+
+
+class Position(Contract):
+    after: str
+    number: int
+
+
+class Stage:
+    """What the routes below raise or show next."""
+
+    def __init__(self) -> None:
+        self.error: BaseException = NotFound()
+        self.profile = Profile(full_name="Ada")
+
+
+def settings(**changes: object) -> Settings:
+    values: dict[str, object] = {
+        "environment": "development",
+        "digital_river_secret_key": SecretStr("sk_test_web"),
+        "webhook_secrets": (SecretStr("a-secret-of-the-tests"),),
+        "oidc_issuer": "http://issuer.test",
+        "oidc_audience": "portal",
+    }
+    return Settings.model_validate(values | changes)
+
+
+v1 = APIRouter(prefix="/v1", dependencies=[Depends(known_query)])
+
+
+@v1.get("/raise")
+async def fail(request: Request) -> None:
+    raise request.app.state.stage.error
+
+
+@v1.get("/break")
+async def break_off() -> Response:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise RuntimeError("after the answer began")
+
+    return StreamingResponse(chunks())
+
+
+@v1.get("/profile", response_model=Profile, responses=NOT_MODIFIED)
+async def show(request: Request) -> Response:
+    return conditional(request, request.app.state.stage.profile)
+
+
+@v1.patch("/profile", responses=responses(PreconditionFailed, PreconditionRequired))
+async def change(request: Request, changed: Profile) -> Profile:
+    require_match(request, request.app.state.stage.profile)
+    request.app.state.stage.profile = changed
+    return changed
+
+
+@v1.post("/profile", responses=responses(Conflict))
+async def create(profile: Profile) -> Profile:
+    return profile
+
+
+@v1.post("/invoices")
+async def issue(invoice: Invoice) -> Invoice:
+    return invoice
+
+
+@v1.get("/orders/{orderId}", responses=responses(NotFound))
+async def order(order_id: OrderPath) -> Page[str]:
+    return Page(data=[order_id])
+
+
+@v1.get("/orders")
+async def orders(
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    order_id: Annotated[OrderId | None, ID, Query(alias="orderId")] = None,
+) -> Page[str]:
+    position = decode_cursor(cursor, Position) if cursor else Position(after="", number=0)
+    following = Position(after=order_id or "", number=position.number + limit)
+    return Page(data=[str(position.number)], next_cursor=encode_cursor(following))
+
+
+letters = APIRouter()
+
+
+@letters.post("/webhooks/raw")
+async def count(request: Request) -> int:
+    return len(await request.body())
+
+
+def build(stage: Stage, chosen: Settings) -> FastAPI:
+    app = FastAPI(title="Small", version="1")
+    app.state.stage = stage
+    app.include_router(v1)
+    app.include_router(letters)
+    assembly.install(app, chosen)
+    return app

@@ -1,0 +1,180 @@
+"""Whatever happens, the answer is one problem that tells the caller enough and a stranger nothing."""
+
+import logging
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy import exc as sql
+from structlog.testing import capture_logs
+
+from app.digital_river import errors as far
+from app.web import problems as near
+from tests.web.small_app import Stage
+
+PRIVATE = "ada@example.test 4111-1111"
+
+
+def problem(response: httpx.Response) -> dict[str, Any]:
+    assert response.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = response.json()
+    assert document["status"] == response.status_code
+    assert document["type"].startswith("urn:portal:problem:")
+    assert document["requestId"] == response.headers["x-request-id"]
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["cache-control"] == "private, no-store"
+    assert PRIVATE not in response.text
+    return document
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (far.Unavailable(PRIVATE), 503),
+        (far.BreakerOpen(7.2), 503),
+        (far.Throttled(PRIVATE, retry_after=7.2), 503),
+        (far.Garbled(PRIVATE), 502),
+        (far.Unauthorised(401), 502),
+        (far.DigitalRiverError(PRIVATE), 502),
+        (far.Missing((PRIVATE,)), 404),
+        (far.Conflict((PRIVATE,)), 409),
+        (far.Refused(400, (PRIVATE,), (PRIVATE,)), 422),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_far_side_failure_becomes_its_problem_without_their_words(
+    http: httpx.AsyncClient, stage: Stage, error: Exception, status: int
+) -> None:
+    stage.error = error
+    response = await http.get("/v1/raise")
+    assert response.status_code == status
+    problem(response)
+    assert ("retry-after" in response.headers) == (status == 503)
+
+
+async def test_the_far_sides_wait_is_passed_on_rounded_up(http: httpx.AsyncClient, stage: Stage) -> None:
+    stage.error = far.Throttled("slow down", retry_after=7.2)
+    assert (await http.get("/v1/raise")).headers["retry-after"] == "8"
+
+
+def invalidated() -> sql.DBAPIError:
+    return sql.DBAPIError(PRIVATE, {}, Exception(PRIVATE), connection_invalidated=True)
+
+
+def wrapped(cause: Exception) -> sql.DBAPIError:
+    """As SQLAlchemy's asyncpg dialect does: the driver's error is the cause of the translated one."""
+    translated = Exception("translated")
+    translated.__cause__ = cause
+    return sql.DBAPIError(PRIVATE, {}, translated)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.ConnectionDoesNotExistError(PRIVATE),
+        asyncpg.CannotConnectNowError(PRIVATE),
+        asyncpg.AdminShutdownError(PRIVATE),
+        asyncpg.TooManyConnectionsError(PRIVATE),
+        asyncpg.InterfaceError("connection is closed"),
+        sql.OperationalError(PRIVATE, {}, Exception(PRIVATE)),
+        sql.InterfaceError(PRIVATE, {}, Exception(PRIVATE)),
+        sql.TimeoutError(PRIVATE),
+        invalidated(),
+        wrapped(asyncpg.AdminShutdownError(PRIVATE)),
+        ConnectionRefusedError(111, "refused"),
+        OSError("Multiple exceptions: [Errno 111] …"),
+        TimeoutError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_database_that_is_down_is_unavailable_and_not_our_bug(
+    http: httpx.AsyncClient, stage: Stage, error: Exception
+) -> None:
+    stage.error = error
+    response = await http.get("/v1/raise")
+    assert response.status_code == 503
+    assert problem(response)["type"] == "urn:portal:problem:unavailable"
+    assert int(response.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(PRIVATE),
+        FileNotFoundError(2, "no such file", PRIVATE),
+        asyncpg.UniqueViolationError(PRIVATE),
+        asyncpg.InterfaceError("cannot perform operation: another operation is in progress"),
+        sql.IntegrityError(PRIVATE, {}, Exception(PRIVATE)),
+        wrapped(asyncpg.UniqueViolationError(PRIVATE)),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_bug_is_a_500_that_says_nothing_and_is_logged_once(
+    http: httpx.AsyncClient, stage: Stage, error: Exception
+) -> None:
+    stage.error = error
+    with capture_logs() as lines:
+        response = await http.get("/v1/raise")
+    assert response.status_code == 500
+    assert "detail" not in problem(response)
+    assert [line["exc_info"] for line in lines if line["log_level"] == "error"] == [error]
+
+
+async def test_of_several_failures_at_once_the_gravest_is_told(http: httpx.AsyncClient, stage: Stage) -> None:
+    stage.error = ExceptionGroup("reads", [far.Missing(), far.Unavailable("down")])
+    assert (await http.get("/v1/raise")).status_code == 503
+    stage.error = ExceptionGroup("reads", [far.Unavailable("down"), ExceptionGroup("inner", [KeyError("x")])])
+    assert (await http.get("/v1/raise")).status_code == 500
+
+
+async def test_an_answer_that_has_begun_is_broken_off_and_not_patched(http: httpx.AsyncClient) -> None:
+    with pytest.raises(RuntimeError, match="after the answer began"):
+        await http.get("/v1/break")
+
+
+async def test_an_unknown_path_is_a_problem_naming_itself_as_a_uri(http: httpx.AsyncClient) -> None:
+    response = await http.get("/v1/nothing%20here/%00ü")
+    assert response.status_code == 404
+    assert problem(response)["instance"] == "/v1/nothing%20here/%00%C3%BC"
+
+
+async def test_a_trailing_slash_is_not_redirected_to_the_host_that_the_caller_named(
+    http: httpx.AsyncClient,
+) -> None:
+    response = await http.get("/v1/orders/", headers={"host": "evil.test"})
+    assert (response.status_code, response.headers.get("location")) == (404, None)
+
+
+async def test_a_wrong_method_names_all_right_ones(http: httpx.AsyncClient) -> None:
+    response = await http.delete("/v1/profile")
+    assert response.status_code == 405
+    problem(response)
+    assert response.headers["allow"] == "GET, PATCH, POST"
+
+
+async def test_a_missing_token_is_challenged(http: httpx.AsyncClient, stage: Stage) -> None:
+    stage.error = near.Unauthenticated()
+    response = await http.get("/v1/raise")
+    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+    problem(response)
+
+
+async def test_nothing_is_written_to_the_standard_loggers_while_answering(
+    http: httpx.AsyncClient, stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.error = RuntimeError(PRIVATE)
+    with caplog.at_level(logging.WARNING):
+        await http.get("/v1/raise")
+    assert caplog.records == []
+
+
+def test_every_kind_of_problem_has_its_own_type() -> None:
+    kinds: list[type[near.Problem]] = []
+    open_kinds: list[type[near.Problem]] = [near.Problem]
+    while open_kinds:
+        subclasses = open_kinds.pop().__subclasses__()
+        open_kinds += subclasses
+        kinds += [kind for kind in subclasses if not kind.__name__.startswith("_")]
+    assert len(kinds) >= 16
+    assert len({kind.type_uri() for kind in kinds}) == len({kind.status for kind in kinds}) == len(kinds)
