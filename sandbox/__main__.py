@@ -1,0 +1,74 @@
+"""`python -m sandbox [--port N]`: serve, say where on one JSON line, die with the parent if tethered."""
+
+import argparse
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sandbox.app import create_app
+from sandbox.settings import Settings
+
+_PR_SET_PDEATHSIG = 1
+
+
+class ExposedProtocol(HttpToolsProtocol):
+    """Shows the ASGI scope its connection, so that the reset fault can break it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {"sandbox": {"transport": self.transport}}
+
+
+class AnnouncingServer(uvicorn.Server):
+    """Prints `{"url": …}` once it listens."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            sys.stdout.write(json.dumps({"url": self._url}) + "\n")
+            sys.stdout.flush()
+
+
+def die_with_parent() -> None:
+    """Linux only; elsewhere the parent has to see to it."""
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # The parent may have died before the call.
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+def main() -> None:
+    settings = Settings()
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A local Digital River.")
+    parser.add_argument("--port", type=int, default=settings.port, help="0 picks a free port")
+    port = parser.parse_args().port
+    if settings.tether:
+        die_with_parent()
+    with socket.create_server((settings.host, port), backlog=2048) as listening:
+        port = listening.getsockname()[1]
+        url = settings.public_url or f"http://{settings.host}:{port}"
+        config = uvicorn.Config(
+            create_app(settings, url),
+            http=ExposedProtocol,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+        AnnouncingServer(config, url).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

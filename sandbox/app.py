@@ -1,0 +1,87 @@
+"""Assembly: the resources of Digital River, the control doors, and the gates every call passes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
+
+from sandbox import (
+    control,
+    control_webhooks,
+    customers,
+    events,
+    file_links,
+    files,
+    fulfillments,
+    identity_provider,
+    orders,
+    refunds,
+    webhooks,
+)
+from sandbox.clock import Clock
+from sandbox.errands import Errands
+from sandbox.errors import Refusal, answer_http_exception, answer_own_fault, answer_refusal
+from sandbox.faults import FaultDial
+from sandbox.gates import AuthorizationGate, CallRecorder, FaultGate
+from sandbox.oidc import Issuer
+from sandbox.rate_limit import RateLimit
+from sandbox.settings import Settings
+from sandbox.state import Ledger
+from sandbox.world import SigningManner, World
+
+RESOURCES = (orders, fulfillments, refunds, customers, files, file_links, events, webhooks)
+_DOORS = (control, control_webhooks, identity_provider)
+
+
+@asynccontextmanager
+async def _opened_world(settings: Settings, base_url: str) -> AsyncIterator[World]:
+    """An empty world; leaving it cancels whatever is still under way."""
+    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+    client = httpx.AsyncClient(timeout=settings.delivery_timeout, limits=limits, trust_env=False)
+    async with client as http, Errands() as errands:
+        yield World(
+            settings=settings,
+            base_url=base_url,
+            ledger=Ledger(Clock()),
+            errands=errands,
+            faults=FaultDial(),
+            limit=RateLimit(settings.rate_limit),
+            issuer=Issuer(f"{base_url}/_sandbox/oidc", settings.audience),
+            signing=SigningManner(settings.signature_timestamp),
+            http=http,
+        )
+
+
+def create_app(settings: Settings, base_url: str) -> FastAPI:
+    """The sandbox under the address it calls itself in URLs; the lifespan opens and closes its world."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _opened_world(settings, base_url) as world:
+            app.state.world = world
+            yield
+
+    app = FastAPI(
+        title="Digital River sandbox: control",
+        description="What a test or a developer may do to the sandbox from outside. No authorization.",
+        version="1",
+        docs_url="/_sandbox/docs",
+        redoc_url=None,
+        openapi_url="/_sandbox/openapi.json",
+        lifespan=lifespan,
+    )
+    resources: list[BaseRoute] = [route for room in RESOURCES for route in room.routes]
+    app.router.routes.extend(resources)
+    for door in _DOORS:
+        app.include_router(door.router, prefix="/_sandbox")
+    app.add_exception_handler(Refusal, answer_refusal)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+    app.add_exception_handler(Exception, answer_own_fault)
+    # The last added is the first passed.
+    app.add_middleware(FaultGate)
+    app.add_middleware(AuthorizationGate)
+    app.add_middleware(CallRecorder, routes=resources)
+    return app

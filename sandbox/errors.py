@@ -1,0 +1,102 @@
+"""How Digital River says no: `{"type": …, "errors": [{"code", "parameter", "message"}]}`.
+
+Refusal ─ every answer that is not 2xx, by status; the constructors below are the documented kinds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+# Digital River, OpenAPI document, schema Errors.
+TYPES: Mapping[int, str] = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    408: "request_timeout",
+    409: "conflict",
+    429: "too_many_requests",
+    500: "internal_server_error",
+    502: "bad_gateway",
+    503: "service_unavailable",
+    504: "gateway_timeout",
+}
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One entry of `errors`. A missing code or parameter is left out, as in the samples."""
+
+    message: str
+    code: str | None = None
+    parameter: str | None = None
+
+    def as_json(self) -> dict[str, str]:
+        parts = {"code": self.code, "parameter": self.parameter, "message": self.message}
+        return {name: value for name, value in parts.items() if value is not None}
+
+
+class Refusal(Exception):
+    """Ends a request with a documented error body."""
+
+    def __init__(self, status: int, *complaints: Complaint, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, *complaints)
+        self.status = status
+        self.complaints = complaints
+        self.headers = dict(headers or {})
+
+    def as_response(self) -> Response:
+        body = {
+            "type": TYPES.get(self.status, "internal_server_error"),
+            "errors": [complaint.as_json() for complaint in self.complaints],
+        }
+        return JSONResponse(body, self.status, self.headers)
+
+
+def bad_request(code: str, parameter: str, message: str) -> Refusal:
+    return Refusal(400, Complaint(message, code, parameter))
+
+
+def conflict(code: str, message: str, parameter: str | None = None) -> Refusal:
+    return Refusal(409, Complaint(message, code, parameter))
+
+
+def not_found(resource: str, identity: str) -> Refusal:
+    return Refusal(404, Complaint(f"{resource} '{identity}' not found.", "not_found", "id"))
+
+
+def unauthorized() -> Refusal:
+    """Digital River docs, Files: the 401 has neither code nor parameter."""
+    return Refusal(401, Complaint("An authorization error has occurred."))
+
+
+def too_many_requests(retry_after: int) -> Refusal:
+    """Digital River docs print status and header; the text is inferred."""
+    complaint = Complaint("Too many requests have been made in a short time.", "too_many_requests")
+    return Refusal(429, complaint, headers={"Retry-After": str(retry_after)})
+
+
+async def answer_refusal(_request: Request, refusal: Exception) -> Response:
+    """Exception handler for Refusal."""
+    if not isinstance(refusal, Refusal):
+        raise refusal
+    return refusal.as_response()
+
+
+async def answer_own_fault(_request: Request, _error: Exception) -> Response:
+    """A mistake of the sandbox's own; the server logs it."""
+    return Refusal(500, Complaint("An unexpected error occurred.", "unknown_error")).as_response()
+
+
+async def answer_http_exception(_request: Request, error: Exception) -> Response:
+    """Unknown paths and methods in Digital River's shape."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = TYPES.get(error.status_code, "unknown_error")
+    refusal = Refusal(error.status_code, Complaint(str(error.detail), code), headers=error.headers)
+    return refusal.as_response()

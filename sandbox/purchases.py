@@ -1,0 +1,227 @@
+"""What a buyer's checkout leaves behind: an order with its items, totals, payment and first state."""
+
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from sandbox import order_states
+from sandbox.clock import stamp
+from sandbox.errors import bad_request
+from sandbox.money import amount_of, rounded
+from sandbox.state import ItemProgress, Json, new_id
+from sandbox.world import World
+
+# Digital River docs, Checkouts; the first five issue invoices by themselves (Files, invoices).
+SELLING_ENTITIES = {
+    "DR_INC-ENTITY": "Digital River Inc.",
+    "C5_INC-ENTITY": "DR globalTech Inc.",
+    "DR_IRELAND-ENTITY": "Digital River Ireland Ltd.",
+    "DR_UK-ENTITY": "Digital River UK",
+    "DR_JAPAN-ENTITY": "DR Japan",
+    "DR_TAIWAN-ENTITY": "Digital River Taiwan",
+    "DR_BRAZIL-ENTITY": "Digital River Brazil",
+    "DR_CHINA-ENTITY": "Digital River China",
+}
+ADDRESS = {
+    "line1": "10380 Bren Rd W",
+    "city": "Minnetonka",
+    "postalCode": "55343",
+    "state": "MN",
+    "country": "US",
+}
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class Line(_Wire):
+    """`price` is the price of one; `taxRate` a fraction (0.08025)."""
+
+    name: str = "Widget"
+    sku: str | None = None
+    price: Decimal = Decimal("10.00")
+    quantity: int = Field(default=1, ge=1)
+    tax_rate: Decimal = Decimal(0)
+    physical: bool = True
+    image: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Purchase(_Wire):
+    """What the buyer chose. Without `customerId` a guest orders; without `sourceId` a test card pays."""
+
+    customer_id: str | None = None
+    email: str = "buyer@example.com"
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+    locale: str = "en_US"
+    items: list[Line] = Field(default_factory=lambda: [Line()], min_length=1)
+    shipping: Decimal = Field(default=Decimal(0), ge=0)
+    shipping_tax: Decimal = Field(default=Decimal(0), ge=0)
+    selling_entity: str = "DR_INC-ENTITY"
+    state: str = "accepted"
+    checkout_id: str | None = None
+    upstream_id: str | None = None
+    source_id: str | None = None
+    customer_type: str = "individual"
+    charge_type: str = "customer_initiated"
+    browser_ip: str = "192.0.2.165"
+    application_id: str | None = None
+    ship_to: dict[str, Any] | None = None
+    bill_to: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+def place_order(world: World, purchase: Purchase) -> Json:
+    """Store the order and let it enter its first state, with its event. Raises 400 on impossible wishes."""
+    if purchase.selling_entity not in SELLING_ENTITIES:
+        raise bad_request("selling_entity_not_found", "sellingEntity", "No selling entity was found.")
+    source = _source(world, purchase)
+    items = [_item(world, purchase, line) for line in purchase.items]
+    if purchase.shipping or purchase.shipping_tax:
+        items[0]["shipping"] = {"amount": float(purchase.shipping), "taxAmount": float(purchase.shipping_tax)}
+    order = _order(world, purchase, items)
+    order["payment"] = _payment(world, order, source)
+    world.ledger.orders[order["id"]] = order
+    world.ledger.progress.update({item["id"]: ItemProgress() for item in items})
+    order_states.enter_first(world, order, purchase.state)
+    return order
+
+
+def _order(world: World, purchase: Purchase, items: list[Json]) -> Json:
+    now, name = stamp(world.now()), purchase.email.partition("@")[0].title()
+    order: Json = {
+        "id": world.ledger.next_number(),
+        "createdTime": now,
+        "customerId": purchase.customer_id,
+        "upstreamId": purchase.upstream_id,
+        "applicationId": purchase.application_id,
+        "currency": purchase.currency,
+        "email": purchase.email,
+        "shipTo": purchase.ship_to or {"address": ADDRESS, "name": name},
+        "shipFrom": {"address": {"country": "US"}},
+        "billTo": purchase.bill_to or {"address": ADDRESS, "name": name, "email": purchase.email},
+        **_totals(purchase, items),
+        "items": items,
+        "updatedTime": now,
+        "browserIp": purchase.browser_ip,
+        "locale": purchase.locale.replace("-", "_"),
+        "customerType": purchase.customer_type,
+        "chargeType": purchase.charge_type,
+        "sellingEntity": {
+            "id": purchase.selling_entity,
+            "name": SELLING_ENTITIES[purchase.selling_entity],
+        },
+        "liveMode": world.settings.live_mode,
+        "stateTransitions": {},
+        "fraudStateTransitions": {},
+        "requestToBeForgotten": False,
+        "checkoutId": purchase.checkout_id or new_id(),
+        "metadata": purchase.metadata,
+    }
+    # Digital River docs, data formats: unset attributes are left out.
+    return {key: value for key, value in order.items() if value is not None}
+
+
+def _totals(purchase: Purchase, items: list[Json]) -> Json:
+    """The subtotal includes shipping (docs samples); nothing has been captured, cancelled or refunded yet."""
+    tax = sum((amount_of(item["tax"], "amount") for item in items), purchase.shipping_tax)
+    subtotal = sum((amount_of(item, "amount") for item in items), purchase.shipping)
+    return {
+        "totalAmount": float(rounded(subtotal + tax, purchase.currency)),
+        "subtotal": float(rounded(subtotal, purchase.currency)),
+        "totalFees": 0.0,
+        "totalTax": float(rounded(tax, purchase.currency)),
+        "totalImporterTax": 0.0,
+        "totalDuty": 0.0,
+        "totalDiscount": 0.0,
+        "totalShipping": float(purchase.shipping),
+        "capturedAmount": 0.0,
+        "cancelledAmount": 0.0,
+        "refundedAmount": 0.0,
+        "availableToRefundAmount": 0.0,
+    }
+
+
+def _item(world: World, purchase: Purchase, line: Line) -> Json:
+    amount = rounded(line.price * line.quantity, purchase.currency)
+    product = line.sku or new_id()
+    details: Json = {
+        "id": product,
+        "name": line.name,
+        "countryOfOrigin": "US",
+        "partNumber": product,
+        "physical": line.physical,
+    }
+    if line.image is not None:
+        details["image"] = line.image
+    item: Json = {
+        "id": world.ledger.next_number(),
+        "skuId": product,
+        "productDetails": details,
+        "amount": float(amount),
+        "quantity": line.quantity,
+        "state": "created",
+        "stateTransitions": {"created": stamp(world.now())},
+        "tax": {
+            "rate": float(line.tax_rate),
+            "amount": float(rounded(amount * line.tax_rate, purchase.currency)),
+        },
+        "importerTax": {"amount": 0.0},
+        "duties": {"amount": 0.0},
+        "availableToRefundAmount": 0.0,
+        "fees": {"amount": 0.0, "taxAmount": 0.0},
+    }
+    if line.metadata is not None:
+        item["metadata"] = line.metadata
+    return item
+
+
+def _source(world: World, purchase: Purchase) -> Json:
+    """The named source, or a fresh card as Drop-in's test card 4444 2222 3333 1111 makes it."""
+    if purchase.source_id is not None:
+        source = world.ledger.sources.get(purchase.source_id)
+        if source is None:
+            raise bad_request("source_not_found", "sourceId", f"Source {purchase.source_id} was not found.")
+        return source
+    address = (purchase.bill_to or {}).get("address", ADDRESS)
+    return {
+        "id": new_id(),
+        "type": "creditCard",
+        "owner": {"firstName": "William", "lastName": "Brown", "email": purchase.email, "address": address},
+        "creditCard": {
+            "brand": "Visa",
+            "expirationMonth": 7,
+            "expirationYear": world.now().year + 2,
+            "lastFourDigits": "1111",
+        },
+    }
+
+
+def _payment(world: World, order: Json, source: Json) -> Json:
+    session = new_id()
+    charge: Json = {
+        "id": new_id(),
+        "createdTime": stamp(world.now()),
+        "currency": order["currency"],
+        "amount": order["totalAmount"],
+        "state": "pending",
+        "captured": False,
+        "refunded": False,
+        "sourceId": source["id"],
+        "type": order["chargeType"],
+    }
+    shown = {name: value for name, value in source.items() if name not in ("clientSecret", "metadata")}
+    return {
+        "charges": [charge] if order["totalAmount"] else [],
+        "sources": [{**shown, "amount": order["totalAmount"]}] if order["totalAmount"] else [],
+        "session": {
+            "id": session,
+            "amountContributed": order["totalAmount"],
+            "amountRemainingToBeContributed": 0.0,
+            "state": "requires_confirmation",
+            "clientSecret": f"{session}_{new_id()}",
+        },
+    }

@@ -1,0 +1,1 @@
+"""The sandbox is held against Digital River's own documents."""

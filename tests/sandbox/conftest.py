@@ -1,0 +1,68 @@
+"""One sandbox process for these tests, each of its answers judged by the official document."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from tests.house import running_sandbox
+from tests.sandbox.far_side import FarSide
+from tests.sandbox.official import FOLDER, OfficialDocument
+from tests.sandbox.receiver import Receiver
+
+
+@pytest.fixture(scope="session")
+def official() -> OfficialDocument:
+    path = FOLDER / "openapi.json"
+    if not path.exists():
+        pytest.skip("Digital River's official document is not beside this repository (shared/digital-river)")
+    return OfficialDocument.at(path)
+
+
+@pytest.fixture(scope="session")
+async def far_process() -> AsyncIterator[str]:
+    async with running_sandbox(SANDBOX_RETRY_DELAY="0.05", SANDBOX_DELIVERY_TIMEOUT="0.5") as running:
+        yield running.url
+
+
+@pytest.fixture(scope="session")
+async def _stranger(far_process: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=far_process, timeout=10) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def _merchant(far_process: str) -> AsyncIterator[FarSide]:
+    path = FOLDER / "openapi.json"
+    document = OfficialDocument.at(path) if path.exists() else None
+
+    async def judge(response: httpx.Response) -> None:
+        await response.aread()
+        if document is not None:
+            assert document.complaints(response) == []
+
+    headers = {"Authorization": "Bearer sk_test_sandbox"}
+    hooks = {"response": [judge]}
+    async with httpx.AsyncClient(
+        base_url=far_process, headers=headers, timeout=10, event_hooks=hooks
+    ) as client:
+        yield FarSide(client)
+
+
+@pytest.fixture
+async def raw(_stranger: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A client without key and without judge, of a sandbox that remembers nothing."""
+    (await _stranger.post("/_sandbox/reset")).raise_for_status()
+    return _stranger
+
+
+@pytest.fixture
+async def far(_merchant: FarSide, raw: httpx.AsyncClient) -> FarSide:
+    """A merchant's client; any answer that the official document would not give fails the test."""
+    return _merchant
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running

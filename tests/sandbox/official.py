@@ -1,0 +1,82 @@
+"""The official OpenAPI document as judge of the sandbox's answers, and where we knowingly differ."""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+from openapi_core import OpenAPI
+from openapi_core.exceptions import OpenAPIError
+from openapi_core.testing import MockRequest, MockResponse
+
+FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "digital-river"
+HOST = "https://api.digitalriver.com"
+
+
+class Difference(NamedTuple):
+    """An accepted complaint of the document: where, what it says (a pattern), and why we keep our answer."""
+
+    path: str
+    complaint: str
+    reason: str
+
+
+DIFFERENCES = (
+    Difference(
+        r"/events.*",
+        r"'pendingWebhooks' is a required property",
+        "required by the document, in none of the printed events",
+    ),
+    Difference(
+        r"/events.*",
+        r"'digitalriverVersion' is a required property",
+        "the printed invoice and credit memo events carry versionIds instead",
+    ),
+)
+# Answers the document cannot judge: it models the content as JSON and knows no public links.
+_UNJUDGED = re.compile(r"/files/[^/]+/content|/links/.*|/_sandbox.*")
+
+
+class OfficialDocument:
+    """Loaded once; judging one answer takes about a millisecond."""
+
+    def __init__(self, path: Path) -> None:
+        self.raw: dict[str, Any] = json.loads(path.read_text())
+        self._judge = OpenAPI.from_dict(self.raw)
+
+    @classmethod
+    @cache
+    def at(cls, path: Path) -> "OfficialDocument":
+        return cls(path)
+
+    def complaints(self, response: httpx.Response) -> list[str]:
+        """What the document finds wrong with an answer, beyond the accepted differences."""
+        url = urlsplit(str(response.request.url))
+        if _UNJUDGED.fullmatch(url.path):
+            return []
+        asked = MockRequest(HOST, response.request.method.lower(), url.path)
+        answered = MockResponse(
+            response.content,
+            response.status_code,
+            content_type=response.headers.get("content-type", "application/json"),
+        )
+        try:
+            self._judge.validate_response(asked, answered)
+        except OpenAPIError as error:
+            found = getattr(error.__cause__, "schema_errors", None)
+            texts = [one.message for one in found] if found else [f"{type(error).__name__}: {error}"]
+            return [text for text in texts if not _is_accepted(url.path, text)]
+        return []
+
+    def documents(self, method: str, path: str) -> bool:
+        return method.lower() in self.raw["paths"].get(path, {})
+
+
+def _is_accepted(path: str, complaint: str) -> bool:
+    return any(
+        re.fullmatch(difference.path, path) and re.search(difference.complaint, complaint)
+        for difference in DIFFERENCES
+    )

@@ -1,0 +1,160 @@
+"""The control doors: walking orders, tokens, the clock, webhooks as a resource, the process itself."""
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+import httpx
+import pytest
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from tests.house import eventually
+from tests.sandbox.far_side import FarSide, Json
+
+
+async def verified(raw: httpx.AsyncClient, **wish: object) -> Json:
+    """The claims of a token that the published keys verify. Raises JoseError otherwise."""
+    answer = (await raw.post("/_sandbox/tokens", json={"customerId": "ada", **wish})).json()
+    keys = KeySet.import_key_set((await raw.get("/_sandbox/oidc/jwks")).json())
+    claims: dict[str, Any] = jwt.decode(answer["accessToken"], keys, algorithms=["RS256"]).claims
+    return claims
+
+
+async def test_a_token_is_verified_by_the_published_keys(raw: httpx.AsyncClient) -> None:
+    claims = await verified(raw, scopes=["portal:ops", "portal:support"], claims={"role": "x", "jti": None})
+    configuration = (await raw.get("/_sandbox/oidc/.well-known/openid-configuration")).json()
+    assert claims["iss"] == configuration["issuer"] == f"{raw.base_url}/_sandbox/oidc".replace("//_", "/_")
+    assert configuration["jwks_uri"].endswith("/_sandbox/oidc/jwks")
+    assert (claims["sub"], claims["aud"], claims["scope"], claims["role"]) == (
+        "ada",
+        "portal",
+        "portal:ops portal:support",
+        "x",
+    )
+    assert claims["exp"] - claims["iat"] == 3600
+    assert "jti" not in claims
+
+
+async def test_a_token_may_be_expired_from_the_start(raw: httpx.AsyncClient) -> None:
+    claims = await verified(raw, expiresIn=-60)
+    assert claims["exp"] <= claims["iat"]
+
+
+@pytest.mark.parametrize("wish", [{"key": "foreign"}, {"algorithm": "none"}, {"algorithm": "HS256"}])
+async def test_tokens_that_must_not_be_trusted_can_be_minted(raw: httpx.AsyncClient, wish: Json) -> None:
+    with pytest.raises(JoseError):
+        await verified(raw, **wish)
+
+
+async def test_rotation_publishes_a_new_key_beside_or_instead_of_the_old(raw: httpx.AsyncClient) -> None:
+    async def published() -> list[str]:
+        keys = (await raw.get("/_sandbox/oidc/jwks")).json()["keys"]
+        return [key["kid"] for key in keys]
+
+    former = await published()
+    kid = (await raw.post("/_sandbox/oidc/rotate")).json()["kid"]
+    assert await published() == [kid, *former]
+    assert (await verified(raw))["sub"] == "ada"
+    last = (await raw.post("/_sandbox/oidc/rotate", json={"keepOld": False})).json()["kid"]
+    assert await published() == [last]
+
+
+async def test_an_order_walks_through_review_dispute_and_return(far: FarSide) -> None:
+    order = await far.order(state="in_review")
+    door = f"/_sandbox/orders/{order['id']}/state"
+    for state in ("accepted", "dispute", "accepted", "fulfilled", "complete", "returned"):
+        assert (await far.post(door, {"state": state}))["state"] == state
+    assert await far.event_types() == [
+        "order.review_opened",
+        "order.accepted",
+        "order.review_closed",
+        "order.dispute",
+        "order.dispute.resolved",
+        "order.fulfilled",
+        "order.complete",
+        "order.refunded",
+    ]
+    assert (await far.refused(door, {"state": "accepted"}))[:2] == (409, "invalid_state")
+
+
+async def test_a_blocked_order_is_a_fraud_and_ends_there(far: FarSide) -> None:
+    order = await far.order(state="pending_payment")
+    door = f"/_sandbox/orders/{order['id']}/state"
+    blocked = await far.post(door, {"state": "blocked"})
+    assert (blocked["fraudState"], blocked["items"][0]["state"]) == ("blocked", "blocked")
+    assert (await far.refused(door, {"state": "accepted"}))[0] == 409
+
+
+async def test_a_dispute_ends_only_in_the_state_it_interrupted(far: FarSide) -> None:
+    order = await far.complete()
+    door = f"/_sandbox/orders/{order['id']}/state"
+    await far.post(door, {"state": "dispute"})
+    assert (await far.refused(door, {"state": "accepted"}))[0] == 409
+    assert (await far.post(door, {"state": "complete"}))["state"] == "complete"
+
+
+async def test_an_impossible_order_is_not_placed(far: FarSide) -> None:
+    assert (await far.refused("/_sandbox/orders", {"state": "returned"}))[0] == 400
+    unknown = await far.refused("/_sandbox/orders", {"sellingEntity": "X"})
+    assert unknown[:2] == (400, "selling_entity_not_found")
+    assert (await far.client.post("/_sandbox/orders", json={"colour": "red"})).status_code == 422
+
+
+async def test_a_webhook_is_created_listed_changed_and_deleted(far: FarSide) -> None:
+    made = await far.webhook("https://example.com/hook", ["order.accepted"])
+    assert (made["enabled"], made["transportType"], made["apiVersion"]) == (True, "HTTP", "default")
+    await far.webhook("https://example.com/other", ["refund.pending"])
+    assert len(await far.get("/webhooks")) == 2
+    assert [hook["id"] for hook in await far.get("/webhooks?types=order.accepted")] == [made["id"]]
+    path = f"/webhooks/{made['id']}"
+    changed = (await far.client.patch(path, json={"enabled": False})).json()
+    assert (changed["enabled"], changed["address"]) == (False, made["address"])
+    assert await far.refused(path, {"address": "nowhere"}, "PATCH") == (400, "invalid_parameter", "address")
+    assert await far.refused("/webhooks", {"address": "https://a.example"}) == (
+        400,
+        "missing_parameter",
+        "types",
+    )
+    assert (await far.client.delete(path)).status_code == 204
+    assert (await far.client.get(path)).status_code == 404
+
+
+async def test_a_body_that_is_no_object_is_refused(far: FarSide) -> None:
+    for body in (b"[]", b"{", b"\xff"):
+        response = await far.client.post("/customers", content=body)
+        assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "invalid_request")
+
+
+async def test_a_tethered_sandbox_dies_with_its_parent() -> None:
+    script = (
+        "import os, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-m', 'sandbox', '--port', '0'], stdout=subprocess.PIPE)\n"
+        "line = child.stdout.readline()\n"
+        "print(child.pid, line.decode(), flush=True)\n"
+        "os._exit(9)\n"
+    )
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", script),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "SANDBOX_TETHER": "1"},
+    )
+    assert parent.stdout is not None
+    pid, _, line = (await parent.stdout.readline()).decode().partition(" ")
+    await parent.wait()
+    url = json.loads(line)["url"]
+
+    async def is_gone() -> bool:
+        try:
+            async with httpx.AsyncClient() as client:
+                await client.get(f"{url}/_sandbox/clock")
+        except httpx.TransportError:
+            return True
+        return False
+
+    await eventually(is_gone)
+    assert int(pid) > 0

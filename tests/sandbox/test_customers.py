@@ -1,0 +1,139 @@
+"""Customers by the documented rules, and the few things about orders that can be changed."""
+
+import pytest
+
+from tests.sandbox.far_side import FarSide, Json
+
+ADDRESS = {
+    "line1": "10380 Bren Rd W",
+    "city": "Minnetonka",
+    "postalCode": "55343",
+    "state": "MN",
+    "country": "US",
+}
+
+
+def shipping(**changes: object) -> Json:
+    return {"shipping": {"address": ADDRESS | changes, "name": "Ada"}}
+
+
+async def test_a_customer_keeps_its_own_id_and_only_once(far: FarSide) -> None:
+    made = await far.post("/customers", {"id": "ada", "email": "a@example.com", "locale": "en-US"})
+    assert (made["id"], made["locale"], made["enabled"], made["requestToBeForgotten"]) == (
+        "ada",
+        "en_US",
+        True,
+        False,
+    )
+    assert "sources" not in made
+    assert await far.refused("/customers", {"id": "ada"}) == (409, "already_exists", "id")
+    assert (await far.get("/customers/ada")) == made
+    unnamed = await far.post("/customers", {})
+    assert unnamed["id"].isdigit()
+
+
+async def test_an_unknown_customer_is_named_without_a_final_dot(far: FarSide) -> None:
+    response = await far.client.get("/customers/nobody")
+    assert response.status_code == 404
+    assert response.json()["errors"][0] == {
+        "code": "not_found",
+        "parameter": "id",
+        "message": "Customer 'nobody' not found",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"id": "x" * 41}, ("invalid_parameter", "id")),
+        ({"email": "nobody"}, ("invalid_parameter", "email")),
+        ({"type": "robot"}, ("invalid_parameter", "type")),
+        ({"locale": "english"}, ("invalid_parameter", "locale")),
+        ({"enabled": "yes"}, ("invalid_boolean", "enabled")),
+        ({"colour": "red"}, ("unknown_parameter", "colour")),
+        (shipping(colour="red"), ("unknown_parameter", "shipping.address.colour")),
+        (shipping(country=None), ("missing_parameter", "shipping.address.country")),
+        (shipping(country="Utopia"), ("invalid_parameter", "shipping.address.country")),
+        (shipping(postalCode="ABC"), ("invalid_parameter", "shipping.address.postalCode")),
+        (shipping(state="XX"), ("invalid_parameter", "shipping.address.state")),
+        (
+            shipping(country="GB", state="", postalCode="123"),
+            ("invalid_parameter", "shipping.address.postalCode"),
+        ),
+        ({"shipping": {"name": "Ada"}}, ("missing_parameter", "shipping.address")),
+        ({"metadata": {str(n): 1 for n in range(21)}}, ("too_many_metadata_pairs", "metadata")),
+        ({"metadata": {"k" * 41: 1}}, ("invalid_metadata_key", f"metadata.{'k' * 41}")),
+        ({"metadata": {"k": "v" * 501}}, ("invalid_metadata_value", "metadata.k")),
+        ({"taxCertificate": {"companyName": "A"}}, ("missing_parameter", "taxCertificate.taxAuthority")),
+    ],
+)
+async def test_a_customer_that_breaks_a_rule_is_refused(
+    far: FarSide, body: Json, expected: tuple[str, str]
+) -> None:
+    assert await far.refused("/customers", body) == (400, *expected)
+
+
+async def test_several_complaints_come_at_once(far: FarSide) -> None:
+    response = await far.client.post("/customers", json={"email": "x", "type": "robot"})
+    assert {error["parameter"] for error in response.json()["errors"]} == {"email", "type"}
+
+
+async def test_an_update_replaces_what_it_names_and_merges_metadata(far: FarSide) -> None:
+    await far.post("/customers", {"id": "ada", "metadata": {"a": 1, "b": 2}, **shipping()})
+    changed = await far.post("/customers/ada", {"type": "business", "metadata": {"b": "", "c": 3}})
+    assert (changed["type"], changed["metadata"], changed["shipping"]["name"]) == (
+        "business",
+        {"a": 1, "c": 3},
+        "Ada",
+    )
+    await far.post("/customers/ada", {"requestToBeForgotten": True})
+    forgotten = await far.get("/customers", {"requestToBeForgotten": "true"})
+    assert [customer["id"] for customer in forgotten["data"]] == ["ada"]
+    event = (await far.get("/events", {"type": "customer.updated"}))["data"][0]
+    assert event["data"]["previousAttributes"] == {"requestToBeForgotten": False}
+
+
+async def test_a_default_source_must_be_attached(far: FarSide) -> None:
+    await far.post("/customers", {"id": "ada"})
+    assert (await far.refused("/customers/ada", {"defaultSourceId": "s"}))[0] == 409
+
+
+async def test_a_deleted_customer_is_gone_but_the_orders_stay(far: FarSide) -> None:
+    await far.post("/customers", {"id": "ada"})
+    order = await far.order(customerId="ada")
+    assert (await far.client.delete("/customers/ada")).status_code == 204
+    assert (await far.client.delete("/customers/ada")).status_code == 404
+    assert (await far.get(f"/orders/{order['id']}"))["customerId"] == "ada"
+
+
+async def test_customers_are_listed_by_email_and_ids_in_comma_form(far: FarSide) -> None:
+    for identity in ("ada", "bob", "eve"):
+        await far.post("/customers", {"id": identity, "email": "shared@example.com"})
+    assert len((await far.get("/customers", {"email": "shared@example.com"}))["data"]) == 3
+    chosen = await far.get("/customers", {"ids": "ada,eve"})
+    assert [customer["id"] for customer in chosen["data"]] == ["eve", "ada"]
+
+
+async def test_an_orders_tags_can_be_changed_and_nothing_else(far: FarSide) -> None:
+    order = await far.order()
+    path = f"/orders/{order['id']}"
+    changed = await far.post(path, {"upstreamId": "u-1", "metadata": {"a": 1}, "requestToBeForgotten": True})
+    assert (changed["upstreamId"], changed["metadata"], changed["requestToBeForgotten"]) == (
+        "u-1",
+        {"a": 1},
+        True,
+    )
+    assert (await far.event_types())[-1] == "order.updated"
+    item = {"id": order["items"][0]["id"], "metadata": {"b": 2}}
+    assert (await far.post(path, {"items": [item]}))["items"][0]["metadata"] == {"b": 2}
+    assert (await far.event_types()).count("order.updated") == 1
+    assert await far.refused(path, {"email": "x@example.com"}) == (400, "unknown_parameter", "email")
+    assert (await far.refused("/orders/1", {}))[0] == 404
+
+
+async def test_an_expanded_order_tells_physical_from_digital(far: FarSide) -> None:
+    order = await far.order()
+    plain = await far.get(f"/orders/{order['id']}")
+    expanded = await far.get(f"/orders/{order['id']}", {"expand": "true"})
+    assert "physical" not in plain["items"][0]["productDetails"]
+    assert expanded["items"][0]["productDetails"]["physical"] is True

@@ -1,0 +1,158 @@
+"""Fulfillments and refunds: what is allowed, what is refused with which code, how money adds up."""
+
+import pytest
+
+from tests.sandbox.far_side import FarSide, Json
+
+
+def part(order: Json, place: int = 0, **quantities: object) -> Json:
+    return {"itemId": order["items"][place]["id"], **quantities}
+
+
+async def refused(far: FarSide, order: Json, *parts: Json) -> tuple[int, str | None, str | None]:
+    return await far.refused("/fulfillments", {"orderId": order["id"], "items": list(parts)})
+
+
+async def test_cancelling_everything_cancels_the_order(far: FarSide) -> None:
+    order = await far.order()
+    await far.fulfil(order, part(order, cancelQuantity="2"))
+    order = await far.get(f"/orders/{order['id']}")
+    assert (order["state"], order["cancelledAmount"], order["capturedAmount"]) == ("cancelled", 44.0, 0.0)
+    assert order["payment"]["charges"][0]["state"] == "cancelled"
+    assert (await far.event_types())[1:] == [
+        "fulfillment.created",
+        "order.charge.cancel.complete",
+        "order.cancelled",
+    ]
+
+
+async def test_what_is_not_cancelled_is_captured(far: FarSide) -> None:
+    order = await far.order()
+    await far.fulfil(order, part(order, quantity=1, cancelQuantity=1))
+    order = await far.with_documents(order)
+    assert (order["state"], order["cancelledAmount"], order["capturedAmount"]) == ("complete", 22.0, 22.0)
+
+
+async def test_a_settled_item_or_order_is_refused_with_its_own_code(far: FarSide) -> None:
+    order = await far.order(items=[{"price": 1}, {"price": 2}, {"price": 3}])
+    assert await refused(far, order, part(order, quantity=2)) == (
+        409,
+        "quantity_too_large",
+        "items[0].quantity",
+    )
+    await far.fulfil(order, part(order, quantity=1))
+    await far.fulfil(order, part(order, 1, cancelQuantity=1))
+    assert (await refused(far, order, part(order, quantity=1)))[1] == "item_fulfilled"
+    assert (await refused(far, order, part(order, 1, quantity=1)))[1] == "item_cancelled"
+    await far.fulfil(order, part(order, 2, quantity=1))
+    status, code, parameter = await refused(far, order, part(order, 2, quantity=1))
+    assert (status, parameter) == (409, "orderId")
+    assert code in {"order_fulfilled", "order_complete"}
+    await far.with_documents(order, count=2)
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (["pending_payment"], "order_not_submitted"),
+        (["in_review"], "order_not_submitted"),
+        (["accepted", "dispute"], "order_not_submitted"),
+        (["accepted", "cancelled"], "order_cancelled"),
+        (["accepted", "fulfilled"], "order_fulfilled"),
+        (["accepted", "fulfilled", "complete"], "order_complete"),
+    ],
+)
+async def test_only_an_accepted_order_can_be_fulfilled(far: FarSide, states: list[str], code: str) -> None:
+    order = await far.order(state=states[0])
+    for state in states[1:]:
+        await far.post(f"/_sandbox/orders/{order['id']}/state", {"state": state})
+    assert await refused(far, order, part(order, quantity=1)) == (409, code, "orderId")
+
+
+async def test_a_fulfillment_needs_an_order_items_and_quantities(far: FarSide) -> None:
+    order = await far.order()
+    assert await far.refused("/fulfillments", {}) == (400, "missing_parameter", "orderId")
+    assert await far.refused("/fulfillments", {"orderId": "1", "items": [{}]}) == (
+        400,
+        "invalid_parameter",
+        "orderId",
+    )
+    assert (await refused(far, order, part(order)))[1] == "invalid_quantity_amount"
+    assert await refused(far, order, {"itemId": "1", "quantity": 1}) == (
+        400,
+        "invalid_parameter",
+        "items[0].itemId",
+    )
+    assert (await refused(far, order, part(order, quantity=1.5)))[2] == "items[0].quantity"
+    assert (await refused(far, order, part(order, colour="red")))[1] == "unknown_parameter"
+
+
+async def test_tracking_is_shown_listed_and_changed(far: FarSide) -> None:
+    order = await far.order()
+    body = {"orderId": order["id"], "items": [part(order, quantity=1)], "trackingNumber": "Z1"}
+    made = await far.post("/fulfillments", body)
+    assert "orderDetails" not in made
+    shown = await far.get(f"/fulfillments/{made['id']}")
+    assert shown["orderDetails"]["id"] == order["id"]
+    await far.post(f"/fulfillments/{made['id']}", {"trackingNumber": "Z2", "metadata": {"a": 1}})
+    (listed,) = (await far.get("/fulfillments", {"orderId": order["id"], "trackingNumber": "Z2"}))["data"]
+    assert listed["metadata"] == {"a": 1}
+    assert (await far.client.get("/fulfillments/ful_nothing")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        ({"amount": 45}, ("invalid_parameter", "amountRequested")),
+        ({"amount": 0.0}, ("invalid_parameter", "amount")),
+        ({"percent": 101}, ("invalid_parameter", "percent")),
+        ({"percent": 10, "amount": 1}, ("invalid_parameter", "amount")),
+        ({}, ("invalid_parameter", "amount")),
+        ({"amount": 1, "currency": "EUR"}, ("invalid_parameter", "currency")),
+        ({"amount": 5, "type": "tax"}, ("invalid_parameter", "amountRequested")),
+        ({"percent": 50, "type": "tax"}, ("invalid_parameter", "percent")),
+        ({"amount": 1, "type": "gift"}, ("invalid_parameter", "type")),
+        ({"amount": 1, "reason": "x" * 65}, ("invalid_parameter", "reason")),
+        ({"amount": 1, "orderId": "7"}, ("invalid_parameter", "orderId")),
+        ({"items": [{"quantity": 1}]}, ("missing_parameter", "items[0].itemId")),
+        ({"items": [{"itemId": "1", "percent": 5}]}, ("invalid_parameter", "items[0].itemId")),
+    ],
+)
+async def test_an_impossible_refund_is_refused(far: FarSide, wish: Json, expected: tuple[str, str]) -> None:
+    order = await far.complete()
+    body = {"orderId": order["id"], "currency": "USD", **wish}
+    assert await far.refused("/refunds", body) == (400, *expected)
+
+
+async def test_nothing_is_refunded_before_capture_or_in_dispute(far: FarSide) -> None:
+    order = await far.order()
+    wish = {"orderId": order["id"], "currency": "USD", "amount": 1}
+    assert await far.refused("/refunds", wish) == (400, "invalid_parameter", "amountRequested")
+    await far.post(f"/_sandbox/orders/{order['id']}/state", {"state": "dispute"})
+    assert await far.refused("/refunds", wish) == (400, "invalid_parameter", "order")
+
+
+async def test_items_are_refunded_by_quantity_and_percent(far: FarSide) -> None:
+    order = await far.complete()
+    (item,) = order["items"]
+    refund = await far.refund(order, items=[{"itemId": item["id"], "quantity": 1, "percent": 50}])
+    assert refund["amount"] == 11.0
+    after = await far.with_documents(order, "creditMemoPDFs")
+    assert after["items"][0]["availableToRefundAmount"] == after["availableToRefundAmount"] == 33.0
+
+
+async def test_a_refund_can_be_walked_to_bank_data_and_to_failure(far: FarSide) -> None:
+    order = await far.complete()
+    refund = await far.refund(order, amount=4, metadata={"a": "b"})
+    door = f"/_sandbox/refunds/{refund['id']}/state"
+    waiting = await far.post(door, {"state": "pending_information"})
+    assert set(waiting["tokenInformation"]) == {"token", "expiresTime"}
+    failed = await far.post(door, {"state": "failed", "failureReason": "closed account"})
+    assert (failed["state"], failed["refundedAmount"]) == ("failed", 0.0)
+    assert (await far.get(f"/orders/{order['id']}"))["availableToRefundAmount"] == 44.0
+    assert (await far.event_types())[-2:] == ["refund.failed", "order.charge.refund.failed"]
+    assert (await far.refused(door, {"state": "succeeded"}))[0] == 409
+    (listed,) = (await far.get("/refunds", {"state": "failed", "orderId": order["id"]}))["data"]
+    assert listed["failureReason"] == "closed account"
+    changed = await far.post(f"/refunds/{refund['id']}", {"metadata": {"c": 1, "a": ""}})
+    assert changed["metadata"] == {"c": 1}
