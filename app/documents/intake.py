@@ -1,0 +1,89 @@
+"""What an event, or an order read through, does to documents: both meet in one upsert."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.digital_river import files
+from app.digital_river.transport import Transport
+from app.documents import links, store
+from app.documents.store import Kind, NewDocument
+from app.ids import CustomerId, FileId, OrderId
+from app.resources import Resources
+
+KINDS: Mapping[str, Kind] = {
+    "order.invoice.created": "invoice",
+    "order.credit_memo.created": "creditMemo",
+}
+
+Effect = Callable[[AsyncConnection], Awaitable[None]]
+_Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x20\x7f]+$")]
+
+
+class Unreadable(ValueError):
+    """The event is of a type we handle, but does not say what it must say; it never will."""
+
+
+class _Reference(BaseModel):
+    """The object of both events (Digital River docs, Events: `id` equals `fileId`)."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    file_id: _Identifier = Field(validation_alias=AliasChoices("fileId", "id"))
+    order_id: _Identifier = Field(validation_alias="orderId")
+    customer_id: _Identifier | None = Field(None, validation_alias="customerId")
+
+
+@asynccontextmanager
+async def take_in(resources: Resources, event_type: str, subject: Mapping[str, Any]) -> AsyncIterator[Effect]:
+    """Do what the far side must do for the announced document, then yield what is to be stored, for the
+    caller's transaction. Until the block ends, nobody else mints a link to the same file.
+
+    Raises:
+        Unreadable: the subject lacks what it must have.
+        DigitalRiverError, LeaseBusy: not now; try again.
+    """
+    try:
+        announced = _Reference.model_validate(subject)
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, problem["loc"])) for problem in error.errors()}))
+        raise Unreadable(f"unusable or missing in data.object: {fields}") from None
+    file_id = FileId(announced.file_id)
+    far = resources.far.background
+    new = await fetch_document(
+        far,
+        file_id,
+        order_id=OrderId(announced.order_id),
+        customer_id=None if announced.customer_id is None else CustomerId(announced.customer_id),
+        kind=KINDS[event_type],
+    )
+    async with links.renewing(resources, far, file_id) as link:
+
+        async def effect(connection: AsyncConnection) -> None:
+            await store.keep_document(connection, new)
+            await store.keep_link(connection, file_id, link)
+
+        yield effect
+
+
+async def fetch_document(
+    far: Transport, file_id: FileId, *, order_id: OrderId, customer_id: CustomerId | None, kind: Kind
+) -> NewDocument:
+    """The document with the name and the time that its file has at Digital River.
+
+    Raises:
+        DigitalRiverError: the file was not to be had.
+    """
+    file = await files.fetch_file(far, file_id)
+    return NewDocument(
+        file_id=file_id,
+        order_id=order_id,
+        customer_id=customer_id,
+        kind=kind,
+        file_name=file.file_name or f"{kind}-{order_id}.pdf",
+        created_at=file.created_time or datetime.now(UTC),
+    )

@@ -1,0 +1,191 @@
+"""Routes of documents: list, show, open, and the documents of one order."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
+from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
+
+from app.digital_river import files
+from app.digital_river.transport import Transport
+from app.documents import service, store
+from app.documents.schemas import AvailabilityView, DocumentView, OrderDocumentsPage, view
+from app.documents.store import Document, Kind, Position
+from app.identity.access import CurrentCustomer
+from app.ids import DocumentId, OrderId
+from app.resources import ResourcesDep
+from app.web.etags import NOT_MODIFIED, conditional
+from app.web.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
+from app.web.path_ids import ID, OrderPath
+from app.web.problems import BadGateway, Invalid, NotFound, Unavailable, responses
+from app.web.routes import known_query
+
+router = APIRouter(prefix="/v1", tags=["documents"], dependencies=[Depends(known_query)])
+
+DocumentPath = Annotated[UUID, Path(alias="documentId", examples=["0b4bb1a7-0d0a-4b0e-9a53-6f1f6f0f5a11"])]
+
+
+class _After(BaseModel):
+    """A cursor: the last document of the page before."""
+
+    at: datetime
+    id: UUID
+
+
+def _position(cursor: str | None) -> Position | None:
+    if cursor is None:
+        return None
+    after = decode_cursor(cursor, _After)
+    return Position(after.at, DocumentId(str(after.id)))
+
+
+def _next_cursor(documents: list[Document], limit: int) -> str | None:
+    """The statement was asked for one more than the page holds: only then there is a next page."""
+    if len(documents) <= limit:
+        return None
+    last = documents[limit - 1]
+    return encode_cursor(_After(at=last.created_at, id=UUID(last.id)))
+
+
+@router.get(
+    "/documents",
+    operation_id="listDocuments",
+    summary="List the caller's invoices and credit memos",
+    responses=responses(Invalid),
+)
+async def list_documents(
+    request: Request,
+    resources: ResourcesDep,
+    customer_id: CurrentCustomer,
+    kind: Annotated[Kind | None, Query(description="Only documents of this kind.")] = None,
+    order_id: Annotated[
+        OrderId | None, ID, Query(alias="orderId", description="Only documents of this order.")
+    ] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Page[DocumentView]:
+    """Newest first. Documents appear here within seconds of being issued."""
+    found = list(
+        await store.list_documents(
+            resources.hot,
+            customer_id,
+            kind=kind,
+            order_id=order_id,
+            after=_position(cursor),
+            limit=limit + 1,
+        )
+    )
+    base_url = str(request.base_url)
+    return Page[DocumentView](
+        data=[view(document, base_url) for document in found[:limit]], next_cursor=_next_cursor(found, limit)
+    )
+
+
+@router.get(
+    "/orders/{orderId}/documents",
+    operation_id="listOrderDocuments",
+    summary="List the documents of one order",
+    responses=responses(Invalid, NotFound, BadGateway, Unavailable),
+)
+async def list_order_documents(
+    request: Request,
+    resources: ResourcesDep,
+    customer_id: CurrentCustomer,
+    order_id: OrderPath,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> OrderDocumentsPage:
+    """Newest first, and for each kind whether a document is there, to be expected, or will not come."""
+    found = await service.get_order_documents(
+        resources, customer_id, order_id, after=_position(cursor), limit=limit + 1
+    )
+    documents = list(found.documents)
+    base_url = str(request.base_url)
+    return OrderDocumentsPage(
+        data=[view(document, base_url) for document in documents[:limit]],
+        next_cursor=_next_cursor(documents, limit),
+        availability=AvailabilityView(invoice=found.invoice, credit_memo=found.credit_memo),
+    )
+
+
+@router.get(
+    "/documents/{documentId}",
+    operation_id="getDocument",
+    summary="Show one document",
+    response_model=DocumentView,
+    responses={**NOT_MODIFIED, **responses(Invalid, NotFound)},
+)
+async def get_document(
+    request: Request, resources: ResourcesDep, customer_id: CurrentCustomer, document_id: DocumentPath
+) -> Response:
+    """The document with its present link. The link is null when none has enough life left in it."""
+    document = await service.get_document(resources, customer_id, DocumentId(str(document_id)))
+    return conditional(request, view(document, str(request.base_url)))
+
+
+@router.get(
+    "/documents/{documentId}/content",
+    operation_id="openDocument",
+    summary="Open a document",
+    status_code=status.HTTP_303_SEE_OTHER,
+    response_class=Response,
+    responses={
+        303: {
+            "description": "To a public link that works for at least five minutes.",
+            "headers": {"Location": {"description": "The link.", "schema": {"type": "string"}}},
+        },
+        200: {
+            "description": "The PDF itself, with `disposition=proxy`.",
+            "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **responses(Invalid, NotFound, BadGateway, Unavailable),
+    },
+)
+async def open_document(
+    resources: ResourcesDep,
+    customer_id: CurrentCustomer,
+    document_id: DocumentPath,
+    disposition: Annotated[
+        Literal["redirect", "proxy"],
+        Query(description="`proxy` streams the PDF through this API, for pages that cannot follow."),
+    ] = "redirect",
+) -> Response:
+    """Works however old the document is: an expired link is renewed first."""
+    if disposition == "proxy":
+        document = await service.get_document(resources, customer_id, DocumentId(str(document_id)))
+        return StreamedFile(resources.far, document)
+    link = await service.open_document(resources, customer_id, DocumentId(str(document_id)))
+    return Response(status_code=status.HTTP_303_SEE_OTHER, headers={"Location": link.url})
+
+
+class StreamedFile(Response):
+    """The file as Digital River sends it, piece by piece. Its failures before the first byte are problems
+    like any other, because the far side is asked when the response starts, not before."""
+
+    def __init__(self, far: Transport, document: Document) -> None:
+        super().__init__()
+        self._far = far
+        self._document = document
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with files.stream_content(self._far, self._document.file_id) as download:
+            headers = [
+                # Never what the far side says it is: a browser shall not render anything else from here.
+                (b"content-type", b"application/pdf"),
+                (b"content-disposition", _disposition(self._document.file_name).encode("ascii")),
+            ]
+            if download.length is not None:
+                headers.append((b"content-length", str(download.length).encode()))
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            async for chunk in download.chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _disposition(file_name: str) -> str:
+    # RFC 6266: the plain name for old clients in ASCII, the real one percent-encoded.
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in file_name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"

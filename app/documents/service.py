@@ -1,0 +1,192 @@
+"""What a buyer may ask about documents: the list, one of them, a link to it, and an order's documents."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from app.digital_river import orders
+from app.digital_river.errors import DigitalRiverError, Missing
+from app.digital_river.models import Order
+from app.documents import intake, links, store
+from app.documents.store import Availability, Document, Kind, Link, OrderCheck, Position
+from app.ids import CustomerId, DocumentId, FileId, OrderId
+from app.resources import Resources
+from app.web.problems import NotFound
+
+# How long "not yet" from the far side is believed before it is asked again for the same order.
+RECHECK = timedelta(seconds=15)
+LEASE_SECONDS = 30.0
+PATIENCE_SECONDS = 15.0
+
+# Digital River docs, Invoices: only these selling entities issue an invoice by themselves.
+INVOICING_ENTITIES = frozenset(
+    {"DR_INC-ENTITY", "C5_INC-ENTITY", "DR_IRELAND-ENTITY", "DR_UK-ENTITY", "DR_JAPAN-ENTITY"}
+)
+ENDED_WITHOUT_INVOICE = frozenset({"blocked", "cancelled"})
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDocuments:
+    """An order's documents and, for each kind, whether one is there, to be expected, or will not come."""
+
+    documents: Sequence[Document]
+    invoice: Availability
+    credit_memo: Availability
+
+
+async def get_document(resources: Resources, customer_id: CustomerId, document_id: DocumentId) -> Document:
+    """The customer's document.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+    """
+    document = await store.find_document(resources.hot, customer_id, document_id)
+    if document is None:
+        raise NotFound()
+    return document
+
+
+async def open_document(resources: Resources, customer_id: CustomerId, document_id: DocumentId) -> Link:
+    """A working link to the customer's document.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+        DigitalRiverError, LeaseBusy: the link had to be renewed, and could not be.
+    """
+    document = await get_document(resources, customer_id, document_id)
+    return document.link or await links.usable(resources, document.file_id)
+
+
+async def get_order_documents(
+    resources: Resources,
+    customer_id: CustomerId,
+    order_id: OrderId,
+    *,
+    after: Position | None = None,
+    limit: int,
+) -> OrderDocuments:
+    """The order's documents, newest first, from PostgreSQL; from Digital River's order where an event is
+    missing or late, and then kept as if the event had come.
+
+    Raises:
+        NotFound: there is no such order, or it is somebody else's.
+        DigitalRiverError, LeaseBusy: nothing is stored and Digital River could not be asked.
+    """
+    known = await _look_up(resources, customer_id, order_id)
+    if known.is_incomplete:
+        try:
+            known = await _read_through(resources, customer_id, order_id)
+        except DigitalRiverError as error:
+            if not known.kinds:
+                raise
+            log.warning("documents.read_through_failed", order_id=order_id, error=type(error).__name__)
+    if not known.is_owners:
+        raise NotFound()
+    documents = await store.list_documents(
+        resources.hot, customer_id, order_id=order_id, after=after, limit=limit
+    )
+    return OrderDocuments(documents, known.availability("invoice"), known.availability("creditMemo"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What PostgreSQL knows of one order's documents, seen by one customer."""
+
+    customer_id: CustomerId
+    kinds: frozenset[Kind]
+    check: OrderCheck | None
+
+    @property
+    def is_owners(self) -> bool:
+        return bool(self.kinds) or (self.check is not None and self.check.customer_id == self.customer_id)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether Digital River should be asked."""
+        if self.check is None:
+            # A credit memo without an invoice: the other event is missing.
+            return "invoice" not in self.kinds
+        is_waiting = any(
+            self._checked(kind) == "pending" and kind not in self.kinds for kind in ("invoice", "creditMemo")
+        )
+        return (is_waiting or not self.is_owners) and self.check.age > RECHECK
+
+    def availability(self, kind: Kind) -> Availability:
+        return "ready" if kind in self.kinds else self._checked(kind)
+
+    def _checked(self, kind: Kind) -> Availability:
+        if self.check is None:
+            return "notIssued"
+        return self.check.invoice if kind == "invoice" else self.check.credit_memo
+
+
+async def _look_up(resources: Resources, customer_id: CustomerId, order_id: OrderId) -> _Known:
+    async with resources.engine.connect() as connection:
+        check = await store.find_check(connection, order_id)
+        kinds = await store.find_kinds(connection, customer_id, order_id)
+    return _Known(customer_id, kinds, check)
+
+
+async def _read_through(resources: Resources, customer_id: CustomerId, order_id: OrderId) -> _Known:
+    """Ask Digital River for the order, one caller at a time; whoever waited finds the answer stored."""
+    lease = resources.leases.hold(f"order:{order_id}", seconds=LEASE_SECONDS, patience=PATIENCE_SECONDS)
+    async with lease:
+        known = await _look_up(resources, customer_id, order_id)
+        if not known.is_incomplete:
+            return known
+        try:
+            order = await orders.fetch_order(resources.far, order_id)
+        except Missing:
+            raise NotFound() from None
+        await _keep(resources, order_id, order)
+        return await _look_up(resources, customer_id, order_id)
+
+
+async def _keep(resources: Resources, order_id: OrderId, order: Order) -> None:
+    customer_id = None if order.customer_id is None else CustomerId(order.customer_id)
+    announced: dict[FileId, Kind] = {FileId(pdf.id): "invoice" for pdf in order.invoice_pdfs}
+    announced |= {FileId(pdf.id): "creditMemo" for pdf in order.credit_memo_pdfs}
+    async with resources.engine.connect() as connection:
+        known = await store.find_known_files(connection, order_id)
+    new = await asyncio.gather(
+        *(
+            intake.fetch_document(
+                resources.far, file_id, order_id=order_id, customer_id=customer_id, kind=kind
+            )
+            for file_id, kind in announced.items()
+            if file_id not in known
+        )
+    )
+    async with resources.engine.begin() as connection:
+        for document in new:
+            await store.keep_document(connection, document)
+        await store.keep_check(
+            connection,
+            order_id,
+            customer_id=customer_id,
+            invoice=invoice_availability(order),
+            credit_memo=credit_memo_availability(order),
+        )
+
+
+def invoice_availability(order: Order) -> Availability:
+    """Whether the order has an invoice, or ever will (Digital River docs, Invoices)."""
+    if order.invoice_pdfs:
+        return "ready"
+    entity = order.selling_entity.id if order.selling_entity else None
+    is_foreign = entity is not None and entity not in INVOICING_ENTITIES
+    if order.total_amount == 0 or is_foreign or order.state in ENDED_WITHOUT_INVOICE:
+        return "notIssued"
+    return "pending"
+
+
+def credit_memo_availability(order: Order) -> Availability:
+    """Whether the order has a credit memo, or is about to: one is issued when the amount owed drops."""
+    if order.credit_memo_pdfs:
+        return "ready"
+    return "pending" if order.refunded_amount else "notIssued"

@@ -1,0 +1,263 @@
+"""The tables of documents and their links, and every statement about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import UUID, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.schema import metadata
+from app.ids import CustomerId, DocumentId, FileId, OrderId
+
+Kind = Literal["invoice", "creditMemo"]
+Availability = Literal["ready", "pending", "notIssued"]
+
+# A buyer who gets a link must have time to use it.
+MINIMUM_LIFE = timedelta(minutes=5)
+
+document = sa.Table(
+    "document",
+    metadata,
+    sa.Column("id", UUID(as_uuid=False), primary_key=True, server_default=sa.func.gen_random_uuid()),
+    sa.Column("file_id", sa.Text, nullable=False, unique=True),
+    sa.Column("order_id", sa.Text, nullable=False),
+    # Guests have none; their documents are kept, and nobody can list them.
+    sa.Column("customer_id", sa.Text),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("available_since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.CheckConstraint("kind IN ('invoice', 'creditMemo')", name="kind"),
+    sa.Index("ix_document_customer", "customer_id", "created_at", "id"),
+    sa.Index("ix_document_order_id", "order_id"),
+)
+
+file_link = sa.Table(
+    "file_link",
+    metadata,
+    # One row a file: the youngest link is the only one worth handing out.
+    sa.Column("file_id", sa.Text, primary_key=True),
+    sa.Column("link_id", sa.Text, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+order_check = sa.Table(
+    "order_check",
+    metadata,
+    # What the far side said of an order's documents, so that impatience does not become far-side calls.
+    sa.Column("order_id", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text),
+    sa.Column("invoice", sa.Text, nullable=False),
+    sa.Column("credit_memo", sa.Text, nullable=False),
+    sa.Column("checked_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document as it was announced, with what its file says of itself."""
+
+    file_id: FileId
+    order_id: OrderId
+    customer_id: CustomerId | None
+    kind: Kind
+    file_name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A public link to a file. Its URL opens the document for whoever has it: it is a secret."""
+
+    link_id: str
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A stored document; `link` only while it has life left in it."""
+
+    id: DocumentId
+    file_id: FileId
+    order_id: OrderId
+    kind: Kind
+    file_name: str
+    created_at: datetime
+    available_since: datetime
+    link: Link | None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page of documents ended."""
+
+    created_at: datetime
+    id: DocumentId
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCheck:
+    """What the far side last said of an order's documents, and how long ago."""
+
+    customer_id: CustomerId | None
+    invoice: Availability
+    credit_memo: Availability
+    age: timedelta
+
+
+async def keep_document(connection: AsyncConnection, new: NewDocument) -> None:
+    """Store the document once per file id; a later announcement may only add the owner."""
+    statement = insert(document).values(
+        file_id=new.file_id,
+        order_id=new.order_id,
+        customer_id=new.customer_id,
+        kind=new.kind,
+        file_name=new.file_name,
+        created_at=new.created_at,
+    )
+    statement = statement.on_conflict_do_update(
+        index_elements=[document.c.file_id],
+        set_={"customer_id": statement.excluded.customer_id},
+        where=document.c.customer_id.is_(None),
+    )
+    await connection.execute(statement)
+
+
+async def keep_link(connection: AsyncConnection, file_id: FileId, link: Link) -> None:
+    """Remember the link, unless a longer-lived one is there already."""
+    statement = insert(file_link).values(
+        file_id=file_id, link_id=link.link_id, url=link.url, expires_at=link.expires_at
+    )
+    statement = statement.on_conflict_do_update(
+        index_elements=[file_link.c.file_id],
+        set_={name: statement.excluded[name] for name in ("link_id", "url", "expires_at")},
+        where=file_link.c.expires_at < statement.excluded.expires_at,
+    )
+    await connection.execute(statement)
+
+
+async def find_usable_link(connection: AsyncConnection, file_id: FileId) -> Link | None:
+    """The stored link of the file, if it lives for another five minutes at least."""
+    statement = sa.select(file_link.c.link_id, file_link.c.url, file_link.c.expires_at).where(
+        file_link.c.file_id == file_id, file_link.c.expires_at > sa.func.now() + MINIMUM_LIFE
+    )
+    row = (await connection.execute(statement)).first()
+    return None if row is None else Link(row.link_id, row.url, row.expires_at)
+
+
+async def find_kinds(
+    connection: AsyncConnection, customer_id: CustomerId, order_id: OrderId
+) -> frozenset[Kind]:
+    """Of which kinds the customer has documents for this order."""
+    statement = (
+        sa.select(document.c.kind)
+        .distinct()
+        .where(document.c.customer_id == customer_id, document.c.order_id == order_id)
+    )
+    return frozenset((await connection.execute(statement)).scalars())
+
+
+async def find_known_files(connection: AsyncConnection, order_id: OrderId) -> set[str]:
+    """The file ids of the order's stored documents, whoever owns them."""
+    statement = sa.select(document.c.file_id).where(document.c.order_id == order_id)
+    return set((await connection.execute(statement)).scalars())
+
+
+async def keep_check(
+    connection: AsyncConnection,
+    order_id: OrderId,
+    *,
+    customer_id: CustomerId | None,
+    invoice: Availability,
+    credit_memo: Availability,
+) -> None:
+    """Remember what the far side said of the order just now."""
+    values = {"customer_id": customer_id, "invoice": invoice, "credit_memo": credit_memo}
+    statement = insert(order_check).values(order_id=order_id, **values)
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[order_check.c.order_id], set_={**values, "checked_at": sa.func.now()}
+        )
+    )
+
+
+async def find_check(connection: AsyncConnection, order_id: OrderId) -> OrderCheck | None:
+    """What the far side last said of the order; None when it was never asked."""
+    statement = sa.select(
+        order_check.c.customer_id,
+        order_check.c.invoice,
+        order_check.c.credit_memo,
+        (sa.func.now() - order_check.c.checked_at).label("age"),
+    ).where(order_check.c.order_id == order_id)
+    row = (await connection.execute(statement)).first()
+    if row is None:
+        return None
+    customer_id = None if row.customer_id is None else CustomerId(row.customer_id)
+    return OrderCheck(customer_id, row.invoice, row.credit_memo, row.age)
+
+
+# The list is the portal's most frequent read: bare asyncpg, one prepared statement, no mapping in between.
+_SELECT = f"""
+SELECT d.id::text, d.file_id, d.order_id, d.kind, d.file_name, d.created_at, d.available_since,
+       l.link_id, l.url, l.expires_at
+FROM document d
+LEFT JOIN file_link l ON l.file_id = d.file_id
+    AND l.expires_at > now() + interval '{MINIMUM_LIFE.total_seconds():.0f} seconds'
+WHERE d.customer_id = $1
+"""  # noqa: S608
+
+_LIST = (
+    _SELECT
+    + """
+  AND ($2::text IS NULL OR d.kind = $2)
+  AND ($3::text IS NULL OR d.order_id = $3)
+  AND ($4::timestamptz IS NULL OR (d.created_at, d.id) < ($4, $5::uuid))
+ORDER BY d.created_at DESC, d.id DESC
+LIMIT $6
+"""
+)
+
+_ONE = _SELECT + " AND d.id = $2::uuid"
+
+
+async def list_documents(
+    pool: asyncpg.Pool,
+    customer_id: CustomerId,
+    *,
+    kind: Kind | None = None,
+    order_id: OrderId | None = None,
+    after: Position | None = None,
+    limit: int,
+) -> Sequence[Document]:
+    """The customer's documents, newest first, at most `limit`."""
+    position = (None, None) if after is None else (after.created_at, after.id)
+    rows = await pool.fetch(_LIST, customer_id, kind, order_id, *position, limit)
+    return [_document(row) for row in rows]
+
+
+async def find_document(
+    pool: asyncpg.Pool, customer_id: CustomerId, document_id: DocumentId
+) -> Document | None:
+    """The document, if it is there and the customer's."""
+    row = await pool.fetchrow(_ONE, customer_id, document_id)
+    return None if row is None else _document(row)
+
+
+def _document(row: Any) -> Document:
+    link = None if row["url"] is None else Link(row["link_id"], row["url"], row["expires_at"])
+    return Document(
+        id=DocumentId(row["id"]),
+        file_id=FileId(row["file_id"]),
+        order_id=OrderId(row["order_id"]),
+        kind=row["kind"],
+        file_name=row["file_name"],
+        created_at=row["created_at"],
+        available_since=row["available_since"],
+        link=link,
+    )

@@ -1,0 +1,174 @@
+"""What is stuck, and why? The operator's view of the inbox, and the way out of it."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from app.identity.access import OPS, require_scope
+from app.ids import EventId
+from app.ops import store
+from app.resources import ResourcesDep
+from app.web.contract import Contract, Instant
+from app.web.etags import NOT_MODIFIED, conditional
+from app.web.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
+from app.web.path_ids import ID, EventPath
+from app.web.problems import Conflict, Invalid, NotFound, responses
+from app.web.routes import known_query
+from app.webhooks.inbox import Origin, State
+
+router = APIRouter(
+    prefix="/ops",
+    tags=["operations"],
+    dependencies=[require_scope(OPS), Depends(known_query)],
+)
+
+_EXAMPLE: dict[str, Any] = {
+    "id": "c902f8aa-16fb-44ba-ba7b-f3c84061685a",
+    "type": "order.invoice.created",
+    "state": "buried",
+    "origin": "webhook",
+    "orderId": "188418250336",
+    "happenedAt": "2026-01-31T09:30:00.591115Z",
+    "receivedAt": "2026-01-31T09:30:01.100000Z",
+    "dueAt": "2026-01-31T09:30:01.100000Z",
+    "finishedAt": "2026-01-31T09:30:01.150000Z",
+    "attempts": 1,
+    "reason": "unusable or missing in data.object: orderId",
+}
+_ATTEMPT: dict[str, Any] = {"attempt": 1, "at": "2026-01-31T09:30:01.150000Z", "error": _EXAMPLE["reason"]}
+
+
+class EventView(Contract):
+    """An event in the inbox. Its content stays there: it may be personal."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    id: str
+    type: str
+    state: State
+    """`pending` (open), `done`, `ignored` (a type that nobody handles) or `buried` (needs an operator)."""
+    origin: Origin
+    """`webhook`, or `sweep` when Digital River's list of events had it and the webhook did not come."""
+    order_id: str | None
+    happened_at: Instant | None
+    received_at: Instant
+    due_at: Instant
+    """When it is handled next, while it is open; while a worker has it, when that worker's lease runs out."""
+    finished_at: Instant | None
+    attempts: int
+    reason: str | None
+    """Why it is buried, or what the last attempt failed of."""
+
+
+class AttemptView(Contract):
+    """How one attempt failed."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ATTEMPT]})
+
+    attempt: int
+    at: Instant
+    error: str
+
+
+class EventDetailView(EventView):
+    """An event with the error of each failed attempt, the oldest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_EXAMPLE, "errors": [_ATTEMPT]}]})
+
+    errors: list[AttemptView]
+
+
+class StatusView(Contract):
+    """The inbox at a glance."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"open": 3, "buried": 1, "oldestOpenSeconds": 4.2}]}
+    )
+
+    open: int
+    buried: int
+    oldest_open_seconds: float | None
+
+
+class _After(BaseModel):
+    at: datetime
+    id: str
+
+
+@router.get("/events", operation_id="listEvents", summary="List events", responses=responses(Invalid))
+async def list_events(
+    resources: ResourcesDep,
+    state: Annotated[State | None, Query()] = None,
+    event_type: Annotated[str | None, Query(alias="type", max_length=200)] = None,
+    order_id: Annotated[str | None, ID, Query(alias="orderId")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Page[EventView]:
+    """The last received first."""
+    after = None if cursor is None else decode_cursor(cursor, _After)
+    async with resources.engine.connect() as connection:
+        rows = await store.list_events(
+            connection,
+            state=state,
+            event_type=event_type,
+            order_id=order_id,
+            after=None if after is None else (after.at, after.id),
+            limit=limit + 1,
+        )
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Page[EventView](
+        data=[EventView(**row) for row in rows[:limit]],
+        next_cursor=None if last is None else encode_cursor(_After(at=last["received_at"], id=last["id"])),
+    )
+
+
+@router.get(
+    "/events/{eventId}",
+    operation_id="getEvent",
+    summary="Show one event",
+    response_model=EventDetailView,
+    responses={**NOT_MODIFIED, **responses(Invalid, NotFound)},
+)
+async def get_event(request: Request, resources: ResourcesDep, event_id: EventPath) -> Response:
+    """With the error of each failed attempt."""
+    return conditional(request, await _get(resources, event_id))
+
+
+@router.post(
+    "/events/{eventId}/revive",
+    operation_id="reviveEvent",
+    summary="Handle a buried event again",
+    responses=responses(Invalid, NotFound, Conflict),
+)
+async def revive_event(resources: ResourcesDep, event_id: EventPath) -> EventDetailView:
+    """It becomes `pending`, due now, with all its attempts before it."""
+    async with resources.engine.begin() as connection:
+        is_revived = await store.revive(connection, event_id)
+    event = await _get(resources, event_id)
+    if not is_revived:
+        raise Conflict(f"Only a buried event can be revived; this one is {event.state}.")
+    return event
+
+
+@router.get("/status", operation_id="getStatus", summary="The inbox at a glance")
+async def get_status(resources: ResourcesDep) -> StatusView:
+    """How many events are open and buried, and how long the oldest open one has been waiting."""
+    async with resources.engine.connect() as connection:
+        pending = await store.count_events(connection, "pending")
+        buried = await store.count_events(connection, "buried")
+        age = await store.find_oldest_open_age(connection)
+    return StatusView(
+        open=pending,
+        buried=buried,
+        oldest_open_seconds=None if age is None else age.total_seconds(),
+    )
+
+
+async def _get(resources: ResourcesDep, event_id: EventId) -> EventDetailView:
+    async with resources.engine.connect() as connection:
+        row = await store.find_event(connection, event_id)
+    if row is None:
+        raise NotFound()
+    return EventDetailView(**row)

@@ -1,0 +1,43 @@
+"""Is it well? Asked by load balancers and supervisors, so without a token and without detail."""
+
+from typing import Literal
+
+import asyncpg
+from fastapi import APIRouter
+from pydantic import ConfigDict
+
+from app.resources import ResourcesDep
+from app.web.contract import Contract
+from app.web.problems import Unavailable, responses
+
+router = APIRouter(prefix="/health", tags=["operations"])
+
+
+class Health(Contract):
+    """It is well; otherwise the answer is a problem."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/live", operation_id="getLiveness", summary="Is the process alive?")
+async def live() -> Health:
+    """Red only for what a restart would help."""
+    return Health()
+
+
+@router.get(
+    "/ready",
+    operation_id="getReadiness",
+    summary="Can the process serve?",
+    responses=responses(Unavailable),
+)
+async def ready(resources: ResourcesDep) -> Health:
+    """Red while PostgreSQL cannot be reached or is not migrated. Digital River being down is no reason:
+    documents are still listed and opened, and no other instance would do better."""
+    try:
+        await resources.hot.fetchval("SELECT 1 FROM webhook_event LIMIT 1", timeout=2)
+    except asyncpg.UndefinedTableError:
+        raise Unavailable("The database is not migrated.") from None
+    return Health()

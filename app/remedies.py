@@ -1,0 +1,93 @@
+"""What a failed event needs.
+
+Wait     the far side is busy or closed to us: later, and no attempt is spent
+Again    it failed and may work next time: backoff, an attempt is spent
+Never    it cannot succeed: buried at once, with the reason
+
+"Not yet" (404 on something announced a moment ago) is an Again: the backoff gives it days.
+"""
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.db.leases import LeaseBusy
+from app.digital_river.errors import BreakerOpen, DigitalRiverError, Throttled, Unauthorised
+from app.documents.intake import Unreadable
+from app.webhooks.inbox import Claim
+
+# Doubling from two seconds to six hours, this many attempts span about two days.
+MAX_ATTEMPTS = 21
+FIRST_DELAY = timedelta(seconds=2)
+LONGEST_DELAY = timedelta(hours=6)
+BUSY_DELAY = timedelta(seconds=2)
+# A wrong key is for us to repair; no event shall be lost over it, and no far side hammered.
+LOCKED_OUT_DELAY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Postpone without spending an attempt."""
+
+    delay: timedelta
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Postpone and remember the error."""
+
+    delay: timedelta
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """Bury with the reason."""
+
+    reason: str
+
+
+Remedy = Wait | Again | Never
+
+
+def remedy(error: Exception, held: Claim) -> Remedy:
+    """What to do with the event that failed with `error`."""
+    what = describe(error)
+    match error:
+        case Unreadable():
+            return Never(what)
+        case Throttled() | BreakerOpen():
+            return Wait(timedelta(seconds=error.retry_after or 0) + _jittered(BUSY_DELAY), what)
+        case LeaseBusy():
+            return Wait(_jittered(BUSY_DELAY), what)
+        case Unauthorised():
+            return Wait(_jittered(LOCKED_OUT_DELAY), what)
+        case _ if held.attempts >= MAX_ATTEMPTS:
+            return Never(f"given up after {held.attempts} attempts: {what}")
+        case _:
+            return Again(backoff(held.attempts), what)
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long to wait after the given number of attempts."""
+    return _jittered(min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(attempts - 1, 20)))
+
+
+def is_foreseen(error: Exception) -> bool:
+    """Whether this failure belongs to the plan; any other is a mistake of ours."""
+    return isinstance(error, DigitalRiverError | LeaseBusy | Unreadable | TimeoutError)
+
+
+def describe(error: Exception) -> str:
+    """The error in an operator's words, without anything secret or personal."""
+    if isinstance(error, DigitalRiverError):
+        name = f" (request {error.request_id})" if error.request_id else ""
+        return f"{type(error).__name__}: {error}{name}"
+    if isinstance(error, Unreadable):
+        return str(error)
+    return type(error).__name__
+
+
+def _jittered(delay: timedelta) -> timedelta:
+    return delay * random.uniform(0.75, 1.25)  # noqa: S311

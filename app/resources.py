@@ -1,0 +1,45 @@
+"""What a process holds open while it lives: settings, PostgreSQL and the far side."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import asyncpg
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.db.engine import open_engine, open_hot_pool
+from app.db.leases import Leases
+from app.digital_river.transport import Transport
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The collaborators that services are given. `hot` is asyncpg without SQLAlchemy, for the hot paths."""
+
+    settings: Settings
+    engine: AsyncEngine
+    hot: asyncpg.Pool
+    leases: Leases
+    far: Transport
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    """Open everything for the length of the block. PostgreSQL and the far side need not be up yet."""
+    async with (
+        open_engine(settings) as engine,
+        open_hot_pool(settings) as hot,
+        Transport.open(settings) as far,
+    ):
+        yield Resources(settings, engine, hot, Leases(engine), far)
+
+
+def _resources(request: Request) -> Resources:
+    resources: Resources = request.app.state.resources
+    return resources
+
+
+ResourcesDep = Annotated[Resources, Depends(_resources)]

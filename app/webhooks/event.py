@@ -1,0 +1,78 @@
+"""What the letter box reads of an event: enough to keep it once, and not more."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic_core import from_json
+
+from app.ids import EventId
+from app.webhooks.inbox import NewEvent
+
+MAX_ID_LENGTH = 200
+
+
+class NotAnEvent(ValueError):
+    """The body is authentic but no event; `field` names what is wrong ("" for the body as a whole)."""
+
+    def __init__(self, field: str, complaint: str) -> None:
+        super().__init__(complaint)
+        self.field = field
+
+
+def read_event(body: bytes, handled_types: Collection[str]) -> NewEvent:
+    """Read the envelope of an event (Digital River docs, Events). Its content is the handler's business.
+
+    Raises:
+        NotAnEvent: not JSON, not an object, or without a usable id or type.
+    """
+    try:
+        text = body.decode()
+        # Strict JSON, with a bound on nesting, several times faster than the standard library's reader.
+        event = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise NotAnEvent("", "The body is not valid JSON in UTF-8.") from error
+    if not isinstance(event, dict):
+        raise NotAnEvent("", "The body is not a JSON object.")
+    event_type = _name(event, "type")
+    return NewEvent(
+        id=EventId(_name(event, "id")),
+        type=event_type,
+        state="pending" if event_type in handled_types else "ignored",
+        order_id=_order_id(event, event_type),
+        happened_at=_instant(event.get("createdTime")),
+        body=text,
+    )
+
+
+def _name(event: dict[str, Any], field: str) -> str:
+    value = event.get(field)
+    if not _is_name(value):
+        raise NotAnEvent(
+            field, f"The field '{field}' must be a text of 1 to {MAX_ID_LENGTH} printable characters."
+        )
+    return str(value)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_LENGTH and value.isprintable()
+
+
+def _order_id(event: dict[str, Any], event_type: str) -> str | None:
+    """The order it is about, for the operator's search; None when it does not say."""
+    data = event.get("data")
+    subject = data.get("object") if isinstance(data, dict) else None
+    if not isinstance(subject, dict):
+        return None
+    candidate = subject.get("orderId")
+    if candidate is None and event_type.startswith("order."):
+        candidate = subject.get("id")
+    return str(candidate) if _is_name(candidate) else None
+
+
+def _instant(value: object) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(str(value))
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,90 @@
+"""Is a delivery really Digital River's? Pure: raw body, header, secrets and time in, a verdict out.
+
+Source of the format: Digital River's Salesforce cartridge, `checkSignature`, and the docs page
+"Digital River signature": `DigitalRiver-Signature: <timestamp>, <signature>[, <signature> …]`, each
+signature the Base64 HMAC-SHA256 of `<timestamp>.<raw body>`.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+
+HEADER = "DigitalRiver-Signature"
+# A header holds one timestamp and a signature per live secret; more is no honest header.
+MAX_HEADER_LENGTH = 2048
+MAX_SIGNATURES = 10
+SECONDS_DIGITS = 10
+MILLISECONDS_DIGITS = 13
+
+
+class Verdict(StrEnum):
+    """Why a delivery is refused, for our log and metrics; the sender is not told."""
+
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    WRONG = "wrong"
+    STALE = "stale"
+
+
+class Refused(Exception):
+    """The delivery is not proven to come from Digital River, or not from now."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.value)
+        self.verdict = verdict
+
+
+def verify(body: bytes, header: str | None, secrets: Sequence[bytes], now: float, tolerance: float) -> int:
+    """Return the index of the secret that signed `body`, `now` in seconds since 1970.
+
+    Freshness counts in both directions: a timestamp from the future is as wrong as an old one.
+
+    Raises:
+        Refused: with the verdict, when the signature is missing, malformed, wrong or stale.
+    """
+    if header is None or not header.strip():
+        raise Refused(Verdict.MISSING)
+    if len(header) > MAX_HEADER_LENGTH:
+        raise Refused(Verdict.MALFORMED)
+    timestamp, *claimed = [part.strip() for part in header.split(",")]
+    signed_at = _seconds(timestamp)
+    if not claimed or len(claimed) > MAX_SIGNATURES or signed_at is None:
+        raise Refused(Verdict.MALFORMED)
+    secret = _matching_secret(f"{timestamp}.".encode() + body, claimed, secrets)
+    if secret is None:
+        raise Refused(Verdict.WRONG)
+    # They sign every retry afresh, so a few minutes never refuse an honest one.
+    if abs(now - signed_at) > tolerance:
+        raise Refused(Verdict.STALE)
+    return secret
+
+
+def _signature(message: bytes, secret: bytes) -> bytes:
+    return base64.b64encode(hmac.digest(secret, message, hashlib.sha256))
+
+
+def _matching_secret(message: bytes, claimed: Sequence[str], secrets: Sequence[bytes]) -> int | None:
+    found: int | None = None
+    for index, secret in enumerate(secrets):
+        expected = _signature(message, secret)
+        for signature in claimed:
+            # Every pair is compared, so that time tells nothing about which one matched.
+            if hmac.compare_digest(expected, signature.encode()) and found is None:
+                found = index
+    return found
+
+
+def _seconds(timestamp: str) -> float | None:
+    """Seconds since 1970 from epoch seconds, milliseconds or ISO 8601: the unit is documented nowhere."""
+    if timestamp.isascii() and timestamp.isdigit():
+        if len(timestamp) == SECONDS_DIGITS:
+            return float(timestamp)
+        return float(timestamp) / 1000 if len(timestamp) == MILLISECONDS_DIGITS else None
+    try:
+        instant = datetime.fromisoformat(timestamp)
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,163 @@
+"""The back door: handles what the letter box kept, without HTTP. It may take minutes; nobody waits for it."""
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from pydantic_core import from_json
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db.notifications import bell
+from app.documents.intake import Unreadable
+from app.handlers import HANDLERS
+from app.remedies import MAX_ATTEMPTS, Again, Never, Remedy, Wait, describe, is_foreseen, remedy
+from app.resources import Resources, open_resources
+from app.settings import Settings
+from app.webhooks import inbox
+from app.webhooks.inbox import Claim, LeaseLost
+
+# The bell is a hint; this clock is the guarantee.
+POLL_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+GRACE_SECONDS = 10.0
+# A handler is stopped before its lease runs out, so that two workers never do the same event knowingly.
+LEASE_SHARE = 0.8
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Claims due events and handles several at once, until told to stop."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._lease = resources.settings.worker_lease
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then finish what is in hand, or give it back."""
+        url = self._resources.settings.database_url.get_secret_value()
+        async with bell(url, inbox.CHANNEL) as rung:
+            log.info("worker.started", handles=sorted(HANDLERS))
+            while not stop.is_set():
+                rung.clear()
+                wait = await self._start_what_is_due()
+                await self._rest(stop, rung, wait)
+            await self._put_down()
+        log.info("worker.stopped")
+
+    async def _start_what_is_due(self) -> float:
+        """Claim as much as there are free hands; returns how many seconds may pass until the next look."""
+        free = self._resources.settings.worker_concurrency - len(self._tasks)
+        if free <= 0:
+            return POLL_SECONDS
+        try:
+            claims = await inbox.claim(self._resources.engine, limit=free, lease=self._lease)
+            for held in claims:
+                task = asyncio.create_task(self._handle(held))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            if len(claims) == free:
+                return POLL_SECONDS
+            wait = await inbox.find_wait(self._resources.engine)
+            return POLL_SECONDS if wait is None else min(wait, POLL_SECONDS)
+        except (SQLAlchemyError, OSError) as error:
+            log.error("worker.database_unavailable", error=type(error).__name__)
+            return RETRY_SECONDS
+
+    async def _rest(self, stop: asyncio.Event, rung: asyncio.Event, seconds: float) -> None:
+        """Until the bell rings, a hand gets free, the time is up, or it is time to go home."""
+        waiters: set[asyncio.Task[Any]] = {
+            asyncio.create_task(rung.wait()),
+            asyncio.create_task(stop.wait()),
+        }
+        try:
+            await asyncio.wait(waiters | self._tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiter in waiters:
+                waiter.cancel()
+
+    async def _put_down(self) -> None:
+        if not self._tasks:
+            return
+        _, unfinished = await asyncio.wait(self._tasks, timeout=GRACE_SECONDS)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+
+    async def _handle(self, held: Claim) -> None:
+        with structlog.contextvars.bound_contextvars(event_id=held.id, event_type=held.type):
+            try:
+                await self._handle_or_settle(held)
+            except LeaseLost:
+                log.warning("event.lease_lost")
+            except (SQLAlchemyError, OSError) as error:
+                # The lease runs out by itself, and then the event is due again.
+                log.error("event.left_to_its_lease", error=type(error).__name__)
+
+    async def _handle_or_settle(self, held: Claim) -> None:
+        try:
+            if held.attempts > MAX_ATTEMPTS:
+                raise Unreadable(f"none of {MAX_ATTEMPTS} attempts came to an end")
+            async with asyncio.timeout(self._lease * LEASE_SHARE):
+                await self._do(held)
+            log.info("event.done", attempt=held.attempts, age_seconds=round(held.age.total_seconds(), 3))
+        except asyncio.CancelledError:
+            await self._settle(held, Wait(timedelta(0), "the worker was stopped"))
+            raise
+        except LeaseLost:
+            raise
+        except Exception as error:
+            what = remedy(error, held)
+            kind = type(what).__name__.lower()
+            # A failure that has no name in the plan is ours to find: with its trace.
+            trace = None if is_foreseen(error) else error
+            why = describe(error)
+            log.warning("event.not_done", remedy=kind, why=why, attempt=held.attempts, exc_info=trace)
+            await self._settle(held, what)
+
+    async def _do(self, held: Claim) -> None:
+        subject = _subject(held.body, is_live=self._resources.settings.is_live)
+        handler = HANDLERS[held.type](self._resources, held.type, subject)
+        async with handler as effect, self._resources.engine.begin() as connection:
+            await effect(connection)
+            await inbox.finish(connection, held)
+
+    async def _settle(self, held: Claim, what: Remedy) -> None:
+        async with self._resources.engine.begin() as connection:
+            match what:
+                case Wait(delay, reason):
+                    await inbox.give_back(connection, held, delay=delay, reason=reason)
+                case Again(delay, error):
+                    await inbox.postpone(connection, held, delay=delay, error=error)
+                case Never(reason):
+                    await inbox.bury(connection, held, reason)
+
+
+def _subject(body: str, *, is_live: bool) -> Mapping[str, Any]:
+    """The event's `data.object`.
+
+    Raises:
+        Unreadable: there is none, or the event is of the other mode.
+    """
+    event = from_json(body)
+    if event.get("liveMode") is not is_live:
+        raise Unreadable(f"liveMode is {event.get('liveMode')!r:.20}, this service processes {is_live}")
+    data = event.get("data")
+    subject = data.get("object") if isinstance(data, dict) else None
+    if not isinstance(subject, dict):
+        raise Unreadable("data.object is not an object")
+    return subject
+
+
+async def work(settings: Settings) -> None:
+    """Run a worker until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_resources(settings) as resources:
+        await Worker(resources).run(stop)

@@ -1,0 +1,186 @@
+"""What every test stands on: a real PostgreSQL built by alembic, a sandbox on a socket, no other network."""
+
+import asyncio
+import os
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from app.db import migrate
+from app.db.embedded import EmbeddedPostgres
+from app.db.schema import metadata
+from app.digital_river.transport import Transport
+from tests.house import Portal, Sandbox, running_portal, running_sandbox
+
+TEMPLATE = "portal_template"
+SERVER_URL = pytest.StashKey[str]()
+SERVER = pytest.StashKey[EmbeddedPostgres]()
+
+
+def _with_database(url: str, database: str) -> str:
+    return sa.make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start one server for all workers, with one migrated database that each of them copies."""
+    workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if workerinput is not None:
+        config.stash[SERVER_URL] = workerinput["server_url"]
+        return
+    if given := os.environ.get("PORTAL_DATABASE_URL"):
+        config.stash[SERVER_URL] = given
+    else:
+        folder = tempfile.TemporaryDirectory(
+            prefix="portal-test-", dir="/var/tmp", ignore_cleanup_errors=True
+        )
+        Path(folder.name).chmod(0o755)
+        config.add_cleanup(folder.cleanup)
+        server = EmbeddedPostgres(Path(folder.name) / "postgres", durable=False)
+        server.start()
+        config.add_cleanup(server.stop)
+        config.stash[SERVER_URL] = server.url("postgres")
+    asyncio.run(_recreate(config.stash[SERVER_URL], TEMPLATE))
+    template = _with_database(config.stash[SERVER_URL], TEMPLATE)
+    migrate.upgrade(template)
+    asyncio.run(_run(template, CLOCK))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker where the server is."""
+    node.workerinput["server_url"] = node.config.stash[SERVER_URL]
+
+
+async def _recreate(url: str, database: str, template: str = "template0") -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        await connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        # All of the portal's times are the database's now(); here it is looked for in `clock` first.
+        await connection.execute(f'ALTER DATABASE "{database}" SET search_path = public, clock, pg_catalog')
+    finally:
+        await connection.close()
+
+
+# A clock for tests: `now()` with a shift, found before PostgreSQL's own by the search path above.
+CLOCK = """
+CREATE SCHEMA clock;
+CREATE TABLE clock.shift (by interval NOT NULL);
+INSERT INTO clock.shift VALUES ('0');
+CREATE FUNCTION clock.now() RETURNS timestamptz LANGUAGE sql STABLE
+    RETURN pg_catalog.now() + (SELECT by FROM clock.shift);
+"""
+
+
+async def _run(url: str, script: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(script)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def server_url(pytestconfig: pytest.Config) -> str:
+    """The address of the PostgreSQL server, for tests that make databases of their own."""
+    return pytestconfig.stash[SERVER_URL]
+
+
+@pytest.fixture(scope="session")
+async def database_url(server_url: str) -> str:
+    """This worker's own migrated database."""
+    name = f"portal_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    await _recreate(server_url, name, TEMPLATE)
+    return _with_database(server_url, name)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to look with; after the test all tables are emptied."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    tables = ", ".join(table.name for table in metadata.sorted_tables)
+    await connection.execute(f"TRUNCATE {tables}; UPDATE clock.shift SET by = '0'")
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def sandbox_process() -> AsyncIterator[Sandbox]:
+    async with running_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def sandbox(sandbox_process: Sandbox) -> AsyncIterator[Sandbox]:
+    """A Digital River that remembers nothing of the tests before."""
+    yield sandbox_process
+    await sandbox_process.reset()
+
+
+@pytest.fixture(scope="session")
+async def portal_process(database_url: str, sandbox_process: Sandbox) -> AsyncIterator[Portal]:
+    async with running_portal(database_url, sandbox_process.url) as portal:
+        yield portal
+
+
+@pytest.fixture
+async def portal(
+    database: asyncpg.Connection, sandbox: Sandbox, portal_process: Portal
+) -> AsyncIterator[Portal]:
+    """API and worker on a socket, shared by all tests of a process, with an empty database each time."""
+    portal_process.trust(await sandbox.register_webhook(portal_process.url))
+    yield portal_process
+    # Before the tables are emptied, so that nothing is written into the next test.
+    await portal_process.settle(database)
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1"):
+            pytest.fail(f"a test reached for the network: {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def _no_far_side_call_with_a_connection_in_hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whoever waits for the network inside a transaction holds locks as long as somebody else likes."""
+    holders: dict[int, asyncio.Task[Any] | None] = {}
+
+    def taken(connection: object, *_: object) -> None:
+        holders[id(connection)] = asyncio.current_task()
+
+    def returned(connection: object, *_: object) -> None:
+        holders.pop(id(connection), None)
+
+    call = Transport._call
+
+    async def guarded(self: Transport, *args: Any) -> Any:
+        assert asyncio.current_task() not in holders.values(), "a far-side call with a connection in hand"
+        return await call(self, *args)
+
+    monkeypatch.setattr(Transport, "_call", guarded)
+    listeners = (("checkout", taken), ("checkin", returned))
+    for name, listener in listeners:
+        sa.event.listen(sa.pool.Pool, name, listener)
+    yield
+    for name, listener in listeners:
+        sa.event.remove(sa.pool.Pool, name, listener)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    """A client for any address on this machine."""
+    async with httpx.AsyncClient(timeout=10) as client:
+        yield client

@@ -1,0 +1,76 @@
+"""Production starts with complete and safe settings, or says all that is wrong and does not start."""
+
+import pytest
+
+from app.settings import Settings, UnusableSettings, read_settings
+
+GOOD = {
+    "PORTAL_DATABASE_URL": "postgresql://portal@db/portal",
+    "PORTAL_DIGITAL_RIVER_SECRET_KEY": "sk_live_0123456789",
+    "PORTAL_DIGITAL_RIVER_PUBLIC_KEY": "pk_live_0123456789",
+    "PORTAL_LIVE_MODE": "true",
+    "PORTAL_WEBHOOK_SECRETS": '["whs_0123456789abcdef"]',
+    "PORTAL_OIDC_ISSUER": "https://id.example.com",
+    "PORTAL_OIDC_AUDIENCE": "portal",
+}
+
+
+@pytest.fixture(autouse=True)
+def _production(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"PORTAL_{name.upper()}", raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_complete_settings_start_in_production_by_default() -> None:
+    settings = read_settings()
+    assert settings.environment == "production"
+    assert settings.requests_per_second == 250
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_each_missing_value_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(name)
+    with pytest.raises(UnusableSettings, match=name):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORTAL_DIGITAL_RIVER_URL", "http://api.digitalriver.com"),
+        ("PORTAL_OIDC_ISSUER", "http://id.example.com"),
+        ("PORTAL_WEBHOOK_SECRETS", '["short"]'),
+        ("PORTAL_WEBHOOK_SECRETS", "not JSON"),
+        ("PORTAL_DIGITAL_RIVER_SECRET_KEY", "sk_test_0123456789"),
+        ("PORTAL_DIGITAL_RIVER_SECRET_KEY", "pk_live_0123456789"),
+        ("PORTAL_CORS_ORIGINS", '["*"]'),
+        ("PORTAL_WEBHOOK_TOLERANCE", "0"),
+        ("PORTAL_FILE_LINK_LIFETIME", "60"),
+        ("PORTAL_PORT", "eighty"),
+    ],
+)
+def test_each_unsafe_value_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UnusableSettings):
+        read_settings()
+
+
+def test_everything_wrong_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PORTAL_OIDC_AUDIENCE")
+    monkeypatch.setenv("PORTAL_DIGITAL_RIVER_URL", "http://far")
+    with pytest.raises(UnusableSettings, match=r"(?s)OIDC_AUDIENCE.*DIGITAL_RIVER_URL"):
+        read_settings()
+
+
+def test_no_complaint_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORTAL_WEBHOOK_SECRETS", '["whs_secret"]')
+    monkeypatch.setenv("PORTAL_LIVE_MODE", "perhaps")
+    with pytest.raises(UnusableSettings) as refused:
+        read_settings()
+    assert "whs_secret" not in str(refused.value)
+
+
+def test_settings_show_no_secret_when_printed() -> None:
+    assert "0123456789" not in repr(read_settings()).replace("pk_live_0123456789", "")
