@@ -42,12 +42,16 @@ class Settings(BaseSettings):
 
     file_link_lifetime: int = Field(3600, ge=600, le=86400)
 
+    dropin_return_url: str = ""
+    dropin_cancel_url: str = ""
+
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     cors_origins: tuple[str, ...] = ()
 
     worker_concurrency: int = Field(16, ge=1, le=200)
     worker_lease: float = Field(30.0, ge=1.0, le=600.0)
+    worker_grace: float = Field(10.0, ge=0.1, le=300.0)
 
     @model_validator(mode="after")
     def _complete_and_safe(self) -> Self:
@@ -90,6 +94,8 @@ class Settings(BaseSettings):
             # Digital River docs, API keys: test keys carry `_test_`, and the key alone decides the mode.
             "PORTAL_LIVE_MODE must be false with a test key": not (self.live_mode and "_test_" in key),
             "PORTAL_CORS_ORIGINS must name origins, not *": "*" not in self.cors_origins,
+            "PORTAL_DROPIN_RETURN_URL must start with https://": _is_safe_or_unset(self.dropin_return_url),
+            "PORTAL_DROPIN_CANCEL_URL must start with https://": _is_safe_or_unset(self.dropin_cancel_url),
         }
         return [problem for problem, is_fine in checks.items() if not is_fine]
 
@@ -104,6 +110,10 @@ class Settings(BaseSettings):
         if self.digital_river_requests_per_second:
             return self.digital_river_requests_per_second
         return LIVE_REQUESTS_PER_SECOND if self.is_live else TEST_REQUESTS_PER_SECOND
+
+
+def _is_safe_or_unset(url: str) -> bool:
+    return not url or url.startswith("https://")
 
 
 def read_settings() -> Settings:

@@ -22,7 +22,6 @@ from app.webhooks.inbox import Claim, LeaseLost
 # The bell is a hint; this clock is the guarantee.
 POLL_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-GRACE_SECONDS = 10.0
 # A handler is stopped before its lease runs out, so that two workers never do the same event knowingly.
 LEASE_SHARE = 0.8
 
@@ -83,7 +82,7 @@ class Worker:
     async def _put_down(self) -> None:
         if not self._tasks:
             return
-        _, unfinished = await asyncio.wait(self._tasks, timeout=GRACE_SECONDS)
+        _, unfinished = await asyncio.wait(self._tasks, timeout=self._resources.settings.worker_grace)
         for task in unfinished:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)

@@ -39,7 +39,7 @@ class Fault(_Wire):
     without those members (as if `invoicePDFs` did not exist yet).
     For deliveries. delay: wait `seconds`. duplicate: `copies` more. drop: listed in /events, never delivered.
     reorder: after the next delivery, or after `seconds` (0.5) when none follows.
-    With `afterwards` the resource does its work first and only the answer goes wrong (a lost answer).
+    With `afterwards` the resource does its work first and only the answer goes wrong (lost, or late).
     Of several faults that replace the answer only the first hits, and only it is spent.
     Any fault ends after `times` hits or at `until`; hide also `seconds` after it was set. Both moments are on
     the sandbox's clock.

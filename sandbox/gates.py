@@ -138,7 +138,9 @@ class FaultGate:
         )
         hidden: set[str] = set()
         for fault in faults:
-            if fault.kind == "delay":
+            if fault.kind == "delay" and fault.afterwards:
+                send = _late(fault.seconds or 0.0, send)
+            elif fault.kind == "delay":
                 await asyncio.sleep(fault.seconds or 0.0)
             elif fault.replaces_the_answer:
                 await self._replace_answer(fault, scope, receive, send)
@@ -154,6 +156,17 @@ class FaultGate:
             reset_connection(scope)
         else:
             await _instead(fault)(scope, receive, send)
+
+
+def _late(seconds: float, send: Send) -> Send:
+    """An answer that is ready but does not come for a while."""
+
+    async def hold(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await asyncio.sleep(seconds)
+        await send(message)
+
+    return hold
 
 
 async def _lose(_message: Message) -> None:

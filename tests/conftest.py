@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -108,6 +109,24 @@ async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     yield connection
     tables = ", ".join(table.name for table in metadata.sorted_tables)
     await connection.execute(f"TRUNCATE {tables}; UPDATE clock.shift SET by = '0'")
+    await connection.close()
+
+
+@pytest.fixture
+async def own_database_url(server_url: str) -> AsyncIterator[str]:
+    """A database of this test's own, for tests that bring their own workers: the shared portal's worker
+    would take their events."""
+    name = f"portal_own_{uuid4().hex}"
+    await _recreate(server_url, name, TEMPLATE)
+    yield _with_database(server_url, name)
+    await _run(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def own_database(own_database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to `own_database_url` to look with."""
+    connection = await asyncpg.connect(own_database_url)
+    yield connection
     await connection.close()
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -132,7 +132,7 @@ class Sandbox:
 
     async def fault(self, kind: str, *, times: int | None = None, **more: Any) -> None:
         """Turn the fault dial; what is not about the fault itself is its target."""
-        about_fault = ("seconds", "status", "retryAfter", "copies", "until")
+        about_fault = ("seconds", "status", "retryAfter", "copies", "until", "afterwards", "fields")
         fault = {name: more.pop(name) for name in about_fault if name in more}
         await self.post("/_sandbox/faults", {"kind": kind, "target": more, "times": times, **fault})
 
@@ -218,7 +218,7 @@ class Portal:
     client: httpx.AsyncClient
     settings: Settings
     app: FastAPI | None = None
-    secrets: list[str] = field(default_factory=lambda: [SECRET])
+    stop: Callable[[], None] = lambda: None
 
     def trust(self, secrets: Sequence[str]) -> None:
         """Accept these signing secrets from now on, as a restart with new settings would."""

@@ -67,14 +67,14 @@ class EmbeddedPostgres:
         """Prepare a server with its data below `folder`; without `durable` fast and unsafe, for tests."""
         self._account = _Account.choose()
         self._durable = durable
-        self._folder = _reachable(folder.resolve(), self._account)
+        self.folder = _reachable(folder.resolve(), self._account)
         self._binaries = _binaries(self._account)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = -1
         self._port = 0
 
     def url(self, database: str) -> str:
-        password = (self._folder / "password").read_text().strip()
+        password = (self.folder / "password").read_text().strip()
         return f"postgresql://portal:{password}@127.0.0.1:{self._port}/{database}"
 
     @property
@@ -94,7 +94,7 @@ class EmbeddedPostgres:
                 return
             self._port = _free_port()
         self._release_folder()
-        raise EmbeddedPostgresError(f"PostgreSQL did not start; see {self._folder / 'server.log'}")
+        raise EmbeddedPostgresError(f"PostgreSQL did not start; see {self.folder / 'server.log'}")
 
     def recreate(self, database: str) -> None:
         """Make `database` a new and empty one; whoever is connected to an old one is cut off."""
@@ -113,16 +113,16 @@ class EmbeddedPostgres:
         self._release_folder()
 
     def _take_folder(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         if self._account.is_somebody_else:
-            os.chown(self._folder, self._account.uid, self._account.gid)
-        self._lock = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+            os.chown(self.folder, self._account.uid, self._account.gid)
+        self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._release_folder()
             raise EmbeddedPostgresError(
-                f"another process uses the database in {self._folder}; stop it, or set PORTAL_DATA_DIR"
+                f"another process uses the database in {self.folder}; stop it, or set PORTAL_DATA_DIR"
             ) from error
 
     def _release_folder(self) -> None:
@@ -131,11 +131,11 @@ class EmbeddedPostgres:
             self._lock = -1
 
     def _initialise(self) -> None:
-        data = self._folder / "data"
+        data = self.folder / "data"
         if (data / "PG_VERSION").exists():
             return
         shutil.rmtree(data, ignore_errors=True)
-        password = self._folder / "password"
+        password = self.folder / "password"
         password.write_text(secrets.token_urlsafe(24))
         password.chmod(0o600)
         if self._account.is_somebody_else:
@@ -166,9 +166,9 @@ class EmbeddedPostgres:
         if not self._durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        with (self._folder / "server.log").open("ab") as log:
+        with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
-                [self._binaries / "postgres", "-D", self._folder / "data", *arguments],
+                [self._binaries / "postgres", "-D", self.folder / "data", *arguments],
                 user=self._user,
                 group=self._group,
                 extra_groups=self._groups,
@@ -192,7 +192,7 @@ class EmbeddedPostgres:
         """True once the server says it is ready, False when it has ended or is too slow."""
         process = self._process
         deadline = time.monotonic() + START_SECONDS
-        status = self._folder / "data" / "postmaster.pid"
+        status = self.folder / "data" / "postmaster.pid"
         while process is not None and process.poll() is None and time.monotonic() < deadline:
             try:
                 lines = status.read_text().splitlines()

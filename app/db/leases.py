@@ -40,10 +40,11 @@ class Leases:
 
     @asynccontextmanager
     async def hold(self, name: str, *, seconds: float, patience: float) -> AsyncIterator[datetime]:
-        """Hold `name` for the block, at most `seconds`; yields the database's time of taking it.
+        """Hold `name` for the block, cut off after `seconds`; yields the database's time of taking it.
 
         Raises:
             LeaseBusy: it was not to be had within `patience` seconds.
+            TimeoutError: the block took longer than the lease lasts.
         """
         queue = self._queues.setdefault(name, asyncio.Lock())
         holder = uuid.uuid4()
@@ -61,21 +62,34 @@ class Leases:
                 raise
             raise LeaseBusy(name) from error
         try:
-            yield now
+            async with asyncio.timeout(seconds):
+                yield now
         finally:
             queue.release()
             await self._release(name, holder)
 
     @asynccontextmanager
     async def hold_if_free(self, name: str, *, seconds: float) -> AsyncIterator[datetime | None]:
-        """Hold `name` for the block if nobody does; yields None when somebody else holds it."""
+        """Hold `name` for the block, however long it takes, if nobody does; yields None when somebody else
+        holds it. `seconds` is what the lease outlives a holder that dies."""
         holder = uuid.uuid4()
         now = await self.claim(name, holder, seconds)
+        if now is None:
+            yield None
+            return
+        heartbeat = asyncio.create_task(self._prolong(name, holder, seconds))
         try:
             yield now
         finally:
-            if now is not None:
-                await self._release(name, holder)
+            heartbeat.cancel()
+            await self._release(name, holder)
+
+    async def _prolong(self, name: str, holder: uuid.UUID, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds / 3)
+            # The next beat may succeed; if none does in time, the lease is lost like that of a dead holder.
+            with suppress(SQLAlchemyError, OSError):
+                await self.claim(name, holder, seconds)
 
     async def claim(self, name: str, holder: uuid.UUID, seconds: float) -> datetime | None:
         """Take the lease, or prolong it when `holder` has it; None when it is somebody else's."""

@@ -15,8 +15,8 @@ from app.documents.store import MINIMUM_LIFE, Link
 from app.ids import FileId
 from app.resources import Resources
 
-# Longer than the slowest adopt-then-mint, shorter than a buyer's patience after a crash of the holder.
-LEASE_SECONDS = 30.0
+# Shorter than the patience of those who wait: they survive a crash of the holder.
+LEASE_SECONDS = 10.0
 PATIENCE_SECONDS = 15.0
 
 log = structlog.get_logger()

@@ -18,7 +18,8 @@ from app.web.problems import NotFound
 
 # How long "not yet" from the far side is believed before it is asked again for the same order.
 RECHECK = timedelta(seconds=15)
-LEASE_SECONDS = 30.0
+# Shorter than the patience of those who wait: they survive a crash of the holder.
+LEASE_SECONDS = 10.0
 PATIENCE_SECONDS = 15.0
 
 # Digital River docs, Invoices: only these selling entities issue an invoice by themselves.
@@ -39,32 +40,32 @@ class OrderDocuments:
     credit_memo: Availability
 
 
-async def get_document(resources: Resources, customer_id: CustomerId, document_id: DocumentId) -> Document:
-    """The customer's document.
+async def get_document(resources: Resources, owner: CustomerId | None, document_id: DocumentId) -> Document:
+    """The owner's document; with None as owner, anybody's.
 
     Raises:
         NotFound: there is none, or it is somebody else's.
     """
-    document = await store.find_document(resources.hot, customer_id, document_id)
+    document = await store.find_document(resources.hot, owner, document_id)
     if document is None:
         raise NotFound()
     return document
 
 
-async def open_document(resources: Resources, customer_id: CustomerId, document_id: DocumentId) -> Link:
-    """A working link to the customer's document.
+async def open_document(resources: Resources, owner: CustomerId | None, document_id: DocumentId) -> Link:
+    """A working link to the owner's document; with None as owner, to anybody's.
 
     Raises:
         NotFound: there is none, or it is somebody else's.
         DigitalRiverError, LeaseBusy: the link had to be renewed, and could not be.
     """
-    document = await get_document(resources, customer_id, document_id)
+    document = await get_document(resources, owner, document_id)
     return document.link or await links.usable(resources, document.file_id)
 
 
 async def get_order_documents(
     resources: Resources,
-    customer_id: CustomerId,
+    owner: CustomerId | None,
     order_id: OrderId,
     *,
     after: Position | None = None,
@@ -77,33 +78,32 @@ async def get_order_documents(
         NotFound: there is no such order, or it is somebody else's.
         DigitalRiverError, LeaseBusy: nothing is stored and Digital River could not be asked.
     """
-    known = await _look_up(resources, customer_id, order_id)
+    known = await _look_up(resources, owner, order_id)
     if known.is_incomplete:
         try:
-            known = await _read_through(resources, customer_id, order_id)
+            known = await _read_through(resources, owner, order_id)
         except DigitalRiverError as error:
             if not known.kinds:
                 raise
             log.warning("documents.read_through_failed", order_id=order_id, error=type(error).__name__)
     if not known.is_owners:
         raise NotFound()
-    documents = await store.list_documents(
-        resources.hot, customer_id, order_id=order_id, after=after, limit=limit
-    )
+    documents = await store.list_documents(resources.hot, owner, order_id=order_id, after=after, limit=limit)
     return OrderDocuments(documents, known.availability("invoice"), known.availability("creditMemo"))
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What PostgreSQL knows of one order's documents, seen by one customer."""
+    """What PostgreSQL knows of one order's documents, seen by one customer, or by support (no owner)."""
 
-    customer_id: CustomerId
+    owner: CustomerId | None
     kinds: frozenset[Kind]
     check: OrderCheck | None
 
     @property
     def is_owners(self) -> bool:
-        return bool(self.kinds) or (self.check is not None and self.check.customer_id == self.customer_id)
+        is_checked = self.check is not None and self.owner in {None, self.check.customer_id}
+        return bool(self.kinds) or is_checked
 
     @property
     def is_incomplete(self) -> bool:
@@ -125,18 +125,18 @@ class _Known:
         return self.check.invoice if kind == "invoice" else self.check.credit_memo
 
 
-async def _look_up(resources: Resources, customer_id: CustomerId, order_id: OrderId) -> _Known:
+async def _look_up(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> _Known:
     async with resources.engine.connect() as connection:
         check = await store.find_check(connection, order_id)
-        kinds = await store.find_kinds(connection, customer_id, order_id)
-    return _Known(customer_id, kinds, check)
+        kinds = await store.find_kinds(connection, owner, order_id)
+    return _Known(owner, kinds, check)
 
 
-async def _read_through(resources: Resources, customer_id: CustomerId, order_id: OrderId) -> _Known:
+async def _read_through(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> _Known:
     """Ask Digital River for the order, one caller at a time; whoever waited finds the answer stored."""
     lease = resources.leases.hold(f"order:{order_id}", seconds=LEASE_SECONDS, patience=PATIENCE_SECONDS)
     async with lease:
-        known = await _look_up(resources, customer_id, order_id)
+        known = await _look_up(resources, owner, order_id)
         if not known.is_incomplete:
             return known
         try:
@@ -144,7 +144,7 @@ async def _read_through(resources: Resources, customer_id: CustomerId, order_id:
         except Missing:
             raise NotFound() from None
         await _keep(resources, order_id, order)
-        return await _look_up(resources, customer_id, order_id)
+        return await _look_up(resources, owner, order_id)
 
 
 async def _keep(resources: Resources, order_id: OrderId, order: Order) -> None:
