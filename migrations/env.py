@@ -8,14 +8,17 @@ from alembic import context
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.audit import store as audit
 from app.db import leases
 from app.db.engine import sqlalchemy_url
 from app.db.schema import metadata
-from app.documents import store
+from app.documents import store as documents
+from app.idempotency import store as idempotency
 from app.webhooks import inbox
+from app.webhooks import store as sweeps
 
 # Importing the rooms is what fills the metadata.
-ROOMS = (leases, inbox, store)
+ROOMS = (leases, inbox, sweeps, documents, audit, idempotency)
 # Any number that nobody else uses; it stands for "migrating the portal".
 MIGRATION_LOCK = 5_201_314_159
 

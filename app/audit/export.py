@@ -1,0 +1,31 @@
+"""What a customer is told about who looked at their data: when and at what, not who of the shop's people."""
+
+from collections.abc import Sequence
+
+from pydantic import ConfigDict
+
+from app.audit import store
+from app.ids import CustomerId
+from app.resources import Resources
+from app.web.contract import Contract, Instant
+
+
+class SupportRead(Contract):
+    """One look of the shop's support at something of this customer's."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"at": "2026-01-31T09:30:00Z", "operation": "GET /v1/customers/{customerId}"}]
+        }
+    )
+
+    at: Instant
+    operation: str
+    """What was asked for: the method and the route of this API."""
+
+
+async def list_support_reads(resources: Resources, customer_id: CustomerId) -> Sequence[SupportRead]:
+    """All looks of support that named this customer, the last one first."""
+    async with resources.engine.connect() as connection:
+        rows = await store.list_records(connection, customer_id)
+    return [SupportRead(at=row["at"], operation=row["operation"]) for row in rows]

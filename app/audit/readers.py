@@ -1,0 +1,104 @@
+"""Who may read whose things: the owner, or support, which leaves a record before it sees anything.
+
+One dependency per kind of route. Ordinary callers cost no statement. A read by support is recorded even when
+nothing is found, and when it cannot be recorded there is no answer: the database's failure is a 503.
+"""
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Depends, Query, Request
+
+from app.audit import store
+from app.identity.access import SUPPORT, CurrentPrincipal
+from app.identity.principal import Principal, customer_of, own_customer
+from app.ids import CustomerId
+from app.resources import Resources, ResourcesDep
+from app.web.path_ids import ID, CustomerPath
+from app.web.problems import Invalid
+from app.web.routes import find_facts
+
+LONGEST_PATH_ID = 300
+_POINTER = "/query/customerId"
+
+
+async def _read_customer(
+    request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: CustomerPath
+) -> CustomerId:
+    return await _readable(request, resources, principal, customer_id)
+
+
+async def _own_customer(principal: CurrentPrincipal, customer_id: CustomerPath) -> CustomerId:
+    return own_customer(principal, customer_id)
+
+
+async def _owner(request: Request, resources: ResourcesDep, principal: CurrentPrincipal) -> CustomerId | None:
+    if SUPPORT not in principal.scopes:
+        return customer_of(principal)
+    await _record(request, resources, principal, None)
+    return None
+
+
+async def _listed_customer(
+    request: Request,
+    resources: ResourcesDep,
+    principal: CurrentPrincipal,
+    customer_id: Annotated[
+        CustomerId | None,
+        ID,
+        Query(alias="customerId", description="Whose; needed with `portal:support`, refused without it."),
+    ] = None,
+) -> CustomerId:
+    if SUPPORT not in principal.scopes:
+        if customer_id is not None:
+            raise Invalid.at(_POINTER, "Only support may name a customer.")
+        return customer_of(principal)
+    if customer_id is None:
+        raise Invalid.at(_POINTER, "Name the customer whose list is wanted.")
+    return await _readable(request, resources, principal, customer_id)
+
+
+async def _readable(
+    request: Request, resources: Resources, principal: Principal, named: CustomerId
+) -> CustomerId:
+    if SUPPORT not in principal.scopes or named in {"me", principal.customer_id}:
+        return own_customer(principal, named)
+    await _record(request, resources, principal, named)
+    return named
+
+
+async def _record(
+    request: Request, resources: Resources, principal: Principal, customer_id: CustomerId | None
+) -> None:
+    facts = find_facts(request.scope)
+    await store.keep_record(
+        resources.engine,
+        subject=principal.subject,
+        customer_id=customer_id,
+        operation=f"{request.method} {facts.template if facts else ''}",
+        # Percent-encoded, because these are recorded before anybody has checked them: text may hold no NUL.
+        path_ids={
+            name: quote(str(value), safe=":@|+=~", errors="replace")[:LONGEST_PATH_ID]
+            for name, value in request.path_params.items()
+        },
+        request_id=request.scope["request_id"],
+    )
+
+
+ReadCustomer = Annotated[CustomerId, Depends(_read_customer)]
+"""For reads under `{customerId}`: `me`, the caller's own id, or with `portal:support` anybody's.
+
+Raises NotFound for somebody else's, existing or not."""
+
+OwnCustomer = Annotated[CustomerId, Depends(_own_customer)]
+"""For writes under `{customerId}`: `me` or the caller's own id, whatever the token's scopes.
+
+Raises NotFound for somebody else's, existing or not."""
+
+Owner = Annotated[CustomerId | None, Depends(_owner)]
+"""For reads of one thing by its own id: who must own it. None: it may be anybody's, support is asking."""
+
+ListedCustomer = Annotated[CustomerId, Depends(_listed_customer)]
+"""For lists that do not name their owner in the path: the caller, or whom support names as `customerId`.
+
+Raises Invalid when `customerId` is missing for support, or given by anybody else."""

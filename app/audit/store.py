@@ -1,0 +1,56 @@
+"""The table of what support read, written once and never changed."""
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.db.schema import metadata
+from app.ids import CustomerId
+
+audit_record = sa.Table(
+    "audit_record",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    # Who: the subject of the token.
+    sa.Column("subject", sa.Text, nullable=False),
+    # Whose: null where the path names the thing and not its owner.
+    sa.Column("customer_id", sa.Text),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("path_ids", JSONB, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Index("ix_audit_record_customer", "customer_id", "at"),
+    sa.Index("ix_audit_record_at", "at"),
+)
+
+
+async def keep_record(
+    engine: AsyncEngine,
+    *,
+    subject: str,
+    customer_id: CustomerId | None,
+    operation: str,
+    path_ids: Mapping[str, str],
+    request_id: str,
+) -> None:
+    """Keep who is about to read what. When this returns, it is committed."""
+    statement = sa.insert(audit_record).values(
+        subject=subject,
+        customer_id=customer_id,
+        operation=operation,
+        path_ids=dict(path_ids),
+        request_id=request_id,
+    )
+    async with engine.begin() as connection:
+        await connection.execute(statement)
+
+
+async def list_records(connection: AsyncConnection, customer_id: CustomerId) -> Sequence[sa.RowMapping]:
+    """The records of reads that named this customer, the last one first."""
+    table = audit_record
+    statement = sa.select(table.c.at, table.c.operation).where(table.c.customer_id == customer_id)
+    return (
+        (await connection.execute(statement.order_by(table.c.at.desc(), table.c.id.desc()))).mappings().all()
+    )

@@ -1,0 +1,139 @@
+"""The table of requests that must happen once, and every statement about it."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, UUID, insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.db.schema import metadata
+from app.idempotency.fingerprint import Fingerprint
+from app.ids import CustomerId
+
+# How long a request may take. Whoever dies while serving it blocks its key no longer than that.
+LEASE_SECONDS = 180.0
+KEPT_FOR = timedelta(hours=24)
+# Each kept answer clears away more than one that is past its time, so that the table does not grow for ever.
+CLEARED_AT_ONCE = 20
+
+idempotent_request = sa.Table(
+    "idempotent_request",
+    metadata,
+    # A digest of caller, route and key: none of them is needed again, and all of them are of any length.
+    sa.Column("name", sa.LargeBinary, primary_key=True),
+    # Whose answer it is, for the day on which they ask to be forgotten.
+    sa.Column("customer_id", sa.Text),
+    sa.Column("holder", UUID(as_uuid=True), nullable=False),
+    # While it is served, the end of its lease; once it is answered, the end of the answer.
+    sa.Column("valid_until", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("body_digest", sa.LargeBinary),
+    sa.Column("body_size", sa.BigInteger),
+    sa.Column("status", sa.Integer),
+    sa.Column("headers", JSONB),
+    sa.Column("content", sa.LargeBinary),
+    sa.Index("ix_idempotent_request_valid_until", "valid_until"),
+    sa.Index("ix_idempotent_request_customer_id", "customer_id"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A request that its holder, and nobody else, may serve now."""
+
+    name: bytes
+    holder: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The first answer to a request, and the body that it answered."""
+
+    body: Fingerprint
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+def name_of(*, issuer: str, subject: str, route: str, key: str) -> bytes:
+    """The request's name: the same for the same caller, route and key, and for no others."""
+    return hashlib.sha256(json.dumps([issuer, subject, route, key]).encode()).digest()
+
+
+async def claim_request(
+    engine: AsyncEngine, name: bytes, customer_id: CustomerId | None
+) -> Held | Answer | None:
+    """Take the request to serve it, or learn its answer. None while somebody else is serving it."""
+    table = idempotent_request
+    held = Held(name, uuid.uuid4())
+    fresh = {
+        "holder": held.holder,
+        "valid_until": sa.func.now() + timedelta(seconds=LEASE_SECONDS),
+        **dict.fromkeys(("body_digest", "body_size", "status", "headers", "content"), sa.null()),
+    }
+    claim = (
+        insert(table)
+        .values(name=name, customer_id=customer_id, **fresh)
+        .on_conflict_do_update(
+            index_elements=[table.c.name], set_=fresh, where=table.c.valid_until <= sa.func.now()
+        )
+        .returning(table.c.name)
+    )
+    async with engine.begin() as connection:
+        if (await connection.execute(claim)).first() is not None:
+            return held
+        row = (await connection.execute(sa.select(table).where(table.c.name == name))).first()
+    # No row: whoever served it has just freed it. To this caller it was concurrent all the same.
+    if row is None or row.status is None:
+        return None
+    return Answer(Fingerprint(row.body_digest, row.body_size), row.status, row.headers, row.content)
+
+
+async def keep_answer(engine: AsyncEngine, held: Held, answer: Answer) -> bool:
+    """Keep the answer for 24 hours. False when the lease has run out and somebody else has the request."""
+    table = idempotent_request
+    keep = (
+        sa.update(table)
+        .where(table.c.name == held.name, table.c.holder == held.holder)
+        .values(
+            valid_until=sa.func.now() + KEPT_FOR,
+            body_digest=answer.body.digest,
+            body_size=answer.body.size,
+            status=answer.status,
+            headers=dict(answer.headers),
+            content=answer.content,
+        )
+        .returning(table.c.name)
+    )
+    past = (
+        sa.select(table.c.name)
+        .where(table.c.valid_until <= sa.func.now())
+        .limit(CLEARED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+        .cte("past")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    async with engine.begin() as connection:
+        is_kept = (await connection.execute(keep)).first() is not None
+        await connection.execute(sa.delete(table).where(table.c.name == past.c.name))
+    return is_kept
+
+
+async def free_request(engine: AsyncEngine, held: Held) -> None:
+    """Let the request be served again at once."""
+    table = idempotent_request
+    statement = sa.delete(table).where(table.c.name == held.name, table.c.holder == held.holder)
+    async with engine.begin() as connection:
+        await connection.execute(statement)
+
+
+async def erase_answers(engine: AsyncEngine, customer_id: CustomerId) -> None:
+    """Erase the kept answers to this customer's requests; what is being served stays claimed."""
+    table = idempotent_request
+    statement = sa.delete(table).where(table.c.customer_id == customer_id, table.c.status.is_not(None))
+    async with engine.begin() as connection:
+        await connection.execute(statement)

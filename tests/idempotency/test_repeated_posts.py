@@ -1,0 +1,328 @@
+"""A POST with an Idempotency-Key happens once: whoever repeats it gets the first answer."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from app.idempotency.erasing import erase_answers
+from app.idempotency.store import CLEARED_AT_ONCE, LEASE_SECONDS
+from app.ids import CustomerId
+from app.resources import open_resources
+from app.settings import Settings
+from app.web.problems import Conflict, NotFound, TooManyRequests, Unavailable
+from tests.house import Sandbox, pass_time
+from tests.idempotency.works import Works, routers
+from tests.stage import staged
+
+Token = dict[str, str]
+DAY = 24 * 3600.0
+
+
+async def wish(
+    api: httpx.AsyncClient, token: Token, name: str = "lamp", key: str | None = "k1", **more: Any
+) -> httpx.Response:
+    headers = {**token, **({} if key is None else {"Idempotency-Key": key})}
+    return await api.post("/v1/wishes", headers=headers, json={"name": name}, **more)
+
+
+async def test_a_repeated_request_is_answered_again_and_not_done_again(
+    api: httpx.AsyncClient, other_process: httpx.AsyncClient, works: Works, ada: Token
+) -> None:
+    first = await wish(api, ada)
+    assert (first.status_code, first.json()) == (201, {"name": "lamp 1"})
+    assert "Idempotency-Replayed" not in first.headers
+    for process in (api, other_process):
+        again = await wish(process, ada)
+        assert (again.status_code, again.content) == (201, first.content)
+        for name in ("ETag", "Location", "Content-Type"):
+            assert again.headers[name] == first.headers[name]
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert again.headers["X-Request-ID"] != first.headers["X-Request-ID"]
+    assert works.done == ["lamp"]
+
+
+async def test_without_a_key_and_for_other_methods_nothing_is_remembered(
+    api: httpx.AsyncClient, works: Works, ada: Token, database: asyncpg.Connection
+) -> None:
+    for _ in range(2):
+        assert (await wish(api, ada, key=None)).status_code == 201
+        assert (await api.get("/v1/wishes", headers={**ada, "Idempotency-Key": "k1"})).status_code == 200
+    assert works.done == ["lamp", "read"] * 2
+    assert await database.fetchval("SELECT count(*) FROM idempotent_request") == 0
+
+
+async def test_another_body_under_the_same_key_is_refused(
+    api: httpx.AsyncClient, works: Works, ada: Token
+) -> None:
+    await wish(api, ada)
+    for other in ("lamb", "lamp and shade", ""):
+        answer = await wish(api, ada, name=other)
+        assert answer.status_code == 422
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/header/Idempotency-Key"]
+    assert works.done == ["lamp"]
+    assert (await wish(api, ada)).status_code == 201
+
+
+async def test_a_request_during_the_first_one_is_a_conflict(
+    api: httpx.AsyncClient, other_process: httpx.AsyncClient, works: Works, ada: Token
+) -> None:
+    works.gate.clear()
+    first = asyncio.create_task(wish(api, ada))
+    await works.begun.wait()
+    for process in (api, other_process):
+        assert (await wish(process, ada)).status_code == 409
+    works.gate.set()
+    assert (await first).status_code == 201
+    assert (await wish(other_process, ada)).content == (await first).content
+    assert works.done == ["lamp"]
+
+
+async def test_of_many_at_once_one_does_the_work(
+    api: httpx.AsyncClient, other_process: httpx.AsyncClient, works: Works, ada: Token
+) -> None:
+    answers = await asyncio.gather(*(wish(process, ada) for process in (api, other_process) * 10))
+    assert works.done == ["lamp"]
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert {answer.text for answer in answers if answer.status_code == 201} == {'{"name":"lamp 1"}'}
+
+
+async def test_a_key_belongs_to_its_caller_and_its_path(
+    api: httpx.AsyncClient, works: Works, ada: Token, sandbox: Sandbox
+) -> None:
+    grace = await sandbox.token("grace")
+    await wish(api, ada)
+    assert (await wish(api, grace)).json() == {"name": "lamp 2"}
+    for customer_id in ("me", "ada"):
+        headers = {**ada, "Idempotency-Key": "k1"}
+        answer = await api.post(f"/v1/customers/{customer_id}/forget", headers=headers)
+        assert "Idempotency-Replayed" not in answer.headers
+    assert (await wish(api, ada, key="k2")).json() == {"name": "lamp 5"}
+    assert works.done == ["lamp", "lamp", "forget", "forget", "lamp"]
+
+
+async def test_a_new_token_of_the_same_caller_gets_the_first_answer(
+    api: httpx.AsyncClient, works: Works, ada: Token, sandbox: Sandbox
+) -> None:
+    await wish(api, ada)
+    assert (await wish(api, await sandbox.token("ada", expiresIn=77))).status_code == 201
+    assert works.done == ["lamp"]
+
+
+@pytest.mark.parametrize("error", [Conflict("Sold out."), NotFound()], ids=["409", "404"])
+async def test_a_refusal_by_the_work_is_repeated_word_for_word(
+    error: Exception, api: httpx.AsyncClient, works: Works, ada: Token
+) -> None:
+    works.error = error
+    first = await wish(api, ada)
+    works.error = None
+    again = await wish(api, ada)
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert again.headers["Content-Type"] == "application/problem+json"
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert works.done == ["lamp"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(Unavailable(), 503), (RuntimeError("a mistake of ours"), 500), (TooManyRequests(), 429)],
+)
+async def test_after_a_passing_failure_the_key_is_free_again(
+    error: Exception, status: int, api: httpx.AsyncClient, works: Works, ada: Token
+) -> None:
+    works.error = error
+    assert (await wish(api, ada)).status_code == status
+    works.error = None
+    assert (await wish(api, ada)).json() == {"name": "lamp 2"}
+
+
+async def test_a_body_that_is_not_accepted_leaves_the_key_free_for_a_better_one(
+    api: httpx.AsyncClient, works: Works, ada: Token
+) -> None:
+    headers = {**ada, "Idempotency-Key": "k1"}
+    assert (await api.post("/v1/wishes", headers=headers, json={"nam": "lamp"})).status_code == 422
+    assert (await api.post("/v1/wishes", headers=headers, content=b"{")).status_code in {400, 415, 422}
+    assert (await wish(api, ada)).status_code == 201
+
+
+async def test_answers_are_kept_for_a_day(
+    api: httpx.AsyncClient, works: Works, ada: Token, database: asyncpg.Connection, sandbox: Sandbox
+) -> None:
+    await wish(api, ada)
+    await pass_time(database, sandbox, DAY - 60)
+    assert (await wish(api, ada)).json() == {"name": "lamp 1"}
+    await pass_time(database, sandbox, 120)
+    assert (await wish(api, ada, name="shade")).json() == {"name": "shade 2"}
+    assert (await wish(api, ada, name="shade")).json() == {"name": "shade 2"}
+
+
+async def test_a_process_that_dies_blocks_the_key_for_one_lease(
+    api: httpx.AsyncClient,
+    other_process: httpx.AsyncClient,
+    works: Works,
+    ada: Token,
+    database: asyncpg.Connection,
+    sandbox: Sandbox,
+) -> None:
+    works.gate.clear()
+    dying = asyncio.create_task(wish(api, ada))
+    await works.begun.wait()
+    dying.cancel()
+    await asyncio.wait([dying])
+    works.gate.set()
+    assert (await wish(other_process, ada)).status_code == 409
+    await pass_time(database, sandbox, LEASE_SECONDS + 1)
+    assert (await wish(other_process, ada)).json() == {"name": "lamp 2"}
+
+
+async def test_who_lost_the_lease_does_not_overwrite_the_answer_of_the_next(
+    api: httpx.AsyncClient,
+    other_process: httpx.AsyncClient,
+    works: Works,
+    ada: Token,
+    database: asyncpg.Connection,
+    sandbox: Sandbox,
+) -> None:
+    slow_gate = works.gate
+    slow_gate.clear()
+    slow = asyncio.create_task(wish(api, ada))
+    await works.begun.wait()
+    await pass_time(database, sandbox, LEASE_SECONDS + 1)
+    works.gate = asyncio.Event()
+    works.gate.set()
+    assert (await wish(other_process, ada)).json() == {"name": "lamp 2"}
+    slow_gate.set()
+    assert (await slow).json() == {"name": "lamp 1"}
+    assert (await wish(api, ada)).json() == {"name": "lamp 2"}
+
+
+async def test_nothing_is_claimed_for_strangers(
+    api: httpx.AsyncClient, works: Works, sandbox: Sandbox, database: asyncpg.Connection
+) -> None:
+    for token in ({}, await sandbox.token("ada", expiresIn=-60), await sandbox.token("ada", audience="x")):
+        assert (await wish(api, token)).status_code == 401
+    assert works.done == []
+    assert await database.fetchval("SELECT count(*) FROM idempotent_request") == 0
+
+
+async def test_a_token_without_the_scope_does_not_get_the_answer_of_one_that_has_it(
+    api: httpx.AsyncClient, works: Works, ada: Token, sandbox: Sandbox
+) -> None:
+    operator = await sandbox.token("ada", scopes=["portal:ops"])
+    for token, status in ((ada, 403), (operator, 204), (ada, 403), (operator, 204)):
+        answer = await api.post("/ops/sweep", headers={**token, "Idempotency-Key": "k1"})
+        assert answer.status_code == status
+    assert answer.headers["Idempotency-Replayed"] == "true"
+    assert works.done == ["sweep"]
+
+
+_KEYS = {"empty": "", "too long": "k" * 256, "a space": "a b", "not ASCII": "schlüssel", "a tab": "a\tb"}
+
+
+@pytest.mark.parametrize("case", sorted(_KEYS))
+async def test_a_key_is_visible_ascii(case: str, api: httpx.AsyncClient, works: Works, ada: Token) -> None:
+    headers = [*ada.items(), ("Idempotency-Key", _KEYS[case].encode())]
+    answer = await api.post("/v1/wishes", headers=headers, json={"name": "lamp"})  # type: ignore[arg-type]  # bytes
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/header/Idempotency-Key"]
+    assert works.done == []
+
+
+async def test_two_keys_are_refused_and_the_longest_one_is_accepted(
+    api: httpx.AsyncClient, works: Works, ada: Token
+) -> None:
+    headers = [*ada.items(), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    answer = await api.post("/v1/wishes", headers=headers, json={"name": "lamp"})
+    assert answer.status_code == 422
+    assert works.done == []
+    assert (await wish(api, ada, key="~" * 255)).status_code == 201
+
+
+async def test_a_route_without_a_body_notices_a_repeat_too(
+    api: httpx.AsyncClient, works: Works, ada: Token
+) -> None:
+    async def forget(key: str, body: bytes) -> httpx.Response:
+        headers = {**ada, "Idempotency-Key": key}
+        return await api.post("/v1/customers/me/forget", headers=headers, content=body)
+
+    for key, body in (("bare", b""), ("with-a-body", b"{}")):
+        answers = [await forget(key, body) for _ in range(2)]
+        assert [answer.headers.get("Idempotency-Replayed") for answer in answers] == [None, "true"]
+        assert (await forget(key, b'{"other":1}')).status_code == 422
+    assert works.done == ["forget", "forget"]
+
+
+async def test_the_table_forgets_what_nobody_may_ask_for_any_more(
+    api: httpx.AsyncClient, ada: Token, database: asyncpg.Connection, sandbox: Sandbox
+) -> None:
+    for number in range(CLEARED_AT_ONCE + 5):
+        await wish(api, ada, key=f"old-{number}")
+    await pass_time(database, sandbox, DAY + 60)
+    await wish(api, ada, key="new-1")
+    assert await database.fetchval("SELECT count(*) FROM idempotent_request") == 6
+    await wish(api, ada, key="new-2")
+    assert await database.fetchval("SELECT count(*) FROM idempotent_request") == 2
+
+
+async def test_a_customer_who_is_forgotten_leaves_no_answers(
+    api: httpx.AsyncClient,
+    works: Works,
+    ada: Token,
+    database: asyncpg.Connection,
+    sandbox: Sandbox,
+    settings: Settings,
+) -> None:
+    await wish(api, ada, key="answered")
+    await wish(api, await sandbox.token("grace"))
+    works.gate.clear()
+    works.begun.clear()
+    running = asyncio.create_task(wish(api, ada, key="running"))
+    await works.begun.wait()
+    async with open_resources(settings) as resources:
+        for _ in range(2):
+            await erase_answers(resources, CustomerId("ada"))
+    works.gate.set()
+    await running
+    left = await database.fetch("SELECT customer_id FROM idempotent_request ORDER BY customer_id")
+    assert [row["customer_id"] for row in left] == ["ada", "grace"]
+    assert (await wish(api, ada, key="running")).headers["Idempotency-Replayed"] == "true"
+    assert "Idempotency-Replayed" not in (await wish(api, ada, key="answered")).headers
+
+
+async def test_without_the_database_nothing_is_done(works: Works, settings: Settings, ada: Token) -> None:
+    nowhere = settings.model_copy(update={"database_url": SecretStr("postgresql://x:x@127.0.0.1:1/x")})
+    async with staged(nowhere, *routers(works)) as api:
+        answer = await wish(api, ada)
+    assert answer.status_code == 503
+    assert "Retry-After" in answer.headers
+    assert works.done == []
+
+
+async def test_who_cannot_keep_the_answer_still_gives_it(
+    api: httpx.AsyncClient, works: Works, ada: Token, database: asyncpg.Connection
+) -> None:
+    works.gate.clear()
+    first = asyncio.create_task(wish(api, ada))
+    await works.begun.wait()
+    await database.execute("ALTER TABLE idempotent_request RENAME TO gone")
+    try:
+        works.gate.set()
+        assert (await first).status_code == 201
+    finally:
+        await database.execute("ALTER TABLE gone RENAME TO idempotent_request")
+    assert (await wish(api, ada)).status_code == 409
+    assert works.done == ["lamp"]
+
+
+async def test_the_document_declares_the_key_where_it_is_honoured(api: httpx.AsyncClient) -> None:
+    paths = (await api.get("/openapi.json")).json()["paths"]
+    for path, item in paths.items():
+        for method, operation in item.items():
+            names = {parameter["name"]: parameter for parameter in operation.get("parameters", ())}
+            assert ("Idempotency-Key" in names) == (method == "post"), path
+            if method == "post":
+                assert names["Idempotency-Key"]["required"] is False
+                assert {"401", "409", "422"} <= set(operation["responses"])

@@ -1,0 +1,27 @@
+"""A stage for one room: routes of a test behind the real assembly, with real tokens and tables."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import APIRouter, FastAPI
+
+from app.identity.tokens import Tokens
+from app.resources import open_resources
+from app.settings import Settings
+from app.web import assembly
+
+
+@asynccontextmanager
+async def staged(settings: Settings, *routers: APIRouter) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an app with these routes, as one process of several would run it."""
+    app = FastAPI(title="Stage", version="1")
+    for router in routers:
+        app.include_router(router)
+    assembly.install(app, settings)
+    async with open_resources(settings) as resources, Tokens.open(settings) as tokens:
+        app.state.resources = resources
+        app.state.tokens = tokens
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://portal.test") as client:
+            yield client
