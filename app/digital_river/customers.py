@@ -1,5 +1,8 @@
 """Customers and the payment sources saved with them."""
 
+from contextlib import suppress
+
+from app.digital_river.errors import Conflict, Missing
 from app.digital_river.models import Customer, CustomerChanges, Source
 from app.digital_river.paths import path
 from app.digital_river.transport import Transport
@@ -24,6 +27,24 @@ async def create_customer(far: Transport, customer_id: CustomerId, changes: Cust
     """
     body = {"id": customer_id, **_written(changes)}
     return await far.fetch_json("POST", path("/customers"), body=body, model=Customer)
+
+
+async def ensure_customer(far: Transport, customer_id: CustomerId, *, email: str | None = None) -> Customer:
+    """The customer, created on first need, as both official connectors do.
+
+    However many callers find none at once, all of them get the same customer: whoever creates it second is
+    refused, and reads what the first one made. `email` is written to a new customer only.
+
+    Raises:
+        Refused: the id or the e-mail address is not acceptable.
+    """
+    with suppress(Missing):
+        return await fetch_customer(far, customer_id)
+    try:
+        changes = CustomerChanges() if email is None else CustomerChanges(email=email)
+        return await create_customer(far, customer_id, changes)
+    except Conflict:
+        return await fetch_customer(far, customer_id)
 
 
 async def update_customer(far: Transport, customer_id: CustomerId, changes: CustomerChanges) -> Customer:

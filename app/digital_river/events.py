@@ -2,15 +2,42 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from app.digital_river.calls import Params
-from app.digital_river.models import Event, Listing
+from app.digital_river.errors import Garbled
+from app.digital_river.models import Event, FarSideModel
+from app.digital_river.models.reading import Flag, Many
 from app.digital_river.paths import path
 from app.digital_river.times import from_instant, to_instant
 from app.digital_river.transport import Transport
 from app.ids import EventId
 
 MOST_TYPES = 19  # Spec, GET /events: "less than 20 specific event names"
+
+
+class EventPage(FarSideModel):
+    """One page of events as they came, newest first: one that nobody can read must not hide the others.
+
+    `data` has to be there: an answer without it must not pass for an empty list.
+    """
+
+    data: Many[Any]
+    has_more: Flag = False
+
+    @property
+    def next_after(self) -> str | None:
+        """What to send as `starting_after` for the next page, None on the last one.
+
+        Raises:
+            Garbled: there is more, but no way to it.
+        """
+        if not self.has_more:
+            return None
+        for event in reversed(self.data):
+            if isinstance(event, dict) and isinstance(event.get("id"), str) and event["id"]:
+                return str(event["id"])
+        raise Garbled("a list with more to come, and no event to go on from")
 
 
 async def fetch_events(
@@ -21,7 +48,7 @@ async def fetch_events(
     created_to: datetime | None = None,
     limit: int = 100,
     starting_after: str | None = None,
-) -> Listing[Event]:
+) -> EventPage:
     """One page of events of the given types, newest first. `limit` is 1 to 100, both bounds are inclusive.
 
     Raises:
@@ -36,7 +63,7 @@ async def fetch_events(
         "limit": limit,
         "startingAfter": starting_after,
     }
-    return await far.fetch_json("GET", path("/events"), params=params, model=Listing[Event])
+    return await far.fetch_json("GET", path("/events"), params=params, model=EventPage)
 
 
 async def fetch_event(far: Transport, event_id: EventId) -> Event:

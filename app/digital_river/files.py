@@ -28,3 +28,13 @@ async def upload_file(far: Transport, *, purpose: str, upload: Upload, title: st
     """Store a new file: PDF, JPG or PNG of at most 10 MB (Digital River docs, Files). Never repeated."""
     fields = {"purpose": purpose, "fileName": upload.file_name} | ({"title": title} if title else {})
     return await far.upload(path("/files"), fields=fields, upload=upload, model=File)
+
+
+async def delete_file(far: Transport, file_id: FileId) -> None:
+    """Delete a file and its links for good.
+
+    Raises:
+        Missing: there is none.
+        Conflict: it cannot be deleted.
+    """
+    await far.fetch_nothing("DELETE", path("/files/{id}", id=file_id))

@@ -14,6 +14,7 @@ import pytest
 from app.digital_river import customers, events, file_links, files, orders, refunds
 from app.digital_river.errors import Conflict, Missing, Refused, Unauthorised
 from app.digital_river.models import CustomerChanges, Order
+from app.digital_river.multipart import Upload
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId, OrderId
 from tests.digital_river.far_side import settings
@@ -89,7 +90,7 @@ async def test_an_invoice_is_found_linked_and_streamed(url: str, far: Transport)
     assert pdf.startswith(b"%PDF-")
 
     listed = await events.fetch_events(far, types=["order.invoice.created"], created_from=began)
-    assert file_id in {event.object.get("fileId") for event in listed.data}
+    assert file_id in {event["data"]["object"].get("fileId") for event in listed.data}
     assert await refunds.fetch_refunds(far, order_id) == []
 
 
@@ -135,3 +136,24 @@ async def test_a_wrong_key_is_our_own_fault(url: str) -> None:
     async with Transport.open(settings(url=url, key="sk_test_wrong")) as far:
         with pytest.raises(Unauthorised):
             await orders.fetch_order(far, OrderId("1"))
+
+
+async def test_a_customer_is_made_on_first_need_and_once_however_many_need_it(far: Transport) -> None:
+    wanted = CustomerId("needed-by-many")
+    found = await asyncio.gather(
+        *(customers.ensure_customer(far, wanted, email=f"{n}@example.com") for n in range(8))
+    )
+    assert {customer.id for customer in found} == {wanted}
+    assert len({customer.email for customer in found}) == 1
+    assert (await customers.ensure_customer(far, wanted, email="late@example.com")).email == found[0].email
+
+
+async def test_an_uploaded_file_can_be_deleted(far: Transport) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"%PDF-1.7"
+
+    upload = Upload("a.pdf", "application/pdf", 8, chunks())
+    file = await files.upload_file(far, purpose="tax_document_customer_upload", upload=upload)
+    await files.delete_file(far, FileId(file.id))
+    with pytest.raises(Missing):
+        await files.fetch_file(far, FileId(file.id))

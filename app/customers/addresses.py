@@ -1,0 +1,263 @@
+"""Where a buyer's parcels go by default, and the rules that such an address has to meet.
+
+Digital River docs, Checkouts: countries are ISO 3166-1 alpha-2; postal codes are checked in seven countries,
+states in two; a physical delivery needs line1, city, country and, where they are checked, those two.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+import pycountry
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from app.digital_river.models import Party
+from app.web.contract import Contract
+
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_NO_CONTROLS)
+]
+"""One line of text, 1 to 200 characters."""
+
+Email = Annotated[
+    str,
+    StringConstraints(
+        max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s.,\x00-\x1f\x7f]+(\.[^@\s.,\x00-\x1f\x7f]+)+$"
+    ),
+]
+"""An e-mail address, roughly; Digital River checks it again."""
+
+_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
+_SUBDIVISIONS = frozenset(subdivision.code for subdivision in pycountry.subdivisions)
+_WITH_STATES = frozenset({"US", "CA"})
+_POSTAL_CODES: Mapping[str, re.Pattern[str]] = {
+    "US": re.compile(r"\d{5}(-\d{4})?", re.ASCII),
+    "CA": re.compile(r"[A-Z]\d[A-Z] ?\d[A-Z]\d", re.ASCII),
+    "GB": re.compile(r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}", re.ASCII),
+    **dict.fromkeys(("DE", "FR", "ES", "IT"), re.compile(r"\d{5}", re.ASCII)),
+}
+
+
+def is_country(code: str) -> bool:
+    """Whether this is the code of a country (ISO 3166-1 alpha-2)."""
+    return code in _COUNTRIES
+
+
+def is_state(country: str, code: str) -> bool:
+    """Whether the country (ISO 3166-1) has this subdivision (the part of ISO 3166-2 after the hyphen)."""
+    return f"{country}-{code}" in _SUBDIVISIONS
+
+
+def _missing() -> PydanticCustomError:
+    # This type is known to the web room: its pointers name a member although it is absent.
+    return PydanticCustomError("missing", "This is required")
+
+
+def _country(code: str) -> str:
+    if is_country(code.upper()):
+        return code.upper()
+    raise ValueError("This is not a country of ISO 3166-1, such as DE")
+
+
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2}$"), AfterValidator(_country)]
+
+_ADDRESS: dict[str, Any] = {
+    "line1": "10380 Bren Road West",
+    "city": "Minnetonka",
+    "postalCode": "55343",
+    "state": "MN",
+    "country": "US",
+}
+_ADDITIONAL: dict[str, Any] = {"phoneticName": "エイダ"}
+_SHIPPING: dict[str, Any] = {
+    "name": "Ada Lovelace",
+    "phone": "+1 952 111 1111",
+    "email": "ada@example.com",
+    "address": _ADDRESS,
+}
+
+
+class AdditionalAddressInfo(Contract):
+    """What some countries need beside an address."""
+
+    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_ADDITIONAL]})
+
+    neighborhood: Line | None = None
+    division: Line | None = None
+    phonetic_name: Line | None = None
+
+
+class PostalAddress(Contract):
+    """A place that parcels can reach."""
+
+    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_ADDRESS]})
+
+    # First, because the rules of the others depend on it.
+    country: Country
+    """ISO 3166-1 alpha-2."""
+    line1: Line
+    line2: Line | None = None
+    city: Line
+    postal_code: Line | None = None
+    """Required and checked in US, CA, GB, DE, FR, ES and IT."""
+    state: Line | None = None
+    """Required and checked in US and CA: two letters, such as `MN`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent_is_null(cls, data: Any) -> Any:
+        # So that the rules below see it, and an error names the member as the caller does.
+        return {"postalCode": None, "state": None, **data} if isinstance(data, Mapping) else data
+
+    @field_validator("postal_code")
+    @classmethod
+    def _fits_the_countrys_form(cls, code: str | None, info: ValidationInfo) -> str | None:
+        form = _POSTAL_CODES.get(info.data.get("country", ""))
+        if form is None:
+            return code
+        if code is None:
+            raise _missing()
+        if form.fullmatch(code.upper()):
+            return code.upper()
+        raise ValueError("This is not a postal code of this country")
+
+    @field_validator("state")
+    @classmethod
+    def _is_one_of_the_countrys(cls, state: str | None, info: ValidationInfo) -> str | None:
+        country = info.data.get("country", "")
+        if country not in _WITH_STATES:
+            return state
+        if state is None:
+            raise _missing()
+        if is_state(country, state.upper()):
+            return state.upper()
+        raise ValueError("This is not a state of this country, such as MN")
+
+
+class ShippingAddress(Contract):
+    """The default shipping address as a whole."""
+
+    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_SHIPPING]})
+
+    name: Line | None = None
+    phone: Line | None = None
+    email: Email | None = None
+    organization: Line | None = None
+    """Printed on invoices as the business name."""
+    address: PostalAddress
+    additional_address_info: AdditionalAddressInfo | None = None
+
+    def as_written(self) -> dict[str, Any]:
+        """As Digital River takes it."""
+        values = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return {name: value for name, value in values.items() if value}
+
+
+class PostalAddressChanges(Contract):
+    """What to change of a postal address; null removes a member."""
+
+    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [{"line2": "Suite 1"}]})
+
+    country: Country | None = None
+    line1: Line | None = None
+    line2: Line | None = None
+    city: Line | None = None
+    postal_code: Line | None = None
+    state: Line | None = None
+
+
+class ShippingChanges(Contract):
+    """What to change of the default shipping address; null removes a member. The result must be complete."""
+
+    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [{"phone": None}]})
+
+    name: Line | None = None
+    phone: Line | None = None
+    email: Email | None = None
+    organization: Line | None = None
+    address: PostalAddressChanges | None = None
+    additional_address_info: AdditionalAddressInfo | None = None
+
+
+class PostalAddressView(Contract):
+    """An address as Digital River keeps it: older ones may lack parts."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_ADDRESS, "line2": None}]})
+
+    line1: str | None
+    line2: str | None
+    city: str | None
+    postal_code: str | None
+    state: str | None
+    country: str | None
+
+
+class AdditionalAddressInfoView(Contract):
+    """What some countries need beside an address."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"neighborhood": None, "division": None, **_ADDITIONAL}]}
+    )
+
+    neighborhood: str | None
+    division: str | None
+    phonetic_name: str | None
+
+
+class ShippingAddressView(Contract):
+    """The default shipping address."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    **_SHIPPING,
+                    "organization": None,
+                    "address": {**_ADDRESS, "line2": None},
+                    "additionalAddressInfo": None,
+                }
+            ]
+        }
+    )
+
+    name: str | None
+    phone: str | None
+    email: str | None
+    organization: str | None
+    address: PostalAddressView
+    additional_address_info: AdditionalAddressInfoView | None
+
+    @classmethod
+    def of(cls, party: Party | None) -> Self | None:
+        """The view; None when there is no address, or only what `nowhere` leaves of one."""
+        if party is None or not _says_something(party):
+            return None
+        return cls.model_validate(
+            {"address": dict.fromkeys(PostalAddressView.model_fields)} | party.model_dump()
+        )
+
+
+def nowhere(country: str | None) -> dict[str, Any]:
+    """What takes the place of a deleted address: the country, the least that Digital River accepts.
+
+    No document tells how to remove an address; replacing it erases everything that is personal.
+    """
+    return {"address": {"country": country or "US"}}
+
+
+def _says_something(party: Party) -> bool:
+    said = party.model_dump(exclude={"address": {"country"}})
+    nested = [
+        value for part in said.values() for value in (part.values() if isinstance(part, dict) else [part])
+    ]
+    return any(nested)

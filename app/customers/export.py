@@ -1,0 +1,82 @@
+"""Everything about a customer as one document, gathered at once from wherever it is."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ConfigDict
+
+from app.customers import tax_identifiers
+from app.customers.neighbours import Section
+from app.customers.schemas import ProfileView
+from app.customers.tax_schemas import TaxCertificateView, TaxIdentifierView
+from app.digital_river import customers
+from app.digital_river.errors import Missing
+from app.digital_river.models import Customer
+from app.digital_river.transport import Transport
+from app.ids import CustomerId
+from app.resources import Resources
+from app.web.contract import Contract
+
+
+class ExportView(Contract):
+    """Everything about a customer: who it is, and one list for each kind of thing."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "customerId": "ada",
+                    "profile": None,
+                    "taxIdentifiers": [],
+                    "taxCertificates": [],
+                    "orders": [],
+                    "documents": [],
+                }
+            ]
+        },
+    )
+    __pydantic_extra__: dict[str, list[Any]]
+
+    customer_id: str
+    profile: ProfileView | None
+    """Null when Digital River does not know the customer."""
+    tax_identifiers: list[TaxIdentifierView]
+    tax_certificates: list[TaxCertificateView]
+
+
+async def collect(
+    resources: Resources, customer_id: CustomerId, sections: Mapping[str, Section]
+) -> ExportView:
+    """The whole document; all parts are read concurrently.
+
+    Raises:
+        ExceptionGroup: a part was not to be had, and half a document would pass for a whole one.
+    """
+    async with asyncio.TaskGroup() as group:
+        customer = group.create_task(_find_customer(resources.far, customer_id))
+        identifiers = group.create_task(tax_identifiers.list_identifiers(resources.far, customer_id))
+        more = {
+            name: group.create_task(_read(section, resources, customer_id))
+            for name, section in sections.items()
+        }
+    found = customer.result()
+    return ExportView(
+        customer_id=customer_id,
+        profile=None if found is None else ProfileView.of(found),
+        tax_identifiers=[TaxIdentifierView.of(one) for one in identifiers.result()],
+        tax_certificates=[] if found is None else TaxCertificateView.all_of(found),
+        **{name: task.result() for name, task in more.items()},
+    )
+
+
+async def _find_customer(far: Transport, customer_id: CustomerId) -> Customer | None:
+    try:
+        return await customers.fetch_customer(far, customer_id)
+    except Missing:
+        return None
+
+
+async def _read(section: Section, resources: Resources, customer_id: CustomerId) -> list[Contract]:
+    return list(await section(resources, customer_id))

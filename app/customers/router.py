@@ -1,0 +1,194 @@
+"""Routes of the profile and the default shipping address, of being forgotten and of the export."""
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Request, Response, status
+
+from app.audit.readers import OwnCustomer, ReadCustomer
+from app.customers import export, forgetting, service
+from app.customers.addresses import ShippingAddress, ShippingAddressView
+from app.customers.export import ExportView
+from app.customers.neighbours import Erasers, ExportSections
+from app.customers.schemas import ForgetView, ProfileChanges, ProfileView, Registration
+from app.idempotency.routes import IdempotentRoute
+from app.identity.access import CurrentCustomer, CurrentPrincipal
+from app.resources import ResourcesDep
+from app.web.etags import NOT_MODIFIED, conditional, require_match
+from app.web.problems import (
+    BadGateway,
+    Conflict,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    Unavailable,
+    responses,
+)
+from app.web.routes import known_query
+
+router = APIRouter(
+    prefix="/v1", tags=["customers"], dependencies=[Depends(known_query)], route_class=IdempotentRoute
+)
+
+_FAR_SIDE = (BadGateway, Unavailable)
+_WRITES = (Conflict, Invalid, NotFound, PreconditionFailed, PreconditionRequired, *_FAR_SIDE)
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the version that is to be changed.",
+    "schema": {"type": "string"},
+}
+_NEEDS_MATCH = {"parameters": [{**_IF_MATCH, "required": True}]}
+
+
+@router.put(
+    "/customers/me",
+    operation_id="registerCustomer",
+    summary="Register the caller as a customer",
+    response_model=ProfileView,
+    responses={
+        201: {"model": ProfileView, "description": "Created."},
+        **responses(Conflict, Invalid, NotFound, *_FAR_SIDE),
+    },
+)
+async def register_customer(
+    request: Request,
+    resources: ResourcesDep,
+    customer_id: CurrentCustomer,
+    registration: Annotated[Registration | None, Body()] = None,
+) -> Response:
+    """Creates the customer under the token's own customer id. A customer that exists is returned unchanged,
+    with 200: change it with PATCH."""
+    customer, is_new = await service.register(resources, customer_id, registration or Registration())
+    code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
+    return conditional(request, ProfileView.of(customer), status_code=code)
+
+
+@router.get(
+    "/customers/{customerId}",
+    operation_id="getCustomer",
+    summary="Show a profile",
+    response_model=ProfileView,
+    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_FAR_SIDE)},
+)
+async def get_customer(
+    request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: ReadCustomer
+) -> Response:
+    """The caller's own profile is there from the first request on, also without registering."""
+    is_own = customer_id == principal.customer_id
+    return conditional(
+        request, ProfileView.of(await service.get_customer(resources.far, customer_id, is_own=is_own))
+    )
+
+
+@router.patch(
+    "/customers/{customerId}",
+    operation_id="changeCustomer",
+    summary="Change a profile",
+    response_model=ProfileView,
+    responses=responses(*_WRITES),
+    openapi_extra=_NEEDS_MATCH,
+)
+async def change_customer(
+    request: Request, resources: ResourcesDep, customer_id: OwnCustomer, changes: ProfileChanges
+) -> Response:
+    """A JSON merge patch (RFC 7396): what is absent stays, objects are merged, null removes. The answer
+    carries the new ETag."""
+    customer = await service.change_profile(
+        resources, customer_id, changes, check=partial(require_match, request)
+    )
+    return conditional(request, ProfileView.of(customer))
+
+
+@router.get(
+    "/customers/{customerId}/shipping-address",
+    operation_id="getShippingAddress",
+    summary="Show the default shipping address",
+    response_model=ShippingAddressView,
+    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_FAR_SIDE)},
+)
+async def get_shipping_address(
+    request: Request, resources: ResourcesDep, customer_id: ReadCustomer
+) -> Response:
+    """404 when there is none."""
+    return conditional(request, await service.get_shipping(resources.far, customer_id))
+
+
+@router.put(
+    "/customers/{customerId}/shipping-address",
+    operation_id="putShippingAddress",
+    summary="Set the default shipping address",
+    response_model=ShippingAddressView,
+    responses={201: {"model": ShippingAddressView, "description": "The first one."}, **responses(*_WRITES)},
+    openapi_extra={"parameters": [_IF_MATCH]},
+)
+async def put_shipping_address(
+    request: Request, resources: ResourcesDep, customer_id: OwnCustomer, address: ShippingAddress
+) -> Response:
+    """Replaces the whole address. `If-Match` is needed when there is one; `If-None-Match: *` makes sure that
+    there is none."""
+    customer, is_first = await service.put_shipping(
+        resources, customer_id, address, check=partial(_require_match_or_none, request)
+    )
+    view = ShippingAddressView.of(customer.shipping)
+    if view is None:
+        raise BadGateway
+    code = status.HTTP_201_CREATED if is_first else status.HTTP_200_OK
+    return conditional(request, view, status_code=code)
+
+
+@router.delete(
+    "/customers/{customerId}/shipping-address",
+    operation_id="deleteShippingAddress",
+    summary="Remove the default shipping address",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(*_WRITES),
+    openapi_extra=_NEEDS_MATCH,
+)
+async def delete_shipping_address(
+    request: Request, resources: ResourcesDep, customer_id: OwnCustomer
+) -> None:
+    """404 when there is none."""
+    await service.delete_shipping(resources, customer_id, check=partial(require_match, request))
+
+
+@router.post(
+    "/customers/{customerId}/forget",
+    operation_id="forgetCustomer",
+    summary="Ask to be forgotten",
+    responses=responses(Conflict, Invalid, NotFound, *_FAR_SIDE),
+)
+async def forget_customer(resources: ResourcesDep, customer_id: OwnCustomer, erasers: Erasers) -> ForgetView:
+    """Records the request at Digital River and erases what this service does not need. Asking again changes
+    nothing and gets the same answer. It cannot be taken back."""
+    return await forgetting.forget(resources, customer_id, erasers)
+
+
+@router.get(
+    "/customers/{customerId}/export",
+    operation_id="exportCustomer",
+    summary="Export everything about a customer",
+    response_model=ExportView,
+    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_FAR_SIDE)},
+)
+async def export_customer(
+    request: Request, resources: ResourcesDep, customer_id: ReadCustomer, sections: ExportSections
+) -> Response:
+    """Everything held or reachable, complete or not at all. Lists are newest first and not paged."""
+    view = await export.collect(resources, customer_id, sections)
+    disposition = 'attachment; filename="customer.json"'
+    return conditional(request, view, headers={"Content-Disposition": disposition})
+
+
+def _require_match_or_none(request: Request, present: ShippingAddressView | None) -> None:
+    headers = request.headers
+    if present is None:
+        # RFC 9110 §13.1.1: any If-Match is false for what does not exist.
+        if "if-match" in headers:
+            raise PreconditionFailed("There is no address any more.")
+    elif headers.get("if-none-match", "").strip() == "*":
+        raise PreconditionFailed("There is an address already.")
+    else:
+        require_match(request, present)

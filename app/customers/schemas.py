@@ -1,0 +1,186 @@
+"""A buyer's profile as frontends see it and as they change it."""
+
+import json
+import re
+from typing import Annotated, Any, Literal, Self
+
+import pycountry
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+)
+
+from app.customers.addresses import Email, ShippingAddress, ShippingAddressView, ShippingChanges, is_country
+from app.digital_river.models import Customer
+from app.web.contract import Contract, Instant
+
+# Digital River docs, Metadata.
+MOST_METADATA = 20
+LONGEST_METADATA_KEY = 40
+LONGEST_METADATA_VALUE = 500
+
+# ISO 639-1. Read once: looking one up by name builds an index of all 7900 languages.
+_LANGUAGES = frozenset(getattr(language, "alpha_2", "") for language in pycountry.languages) - {""}
+_LOCALE = re.compile(r"([A-Za-z]{2})[-_]([A-Za-z]{2})", re.ASCII)
+
+_REGISTRATION: dict[str, Any] = {"email": "ada@example.com", "type": "individual", "locale": "en-US"}
+
+
+def _locale(text: str) -> str:
+    parts = _LOCALE.fullmatch(text)
+    if parts is not None:
+        language, country = parts[1].lower(), parts[2].upper()
+        if language in _LANGUAGES and is_country(country):
+            return f"{language}-{country}"
+    raise ValueError("A language and a country are needed, such as en-US")
+
+
+def _metadata_value(value: object) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str | int | float):
+        text = value if isinstance(value, str) else json.dumps(value)
+        if len(text) <= LONGEST_METADATA_VALUE and text not in {"NaN", "Infinity", "-Infinity"}:
+            return value
+        raise ValueError(f"At most {LONGEST_METADATA_VALUE} characters are possible")
+    raise ValueError("Text, a number, true or false is needed here")
+
+
+CustomerType = Literal["individual", "business"]
+
+Locale = Annotated[
+    str,
+    AfterValidator(_locale),
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z]{2}[-_][A-Za-z]{2}$", "examples": ["en-US"]}),
+]
+"""Language (ISO 639-1) and country. `en_US` and `en-US` are read, `en-US` (BCP 47) is written."""
+
+_MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_METADATA_KEY)]
+_MetadataValue = Annotated[
+    Any,
+    BeforeValidator(_metadata_value),
+    WithJsonSchema({"type": ["string", "number", "boolean", "null"], "maxLength": LONGEST_METADATA_VALUE}),
+]
+MetadataChanges = dict[_MetadataKey, _MetadataValue]
+"""Names and values to set. A value of null or "" removes the name."""
+
+
+class Registration(Contract):
+    """What a new customer starts with; all of it can be changed later."""
+
+    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_REGISTRATION]})
+
+    email: Email | None = None
+    type: CustomerType | None = None
+    locale: Locale | None = None
+    shipping: ShippingAddress | None = None
+    metadata: MetadataChanges = Field(default_factory=dict, max_length=MOST_METADATA)
+
+
+class ProfileChanges(Contract):
+    """A JSON merge patch (RFC 7396): what is absent stays, null removes."""
+
+    model_config = ConfigDict(
+        validate_by_name=False,
+        json_schema_extra={"examples": [{"locale": "de-DE", "metadata": {"newsletter": True, "team": None}}]},
+    )
+
+    email: Email | None = None
+    """Can be changed, not removed."""
+    type: CustomerType | None = None
+    """Can be changed, not removed."""
+    locale: Locale | None = None
+    """Can be changed, not removed."""
+    shipping: ShippingChanges | None = None
+    """Merged into the present address; null removes it."""
+    metadata: MetadataChanges | None = None
+    """Merged into the present metadata; null removes all of it."""
+
+    @field_validator("email", "type", "locale")
+    @classmethod
+    def _stays(cls, value: str | None) -> str:
+        # Digital River documents no way to take these away from a customer.
+        if value is None:
+            raise ValueError("This can be changed, but not removed")
+        return value
+
+
+class ProfileView(Contract):
+    """Who the buyer is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "ada",
+                    **_REGISTRATION,
+                    "enabled": True,
+                    "shipping": None,
+                    "metadata": {"newsletter": True},
+                    "forgetRequested": False,
+                    "createdAt": "2026-01-31T09:30:00Z",
+                }
+            ]
+        }
+    )
+
+    id: str
+    email: str | None
+    type: str | None
+    """`individual` or `business`."""
+    locale: str | None
+    """Language and country, such as `en-US`."""
+    enabled: bool
+    """When false, the shop accepts no new orders of this customer. A buyer cannot change it."""
+    shipping: ShippingAddressView | None
+    """The default shipping address."""
+    metadata: dict[str, Any]
+    forget_requested: bool
+    """Whether the buyer has asked to be forgotten."""
+    created_at: Instant | None
+
+    @classmethod
+    def of(cls, customer: Customer) -> Self:
+        """The customer as the frontend sees it."""
+        return cls(
+            id=customer.id,
+            email=customer.email,
+            type=customer.type,
+            locale=customer.locale.replace("_", "-") if customer.locale else None,
+            enabled=customer.enabled,
+            shipping=ShippingAddressView.of(customer.shipping),
+            metadata=customer.metadata,
+            forget_requested=customer.request_to_be_forgotten,
+            created_at=customer.created_time,
+        )
+
+
+class ForgetView(Contract):
+    """What became of a request to be forgotten."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "recorded",
+                    "erased": ["Stored answers to requests of this customer."],
+                    "kept": ["Invoices and credit memos: they can still be opened."],
+                    "next": ["Digital River removes personal data when the law no longer requires it."],
+                }
+            ]
+        }
+    )
+
+    status: Literal["recorded"]
+    """Digital River knows of the request. Asking again changes nothing."""
+    erased: list[str]
+    """What is gone from this service now; fit for a buyer's eyes."""
+    kept: list[str]
+    """What stays, and why."""
+    next: list[str]
+    """What will happen, and when."""

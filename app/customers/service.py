@@ -1,0 +1,209 @@
+"""What a buyer may do with profile and shipping address; each writer sees what the one before has written.
+
+Digital River knows no versions. Between our own callers no update is lost, because they take turns per
+customer; a change that somebody makes at Digital River directly can slip between our check and our write.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from app.customers import refusals
+from app.customers.addresses import ShippingAddress, ShippingAddressView, nowhere
+from app.customers.schemas import MOST_METADATA, ProfileChanges, ProfileView, Registration
+from app.digital_river import customers
+from app.digital_river.errors import Conflict, Missing, Refused
+from app.digital_river.models import Customer, CustomerChanges
+from app.digital_river.transport import Transport
+from app.ids import CustomerId
+from app.resources import Resources
+from app.web.problems import BadGateway, Invalid, NotFound
+
+LEASE_SECONDS = 35.0
+PATIENCE_SECONDS = 15.0
+
+Json = dict[str, Any]
+
+
+async def register(
+    resources: Resources, customer_id: CustomerId, registration: Registration
+) -> tuple[Customer, bool]:
+    """The customer and whether this call made it; one that exists is returned as it is.
+
+    Raises:
+        Invalid: Digital River does not accept a value.
+    """
+    values = registration.model_dump(mode="json", by_alias=True, exclude={"shipping", "metadata"})
+    values["shipping"] = registration.shipping.as_written() if registration.shipping else None
+    values["metadata"] = {name: value for name, value in registration.metadata.items() if not _removes(value)}
+    changes = CustomerChanges.model_validate({name: value for name, value in values.items() if value})
+    try:
+        return await customers.create_customer(resources.far, customer_id, changes), True
+    except Conflict:
+        return await customers.fetch_customer(resources.far, customer_id), False
+    except Refused as refused:
+        raise refusals.told(refused) from None
+
+
+async def get_customer(far: Transport, customer_id: CustomerId, *, is_own: bool) -> Customer:
+    """The customer; a buyer's own is created on first need, nobody else's is.
+
+    Raises:
+        NotFound: support asks for one that does not exist.
+    """
+    if is_own:
+        return await customers.ensure_customer(far, customer_id)
+    try:
+        return await customers.fetch_customer(far, customer_id)
+    except Missing:
+        raise NotFound from None
+
+
+async def get_shipping(far: Transport, customer_id: CustomerId) -> ShippingAddressView:
+    """The default shipping address.
+
+    Raises:
+        NotFound: there is none.
+    """
+    try:
+        customer = await customers.fetch_customer(far, customer_id)
+    except Missing:
+        raise NotFound from None
+    address = ShippingAddressView.of(customer.shipping)
+    if address is None:
+        raise NotFound
+    return address
+
+
+async def change_profile(
+    resources: Resources,
+    customer_id: CustomerId,
+    changes: ProfileChanges,
+    check: Callable[[ProfileView], None],
+) -> Customer:
+    """The changed customer, if `check` lets the present one be changed.
+
+    Raises:
+        RequestValidationError, Invalid: the result would not be acceptable.
+        Whatever `check` raises.
+    """
+    async with _turn(resources, customer_id):
+        customer = await customers.ensure_customer(resources.far, customer_id)
+        check(ProfileView.of(customer))
+        written = _written(customer, changes)
+        if not written.model_fields_set:
+            return customer
+        return await _update(resources.far, customer_id, written, below="")
+
+
+async def put_shipping(
+    resources: Resources,
+    customer_id: CustomerId,
+    address: ShippingAddress,
+    check: Callable[[ShippingAddressView | None], None],
+) -> tuple[Customer, bool]:
+    """The customer with this address, and whether it is the first one; if `check` lets it be written.
+
+    Raises:
+        Invalid: Digital River does not accept a value.
+        Whatever `check` raises.
+    """
+    async with _turn(resources, customer_id):
+        customer = await customers.ensure_customer(resources.far, customer_id)
+        present = ShippingAddressView.of(customer.shipping)
+        check(present)
+        written = CustomerChanges(shipping=address.as_written())
+        changed = await _update(resources.far, customer_id, written, below="shipping")
+        return changed, present is None
+
+
+async def delete_shipping(
+    resources: Resources, customer_id: CustomerId, check: Callable[[ShippingAddressView], None]
+) -> None:
+    """Erase the default shipping address, if `check` lets the present one be deleted.
+
+    Raises:
+        NotFound: there is none.
+        Whatever `check` raises.
+    """
+    async with _turn(resources, customer_id):
+        present = await get_shipping(resources.far, customer_id)
+        check(present)
+        written = CustomerChanges(shipping=nowhere(present.address.country))
+        await _update(resources.far, customer_id, written, below="shipping")
+
+
+@asynccontextmanager
+async def _turn(resources: Resources, customer_id: CustomerId) -> AsyncIterator[None]:
+    """One writer of a customer at a time, in all processes."""
+    name = f"customer:{customer_id}"
+    async with resources.leases.hold(name, seconds=LEASE_SECONDS, patience=PATIENCE_SECONDS):
+        yield
+
+
+async def _update(
+    far: Transport, customer_id: CustomerId, written: CustomerChanges, *, below: str
+) -> Customer:
+    try:
+        changed = await customers.update_customer(far, customer_id, written)
+    except Refused as refused:
+        raise refusals.told(refused, below=below) from None
+    # No document says how nested members are replaced: what was to go must be gone, or it was not done.
+    is_removal = written.shipping is not None and "line1" not in written.shipping["address"]
+    if is_removal and ShippingAddressView.of(changed.shipping) is not None:
+        raise BadGateway("The address could not be removed.")
+    return changed
+
+
+def _written(customer: Customer, changes: ProfileChanges) -> CustomerChanges:
+    """The patch in Digital River's words: shipping as a whole, removed metadata as empty text."""
+    given = changes.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if "shipping" in given:
+        given["shipping"] = _shipping(ShippingAddressView.of(customer.shipping), given["shipping"])
+    if "metadata" in given:
+        given["metadata"] = _metadata(customer.metadata, given["metadata"])
+    return CustomerChanges.model_validate({name: value for name, value in given.items() if value})
+
+
+def _shipping(present: ShippingAddressView | None, patch: Json | None) -> Json | None:
+    if patch is None:
+        return None if present is None else nowhere(present.address.country)
+    known = {} if present is None else present.model_dump(mode="json", exclude_none=True)
+    merged = _merged(known, patch)
+    try:
+        return ShippingAddress.model_validate(merged).as_written()
+    except ValidationError as error:
+        places = [{**one, "loc": ("body", "shipping", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(places, body={"shipping": merged}) from None
+
+
+def _metadata(present: Mapping[str, object], patch: Json | None) -> Json:
+    """Digital River merges by itself, and removes what is set to "" (docs, Metadata)."""
+    changes = dict.fromkeys(present) if patch is None else patch
+    written = {
+        name: "" if _removes(value) else value
+        for name, value in changes.items()
+        if name in present or not _removes(value)
+    }
+    if sum(not _removes(value) for value in {**present, **written}.values()) > MOST_METADATA:
+        raise Invalid.at("/metadata", f"At most {MOST_METADATA} entries are possible.")
+    return written
+
+
+def _removes(value: object) -> bool:
+    # Not `in`: 0 and False are values.
+    return value is None or value == ""
+
+
+def _merged(target: object, patch: Mapping[str, object]) -> Json:
+    """RFC 7396."""
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = _merged(result.get(name), value) if isinstance(value, Mapping) else value
+    return result

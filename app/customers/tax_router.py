@@ -1,0 +1,113 @@
+"""Routes of tax identifiers and US exemption certificates."""
+
+from fastapi import APIRouter, Depends, Request, Response, status
+
+from app.audit.readers import OwnCustomer, ReadCustomer
+from app.customers import certificates, tax_identifiers
+from app.customers.tax_schemas import (
+    NewTaxCertificate,
+    NewTaxIdentifier,
+    TaxCertificateView,
+    TaxIdentifierView,
+)
+from app.customers.upload import read_form
+from app.idempotency.routes import IdempotentRoute
+from app.resources import ResourcesDep
+from app.web.paging import Page
+from app.web.path_ids import TaxIdentifierPath
+from app.web.problems import BadGateway, Conflict, Invalid, NotFound, Unavailable, responses
+from app.web.routes import known_query
+
+router = APIRouter(
+    prefix="/v1", tags=["tax"], dependencies=[Depends(known_query)], route_class=IdempotentRoute
+)
+
+_READS = responses(Invalid, NotFound, BadGateway, Unavailable)
+_WRITES = responses(Conflict, Invalid, NotFound, BadGateway, Unavailable)
+
+
+def _certificate_form() -> dict[str, object]:
+    """The form in OpenAPI's words: FastAPI knows only forms that it reads itself."""
+    schema = NewTaxCertificate.model_json_schema()
+    properties = {**schema["properties"], "file": {"type": "string", "format": "binary"}}
+    form = {
+        "type": "object",
+        "description": "The file is a PDF, JPG or PNG of at most 10 MB, with a name that says which.",
+        "properties": properties,
+        "required": [*schema["required"], "file"],
+        "additionalProperties": False,
+    }
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+
+
+@router.get(
+    "/customers/{customerId}/tax-identifiers",
+    operation_id="listTaxIdentifiers",
+    summary="List tax identifiers",
+    responses=_READS,
+)
+async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadCustomer) -> Page[TaxIdentifierView]:
+    """Newest first, one of each type, all on one page."""
+    found = await tax_identifiers.list_identifiers(resources.far, customer_id)
+    return Page[TaxIdentifierView](data=[TaxIdentifierView.of(one) for one in found])
+
+
+@router.post(
+    "/customers/{customerId}/tax-identifiers",
+    operation_id="addTaxIdentifier",
+    summary="Add or replace a tax identifier",
+    status_code=status.HTTP_201_CREATED,
+    responses={200: {"model": TaxIdentifierView, "description": "It was there already."}, **_WRITES},
+)
+async def add_tax_identifier(
+    resources: ResourcesDep, customer_id: OwnCustomer, new: NewTaxIdentifier, response: Response
+) -> TaxIdentifierView:
+    """There is one of each type: another value takes the place of the present one. When that fails, the
+    present one stays, or comes back under a new id and is verified again."""
+    found, is_new = await tax_identifiers.add(resources, customer_id, new)
+    response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
+    return TaxIdentifierView.of(found)
+
+
+@router.delete(
+    "/customers/{customerId}/tax-identifiers/{taxIdentifierId}",
+    operation_id="deleteTaxIdentifier",
+    summary="Remove a tax identifier",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=_WRITES,
+)
+async def delete_tax_identifier(
+    resources: ResourcesDep, customer_id: OwnCustomer, tax_identifier_id: TaxIdentifierPath
+) -> None:
+    """For good; the same value can be added again."""
+    await tax_identifiers.remove(resources, customer_id, tax_identifier_id)
+
+
+@router.get(
+    "/customers/{customerId}/tax-certificates",
+    operation_id="listTaxCertificates",
+    summary="List US exemption certificates",
+    responses=_READS,
+)
+async def list_tax_certificates(
+    resources: ResourcesDep, customer_id: ReadCustomer
+) -> Page[TaxCertificateView]:
+    """Newest first, all on one page."""
+    found = await certificates.list_certificates(resources.far, customer_id)
+    return Page[TaxCertificateView](data=found)
+
+
+@router.post(
+    "/customers/{customerId}/tax-certificates",
+    operation_id="addTaxCertificate",
+    summary="Hand in a US exemption certificate",
+    status_code=status.HTTP_201_CREATED,
+    responses=_WRITES,
+    openapi_extra=_certificate_form(),
+)
+async def add_tax_certificate(
+    request: Request, resources: ResourcesDep, customer_id: OwnCustomer
+) -> TaxCertificateView:
+    """Digital River reviews certificates on its own; here they cannot be changed or removed."""
+    async with read_form(request) as form:
+        return await certificates.add(resources, customer_id, form)

@@ -1,0 +1,193 @@
+"""Tax identifiers and exemption certificates as frontends see them and hand them in."""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from app.customers.addresses import Line, is_state
+from app.digital_river.models import Customer, TaxApplicability, TaxCertificate, TaxIdentifier
+from app.web.contract import Contract, Instant
+
+CertificateStatus = Literal["active", "notYetValid", "expired"]
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def _day(value: object) -> date:
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        value = date.fromisoformat(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise ValueError("A day like 2026-01-31 is needed")
+
+
+def _us_state(code: str) -> str:
+    if is_state("US", code.upper()):
+        return code.upper()
+    raise ValueError("This is not a state of the US, such as MN")
+
+
+Day = Annotated[
+    date,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-01-31"]}),
+]
+UsState = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2}$"), AfterValidator(_us_state)]
+
+_CERTIFICATE: dict[str, Any] = {
+    "company": "Analytical Engines, Inc.",
+    "authority": "MN",
+    "startDate": "2026-01-01",
+    "endDate": "2026-12-31",
+}
+
+
+class NewTaxIdentifier(Contract):
+    """A tax identifier to add, or to put in the place of the one of its type."""
+
+    model_config = ConfigDict(
+        validate_by_name=False, json_schema_extra={"examples": [{"type": "de", "value": "DE123456789"}]}
+    )
+
+    type: Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z]{2}(_[a-z]+)*$")]
+    """Digital River's name of the kind, such as `de`, `it_cf` or `br_ie`."""
+    value: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    ]
+
+
+class ApplicabilityView(Contract):
+    """Where a tax identifier counts; a null member does not matter."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"country": "DE", "sellingEntity": "DR_IRELAND-ENTITY", "customerType": "business"}]
+        }
+    )
+
+    country: str | None
+    selling_entity: str | None
+    customer_type: str | None
+
+    @classmethod
+    def of(cls, found: TaxApplicability) -> Self:
+        """One entry as the frontend sees it."""
+        return cls(country=found.country, selling_entity=found.entity, customer_type=found.customer_type)
+
+
+class TaxIdentifierView(Contract):
+    """A tax identifier and how far its verification is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "5f0a0198-8d4f-4f0b-9d51-2f6a4b7c8d90",
+                    "type": "de",
+                    "value": "DE123456789",
+                    "state": "verified",
+                    "verifiedName": "Analytical Engines GmbH",
+                    "verifiedAddress": None,
+                    "applicability": [],
+                    "createdAt": "2026-01-31T09:30:00Z",
+                }
+            ]
+        }
+    )
+
+    id: str
+    type: str | None
+    value: str | None
+    state: str
+    """`pending` (counts already, an agency is being asked), `verified`, or `notValid` (does not count)."""
+    verified_name: str | None
+    """Whom the agency knows under it."""
+    verified_address: str | None
+    applicability: list[ApplicabilityView]
+    created_at: Instant | None
+
+    @classmethod
+    def of(cls, found: TaxIdentifier) -> Self:
+        """The identifier as the frontend sees it."""
+        return cls(
+            id=found.id,
+            type=found.type,
+            value=found.value,
+            state=to_camel(found.state or "pending"),
+            verified_name=found.verified_name,
+            verified_address=found.verified_address,
+            applicability=[ApplicabilityView.of(one) for one in found.applicability],
+            created_at=found.created_time,
+        )
+
+
+class NewTaxCertificate(Contract):
+    """The text fields of the form that hands in a certificate."""
+
+    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_CERTIFICATE]})
+
+    company: Line
+    authority: UsState
+    """The state of the US whose certificate it is."""
+    start_date: Day
+    end_date: Day
+    """The last day on which it is valid."""
+
+    @field_validator("end_date")
+    @classmethod
+    def _does_not_end_before_it_starts(cls, end: date, info: ValidationInfo) -> date:
+        if end < info.data.get("start_date", end):
+            raise ValueError("The end must not lie before the start")
+        return end
+
+
+class TaxCertificateView(Contract):
+    """A US exemption certificate."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_CERTIFICATE, "status": "active"}]})
+
+    company: str | None
+    authority: str | None
+    start_date: date | None
+    end_date: date | None
+    status: CertificateStatus
+    """By its dates alone, in UTC: whether it is accepted is decided by Digital River, which tells nobody."""
+
+    @classmethod
+    def of(cls, found: TaxCertificate) -> Self:
+        """The certificate as the frontend sees it today."""
+        start = found.start_date.date() if found.start_date else None
+        end = found.end_date.date() if found.end_date else None
+        return cls(
+            company=found.company_name,
+            authority=found.tax_authority,
+            start_date=start,
+            end_date=end,
+            status=status_on(datetime.now(UTC).date(), start, end),
+        )
+
+    @classmethod
+    def all_of(cls, customer: Customer) -> list[Self]:
+        """All certificates of a customer, newest first: Digital River appends."""
+        return [cls.of(one) for one in reversed(customer.tax_certificates)]
+
+
+def status_on(today: date, start: date | None, end: date | None) -> CertificateStatus:
+    """What the dates say; both days belong to the time of validity."""
+    if end is not None and today > end:
+        return "expired"
+    if start is not None and today < start:
+        return "notYetValid"
+    return "active"

@@ -1,0 +1,202 @@
+"""Being forgotten, and taking everything along."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.ids import CustomerId
+from app.resources import Resources
+from app.web.contract import Contract
+from tests.customers.house import SHIPPING, Buyer
+from tests.house import Portal, Sandbox
+
+
+class Note(Contract):
+    text: str
+
+
+@pytest.fixture
+async def state(portal: Portal) -> AsyncIterator[Any]:
+    """Where the front door introduces the rooms; as it was before, after the test."""
+    assert portal.app is not None
+    kept = portal.app.state.export_sections, portal.app.state.erasers
+    yield portal.app.state
+    portal.app.state.export_sections, portal.app.state.erasers = kept
+
+
+async def test_being_forgotten_is_recorded_and_says_what_happens_next(ada: Buyer, sandbox: Sandbox) -> None:
+    await ada.send("PUT", body={"email": "ada@example.com"})
+    answer = await ada.send("POST", "/forget")
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert told["status"] == "recorded"
+    assert told["kept"]
+    assert told["next"]
+    assert (await sandbox.get("/customers/ada"))["requestToBeForgotten"] is True
+    assert (await ada.get()).json()["forgetRequested"] is True
+
+
+async def test_being_forgotten_twice_is_the_same_as_once(ada: Buyer, sandbox: Sandbox) -> None:
+    first = await ada.send("POST", "/forget")
+    again = await ada.send("POST", "/forget")
+    assert again.json() == first.json()
+    assert await sandbox.count("POST /customers/{id}") == 1
+
+
+async def test_what_is_held_here_is_erased_after_the_request_is_recorded(
+    ada: Buyer, sandbox: Sandbox, state: Any
+) -> None:
+    erased: list[str] = []
+
+    async def erase(_: Resources, customer_id: CustomerId) -> None:
+        erased.append(customer_id)
+
+    state.erasers = {"Your notes.": erase}
+    await ada.get()
+    await sandbox.fault("status", status=503, method="POST", path="/customers/{id}", times=1)
+    assert (await ada.send("POST", "/forget")).status_code == 503
+    assert erased == []
+    assert (await ada.send("POST", "/forget")).json()["erased"] == ["Your notes."]
+    assert erased == ["ada"]
+
+
+async def test_a_failed_erasure_is_an_error_and_can_be_repeated(ada: Buyer, state: Any) -> None:
+    failures = [OSError("the database is gone")]
+
+    async def erase(_: Resources, __: CustomerId) -> None:
+        if failures:
+            raise failures.pop()
+
+    state.erasers = {"Your notes.": erase}
+    assert (await ada.send("POST", "/forget")).status_code == 503
+    assert (await ada.send("POST", "/forget")).status_code == 200
+
+
+async def test_documents_still_open_after_being_forgotten(
+    ada: Buyer, portal: Portal, sandbox: Sandbox
+) -> None:
+    await sandbox.invoiced(await sandbox.order("ada"))
+    (document,) = await portal.documents(ada.token, 1)
+    assert (await ada.send("POST", "/forget")).status_code == 200
+    opened = await portal.get(f"/v1/documents/{document['id']}/content", ada.token)
+    assert opened.status_code == 303
+
+
+async def test_the_export_holds_everything_about_the_customer(
+    ada: Buyer, eve: Buyer, support: Buyer, state: Any
+) -> None:
+    await ada.send("PUT", body={"email": "ada@example.com", "shipping": SHIPPING})
+    identifier = (await ada.send("POST", "/tax-identifiers", {"type": "de", "value": "DE123456789"})).json()
+    certificate = (await ada.upload(b"%PDF-1.7 and more")).json()
+
+    async def notes(_: Resources, customer_id: CustomerId) -> Sequence[Contract]:
+        return [Note(text=f"about {customer_id}")]
+
+    state.export_sections = {"notes": notes}
+    answer = await ada.get("/export")
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {
+        "customerId": "ada",
+        "profile": (await ada.get()).json(),
+        "taxIdentifiers": [identifier],
+        "taxCertificates": [certificate],
+        "notes": [{"text": "about ada"}],
+    }
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert (await ada.get("/export", **{"If-None-Match": answer.headers["ETag"]})).status_code == 304
+    assert (await support.get("/export", of="ada")).json() == answer.json()
+    assert (await eve.get("/export", of="ada")).status_code == 404
+
+
+async def test_the_export_holds_what_the_other_rooms_know(
+    ada: Buyer, eve: Buyer, support: Buyer, portal: Portal, sandbox: Sandbox
+) -> None:
+    await ada.send("PUT")
+    await eve.send("PUT")
+    source = await sandbox.post("/_sandbox/sources", {"type": "creditCard", "customerId": "ada"})
+    orders = [await sandbox.order("ada") for _ in range(3)]
+    await sandbox.order("eve")
+    file_id = await sandbox.invoiced(orders[0])
+    (document,) = await portal.documents(ada.token, 1)
+    await support.get(of="ada")
+    answer = await ada.get("/export")
+    assert answer.status_code == 200, answer.text
+    export = answer.json()
+    assert [one["id"] for one in export["paymentSources"]] == [source["id"]]
+    assert sorted(one["id"] for one in export["orders"]) == sorted(order["id"] for order in orders)
+    assert {item["name"] for order in export["orders"] for item in order["items"]} == {"Desk lamp"}
+    assert [one["id"] for one in export["documents"]] == [document["id"]]
+    assert [one["operation"] for one in export["supportReads"]] == ["GET /v1/customers/{customerId}"]
+    for secret in (document["link"]["url"], file_id, "clientSecret"):
+        assert secret not in answer.text
+
+
+async def test_an_export_reads_lists_to_their_end(ada: Buyer, database: asyncpg.Connection) -> None:
+    await database.execute(
+        """INSERT INTO document (file_id, order_id, customer_id, kind, file_name, created_at)
+           SELECT 'f' || i, 'o', 'ada', 'invoice', i || '.pdf', timestamptz '2026-01-01' + i * interval '1 s'
+           FROM generate_series(1, 1001) i"""
+    )
+    documents = (await ada.get("/export")).json()["documents"]
+    assert len({one["id"] for one in documents}) == 1001
+    assert documents[0]["fileName"] == "1001.pdf"
+
+
+async def test_stored_answers_are_erased_with_the_rest(
+    ada: Buyer, eve: Buyer, database: asyncpg.Connection
+) -> None:
+    for buyer, value in ((ada, "DE123456789"), (eve, "DE999999999")):
+        body = {"type": "de", "value": value}
+        await buyer.send("POST", "/tax-identifiers", body, headers={"Idempotency-Key": "k"})
+    assert (await ada.send("POST", "/forget")).json()["erased"]
+    rows = await database.fetch("SELECT customer_id FROM idempotent_request WHERE content IS NOT NULL")
+    assert [row["customer_id"] for row in rows] == ["eve"]
+
+
+async def test_an_export_of_somebody_digital_river_does_not_know_is_empty(
+    ada: Buyer, sandbox: Sandbox, state: Any
+) -> None:
+    state.export_sections = {}
+    assert (await ada.get("/export")).json() == {
+        "customerId": "ada",
+        "profile": None,
+        "taxIdentifiers": [],
+        "taxCertificates": [],
+    }
+    assert (await sandbox.get("/customers"))["data"] == []
+
+
+async def test_half_an_export_is_none(ada: Buyer, sandbox: Sandbox) -> None:
+    await sandbox.fault("status", status=503, path="/tax-identifiers*")
+    answer = await ada.get("/export")
+    assert answer.status_code == 503
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_the_parts_of_an_export_are_read_at_the_same_time(ada: Buyer, state: Any) -> None:
+    meeting = asyncio.Barrier(2)
+
+    async def wait_for_the_other(_: Resources, __: CustomerId) -> Sequence[Contract]:
+        await meeting.wait()
+        return []
+
+    state.export_sections = {"first": wait_for_the_other, "second": wait_for_the_other}
+    async with asyncio.timeout(5):
+        assert (await ada.get("/export")).status_code == 200
+
+
+@pytest.mark.parametrize("who", ["eve", "support", "nobody"])
+async def test_only_the_owner_can_ask_to_be_forgotten(
+    who: str, ada: Buyer, eve: Buyer, support: Buyer, sandbox: Sandbox
+) -> None:
+    await ada.send("PUT")
+    caller, status = {
+        "eve": (eve, 404),
+        "support": (support, 404),
+        "nobody": (Buyer(ada.portal, {}), 401),
+    }[who]
+    assert (await caller.send("POST", "/forget", of="ada")).status_code == status
+    assert (await sandbox.get("/customers/ada"))["requestToBeForgotten"] is False

@@ -1,0 +1,47 @@
+"""What Digital River refuses, told in terms of the request that a frontend sent."""
+
+import pytest
+
+from app.customers.refusals import told
+from app.digital_river.errors import Refused
+from tests.customers.house import ADDRESS, SHIPPING, Buyer
+from tests.house import Sandbox
+
+
+@pytest.mark.parametrize(
+    ("parameter", "below", "expected"),
+    [
+        ("email", "", ["/email"]),
+        ("shipping.address.postalCode", "", ["/shipping/address/postalCode"]),
+        ("address.postalCode", "", ["/shipping/address/postalCode"]),
+        ("metadata.a.b/c", "", ["/metadata/a.b~1c"]),
+        ("shipping.address.postalCode", "shipping", ["/address/postalCode"]),
+        ("address.postalCode", "shipping", ["/address/postalCode"]),
+        ("email", "shipping", []),
+        ("", "", []),
+    ],
+)
+def test_a_parameter_becomes_a_pointer_into_our_own_body(
+    parameter: str, below: str, expected: list[str]
+) -> None:
+    problem = told(Refused(400, ("invalid_parameter",), (parameter,)), below=below)
+    assert [error.pointer for error in problem.errors] == expected
+
+
+def test_members_that_we_name_otherwise_are_named_our_way() -> None:
+    refused = Refused(400, ("a", "b"), ("taxCertificate.fileId", "taxCertificate.endDate"))
+    problem = told(refused, below="taxCertificate", our_names={"fileId": "file"})
+    assert [error.pointer for error in problem.errors] == ["/endDate", "/file"]
+
+
+async def test_codes_and_messages_of_digital_river_stay_in_the_log(ada: Buyer, sandbox: Sandbox) -> None:
+    await ada.get()
+    await sandbox.fault("status", status=400, method="POST", path="/customers/{id}")
+    for method, below, body in (
+        ("PATCH", "", {"email": "ada@example.com"}),
+        ("PUT", "/shipping-address", {**SHIPPING, "address": ADDRESS}),
+    ):
+        answer = await ada.send(method, below, body, headers={} if below else {"If-Match": "*"})
+        assert answer.status_code == 422, answer.text
+        assert set(answer.json()) == {"type", "title", "status", "detail", "instance", "requestId"}
+        assert "fault" not in answer.text.lower()
