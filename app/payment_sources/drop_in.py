@@ -1,0 +1,155 @@
+"""What a page needs to open Digital River's Drop-in for a buyer who manages saved payment methods."""
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict
+
+from app.digital_river.models import Customer, Party
+from app.ids import CustomerId
+from app.payment_sources.schemas import ADDRESS_EXAMPLE, BillingAddress, address_view
+from app.payment_sources.service import find_customer
+from app.resources import Resources
+from app.settings import Settings
+from app.web.contract import Contract
+
+# Digital River docs, Drop-in: always the hosted files, never a copy.
+SCRIPT_URL = "https://js.digitalriverws.com/v1/DigitalRiver.js"
+STYLE_URL = "https://js.digitalriverws.com/v1/css/DigitalRiver.css"
+FALLBACK_LOCALE = "en-US"
+
+Usage = Literal["subscription", "convenience", "unscheduled"]
+
+_REDIRECT: dict[str, Any] = {
+    "disableAutomaticRedirects": False,
+    "returnUrl": "https://shop.example/account/payment-methods",
+    "cancelUrl": "https://shop.example/account/payment-methods",
+}
+_OPTIONS: dict[str, Any] = {
+    "flow": "managePaymentMethods",
+    "usage": "convenience",
+    "showTermsOfSaleDisclosure": True,
+    "redirect": _REDIRECT,
+}
+_BILLING: dict[str, Any] = {
+    "firstName": "Ada",
+    "lastName": "Lovelace",
+    "email": "ada@example.com",
+    "organization": None,
+    "phoneNumber": "+49 221 0000000",
+    "address": ADDRESS_EXAMPLE,
+}
+
+
+class DropInRedirect(Contract):
+    """Where methods that lead the buyer to a provider return to."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_REDIRECT]})
+
+    disable_automatic_redirects: bool = False
+    """Always false: a source that waits for its redirect cannot be saved, so Drop-in itself leads there."""
+    return_url: str | None
+    cancel_url: str | None
+
+
+class DropInOptions(Contract):
+    """Drop-in's `options`, to be passed on as they are."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_OPTIONS]})
+
+    flow: Literal["managePaymentMethods"] = "managePaymentMethods"
+    usage: Usage
+    """What the saved method is for, as asked for."""
+    show_terms_of_sale_disclosure: bool = True
+    """With the usage `subscription` it shows the recurring terms, which the buyer has to see."""
+    redirect: DropInRedirect | None
+    """Null when the shop has configured no pages to return to: leave it out then."""
+
+
+class DropInBilling(Contract):
+    """Drop-in's `billingAddress` as far as the profile knows it. Drop-in requires one: ask the buyer for what
+    is null, and leave out what stays null."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_BILLING]})
+
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+    organization: str | None
+    phone_number: str | None
+    address: BillingAddress | None
+
+
+class DropInConfiguration(Contract):
+    """Everything for `new DigitalRiver(publicKey, {locale}).createDropin({billingAddress, options, …})`.
+    There is no `sessionId` in this flow."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "scriptUrl": SCRIPT_URL,
+                    "styleUrl": STYLE_URL,
+                    "publicKey": "pk_test_0123456789",
+                    "locale": "de-DE",
+                    "billingAddress": _BILLING,
+                    "options": _OPTIONS,
+                }
+            ]
+        }
+    )
+
+    script_url: str
+    style_url: str
+    public_key: str
+    """Digital River's public key of this shop: made for browsers."""
+    locale: str
+    """The buyer's, as a BCP 47 tag."""
+    billing_address: DropInBilling | None
+    """Null when the profile has no address."""
+    options: DropInOptions
+
+
+async def fetch_configuration(
+    resources: Resources, customer_id: CustomerId, usage: Usage
+) -> DropInConfiguration:
+    """The configuration for this buyer, who need not exist at Digital River yet.
+
+    Raises:
+        DigitalRiverError: the profile could not be read.
+    """
+    customer = await find_customer(resources.far, customer_id)
+    settings = resources.settings
+    return DropInConfiguration(
+        script_url=SCRIPT_URL,
+        style_url=STYLE_URL,
+        public_key=settings.digital_river_public_key,
+        locale=bcp47(customer.locale if customer else None),
+        billing_address=_billing(customer, customer.shipping) if customer and customer.shipping else None,
+        options=DropInOptions(usage=usage, redirect=_redirect(settings)),
+    )
+
+
+def bcp47(locale: str | None) -> str:
+    """`de_DE`, `de-de` and `de-DE` as DigitalRiver.js wants it, `de-DE`; `en-US` when there is none."""
+    language, _, region = (locale or FALLBACK_LOCALE).replace("_", "-").partition("-")
+    return f"{language.lower()}-{region.upper()}" if region else language.lower()
+
+
+def _redirect(settings: Settings) -> DropInRedirect | None:
+    back, cancel = settings.dropin_return_url, settings.dropin_cancel_url
+    if not back and not cancel:
+        return None
+    return DropInRedirect(return_url=back or None, cancel_url=cancel or None)
+
+
+def _billing(customer: Customer, shipping: Party) -> DropInBilling:
+    first, _, last = (shipping.name or "").strip().rpartition(" ")
+    return DropInBilling(
+        # The profile keeps one name, Drop-in wants two: the last word is a guess the buyer can correct.
+        first_name=first.strip() or None,
+        last_name=last or None,
+        email=shipping.email or customer.email or None,
+        organization=shipping.organization or None,
+        phone_number=shipping.phone or None,
+        address=address_view(shipping.address),
+    )

@@ -1,0 +1,125 @@
+"""Routes of payment sources: open Drop-in, list, save, choose the default, remove."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response, status
+
+from app.audit.readers import OwnCustomer, ReadCustomer
+from app.idempotency.routes import IdempotentRoute
+from app.identity.access import CurrentCustomer
+from app.payment_sources import drop_in, service
+from app.payment_sources.drop_in import DropInConfiguration, Usage
+from app.payment_sources.schemas import (
+    DefaultSource,
+    PaymentSource,
+    PaymentSourcesPage,
+    SourceToSave,
+    view,
+)
+from app.payment_sources.service import SavedSource
+from app.resources import ResourcesDep
+from app.web.etags import NOT_MODIFIED, conditional
+from app.web.path_ids import SourcePath
+from app.web.problems import BadGateway, Conflict, Forbidden, Invalid, NotFound, Unavailable, responses
+from app.web.routes import known_query
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["payment sources"],
+    dependencies=[Depends(known_query)],
+    route_class=IdempotentRoute,
+)
+
+
+def _view(saved: SavedSource) -> PaymentSource:
+    return view(saved.source, is_default=saved.is_default, now=saved.now)
+
+
+@router.get(
+    "/drop-in",
+    operation_id="getDropInConfiguration",
+    summary="Get what Drop-in needs to save a payment method",
+    response_model=DropInConfiguration,
+    responses={**NOT_MODIFIED, **responses(Forbidden, Invalid, BadGateway, Unavailable)},
+)
+async def get_drop_in_configuration(
+    request: Request,
+    resources: ResourcesDep,
+    customer_id: CurrentCustomer,
+    usage: Annotated[
+        Usage,
+        Query(
+            description="What the method is saved for: `subscription` renewals, the buyer's `convenience`, "
+            "or `unscheduled` charges by the shop."
+        ),
+    ] = "convenience",
+) -> Response:
+    """For Drop-in's flow `managePaymentMethods`, which needs neither a checkout nor a session. When it
+    reports success, POST the source's id to the caller's payment sources."""
+    return conditional(request, await drop_in.fetch_configuration(resources, customer_id, usage))
+
+
+@router.get(
+    "/customers/{customerId}/payment-sources",
+    operation_id="listPaymentSources",
+    summary="List saved payment methods",
+    responses=responses(Forbidden, Invalid, NotFound, BadGateway, Unavailable),
+)
+async def list_payment_sources(resources: ResourcesDep, customer_id: ReadCustomer) -> PaymentSourcesPage:
+    """All of them, with what may be shown to their owner."""
+    saved = await service.list_sources(resources, customer_id)
+    return PaymentSourcesPage(data=[_view(one) for one in saved])
+
+
+@router.post(
+    "/customers/{customerId}/payment-sources",
+    operation_id="savePaymentSource",
+    summary="Save a payment method",
+    status_code=status.HTTP_201_CREATED,
+    response_description="It is saved.",
+    responses={
+        200: {"model": PaymentSource, "description": "It was saved before."},
+        **responses(Forbidden, Invalid, NotFound, Conflict, BadGateway, Unavailable),
+    },
+)
+async def save_payment_source(
+    resources: ResourcesDep, customer_id: OwnCustomer, body: SourceToSave, response: Response
+) -> PaymentSource:
+    """Saves a source that Drop-in made in the browser. The first one becomes the default. Saving the same one
+    again is harmless; a source that cannot be saved is refused at `/sourceId`."""
+    saved, is_new = await service.save_source(
+        resources, customer_id, body.source_id, make_default=body.make_default
+    )
+    if not is_new:
+        response.status_code = status.HTTP_200_OK
+    return _view(saved)
+
+
+@router.put(
+    "/customers/{customerId}/payment-sources/default",
+    operation_id="putDefaultPaymentSource",
+    summary="Choose the default payment method",
+    responses=responses(Forbidden, Invalid, NotFound, BadGateway, Unavailable),
+)
+async def put_default_payment_source(
+    resources: ResourcesDep, customer_id: OwnCustomer, body: DefaultSource
+) -> PaymentSource:
+    """Answers with the payment method that is the default from now on. One that is not saved with the caller
+    is refused at `/sourceId`."""
+    return _view(await service.choose_default(resources, customer_id, body.source_id))
+
+
+@router.delete(
+    "/customers/{customerId}/payment-sources/{sourceId}",
+    operation_id="deletePaymentSource",
+    summary="Remove a saved payment method",
+    status_code=status.HTTP_204_NO_CONTENT,
+    response_description="It is removed.",
+    responses=responses(Forbidden, Invalid, NotFound, Conflict, BadGateway, Unavailable),
+)
+async def delete_payment_source(
+    resources: ResourcesDep, customer_id: OwnCustomer, source_id: SourcePath
+) -> None:
+    """For good: the buyer enters it again to have it back. When it was the default, list the payment methods
+    to see which one it is now, if any."""
+    await service.remove_source(resources, customer_id, source_id)

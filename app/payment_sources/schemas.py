@@ -1,0 +1,166 @@
+"""Saved payment methods as frontends see them: what may be shown, and nothing that could be misused."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Strict
+
+from app.digital_river.method_labels import label
+from app.digital_river.models import Address, Owner, Source, SourceDetails
+from app.ids import SourceId
+from app.web.contract import Contract
+from app.web.paging import Page
+from app.web.path_ids import ID
+
+ADDRESS_EXAMPLE: dict[str, Any] = {
+    "line1": "Domstr. 1",
+    "line2": None,
+    "city": "Köln",
+    "postalCode": "50667",
+    "state": None,
+    "country": "DE",
+}
+_EXAMPLE: dict[str, Any] = {
+    "id": "721adac5-cbfa-4f4f-989b-58414dd231c3",
+    "type": "creditCard",
+    "label": "Visa ending in 1111",
+    "brand": "Visa",
+    "lastFour": "1111",
+    "expiryMonth": 7,
+    "expiryYear": 2030,
+    "ownerName": "Ada Lovelace",
+    "billingAddress": ADDRESS_EXAMPLE,
+    "state": "chargeable",
+    "isDefault": True,
+    "isExpired": False,
+    "isReusable": True,
+}
+
+
+class BillingAddress(Contract):
+    """A postal address; every part may be unknown."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ADDRESS_EXAMPLE]})
+
+    line1: str | None
+    line2: str | None
+    city: str | None
+    postal_code: str | None
+    state: str | None
+    country: str | None
+    """ISO 3166-1 alpha-2."""
+
+
+class PaymentSource(Contract):
+    """A payment method that is saved for later purchases."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    id: str
+    type: str | None
+    """Such as `creditCard`, `googlePay`, `payPalBilling`. An open set: show `label`, whatever the type."""
+    label: str
+    """The method in words its owner recognises."""
+    brand: str | None
+    """The card's brand, where the method has one."""
+    last_four: str | None
+    """The last four digits, where the method has a number."""
+    expiry_month: int | None
+    """1 to 12."""
+    expiry_year: int | None
+    """With four digits."""
+    owner_name: str | None
+    billing_address: BillingAddress | None
+    state: str | None
+    """`chargeable` methods can be paid with; others, such as `failed` or `cancelled`, cannot. An open set."""
+    is_default: bool
+    """Used when the buyer names no other."""
+    is_expired: bool
+    """Its expiry month is over (UTC). A method without an expiry is never expired."""
+    is_reusable: bool
+    """Whether it may be charged more than once."""
+
+
+class PaymentSourcesPage(Page[PaymentSource]):
+    """All saved payment methods of one customer: always on one page."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_EXAMPLE], "nextCursor": None}]})
+
+
+class SourceToSave(Contract):
+    """What the page passes on when Drop-in reports success."""
+
+    model_config = ConfigDict(
+        validate_by_alias=True,
+        validate_by_name=False,
+        json_schema_extra={"examples": [{"sourceId": _EXAMPLE["id"], "makeDefault": True}]},
+    )
+
+    source_id: Annotated[SourceId, ID]
+    """`source.id` from Drop-in's `onSuccess`; nothing else of it is needed."""
+    make_default: Annotated[bool, Strict()] = False
+    """Use it from now on when the buyer names no other. The first one that is saved becomes it anyway."""
+
+
+class DefaultSource(Contract):
+    """Which saved method is used when the buyer names no other."""
+
+    model_config = ConfigDict(
+        validate_by_alias=True,
+        validate_by_name=False,
+        json_schema_extra={"examples": [{"sourceId": _EXAMPLE["id"]}]},
+    )
+
+    source_id: Annotated[SourceId, ID]
+    """The `id` of a saved payment method."""
+
+
+def view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
+    """The payment method as the frontend sees it at this time, of any type and in any state."""
+    details = source.details
+    brand = details.brand or None
+    # Never more than four digits, whatever the far side sends.
+    last_four = (details.last_four_digits or "")[-4:] or None
+    return PaymentSource(
+        id=source.id,
+        type=source.type,
+        label=label(source.type, brand=brand, last_four=last_four),
+        brand=brand,
+        last_four=last_four,
+        expiry_month=details.expiration_month,
+        expiry_year=details.expiration_year,
+        owner_name=_name_of(source.owner),
+        billing_address=address_view(source.owner.address if source.owner else None),
+        state=source.state,
+        is_default=is_default,
+        is_expired=is_expired(details, now),
+        is_reusable=bool(source.reusable),
+    )
+
+
+def address_view(address: Address | None) -> BillingAddress | None:
+    """The address with null for whatever is empty or unknown; None when there is no address."""
+    if address is None:
+        return None
+    return BillingAddress(
+        line1=address.line1 or None,
+        line2=address.line2 or None,
+        city=address.city or None,
+        postal_code=address.postal_code or None,
+        state=address.state or None,
+        country=address.country or None,
+    )
+
+
+def is_expired(details: SourceDetails, now: datetime) -> bool:
+    """Whether the expiry month is over; a card can be used until the last day of it. `now` is in UTC."""
+    if details.expiration_year is None:
+        return False
+    return (details.expiration_year, details.expiration_month or 12) < (now.year, now.month)
+
+
+def _name_of(owner: Owner | None) -> str | None:
+    if owner is None:
+        return None
+    person = " ".join(part.strip() for part in (owner.first_name, owner.last_name) if part)
+    return person.strip() or owner.organization or None

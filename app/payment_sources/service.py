@@ -1,0 +1,182 @@
+"""What a buyer may do with saved payment methods: see them, save one, choose the default, remove one.
+
+The browser only ever names a source; whose it is and whether it is usable is read from Digital River. Changes
+of one customer run one after the other, so that a default is never chosen on an outdated list.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.digital_river import customers, sources
+from app.digital_river.errors import Conflict, Missing, Refused
+from app.digital_river.models import Customer, CustomerChanges, Source
+from app.digital_river.transport import Transport
+from app.ids import CustomerId, SourceId
+from app.payment_sources import store
+from app.resources import Resources
+from app.web.problems import Invalid, NotFound
+
+LEASE_SECONDS = 30.0
+PATIENCE_SECONDS = 15.0
+
+CHARGEABLE = "chargeable"
+
+_POINTER = "/sourceId"
+# One text for what does not exist and for what is somebody else's: the answers must not differ.
+_UNKNOWN = "No payment method with this id is known. Please enter your payment details again."
+_UNUSABLE = "This payment method cannot be used, or cannot be used any more. Please enter it again."
+_NOT_SAVABLE = "This payment method cannot be saved for later purchases."
+# Digital River docs, Sources; any other code means that the source is not this customer's to save.
+_BY_CODE = {"nonreusable_source": _NOT_SAVABLE, "source_not_chargeable": _UNUSABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSource:
+    """A source saved with a customer, as of `now` (the database's time, in UTC)."""
+
+    source: Source
+    is_default: bool
+    now: datetime
+
+
+async def list_sources(resources: Resources, customer_id: CustomerId) -> list[SavedSource]:
+    """Everything saved, in Digital River's order; nothing for somebody Digital River does not know yet.
+
+    Raises:
+        DigitalRiverError: Digital River could not be asked.
+    """
+    customer, now = await asyncio.gather(
+        find_customer(resources.far, customer_id), store.fetch_now(resources.hot)
+    )
+    if customer is None:
+        return []
+    return [_saved(customer, source, now) for source in customer.sources]
+
+
+async def save_source(
+    resources: Resources, customer_id: CustomerId, source_id: SourceId, *, make_default: bool
+) -> tuple[SavedSource, bool]:
+    """Save a source that Drop-in made, and say whether that is new. The same again changes nothing.
+
+    A failure between saving and choosing the default leaves it saved: asking again completes the rest.
+
+    Raises:
+        Invalid: at `/sourceId`: there is none, it is somebody else's, not chargeable, or not for saving.
+        DigitalRiverError, LeaseBusy: it may or may not be saved; asking again is safe.
+    """
+    far = resources.far
+    async with _alone(resources, customer_id) as now:
+        source = await _fetch_usable(far, customer_id, source_id)
+        customer = await customers.ensure_customer(far, customer_id)
+        is_new = _find_saved(customer, source_id) is None
+        if is_new:
+            source = await _attach(far, customer_id, source_id)
+            # Read again, because Digital River makes the first one the default by itself (docs, Sources).
+            customer = await customers.fetch_customer(far, customer_id)
+        if make_default:
+            customer = await _make_default(far, customer, customer_id, source_id)
+        return _saved(customer, source, now), is_new
+
+
+async def choose_default(resources: Resources, customer_id: CustomerId, source_id: SourceId) -> SavedSource:
+    """Make a saved source the default.
+
+    Raises:
+        Invalid: at `/sourceId`: it is not saved with this customer, or Digital River does not accept it.
+        DigitalRiverError, LeaseBusy: it may or may not be the default; asking again is safe.
+    """
+    async with _alone(resources, customer_id) as now:
+        customer = await find_customer(resources.far, customer_id)
+        source = None if customer is None else _find_saved(customer, source_id)
+        if customer is None or source is None:
+            raise Invalid.at(_POINTER, _UNKNOWN)
+        customer = await _make_default(resources.far, customer, customer_id, source_id)
+        return _saved(customer, source, now)
+
+
+async def remove_source(resources: Resources, customer_id: CustomerId, source_id: SourceId) -> None:
+    """Remove a saved source for good: to have it back, the buyer enters it again.
+
+    What becomes of the default is for Digital River to decide, and not documented: the next list shows it.
+
+    Raises:
+        NotFound: it is not saved with this customer.
+        Conflict, DigitalRiverError, LeaseBusy: it could not be removed.
+    """
+    async with _alone(resources, customer_id):
+        customer = await find_customer(resources.far, customer_id)
+        if customer is None or _find_saved(customer, source_id) is None:
+            raise NotFound()
+        # It was there a moment ago: a repeated call finds its own work done.
+        with suppress(Missing):
+            await customers.detach_source(resources.far, customer_id, source_id)
+
+
+async def find_customer(far: Transport, customer_id: CustomerId) -> Customer | None:
+    """The customer at Digital River; None for somebody who has not needed one there yet."""
+    try:
+        return await customers.fetch_customer(far, customer_id)
+    except Missing:
+        return None
+
+
+@asynccontextmanager
+async def _alone(resources: Resources, customer_id: CustomerId) -> AsyncIterator[datetime]:
+    """Nobody else changes this customer during the block; yields the database's time in UTC."""
+    lease = resources.leases.hold(f"customer:{customer_id}", seconds=LEASE_SECONDS, patience=PATIENCE_SECONDS)
+    async with lease as now:
+        yield now.astimezone(UTC)
+
+
+async def _fetch_usable(far: Transport, customer_id: CustomerId, source_id: SourceId) -> Source:
+    try:
+        source = await sources.fetch_source(far, source_id)
+    except (Missing, Refused):
+        raise Invalid.at(_POINTER, _UNKNOWN) from None
+    holder = _holder_of(source)
+    if holder not in {None, customer_id}:
+        raise Invalid.at(_POINTER, _UNKNOWN)
+    # A saved one is answered whatever its state; for one that is not, this spares a call that would fail.
+    if source.customer_id is None and source.state != CHARGEABLE:
+        raise Invalid.at(_POINTER, _UNUSABLE)
+    return source
+
+
+def _holder_of(source: Source) -> str | None:
+    """Whom the source is saved with, or else whom the page that made it names as its owner."""
+    return source.customer_id or (source.owner.customer_id if source.owner else None)
+
+
+async def _attach(far: Transport, customer_id: CustomerId, source_id: SourceId) -> Source:
+    try:
+        return await customers.attach_source(far, customer_id, source_id)
+    except Conflict as error:
+        # It has changed since it was read, or cannot be saved, which only this answer tells.
+        detail = next((_BY_CODE[code] for code in error.codes if code in _BY_CODE), _UNKNOWN)
+        raise Invalid.at(_POINTER, detail) from None
+    except (Missing, Refused):
+        raise Invalid.at(_POINTER, _UNKNOWN) from None
+
+
+async def _make_default(
+    far: Transport, customer: Customer, customer_id: CustomerId, source_id: SourceId
+) -> Customer:
+    if customer.default_source_id == source_id:
+        return customer
+    changes = CustomerChanges(default_source_id=source_id)
+    try:
+        return await customers.update_customer(far, customer_id, changes)
+    except (Conflict, Missing, Refused):
+        # The documents do not print this answer: whichever it is, this source cannot be the default.
+        raise Invalid.at(_POINTER, _UNUSABLE) from None
+
+
+def _find_saved(customer: Customer, source_id: SourceId) -> Source | None:
+    return next((source for source in customer.sources if source.id == source_id), None)
+
+
+def _saved(customer: Customer, source: Source, now: datetime) -> SavedSource:
+    return SavedSource(source, customer.default_source_id == source.id, now)

@@ -1,0 +1,83 @@
+"""Every saved method can be shown, of whatever type, and nothing of it that could be misused."""
+
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest
+
+from tests.house import Sandbox, pass_time
+from tests.payment_sources.buyer import Buyer
+
+TYPES = {
+    "alipayCn": "Alipay",
+    "applePay": "Apple Pay",
+    "bancontact": "Bancontact",
+    "bnpParibas": "BNP Paribas",
+    "ccavenue": "CCAvenue",
+    "creditCard": "Visa ending in 1111",
+    "directDebit": "SEPA Direct Debit",
+    "fpxOnlineBanking": "FPX online banking",
+    "googlePay": "Google Pay (Visa ending in 1111)",
+    "klarnaCredit": "Klarna",
+    "klarnaCreditRecurring": "Klarna",
+    "konbini": "Konbini",
+    "msts": "TreviPay",
+    "payPalBilling": "PayPal",
+    "payco": "PAYCO",
+    "somethingOfTomorrow": "Something Of Tomorrow",
+    "wireTransfer": "Wire transfer",
+}
+
+
+async def test_a_buyer_unknown_to_digital_river_has_saved_nothing(ada: Buyer, sandbox: Sandbox) -> None:
+    assert await ada.saved() == []
+    assert (await sandbox.client.get("/customers/ada")).status_code == 404
+
+
+async def test_methods_of_every_type_are_listed_and_leak_nothing(ada: Buyer, sandbox: Sandbox) -> None:
+    await sandbox.post("/customers", {"id": "ada"})
+    minted = [
+        await sandbox.post("/_sandbox/sources", {"type": name, "customerId": "ada", "owner": None})
+        for name in TYPES
+    ]
+    answer = await ada.send("GET", "")
+    shown = answer.json()["data"]
+    assert {method["type"]: method["label"] for method in shown} == TYPES
+    assert [method["id"] for method in shown] == [source["id"] for source in minted]
+    assert not any(method["isExpired"] for method in shown)
+    for source in minted:
+        secrets = [source["clientSecret"], source["creationIp"], "00700", "EC-1HD67063RG318840B", "redirects"]
+        assert not [secret for secret in secrets if secret in answer.text]
+
+
+async def test_a_card_expires_with_the_end_of_its_month(
+    ada: Buyer, sandbox: Sandbox, database: asyncpg.Connection
+) -> None:
+    now = datetime.now(UTC)
+    next_month = (now.year + now.month // 12, now.month % 12 + 1)
+    for year, month in ((now.year - 1, 12), (now.year, now.month), next_month):
+        source_id = await ada.enter(expirationMonth=month, expirationYear=year)
+        (await ada.save(source_id)).raise_for_status()
+    assert [method["isExpired"] for method in await ada.saved()] == [True, False, False]
+    until_next_month = datetime(*next_month, 1, tzinfo=UTC) - now
+    await pass_time(database, sandbox, until_next_month.total_seconds() + 60)
+    assert [method["isExpired"] for method in await ada.saved()] == [True, True, False]
+
+
+async def test_support_sees_what_the_buyer_sees_and_others_see_nothing(
+    ada: Buyer, bob: Buyer, sandbox: Sandbox, database: asyncpg.Connection
+) -> None:
+    await ada.save(await ada.enter())
+    support = await sandbox.token("sue", scopes=["portal:support"])
+    seen = await bob.send("GET", "", customer="ada", headers=support)
+    assert (seen.status_code, seen.json()["data"]) == (200, await ada.saved())
+    (record,) = await database.fetch("SELECT subject, customer_id, operation FROM audit_record")
+    assert tuple(record) == ("sue", "ada", "GET /v1/customers/{customerId}/payment-sources")
+    assert (await bob.send("GET", "", customer="ada")).status_code == 404
+    assert (await ada.send("GET", "", customer="ada")).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["limit", "cursor", "customerId"])
+async def test_there_is_nothing_to_ask_for_but_all_of_them(name: str, ada: Buyer) -> None:
+    answer = await ada.send("GET", f"?{name}=1")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/query/{name}")
