@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 import structlog
+from prometheus_client import Counter
 
 from app.digital_river import file_links
 from app.digital_river.errors import Garbled
@@ -18,6 +19,8 @@ from app.resources import Resources
 # Shorter than the patience of those who wait: they survive a crash of the holder.
 LEASE_SECONDS = 10.0
 PATIENCE_SECONDS = 15.0
+
+RENEWALS = Counter("portal_link_renewals", "Links that were adopted at Digital River or minted.", ["how"])
 
 log = structlog.get_logger()
 
@@ -61,6 +64,7 @@ async def _find_live(far: Transport, file_id: FileId, now: datetime) -> Link | N
     best = max((link for link in links if link), key=lambda link: link.expires_at, default=None)
     if best is None or best.expires_at <= now + MINIMUM_LIFE:
         return None
+    RENEWALS.labels("adopted").inc()
     log.info("link.adopted", file_id=file_id, link_id=best.link_id)
     return best
 
@@ -69,6 +73,7 @@ async def _mint(far: Transport, file_id: FileId, expires_at: datetime) -> Link:
     link = _read(await file_links.create_link(far, file_id, expires_at))
     if link is None:
         raise Garbled("a new file link without a URL or an expiry")
+    RENEWALS.labels("minted").inc()
     log.info("link.minted", file_id=file_id, link_id=link.link_id)
     return link
 

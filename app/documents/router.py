@@ -9,16 +9,18 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
+from app.audit.readers import ListedCustomer, Owner
 from app.digital_river import files
+from app.digital_river.models import Order
 from app.digital_river.transport import Transport
 from app.documents import service, store
-from app.documents.schemas import AvailabilityView, DocumentView, OrderDocumentsPage, view
+from app.documents.schemas import DocumentsPage, OrderDocumentsPage, availability, order_view, page, view
 from app.documents.store import Document, Kind, Position
-from app.identity.access import CurrentCustomer
 from app.ids import DocumentId, OrderId
-from app.resources import ResourcesDep
+from app.orders.documents import DocumentView, OrderDocumentsView
+from app.resources import Resources, ResourcesDep
 from app.web.etags import NOT_MODIFIED, conditional
-from app.web.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
+from app.web.paging import Cursor, Limit, decode_cursor, encode_cursor
 from app.web.path_ids import ID, OrderPath
 from app.web.problems import BadGateway, Invalid, NotFound, Unavailable, responses
 from app.web.routes import known_query
@@ -59,14 +61,14 @@ def _next_cursor(documents: list[Document], limit: int) -> str | None:
 async def list_documents(
     request: Request,
     resources: ResourcesDep,
-    customer_id: CurrentCustomer,
+    customer_id: ListedCustomer,
     kind: Annotated[Kind | None, Query(description="Only documents of this kind.")] = None,
     order_id: Annotated[
         OrderId | None, ID, Query(alias="orderId", description="Only documents of this order.")
     ] = None,
     limit: Limit = 20,
     cursor: Cursor = None,
-) -> Page[DocumentView]:
+) -> DocumentsPage:
     """Newest first. Documents appear here within seconds of being issued."""
     found = list(
         await store.list_documents(
@@ -78,10 +80,7 @@ async def list_documents(
             limit=limit + 1,
         )
     )
-    base_url = str(request.base_url)
-    return Page[DocumentView](
-        data=[view(document, base_url) for document in found[:limit]], next_cursor=_next_cursor(found, limit)
-    )
+    return page(found[:limit], str(request.base_url), _next_cursor(found, limit))
 
 
 @router.get(
@@ -93,21 +92,21 @@ async def list_documents(
 async def list_order_documents(
     request: Request,
     resources: ResourcesDep,
-    customer_id: CurrentCustomer,
+    owner: Owner,
     order_id: OrderPath,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> OrderDocumentsPage:
     """Newest first, and for each kind whether a document is there, to be expected, or will not come."""
     found = await service.get_order_documents(
-        resources, customer_id, order_id, after=_position(cursor), limit=limit + 1
+        resources, owner, order_id, after=_position(cursor), limit=limit + 1
     )
     documents = list(found.documents)
     base_url = str(request.base_url)
     return OrderDocumentsPage(
         data=[view(document, base_url) for document in documents[:limit]],
         next_cursor=_next_cursor(documents, limit),
-        availability=AvailabilityView(invoice=found.invoice, credit_memo=found.credit_memo),
+        availability=availability(found),
     )
 
 
@@ -119,10 +118,10 @@ async def list_order_documents(
     responses={**NOT_MODIFIED, **responses(Invalid, NotFound)},
 )
 async def get_document(
-    request: Request, resources: ResourcesDep, customer_id: CurrentCustomer, document_id: DocumentPath
+    request: Request, resources: ResourcesDep, owner: Owner, document_id: DocumentPath
 ) -> Response:
     """The document with its present link. The link is null when none has enough life left in it."""
-    document = await service.get_document(resources, customer_id, DocumentId(str(document_id)))
+    document = await service.get_document(resources, owner, DocumentId(str(document_id)))
     return conditional(request, view(document, str(request.base_url)))
 
 
@@ -146,7 +145,7 @@ async def get_document(
 )
 async def open_document(
     resources: ResourcesDep,
-    customer_id: CurrentCustomer,
+    owner: Owner,
     document_id: DocumentPath,
     disposition: Annotated[
         Literal["redirect", "proxy"],
@@ -155,10 +154,15 @@ async def open_document(
 ) -> Response:
     """Works however old the document is: an expired link is renewed first."""
     if disposition == "proxy":
-        document = await service.get_document(resources, customer_id, DocumentId(str(document_id)))
+        document = await service.get_document(resources, owner, DocumentId(str(document_id)))
         return StreamedFile(resources.far, document)
-    link = await service.open_document(resources, customer_id, DocumentId(str(document_id)))
+    link = await service.open_document(resources, owner, DocumentId(str(document_id)))
     return Response(status_code=status.HTTP_303_SEE_OTHER, headers={"Location": link.url})
+
+
+async def documents_of(resources: Resources, order: Order, base_url: str) -> OrderDocumentsView:
+    """What the page about an order says of its documents (`DocumentsOf`)."""
+    return order_view(await service.from_order(resources, order), base_url)
 
 
 class StreamedFile(Response):

@@ -1,66 +1,28 @@
-"""Documents as frontends see them."""
+"""Documents as frontends see them. The shape of one, which the page about an order shares, is in `orders`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ConfigDict
 
-from app.documents.store import Availability, Document, Kind
-from app.web.contract import Contract, Instant
+from app.documents.service import OrderDocuments
+from app.documents.store import Document
+from app.orders.documents import (
+    AVAILABILITY_EXAMPLE,
+    DOCUMENT_EXAMPLE,
+    AvailabilityView,
+    DocumentView,
+    OrderDocumentsView,
+)
 from app.web.paging import Page
 
-_EXAMPLE: dict[str, Any] = {
-    "id": "0b4bb1a7-0d0a-4b0e-9a53-6f1f6f0f5a11",
-    "kind": "invoice",
-    "orderId": "188418250336",
-    "fileName": "invoice-188418250336.pdf",
-    "createdAt": "2026-01-31T09:30:00Z",
-    "availableSince": "2026-01-31T09:30:02Z",
-    "contentUrl": "https://portal.example/v1/documents/0b4bb1a7-0d0a-4b0e-9a53-6f1f6f0f5a11/content",
-    "link": {
-        "url": "https://files.example/links/e8a63964-9a92-4c71-bc28-332681d8c815",
-        "expiresAt": "2026-01-31T10:30:02Z",
-    },
-}
 
-
-class LinkView(Contract):
-    """A public link to the PDF. Whoever has the URL can open it, until it expires."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE["link"]]})
-
-    url: str
-    expires_at: Instant
-
-
-class DocumentView(Contract):
-    """An invoice or a credit memo."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
-
-    id: str
-    kind: Kind
-    order_id: str
-    file_name: str
-    created_at: Instant
-    """When Digital River issued it."""
-    available_since: Instant
-    """When it became available here."""
-    content_url: str
-    """Opens the document, with the same access token. Never expires; keep this one, not the link."""
-    link: LinkView | None
-    """A public link with at least five minutes of life, or null; `contentUrl` makes a new one."""
-
-
-class AvailabilityView(Contract):
-    """For each kind: `ready` (at least one is listed), `pending` (to be expected, ask again later) or
-    `notIssued` (none is to be expected: nothing charged or refunded, or the selling entity issues none)."""
+class DocumentsPage(Page[DocumentView]):
+    """A piece of the caller's documents."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"invoice": "ready", "creditMemo": "notIssued"}]}
+        json_schema_extra={"examples": [{"data": [DOCUMENT_EXAMPLE], "nextCursor": None}]}
     )
-
-    invoice: Availability
-    credit_memo: Availability
 
 
 class OrderDocumentsPage(Page[DocumentView]):
@@ -70,9 +32,9 @@ class OrderDocumentsPage(Page[DocumentView]):
         json_schema_extra={
             "examples": [
                 {
-                    "data": [_EXAMPLE],
+                    "data": [DOCUMENT_EXAMPLE],
                     "nextCursor": None,
-                    "availability": {"invoice": "ready", "creditMemo": "notIssued"},
+                    "availability": AVAILABILITY_EXAMPLE,
                 }
             ]
         }
@@ -83,14 +45,35 @@ class OrderDocumentsPage(Page[DocumentView]):
 
 def view(document: Document, base_url: str) -> DocumentView:
     """The document as the frontend sees it; `base_url` is this API's, with a slash at its end."""
+    return DocumentView.model_validate(_shape(document, base_url))
+
+
+def page(documents: Sequence[Document], base_url: str, next_cursor: str | None) -> DocumentsPage:
+    """A piece of the list, read in one pass: a page may hold a hundred documents."""
+    data = [_shape(document, base_url) for document in documents]
+    return DocumentsPage.model_validate({"data": data, "nextCursor": next_cursor})
+
+
+def _shape(document: Document, base_url: str) -> dict[str, Any]:
     link = document.link
-    return DocumentView(
-        id=document.id,
-        kind=document.kind,
-        order_id=document.order_id,
-        file_name=document.file_name,
-        created_at=document.created_at,
-        available_since=document.available_since,
-        content_url=f"{base_url}v1/documents/{document.id}/content",
-        link=None if link is None else LinkView(url=link.url, expires_at=link.expires_at),
-    )
+    return {
+        "id": document.id,
+        "kind": document.kind,
+        "orderId": document.order_id,
+        "fileName": document.file_name,
+        "createdAt": document.created_at,
+        "availableSince": document.available_since,
+        "contentUrl": f"{base_url}v1/documents/{document.id}/content",
+        "link": link and {"url": link.url, "expiresAt": link.expires_at},
+    }
+
+
+def availability(found: OrderDocuments) -> AvailabilityView:
+    """Which kinds of documents are there, to be expected, or will not come."""
+    return AvailabilityView(invoice=found.invoice, credit_memo=found.credit_memo)
+
+
+def order_view(found: OrderDocuments, base_url: str) -> OrderDocumentsView:
+    """The documents as the page about their order shows them."""
+    documents = [view(document, base_url) for document in found.documents]
+    return OrderDocumentsView(data=documents, availability=availability(found))

@@ -21,6 +21,8 @@ RECHECK = timedelta(seconds=15)
 # Shorter than the patience of those who wait: they survive a crash of the holder.
 LEASE_SECONDS = 10.0
 PATIENCE_SECONDS = 15.0
+# What a page about an order lists of its documents.
+NEWEST = 100
 
 # Digital River docs, Invoices: only these selling entities issue an invoice by themselves.
 INVOICING_ENTITIES = frozenset(
@@ -92,6 +94,40 @@ async def get_order_documents(
     return OrderDocuments(documents, known.availability("invoice"), known.availability("creditMemo"))
 
 
+async def from_order(resources: Resources, order: Order) -> OrderDocuments:
+    """The newest documents of an order that was just read. What is new in it is kept as if the event had
+    come; what is known already costs no far-side call.
+
+    Raises:
+        DigitalRiverError: the order names a document that was not to be had.
+    """
+    owner, order_id = _owner(order), OrderId(order.id)
+    if await _is_news(resources, order):
+        await _keep(resources, order_id, order)
+    documents = await store.list_documents(resources.hot, owner, order_id=order_id, limit=NEWEST)
+    kinds = {document.kind for document in documents}
+    return OrderDocuments(
+        documents,
+        "ready" if "invoice" in kinds else invoice_availability(order),
+        "ready" if "creditMemo" in kinds else credit_memo_availability(order),
+    )
+
+
+async def _is_news(resources: Resources, order: Order) -> bool:
+    owner, order_id = _owner(order), OrderId(order.id)
+    async with resources.engine.connect() as connection:
+        known = await store.find_known_files(connection, order_id, owner)
+        check = await store.find_check(connection, order_id)
+    announced = {pdf.id for pdf in (*order.invoice_pdfs, *order.credit_memo_pdfs)}
+    now = (owner, invoice_availability(order), credit_memo_availability(order))
+    before = None if check is None else (check.customer_id, check.invoice, check.credit_memo)
+    return before != now or not announced <= known
+
+
+def _owner(order: Order) -> CustomerId | None:
+    return None if order.customer_id is None else CustomerId(order.customer_id)
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What PostgreSQL knows of one order's documents, seen by one customer, or by support (no owner)."""
@@ -148,11 +184,11 @@ async def _read_through(resources: Resources, owner: CustomerId | None, order_id
 
 
 async def _keep(resources: Resources, order_id: OrderId, order: Order) -> None:
-    customer_id = None if order.customer_id is None else CustomerId(order.customer_id)
+    customer_id = _owner(order)
     announced: dict[FileId, Kind] = {FileId(pdf.id): "invoice" for pdf in order.invoice_pdfs}
     announced |= {FileId(pdf.id): "creditMemo" for pdf in order.credit_memo_pdfs}
     async with resources.engine.connect() as connection:
-        known = await store.find_known_files(connection, order_id)
+        known = await store.find_known_files(connection, order_id, customer_id)
     new = await asyncio.gather(
         *(
             intake.fetch_document(

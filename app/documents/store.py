@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import asyncpg
 import sqlalchemy as sa
@@ -25,7 +25,7 @@ document = sa.Table(
     sa.Column("id", UUID(as_uuid=False), primary_key=True, server_default=sa.func.gen_random_uuid()),
     sa.Column("file_id", sa.Text, nullable=False, unique=True),
     sa.Column("order_id", sa.Text, nullable=False),
-    # Guests have none; their documents are kept, and nobody can list them.
+    # Guests have none; their documents are kept, and only support can read them.
     sa.Column("customer_id", sa.Text),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("file_name", sa.Text, nullable=False),
@@ -70,8 +70,7 @@ class NewDocument:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A public link to a file. Its URL opens the document for whoever has it: it is a secret."""
 
     link_id: str
@@ -79,8 +78,7 @@ class Link:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A stored document; `link` only while it has life left in it."""
 
     id: DocumentId
@@ -152,20 +150,22 @@ async def find_usable_link(connection: AsyncConnection, file_id: FileId) -> Link
 
 
 async def find_kinds(
-    connection: AsyncConnection, customer_id: CustomerId, order_id: OrderId
+    connection: AsyncConnection, owner: CustomerId | None, order_id: OrderId
 ) -> frozenset[Kind]:
-    """Of which kinds the customer has documents for this order."""
-    statement = (
-        sa.select(document.c.kind)
-        .distinct()
-        .where(document.c.customer_id == customer_id, document.c.order_id == order_id)
-    )
+    """Of which kinds the owner has documents for this order; with None as owner, anybody."""
+    statement = sa.select(document.c.kind).distinct().where(document.c.order_id == order_id)
+    if owner is not None:
+        statement = statement.where(document.c.customer_id == owner)
     return frozenset((await connection.execute(statement)).scalars())
 
 
-async def find_known_files(connection: AsyncConnection, order_id: OrderId) -> set[str]:
-    """The file ids of the order's stored documents, whoever owns them."""
+async def find_known_files(
+    connection: AsyncConnection, order_id: OrderId, owner: CustomerId | None
+) -> set[str]:
+    """The file ids of the order's stored documents, without those that still lack their owner."""
     statement = sa.select(document.c.file_id).where(document.c.order_id == order_id)
+    if owner is not None:
+        statement = statement.where(document.c.customer_id.is_not(None))
     return set((await connection.execute(statement)).scalars())
 
 
@@ -209,44 +209,46 @@ SELECT d.id::text, d.file_id, d.order_id, d.kind, d.file_name, d.created_at, d.a
 FROM document d
 LEFT JOIN file_link l ON l.file_id = d.file_id
     AND l.expires_at > now() + interval '{MINIMUM_LIFE.total_seconds():.0f} seconds'
-WHERE d.customer_id = $1
 """  # noqa: S608
 
-_LIST = (
-    _SELECT
-    + """
+_LIST = """
   AND ($2::text IS NULL OR d.kind = $2)
   AND ($3::text IS NULL OR d.order_id = $3)
   AND ($4::timestamptz IS NULL OR (d.created_at, d.id) < ($4, $5::uuid))
 ORDER BY d.created_at DESC, d.id DESC
 LIMIT $6
 """
-)
 
-_ONE = _SELECT + " AND d.id = $2::uuid"
+# Two statements each, because the owner's index serves only a statement that always names the owner.
+_OWNERS, _ANYBODYS = _SELECT + "WHERE d.customer_id = $1", _SELECT + "WHERE $1::text IS NULL"
+_ONE = " AND d.id = $2::uuid"
 
 
 async def list_documents(
     pool: asyncpg.Pool,
-    customer_id: CustomerId,
+    owner: CustomerId | None,
     *,
     kind: Kind | None = None,
     order_id: OrderId | None = None,
     after: Position | None = None,
     limit: int,
 ) -> Sequence[Document]:
-    """The customer's documents, newest first, at most `limit`."""
+    """The owner's documents, newest first, at most `limit`; with None as owner, anybody's."""
     position = (None, None) if after is None else (after.created_at, after.id)
-    rows = await pool.fetch(_LIST, customer_id, kind, order_id, *position, limit)
+    rows = await pool.fetch(_selected(owner) + _LIST, owner, kind, order_id, *position, limit)
     return [_document(row) for row in rows]
 
 
 async def find_document(
-    pool: asyncpg.Pool, customer_id: CustomerId, document_id: DocumentId
+    pool: asyncpg.Pool, owner: CustomerId | None, document_id: DocumentId
 ) -> Document | None:
-    """The document, if it is there and the customer's."""
-    row = await pool.fetchrow(_ONE, customer_id, document_id)
+    """The document, if it is there and the owner's; with None as owner, whoever's it is."""
+    row = await pool.fetchrow(_selected(owner) + _ONE, owner, document_id)
     return None if row is None else _document(row)
+
+
+def _selected(owner: CustomerId | None) -> str:
+    return _ANYBODYS if owner is None else _OWNERS
 
 
 def _document(row: Any) -> Document:

@@ -225,7 +225,7 @@ async def test_nothing_secret_is_logged(portal: Portal, capsys: pytest.CaptureFi
     await post(portal, body)
     await portal.client.post(PATH, content=body, headers={"DigitalRiver-Signature": "1, c2VjcmV0"})
     output = "".join(capsys.readouterr())
-    assert "webhook.kept" in output
+    assert "e1" in output
     for secret in (
         SECRET,
         "ada@example.com",

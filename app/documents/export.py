@@ -1,0 +1,60 @@
+"""All documents of a customer, for the export: what they are and where to open them, never a public link."""
+
+from collections.abc import Sequence
+
+from pydantic import ConfigDict
+
+from app.documents import store
+from app.documents.store import Document, Kind, Position
+from app.ids import CustomerId
+from app.resources import Resources
+from app.web.contract import Contract, Instant
+
+ROWS_AT_ONCE = 500
+
+
+class DocumentRecord(Contract):
+    """One invoice or credit memo."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0b4bb1a7-0d0a-4b0e-9a53-6f1f6f0f5a11",
+                    "kind": "invoice",
+                    "orderId": "188418250336",
+                    "fileName": "invoice-188418250336.pdf",
+                    "createdAt": "2026-01-31T09:30:00Z",
+                    "availableSince": "2026-01-31T09:30:02Z",
+                }
+            ]
+        }
+    )
+
+    id: str
+    """Opens it: `/v1/documents/{id}/content`."""
+    kind: Kind
+    order_id: str
+    file_name: str
+    created_at: Instant
+    available_since: Instant
+
+
+async def list_records(resources: Resources, customer_id: CustomerId) -> Sequence[DocumentRecord]:
+    """All documents of the customer, newest first."""
+    found: list[Document] = []
+    after: Position | None = None
+    while rows := await store.list_documents(resources.hot, customer_id, after=after, limit=ROWS_AT_ONCE):
+        found += rows
+        after = Position(rows[-1].created_at, rows[-1].id)
+    return [
+        DocumentRecord(
+            id=one.id,
+            kind=one.kind,
+            order_id=one.order_id,
+            file_name=one.file_name,
+            created_at=one.created_at,
+            available_since=one.available_since,
+        )
+        for one in found
+    ]

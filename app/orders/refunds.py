@@ -1,0 +1,148 @@
+"""Refunds as a buyer sees them: how far each one is, and what only the buyer can do about it."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import ConfigDict
+
+from app.digital_river.models import Refund
+from app.orders.amounts import printed, total
+from app.web.contract import Contract, Instant, Money
+from app.web.paging import Page
+
+State = Literal["pending", "pendingInformation", "succeeded", "failed", "expired"]
+
+_STATES: Mapping[str, State] = {
+    "pending_information": "pendingInformation",
+    "succeeded": "succeeded",
+    # Digital River docs, Refunds: a charge's part of a refund is `complete` where the refund `succeeded`.
+    "complete": "succeeded",
+    "failed": "failed",
+    "expired": "expired",
+}
+
+_ACTION: dict[str, Any] = {
+    "kind": "provideBankDetails",
+    "token": "17bc3273-b588-420f-bd1f-49a89eec6322",
+    "expiresAt": "2026-03-05T10:00:00Z",
+}
+_PORTION: dict[str, Any] = {
+    "itemId": "127910100336",
+    "quantity": 1,
+    "amount": "33.00",
+    "refundedAmount": "0.00",
+    "type": None,
+}
+REFUND_EXAMPLE: dict[str, Any] = {
+    "id": "re_d1988e09-eec8-48f4-8077-b6c955c84e69",
+    "createdAt": "2026-02-03T10:00:00Z",
+    "state": "pendingInformation",
+    "currency": "USD",
+    "amount": "33.00",
+    "refundedAmount": "0.00",
+    "type": None,
+    "reason": "Damaged",
+    "items": [_PORTION],
+    "action": _ACTION,
+}
+
+
+class ActionView(Contract):
+    """What the buyer must do before the money can be paid back: show DigitalRiver.js' `offlinerefund` element
+    with the token as its `refundToken`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ACTION]})
+
+    kind: Literal["provideBankDetails"]
+    token: str | None
+    """Null for support: nobody else may hand in bank details in the buyer's name."""
+    expires_at: Instant | None
+    """The refund expires when nothing was handed in until then."""
+
+
+class PortionView(Contract):
+    """The part of a refund that concerns one line of the order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PORTION]})
+
+    item_id: str | None
+    quantity: int | None
+    amount: Money | None
+    refunded_amount: Money | None
+    type: str | None
+    """`shipping`, `fees` or `duty` when only that is paid back; an open set."""
+
+
+class RefundView(Contract):
+    """Money on its way back. After `succeeded` a bank needs five to ten business days to post it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [REFUND_EXAMPLE]})
+
+    id: str
+    created_at: Instant | None
+    state: State
+    """`pending`: being processed. `pendingInformation`: see `action`. `succeeded`: paid back. `failed`:
+    nothing was paid back. `expired`: the buyer's details did not come in time. Unknown ones are `pending`."""
+    currency: str | None
+    amount: Money | None
+    refunded_amount: Money | None
+    type: str | None
+    """`shipping`, `tax`, `duty` or `importer_tax` when only that is paid back; an open set."""
+    reason: str | None
+    items: list[PortionView]
+    """Empty when the refund is for the order as a whole."""
+    action: ActionView | None
+    """Null when there is nothing to do for the buyer."""
+
+
+class RefundsPage(Page[RefundView]):
+    """All refunds of an order; there is never another page."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [REFUND_EXAMPLE], "nextCursor": None}]}
+    )
+
+
+def view(refund: Refund, *, currency: str | None, is_buyers: bool) -> RefundView:
+    """The refund of an order in `currency`; `is_buyers` is whether the buyer is the one who reads it."""
+    currency = refund.currency or currency
+    state = _STATES.get(refund.state or "", "pending")
+    asked = refund.amount if refund.amount is not None else _sum_of_items(refund, currency)
+    return RefundView(
+        id=refund.id,
+        created_at=refund.created_time,
+        state=state,
+        currency=currency,
+        amount=printed(asked, currency),
+        refunded_amount=printed(refund.refunded_amount, currency),
+        type=refund.type,
+        reason=refund.reason,
+        items=[
+            PortionView(
+                item_id=item.item_id,
+                quantity=item.quantity,
+                amount=printed(item.amount, currency),
+                refunded_amount=printed(item.refunded_amount, currency),
+                type=item.type,
+            )
+            for item in refund.items
+        ],
+        action=_action(refund, is_buyers=is_buyers) if state == "pendingInformation" else None,
+    )
+
+
+def _sum_of_items(refund: Refund, currency: str | None) -> Decimal | None:
+    # The sample refund.pending of two lines carries amounts with the lines only.
+    return total((item.amount for item in refund.items), currency)
+
+
+def _action(refund: Refund, *, is_buyers: bool) -> ActionView | None:
+    asked = refund.token_information
+    if asked is None or asked.token is None:
+        return None
+    return ActionView(
+        kind="provideBankDetails",
+        token=asked.token if is_buyers else None,
+        expires_at=asked.expires_time,
+    )

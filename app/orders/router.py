@@ -1,0 +1,106 @@
+"""Routes of orders: list, show, where the parcels are, and what is being paid back."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.audit.readers import ListedCustomer, Owner
+from app.idempotency.routes import IdempotentRoute
+from app.orders import service, views
+from app.orders.documents import DocumentsOf
+from app.orders.refunds import RefundsPage
+from app.orders.schemas import OrderView
+from app.orders.service import OrderState, Wanted
+from app.orders.summaries import OrdersPage
+from app.orders.tracking import TrackingView
+from app.resources import ResourcesDep
+from app.web.contract import Instant
+from app.web.etags import NOT_MODIFIED, conditional
+from app.web.paging import Cursor, Limit
+from app.web.path_ids import OrderPath
+from app.web.problems import BadGateway, Invalid, NotFound, Unavailable, responses
+from app.web.routes import known_query
+
+router = APIRouter(
+    prefix="/v1", tags=["orders"], dependencies=[Depends(known_query)], route_class=IdempotentRoute
+)
+
+_ONE = {**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, Unavailable)}
+
+
+def _documents_of(request: Request) -> DocumentsOf:
+    documents_of: DocumentsOf = request.app.state.documents_of
+    return documents_of
+
+
+@router.get(
+    "/orders",
+    operation_id="listOrders",
+    summary="List the caller's orders",
+    responses=responses(Invalid, BadGateway, Unavailable),
+)
+async def list_orders(
+    resources: ResourcesDep,
+    customer_id: ListedCustomer,
+    state: Annotated[OrderState | None, Query(description="Only orders in this state.")] = None,
+    created_from: Annotated[
+        Instant | None, Query(alias="createdFrom", description="Only orders placed then or later.")
+    ] = None,
+    created_to: Annotated[
+        Instant | None, Query(alias="createdTo", description="Only orders placed then or earlier.")
+    ] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> OrdersPage:
+    """Newest first. A page may hold fewer entries than `limit` before the end: go by `nextCursor`."""
+    wanted = Wanted(state, created_from, created_to)
+    found = await service.list_orders(resources, customer_id, wanted, limit=limit, cursor=cursor)
+    return OrdersPage(data=[views.summary(order) for order in found.orders], next_cursor=found.next_cursor)
+
+
+@router.get(
+    "/orders/{orderId}",
+    operation_id="getOrder",
+    summary="Show one order",
+    response_model=OrderView,
+    responses=_ONE,
+)
+async def get_order(
+    request: Request,
+    resources: ResourcesDep,
+    owner: Owner,
+    order_id: OrderPath,
+    documents_of: Annotated[DocumentsOf, Depends(_documents_of)],
+) -> Response:
+    """Everything that a page about the order shows, in one document. When refunds, shipments or documents
+    cannot be read, the page comes without them and names them in `incomplete`."""
+    parts = await service.get_order_parts(
+        resources, owner, order_id, documents_of=documents_of, base_url=str(request.base_url)
+    )
+    return conditional(request, views.page(parts, is_buyers=owner is not None))
+
+
+@router.get(
+    "/orders/{orderId}/tracking",
+    operation_id="getOrderTracking",
+    summary="Show where the parcels of one order are",
+    response_model=TrackingView,
+    responses=_ONE,
+)
+async def get_order_tracking(
+    request: Request, resources: ResourcesDep, owner: Owner, order_id: OrderPath
+) -> Response:
+    """From the logistics partner where one ships, else from what the shop reported."""
+    return conditional(request, await service.get_tracking(resources, owner, order_id))
+
+
+@router.get(
+    "/orders/{orderId}/refunds",
+    operation_id="listOrderRefunds",
+    summary="List the refunds of one order",
+    responses=responses(Invalid, NotFound, BadGateway, Unavailable),
+)
+async def list_order_refunds(resources: ResourcesDep, owner: Owner, order_id: OrderPath) -> RefundsPage:
+    """All of them, newest first, with what the buyer must do. `nextCursor` is always null."""
+    order, found = await service.get_refunds(resources, owner, order_id)
+    return RefundsPage(data=views.refunds(found, order, is_buyers=owner is not None))

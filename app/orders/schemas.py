@@ -1,0 +1,257 @@
+"""One order as its page shows it. How it is made from Digital River's is in `views`."""
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict
+
+from app.orders.documents import OrderDocumentsView
+from app.orders.refunds import REFUND_EXAMPLE, RefundView
+from app.orders.status import DisplayStatus
+from app.orders.summaries import LINE_EXAMPLE, ORDER_EXAMPLE, LineView
+from app.orders.timeline import Kind
+from app.web.contract import Contract, Instant, Money
+
+Part = Literal["refunds", "shipments", "documents"]
+TransactionKind = Literal["charged", "released"]
+TransactionState = Literal["pending", "complete", "failed"]
+
+_ADDRESS: dict[str, Any] = {
+    "line1": "10380 Bren Rd W",
+    "line2": None,
+    "city": "Minnetonka",
+    "postalCode": "55343",
+    "state": "MN",
+    "country": "US",
+}
+_PARTY: dict[str, Any] = {
+    "name": "Ada Byron",
+    "organization": None,
+    "phone": None,
+    "email": "ada@example.com",
+    "address": _ADDRESS,
+}
+_ITEM: dict[str, Any] = {
+    **LINE_EXAMPLE,
+    "id": "127910100336",
+    "skuId": "lamp-1",
+    "description": "A lamp for a desk",
+    "productUrl": "https://shop.example/lamp",
+    "amount": "99.80",
+    "tax": "8.01",
+    "importerTax": "0.00",
+    "duty": "0.00",
+    "fees": "0.00",
+    "shipping": "5.00",
+    "state": "fulfilled",
+    "shippedQuantity": 2,
+    "cancelledQuantity": 0,
+}
+_AMOUNTS: dict[str, Any] = {
+    "total": "112.81",
+    "subtotal": "104.80",
+    "tax": "8.01",
+    "importerTax": "0.00",
+    "duty": "0.00",
+    "fees": "0.00",
+    "discount": "0.00",
+    "shipping": "5.00",
+    "captured": "112.81",
+    "cancelled": "0.00",
+    "refunded": "33.00",
+    "availableToRefund": "79.81",
+}
+_METHOD: dict[str, Any] = {
+    "label": "Visa ending in 1111",
+    "type": "creditCard",
+    "brand": "Visa",
+    "lastFour": "1111",
+    "amount": "112.81",
+}
+_TRANSACTION: dict[str, Any] = {
+    "kind": "charged",
+    "at": "2026-01-31T09:30:10Z",
+    "amount": "112.81",
+    "state": "complete",
+}
+_STEP: dict[str, Any] = {
+    "at": "2026-01-31T09:30:00Z",
+    "kind": "order",
+    "state": "accepted",
+    "text": "Order accepted",
+}
+_SHIPPING: dict[str, Any] = {"description": "Standard", "amount": "5.00", "tax": "0.40"}
+_SELLER: dict[str, Any] = {"id": "DR_INC-ENTITY", "name": "Digital River Inc."}
+
+
+class AddressView(Contract):
+    """A postal address."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ADDRESS]})
+
+    line1: str | None
+    line2: str | None
+    city: str | None
+    postal_code: str | None
+    state: str | None
+    country: str | None
+
+
+class PartyView(Contract):
+    """Where the order goes, or who pays for it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PARTY]})
+
+    name: str | None
+    organization: str | None
+    phone: str | None
+    email: str | None
+    address: AddressView | None
+
+
+class ItemView(LineView):
+    """One line of an order. Amounts are for the whole quantity."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ITEM]})
+
+    id: str
+    sku_id: str | None
+    description: str | None
+    product_url: str | None
+    amount: Money | None
+    """Without tax, unless the shop's prices include it."""
+    tax: Money | None
+    importer_tax: Money | None
+    duty: Money | None
+    fees: Money | None
+    shipping: Money | None
+    state: str | None
+    """As Digital River names it; an open set."""
+    shipped_quantity: int | None
+    """Null while the shipments cannot be read."""
+    cancelled_quantity: int | None
+    """Null while the shipments cannot be read."""
+
+
+class AmountsView(Contract):
+    """Every amount of the order, in its currency. Null: not known."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_AMOUNTS]})
+
+    total: Money | None
+    """What the order cost when it was placed; later events never change it."""
+    subtotal: Money | None
+    tax: Money | None
+    importer_tax: Money | None
+    duty: Money | None
+    fees: Money | None
+    discount: Money | None
+    shipping: Money | None
+    captured: Money | None
+    """What was taken from the buyer so far."""
+    cancelled: Money | None
+    """What will never be taken."""
+    refunded: Money | None
+    available_to_refund: Money | None
+
+
+class ShippingView(Contract):
+    """The way of shipping that the buyer chose."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SHIPPING]})
+
+    description: str | None
+    amount: Money | None
+    tax: Money | None
+
+
+class PaymentMethodView(Contract):
+    """A payment method, as far as a buyer needs to recognise it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_METHOD]})
+
+    label: str
+    """For showing, in English."""
+    type: str | None
+    """As Digital River names it, for an icon or an own text; an open set."""
+    brand: str | None
+    last_four: str | None
+    amount: Money | None
+    """What of the order this method pays."""
+
+
+class TransactionView(Contract):
+    """Money that was taken (`charged`), or that will no longer be taken (`released`)."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_TRANSACTION]})
+
+    kind: TransactionKind
+    at: Instant | None
+    amount: Money | None
+    state: TransactionState
+
+
+class StepView(Contract):
+    """Something that happened to the order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_STEP]})
+
+    at: Instant
+    kind: Kind
+    """`order`: the order's own state changed. `review`: the check of the order did."""
+    state: str
+    """As Digital River names it; an open set."""
+    text: str
+    """For showing, in English."""
+
+
+class SellerView(Contract):
+    """The company that sold the order: it stands on the invoice and in the legal notices."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SELLER]})
+
+    id: str | None
+    name: str | None
+
+
+class OrderView(Contract):
+    """Everything that a page about one order shows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                ORDER_EXAMPLE
+                | {"updatedAt": "2026-02-03T10:00:00Z", "email": "ada@example.com", "locale": "en_US"}
+                | {"amounts": _AMOUNTS, "items": [_ITEM], "shipTo": _PARTY, "billTo": _PARTY}
+                | {"shipping": _SHIPPING, "seller": _SELLER, "paymentMethods": [_METHOD]}
+                | {"transactions": [_TRANSACTION], "timeline": [_STEP], "refunds": [REFUND_EXAMPLE]}
+                | {"documents": None, "incomplete": ["documents"]}
+            ]
+        }
+    )
+
+    id: str
+    created_at: Instant | None
+    updated_at: Instant | None
+    display_status: DisplayStatus
+    state: str | None
+    """As Digital River names it; an open set, so show `displayStatus`."""
+    currency: str | None
+    locale: str | None
+    email: str | None
+    items: list[ItemView]
+    amounts: AmountsView
+    ship_to: PartyView | None
+    bill_to: PartyView | None
+    shipping: ShippingView | None
+    payment_methods: list[PaymentMethodView]
+    transactions: list[TransactionView]
+    """Oldest first. What was paid back is in `refunds`."""
+    timeline: list[StepView]
+    """Oldest first."""
+    refunds: list[RefundView] | None
+    """Newest first; null while they cannot be read."""
+    documents: OrderDocumentsView | None
+    """Null while they cannot be read."""
+    seller: SellerView
+    incomplete: list[Part]
+    """What could not be read this time and is therefore null; empty when the page is whole."""

@@ -1,0 +1,177 @@
+"""What a buyer may ask about orders. Whose it is comes first: until that is known, nothing else is read."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeVar
+
+import structlog
+
+from app.db.leases import LeaseBusy
+from app.digital_river import fulfillments, orders, refunds
+from app.digital_river.errors import DigitalRiverError, Missing, Refused
+from app.digital_river.models import Fulfillment, Order, Refund
+from app.ids import CustomerId, OrderId
+from app.orders import cursors, tracking
+from app.orders.documents import DocumentsOf
+from app.orders.schemas import Part
+from app.orders.tracking import TrackingView
+from app.orders.views import OrderParts
+from app.resources import Resources
+from app.web.problems import Invalid, NotFound
+
+# How long a page waits for what it can do without.
+PATIENCE_SECONDS = 5.0
+
+OrderState = Literal[
+    "pending_payment",
+    "in_review",
+    "accepted",
+    "fulfilled",
+    "complete",
+    "returned",
+    "cancelled",
+    "blocked",
+    "dispute",
+]
+
+_Found = TypeVar("_Found")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which of a customer's orders to list; both bounds are inclusive."""
+
+    state: OrderState | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """One piece of the list, newest first; `next_cursor` is None at its end."""
+
+    orders: Sequence[Order]
+    next_cursor: str | None
+
+
+async def get_owned_order(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> Order:
+    """The order, if it is the owner's; anybody's for the owner None, which only support is.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's or a guest's: nobody can tell which.
+        DigitalRiverError: Digital River could not be asked.
+    """
+    try:
+        order = await orders.fetch_order(resources.far, order_id)
+    except Missing:
+        raise NotFound() from None
+    if owner is not None and order.customer_id != owner:
+        raise NotFound()
+    return order
+
+
+async def list_orders(
+    resources: Resources, customer_id: CustomerId, wanted: Wanted, *, limit: int, cursor: str | None
+) -> OrderPage:
+    """The customer's orders that are wanted, `limit` of them at most.
+
+    Raises:
+        Invalid: the cursor is not one of this list, or the bounds are the wrong way round.
+        DigitalRiverError: Digital River could not be asked.
+    """
+    if wanted.created_from and wanted.created_to and wanted.created_from > wanted.created_to:
+        raise Invalid.at("/query/createdTo", "This must not be before createdFrom.")
+    secret = resources.settings.digital_river_secret_key
+    try:
+        found = await orders.fetch_orders(
+            resources.far,
+            customer_id=customer_id,
+            state=wanted.state,
+            created_from=wanted.created_from,
+            created_to=wanted.created_to,
+            limit=limit,
+            starting_after=None if cursor is None else cursors.open_cursor(secret, customer_id, cursor),
+        )
+    except Refused:
+        if cursor is None:
+            raise
+        # The order it stands for is gone: nothing else of these parameters can be refused.
+        raise cursors.not_ours() from None
+    last = found.next_after
+    return OrderPage(
+        # Whatever the far side makes of its filter, nobody is shown an order of somebody else.
+        orders=[order for order in found.data if order.customer_id == customer_id],
+        next_cursor=None if last is None else cursors.seal_cursor(secret, customer_id, last),
+    )
+
+
+async def get_order_parts(
+    resources: Resources,
+    owner: CustomerId | None,
+    order_id: OrderId,
+    *,
+    documents_of: DocumentsOf,
+    base_url: str,
+) -> OrderParts:
+    """The order with everything that belongs to it, read at the same time. What cannot be read within a few
+    seconds is left out, because a page without it is better than none.
+
+    Raises:
+        NotFound, DigitalRiverError: as `get_owned_order`.
+    """
+    order = await get_owned_order(resources, owner, order_id)
+    async with asyncio.TaskGroup() as group:
+        paid_back = group.create_task(_if_possible("refunds", _refunds(resources, order)))
+        settled = group.create_task(_if_possible("shipments", _fulfillments(resources, order)))
+        told = documents_of(resources, order, base_url)
+        documents = group.create_task(_if_possible("documents", told))
+    return OrderParts(order, paid_back.result(), settled.result(), documents.result())
+
+
+async def get_refunds(
+    resources: Resources, owner: CustomerId | None, order_id: OrderId
+) -> tuple[Order, Sequence[Refund]]:
+    """The order and its refunds, newest first.
+
+    Raises:
+        NotFound, DigitalRiverError: as `get_owned_order`.
+    """
+    order = await get_owned_order(resources, owner, order_id)
+    return order, await _refunds(resources, order)
+
+
+async def get_tracking(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> TrackingView:
+    """Where the order's parcels are: Global Logistics is asked first, because only one of the two ships.
+
+    Raises:
+        NotFound, DigitalRiverError: as `get_owned_order`.
+    """
+    order = await get_owned_order(resources, owner, order_id)
+    found = await orders.find_tracking(resources.far, order_id)
+    if found is not None and found.shipments:
+        return tracking.from_logistics(order, found)
+    return tracking.from_shop(order, await _fulfillments(resources, order))
+
+
+async def _refunds(resources: Resources, order: Order) -> list[Refund]:
+    found = await refunds.fetch_refunds(resources.far, OrderId(order.id))
+    # A refund may carry a token for the buyer's bank details: believe no filter but our own.
+    return [refund for refund in found if refund.order_id == order.id]
+
+
+async def _fulfillments(resources: Resources, order: Order) -> list[Fulfillment]:
+    found = await fulfillments.fetch_fulfillments(resources.far, OrderId(order.id))
+    return [fulfillment for fulfillment in found if fulfillment.order_id == order.id]
+
+
+async def _if_possible(part: Part, reading: Awaitable[_Found]) -> _Found | None:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await reading
+    except (DigitalRiverError, LeaseBusy, TimeoutError) as error:
+        log.warning("orders.part_left_out", part=part, error=type(error).__name__)
+        return None

@@ -1,0 +1,206 @@
+"""The one word that a buyer reads beside an order, derived from the order alone, so list and page agree."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from app.digital_river.models import Order
+
+# Digital River docs, Orders: what the state machine can still lead anywhere from.
+_LATER = frozenset({"accepted", "fulfilled", "complete", "returned", "cancelled", "blocked", "dispute"})
+_DELIVERED = frozenset({"fulfilled", "complete", "returned"})
+_NEEDS_MONEY = frozenset({"in_review", "accepted", "cancelled"})
+# Digital River docs, Payment sessions: the states in which the buyer has something left to do.
+_BUYERS_TURN = frozenset(
+    {"requires_source", "requires_confirmation", "requires_action", "pending_redirect", "pending_funds"}
+)
+_SHIPPED_LINE = frozenset({"fulfilled", "paid", "returned"})
+
+
+class DisplayStatus(StrEnum):
+    """What to show a buyer as the status of an order."""
+
+    PROCESSING = "processing"
+    AWAITING_PAYMENT = "awaitingPayment"
+    PAYMENT_FAILED = "paymentFailed"
+    IN_REVIEW = "inReview"
+    DECLINED = "declined"
+    ACCEPTED = "accepted"
+    PARTIALLY_SHIPPED = "partiallyShipped"
+    SHIPPED = "shipped"
+    COMPLETE = "complete"
+    CANCELLED = "cancelled"
+    PARTIALLY_REFUNDED = "partiallyRefunded"
+    REFUNDED = "refunded"
+    RETURNED = "returned"
+    DISPUTED = "disputed"
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Publish the rules with the values."""
+        schema = handler(core_schema)
+        handler.resolve_ref_schema(schema)["description"] = derivation()
+        return schema
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`when` says in words what `holds` tests."""
+
+    status: DisplayStatus
+    meaning: str
+    when: str
+    holds: Callable[[Order], bool]
+
+
+def display_status(order: Order) -> DisplayStatus:
+    """The status of the first rule that holds; the last one always does."""
+    return next(rule.status for rule in RULES if rule.holds(order))
+
+
+def derivation() -> str:
+    """The rules as a table for the OpenAPI document."""
+    head = "What to show a buyer. The first line that holds counts; states are Digital River's.\n\n"
+    rows = (f"| `{rule.status}` | {rule.meaning} | {rule.when} |" for rule in RULES)
+    return head + "\n".join(("| value | meaning | when |", "| --- | --- | --- |", *rows))
+
+
+def _is_early(order: Order) -> bool:
+    return order.state not in _LATER
+
+
+def _has_failed(order: Order) -> bool:
+    charges = [charge.state == "failed" for charge in order.payment.charges]
+    if order.state == "pending_payment":
+        session = order.payment.session
+        return any(charges) or (session is not None and session.state in {"failed", "cancelled"})
+    return order.state in _NEEDS_MONEY and bool(charges) and all(charges)
+
+
+def _waits_for_buyer(order: Order) -> bool:
+    session = order.payment.session
+    return order.state == "pending_payment" and session is not None and session.state in _BUYERS_TURN
+
+
+def _is_partly_shipped(order: Order) -> bool:
+    has_shipped = any(item.state in _SHIPPED_LINE for item in order.items)
+    is_charged = any(charge.captures for charge in order.payment.charges) or _is_some(order.captured_amount)
+    return order.state == "accepted" and (has_shipped or is_charged)
+
+
+def _has_refund(order: Order) -> bool:
+    return order.state in _DELIVERED and _is_some(order.refunded_amount)
+
+
+def _has_full_refund(order: Order) -> bool:
+    return _has_refund(order) and (order.refunded_amount or Decimal(0)) >= _paid(order)
+
+
+def _paid(order: Order) -> Decimal:
+    if order.captured_amount is not None and _is_some(order.captured_amount):
+        return order.captured_amount
+    return (order.total_amount or Decimal(0)) - (order.cancelled_amount or Decimal(0))
+
+
+def _is_some(amount: Decimal | None) -> bool:
+    return amount is not None and amount > 0
+
+
+RULES = (
+    Rule(
+        DisplayStatus.DISPUTED,
+        "The buyer's bank disputes the payment",
+        "`state` is `dispute`",
+        lambda order: order.state == "dispute",
+    ),
+    Rule(
+        DisplayStatus.DECLINED,
+        "The order was not accepted",
+        "`state` is `blocked`; or `fraudState` is `blocked` before acceptance",
+        lambda order: order.state == "blocked" or (_is_early(order) and order.fraud_state == "blocked"),
+    ),
+    Rule(
+        DisplayStatus.PAYMENT_FAILED,
+        "The payment did not succeed; the order will not be delivered",
+        "`state` is `pending_payment` and a charge failed, or the payment session failed or was cancelled; "
+        "or `state` is `in_review`, `accepted` or `cancelled` and every charge failed",
+        _has_failed,
+    ),
+    Rule(
+        DisplayStatus.CANCELLED,
+        "The order was cancelled",
+        "`state` is `cancelled`",
+        lambda order: order.state == "cancelled",
+    ),
+    Rule(
+        DisplayStatus.IN_REVIEW,
+        "The order is being checked",
+        "`state` is `in_review`; or `fraudState` is `review_opened` before acceptance",
+        lambda order: (
+            order.state == "in_review" or (_is_early(order) and order.fraud_state == "review_opened")
+        ),
+    ),
+    Rule(
+        DisplayStatus.AWAITING_PAYMENT,
+        "The buyer still has to pay",
+        "`state` is `pending_payment` and the payment session waits for the buyer: `requires_source`, "
+        "`requires_confirmation`, `requires_action`, `pending_redirect` or `pending_funds`",
+        _waits_for_buyer,
+    ),
+    Rule(
+        DisplayStatus.PARTIALLY_SHIPPED,
+        "Some of it is on its way",
+        "`state` is `accepted`, and a line is fulfilled or some money was captured",
+        _is_partly_shipped,
+    ),
+    Rule(
+        DisplayStatus.ACCEPTED,
+        "The order is accepted and will be delivered",
+        "`state` is `accepted`",
+        lambda order: order.state == "accepted",
+    ),
+    Rule(
+        DisplayStatus.REFUNDED,
+        "All that was paid was paid back",
+        "`state` is `fulfilled`, `complete` or `returned`, and the refunded amount is at least the captured "
+        "one (where none is known: what was not cancelled of the total)",
+        _has_full_refund,
+    ),
+    Rule(
+        DisplayStatus.PARTIALLY_REFUNDED,
+        "Some of it was paid back",
+        "`state` is `fulfilled`, `complete` or `returned`, and the refunded amount is more than zero",
+        _has_refund,
+    ),
+    Rule(
+        DisplayStatus.RETURNED,
+        "Everything came back; nothing is paid back yet",
+        "`state` is `returned`",
+        lambda order: order.state == "returned",
+    ),
+    Rule(
+        DisplayStatus.COMPLETE,
+        "Delivered and paid",
+        "`state` is `complete`",
+        lambda order: order.state == "complete",
+    ),
+    Rule(
+        DisplayStatus.SHIPPED,
+        "All of it is on its way",
+        "`state` is `fulfilled`",
+        lambda order: order.state == "fulfilled",
+    ),
+    Rule(
+        DisplayStatus.PROCESSING,
+        "The order is being worked on",
+        "otherwise, also for states that are not known yet",
+        lambda _: True,
+    ),
+)

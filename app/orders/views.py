@@ -1,0 +1,227 @@
+"""Makes what frontends see of an order from what Digital River says of it. Nothing in an order stops it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.digital_river.method_labels import label
+from app.digital_river.models import (
+    Address,
+    ChargeOperation,
+    Fulfillment,
+    Order,
+    OrderItem,
+    Party,
+    ProductDetails,
+    Refund,
+    Source,
+)
+from app.orders import refunds as refund_views
+from app.orders.amounts import printed, printed_part
+from app.orders.documents import OrderDocumentsView
+from app.orders.schemas import (
+    AddressView,
+    AmountsView,
+    ItemView,
+    OrderView,
+    Part,
+    PartyView,
+    PaymentMethodView,
+    SellerView,
+    ShippingView,
+    StepView,
+    TransactionKind,
+    TransactionState,
+    TransactionView,
+)
+from app.orders.status import display_status
+from app.orders.summaries import LineView, OrderSummary
+from app.orders.timeline import timeline
+from app.orders.tracking import Settled, settled
+from app.orders.web_links import web_link
+
+LINES_IN_A_LIST = 3
+_DIGITS_SHOWN = 4
+# Digital River docs, Charges: the set is open; what has not ended is pending.
+_ENDS: Mapping[str, TransactionState] = {"complete": "complete", "failed": "failed"}
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderParts:
+    """An order and what belongs to it; None is what could not be read this time."""
+
+    order: Order
+    refunds: Sequence[Refund] | None
+    fulfillments: Sequence[Fulfillment] | None
+    documents: OrderDocumentsView | None
+
+    @property
+    def incomplete(self) -> list[Part]:
+        """The names of the parts that are missing."""
+        read: Mapping[Part, object] = {
+            "refunds": self.refunds,
+            "shipments": self.fulfillments,
+            "documents": self.documents,
+        }
+        return [part for part, found in read.items() if found is None]
+
+
+def summary(order: Order) -> OrderSummary:
+    """The order in a list."""
+    return OrderSummary(
+        id=order.id,
+        created_at=order.created_time,
+        display_status=display_status(order),
+        state=order.state,
+        currency=order.currency,
+        total_amount=printed(order.total_amount, order.currency),
+        refunded_amount=printed(order.refunded_amount, order.currency),
+        item_count=len(order.items),
+        items=[_line(item) for item in order.items[:LINES_IN_A_LIST]],
+    )
+
+
+def page(parts: OrderParts, *, is_buyers: bool) -> OrderView:
+    """The page about the order; `is_buyers` is whether the buyer is the one who reads it."""
+    order, currency = parts.order, parts.order.currency
+    progress = None if parts.fulfillments is None else settled(parts.fulfillments)
+    return OrderView(
+        id=order.id,
+        created_at=order.created_time,
+        updated_at=order.updated_time,
+        display_status=display_status(order),
+        state=order.state,
+        currency=currency,
+        locale=order.locale,
+        email=order.email,
+        items=[_item(item, currency, progress) for item in order.items],
+        amounts=_amounts(order),
+        ship_to=_party(order.ship_to),
+        bill_to=_party(order.bill_to),
+        shipping=_shipping(order),
+        payment_methods=[_method(source, currency) for source in order.payment.sources],
+        transactions=_transactions(order),
+        timeline=[StepView(**step._asdict()) for step in timeline(order)],
+        refunds=None if parts.refunds is None else refunds(parts.refunds, order, is_buyers=is_buyers),
+        documents=parts.documents,
+        seller=SellerView(id=order.selling_entity.id, name=order.selling_entity.name),
+        incomplete=parts.incomplete,
+    )
+
+
+def refunds(found: Iterable[Refund], order: Order, *, is_buyers: bool) -> list[refund_views.RefundView]:
+    """The refunds of the order, as they came."""
+    return [refund_views.view(refund, currency=order.currency, is_buyers=is_buyers) for refund in found]
+
+
+def _line(item: OrderItem) -> LineView:
+    product = item.product_details or ProductDetails()
+    return LineView(name=product.name, image_url=web_link(product.image), quantity=item.quantity)
+
+
+def _item(item: OrderItem, currency: str | None, progress: Mapping[str | None, Settled] | None) -> ItemView:
+    product = item.product_details or ProductDetails()
+    done = None if progress is None else progress.get(item.id, Settled())
+    return ItemView(
+        id=item.id,
+        sku_id=item.sku_id,
+        name=product.name,
+        description=product.description,
+        image_url=web_link(product.image),
+        product_url=web_link(product.url),
+        quantity=item.quantity,
+        amount=printed(item.amount, currency),
+        tax=printed_part(item.tax, currency),
+        importer_tax=printed_part(item.importer_tax, currency),
+        duty=printed_part(item.duties, currency),
+        fees=printed_part(item.fees, currency),
+        shipping=printed_part(item.shipping, currency),
+        state=item.state,
+        shipped_quantity=None if done is None else done.shipped,
+        cancelled_quantity=None if done is None else done.cancelled,
+    )
+
+
+def _amounts(order: Order) -> AmountsView:
+    currency = order.currency
+    return AmountsView(
+        total=printed(order.total_amount, currency),
+        subtotal=printed(order.subtotal, currency),
+        tax=printed(order.total_tax, currency),
+        importer_tax=printed(order.total_importer_tax, currency),
+        duty=printed(order.total_duty, currency),
+        fees=printed(order.total_fees, currency),
+        discount=printed(order.total_discount, currency),
+        shipping=printed(order.total_shipping, currency),
+        captured=printed(order.captured_amount, currency),
+        cancelled=printed(order.cancelled_amount, currency),
+        refunded=printed(order.refunded_amount, currency),
+        available_to_refund=printed(order.available_to_refund_amount, currency),
+    )
+
+
+def _party(party: Party | None) -> PartyView | None:
+    if party is None:
+        return None
+    return PartyView(
+        name=party.name,
+        organization=party.organization,
+        phone=party.phone,
+        email=party.email,
+        address=_address(party.address),
+    )
+
+
+def _address(address: Address | None) -> AddressView | None:
+    if address is None:
+        return None
+    return AddressView(
+        line1=address.line1,
+        line2=address.line2,
+        city=address.city,
+        postal_code=address.postal_code,
+        state=address.state,
+        country=address.country,
+    )
+
+
+def _shipping(order: Order) -> ShippingView | None:
+    choice = order.shipping_choice
+    if choice is None:
+        return None
+    return ShippingView(
+        description=choice.description,
+        amount=printed(choice.amount, order.currency),
+        tax=printed(choice.tax_amount, order.currency),
+    )
+
+
+def _method(source: Source, currency: str | None) -> PaymentMethodView:
+    # Never more than four digits, whatever the far side sends.
+    last_four = (source.details.last_four_digits or "")[-_DIGITS_SHOWN:] or None
+    return PaymentMethodView(
+        label=label(source.type, brand=source.details.brand, last_four=last_four),
+        type=source.type,
+        brand=source.details.brand,
+        last_four=last_four,
+        amount=printed(source.amount, source.currency or currency),
+    )
+
+
+def _transactions(order: Order) -> list[TransactionView]:
+    found: list[TransactionView] = []
+    for charge in order.payment.charges:
+        currency = charge.currency or order.currency
+        found += [_transaction("charged", capture, currency) for capture in charge.captures]
+        found += [_transaction("released", cancel, currency) for cancel in charge.cancels]
+    return sorted(found, key=lambda one: one.at or _LONG_AGO)
+
+
+def _transaction(kind: TransactionKind, operation: ChargeOperation, currency: str | None) -> TransactionView:
+    return TransactionView(
+        kind=kind,
+        at=operation.created_time,
+        amount=printed(operation.amount, currency),
+        state=_ENDS.get(operation.state or "", "pending"),
+    )

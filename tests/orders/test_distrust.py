@@ -1,0 +1,69 @@
+"""A far side that forgets a filter must not make the portal show one buyer's things to another."""
+
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from app.ids import CustomerId, OrderId
+from app.orders import service
+from app.orders.service import Wanted
+from app.resources import Resources
+from app.web.problems import NotFound
+from tests.digital_river.far_side import FarSide, settings
+
+ADA = CustomerId("ada")
+
+
+def listing(*entries: dict[str, Any]) -> httpx.Response:
+    return httpx.Response(200, json={"data": list(entries), "hasMore": False})
+
+
+def order(customer_id: str | None, order_id: str = "1") -> dict[str, Any]:
+    return {"id": order_id} if customer_id is None else {"id": order_id, "customerId": customer_id}
+
+
+async def asked(far_side: FarSide, question: Any, *words: Any, **more: Any) -> Any:
+    """The service's answer with nothing but this far side to ask."""
+    async with far_side.opened() as far:
+        nothing = cast(Any, None)
+        resources = Resources(settings=settings(), engine=nothing, hot=nothing, leases=nothing, far=far)
+        return await question(resources, *words, **more)
+
+
+async def test_orders_of_others_are_left_out_of_the_list() -> None:
+    entries = [order("mallory", "1"), order("ada", "2"), order(None, "3"), order("Ada", "4")]
+    found = await asked(
+        FarSide([listing(*entries)]), service.list_orders, ADA, Wanted(), limit=20, cursor=None
+    )
+    assert [one.id for one in found.orders] == ["2"]
+
+
+async def test_refunds_of_other_orders_are_left_out() -> None:
+    refunds = [{"id": "re_1", "orderId": "1"}, {"id": "re_2", "orderId": "2"}, {"id": "re_3"}]
+    far_side = FarSide([httpx.Response(200, json=order("ada")), listing(*refunds)])
+    _, found = await asked(far_side, service.get_refunds, ADA, OrderId("1"))
+    assert [refund.id for refund in found] == ["re_1"]
+
+
+async def test_parcels_of_other_orders_are_left_out() -> None:
+    items = [{"itemId": "1", "quantity": 1}]
+    sent = [{"id": f"ful_{owner}", "orderId": owner, "items": items} for owner in ("1", "2")]
+    far_side = FarSide(
+        [
+            httpx.Response(200, json=order("ada")),
+            httpx.Response(200, json={"orderId": "1", "shipments": []}),
+            listing(*sent),
+        ]
+    )
+    found = await asked(far_side, service.get_tracking, ADA, OrderId("1"))
+    assert [shipment.id for shipment in found.shipments] == ["ful_1"]
+
+
+@pytest.mark.parametrize("owner", ["mallory", "Ada", "ada ", None])
+async def test_nothing_is_asked_about_an_order_that_is_not_the_callers(owner: str | None) -> None:
+    far_side = FarSide([httpx.Response(200, json=order(owner))])
+    for question in (service.get_owned_order, service.get_refunds, service.get_tracking):
+        with pytest.raises(NotFound):
+            await asked(far_side, question, ADA, OrderId("1"))
+    assert [request.url.path for request in far_side.requests] == ["/orders/1"] * 3
