@@ -9,7 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
 from sandbox import (
+    charges,
     control,
+    control_buyers,
+    control_orders,
     control_webhooks,
     customers,
     events,
@@ -19,9 +22,13 @@ from sandbox import (
     identity_provider,
     orders,
     refunds,
+    sources,
+    tax_identifiers,
+    tracking,
     webhooks,
 )
 from sandbox.clock import Clock
+from sandbox.docs import show_docs
 from sandbox.errands import Errands
 from sandbox.errors import Refusal, answer_http_exception, answer_own_fault, answer_refusal
 from sandbox.faults import FaultDial
@@ -32,8 +39,21 @@ from sandbox.settings import Settings
 from sandbox.state import Ledger
 from sandbox.world import SigningManner, World
 
-RESOURCES = (orders, fulfillments, refunds, customers, files, file_links, events, webhooks)
-_DOORS = (control, control_webhooks, identity_provider)
+RESOURCES = (
+    orders,
+    charges,
+    tracking,
+    fulfillments,
+    refunds,
+    customers,
+    sources,
+    tax_identifiers,
+    files,
+    file_links,
+    events,
+    webhooks,
+)
+_DOORS = (control, control_buyers, control_orders, control_webhooks, identity_provider)
 
 
 @asynccontextmanager
@@ -68,13 +88,14 @@ def create_app(settings: Settings, base_url: str) -> FastAPI:
         title="Digital River sandbox: control",
         description="What a test or a developer may do to the sandbox from outside. No authorization.",
         version="1",
-        docs_url="/_sandbox/docs",
+        docs_url=None,
         redoc_url=None,
         openapi_url="/_sandbox/openapi.json",
         lifespan=lifespan,
     )
     resources: list[BaseRoute] = [route for room in RESOURCES for route in room.routes]
     app.router.routes.extend(resources)
+    show_docs(app)
     for door in _DOORS:
         app.include_router(door.router, prefix="/_sandbox")
     app.add_exception_handler(Refusal, answer_refusal)

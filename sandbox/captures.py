@@ -10,6 +10,7 @@ from sandbox.invoices import issue, line_tax, line_total, share
 from sandbox.money import amount_of, rounded
 from sandbox.order_shapes import show_charge
 from sandbox.order_states import enter, touch
+from sandbox.shares import shares_of_cancel, shares_of_capture
 from sandbox.state import Json, new_id
 from sandbox.world import World
 
@@ -21,8 +22,8 @@ def cancel(world: World, order: Json, lines: Lines, *, is_last: bool) -> None:
     total = _within_open(order, _sum(order, lines), is_last=is_last)
     order["cancelledAmount"] = float(amount_of(order, "cancelledAmount") + total)
     touch(world, order)
-    for charge in order["payment"]["charges"]:
-        entry = _operation(world, total, "complete")
+    for charge, part in shares_of_cancel(order, total):
+        entry = _operation(world, part, "complete")
         charge["cancels"] = [*charge.get("cancels", []), entry]
         emit(world, "order.charge.cancel.complete", show_charge(order, charge))
 
@@ -31,8 +32,8 @@ def capture_later(world: World, order: Json, lines: Lines, fulfillment_id: str, 
     """Reserve now; after the capture delay the money is taken, invoiced, and may complete the order."""
     total = _within_open(order, _sum(order, lines), is_last=is_last)
     entries: list[tuple[Json, Json]] = []
-    for charge in order["payment"]["charges"]:
-        entry = _operation(world, total, "pending") | {"fulfillmentId": fulfillment_id}
+    for charge, part in shares_of_capture(order, total):
+        entry = _operation(world, part, "pending") | {"fulfillmentId": fulfillment_id}
         charge["captures"] = [*charge.get("captures", []), entry]
         charge["captured"] = True
         entries.append((charge, entry))

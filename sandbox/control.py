@@ -32,6 +32,8 @@ class OrderStep(_Wire):
 class RefundStep(_Wire):
     state: Literal["pending", "pending_information", "succeeded", "failed", "expired"]
     failure_reason: str | None = None
+    # Until when the buyer may give bank data; only for pending_information.
+    expires_time: AwareDatetime | None = None
 
 
 class ClockMove(_Wire):
@@ -88,7 +90,7 @@ async def walk_order(order_id: str, step: OrderStep, request: Request) -> dict[s
 async def walk_refund(refund_id: str, step: RefundStep, request: Request) -> dict[str, Any]:
     world = world_of(request)
     refund = refunds.get_stored(world, refund_id)
-    payouts.walk(world, refund, step.state, step.failure_reason)
+    payouts.walk(world, refund, step.state, step.failure_reason, expires=step.expires_time)
     return refund
 
 

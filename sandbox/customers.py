@@ -12,6 +12,7 @@ from sandbox.clock import find_moment, stamp
 from sandbox.errors import Refusal, conflict, not_found
 from sandbox.events import emit
 from sandbox.listing import Filters, answer_list, plain
+from sandbox.source_shapes import show_source
 from sandbox.state import Json
 from sandbox.world import World, world_of
 
@@ -60,14 +61,15 @@ def get_stored(world: World, identity: str) -> Json:
 
 def show_customer(world: World, customer: Json) -> Json:
     """With the sources and tax identifiers that are attached now; absent when there are none."""
-    attached = {
-        "sources": _attached(world.ledger.sources, customer),
-        "taxIdentifiers": _attached(world.ledger.tax_identifiers, customer),
+    belongings = {
+        "sources": [show_source(source) for source in attached(world.ledger.sources, customer)],
+        "taxIdentifiers": attached(world.ledger.tax_identifiers, customer),
     }
-    return {**customer, **{name: those for name, those in attached.items() if those}}
+    return {**customer, **{name: those for name, those in belongings.items() if those}}
 
 
-def _attached(resources: dict[str, Json], customer: Json) -> list[Json]:
+def attached(resources: dict[str, Json], customer: Json) -> list[Json]:
+    """Those of the resources that belong to the customer, oldest first."""
     return [resource for resource in resources.values() if resource.get("customerId") == customer["id"]]
 
 
@@ -205,9 +207,14 @@ async def update_customer(request: Request) -> Response:
 
 
 async def delete_customer(request: Request) -> Response:
-    """Permanent; orders stay."""
+    """Permanent; orders stay. That the customer's belongings go along, without events, is inferred."""
     world = world_of(request)
     customer = get_stored(world, request.path_params["id"])
+    for source in attached(world.ledger.sources, customer):
+        source["state"] = "cancelled"
+        del source["customerId"]
+    for tax_identifier in attached(world.ledger.tax_identifiers, customer):
+        del world.ledger.tax_identifiers[tax_identifier["id"]]
     del world.ledger.customers[customer["id"]]
     emit(world, "customer.deleted", customer, {})
     return Response(status_code=204)

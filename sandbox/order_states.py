@@ -9,6 +9,7 @@ from sandbox.clock import stamp
 from sandbox.errors import bad_request, conflict
 from sandbox.events import emit
 from sandbox.order_shapes import show_order
+from sandbox.payments import mark_session
 from sandbox.state import Json
 from sandbox.world import World
 
@@ -39,13 +40,6 @@ _CHARGE: Mapping[str, str] = {
     "blocked": "cancelled",
     "cancelled": "cancelled",
     "complete": "complete",
-}
-_SESSION: Mapping[str, str] = {
-    "pending_payment": "pending_funds",
-    "in_review": "complete",
-    "accepted": "complete",
-    "blocked": "cancelled",
-    "cancelled": "failed",
 }
 _ITEMS: Mapping[str, str] = {"blocked": "blocked", "cancelled": "cancelled", "returned": "returned"}
 
@@ -87,8 +81,7 @@ def enter(world: World, order: Json, state: str) -> None:
     if state in _CHARGE:
         for charge in order["payment"]["charges"]:
             charge["state"] = _CHARGE[state]
-    if state in _SESSION:
-        order["payment"]["session"]["state"] = _SESSION[state]
+    mark_session(world, order, state)
     if state in _ITEMS:
         for item in order["items"]:
             mark_item(world, item, _ITEMS[state])

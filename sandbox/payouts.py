@@ -1,17 +1,18 @@
 """What becomes of a refund: paid back with a credit memo, waiting for bank data, failed or expired."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sandbox import pdf
-from sandbox.clock import stamp
+from sandbox.clock import stamp, stamp_milliseconds
 from sandbox.errors import conflict
 from sandbox.events import emit
 from sandbox.invoices import issue, share
 from sandbox.money import amount_of
 from sandbox.order_shapes import show_charge, show_order
 from sandbox.order_states import touch
+from sandbox.shares import Shares, shares_of_refund
 from sandbox.state import Json, new_id
 from sandbox.world import World
 
@@ -24,25 +25,38 @@ _NEXT: Mapping[str, tuple[str, ...]] = {
 
 
 def settle_later(world: World, refund: Json) -> None:
-    """A refund that nobody moved elsewhere meanwhile succeeds after the capture delay."""
+    """After the capture delay, as the undocumented rules have it now, unless somebody was faster."""
+    outcome = world.rules.refund_outcome
 
-    async def succeed() -> None:
-        if refund["state"] == "pending":
-            walk(world, refund, "succeeded")
+    async def settle() -> None:
+        if refund["state"] == "pending" != outcome:
+            walk(world, refund, outcome)
 
-    world.errands.after(world.settings.capture_delay, succeed)
+    world.errands.after(world.settings.capture_delay, settle)
 
 
-def walk(world: World, refund: Json, state: str, failure_reason: str | None = None) -> None:
-    """One step of the refund's states with its events. Raises 409 `invalid_state` for an impossible one."""
+def walk(
+    world: World,
+    refund: Json,
+    state: str,
+    failure_reason: str | None = None,
+    *,
+    expires: datetime | None = None,
+) -> None:
+    """One step of the refund's states with its events. Raises 409 `invalid_state` for an impossible one.
+
+    `expires`: until when the buyer may give bank data, for `pending_information`.
+    """
     if state not in _NEXT.get(refund["state"], ()):
         message = f"Refund '{refund['id']}' cannot go from {refund['state']} to {state}."
         raise conflict("invalid_state", message, "state")
     refund["state"] = state
     order = world.ledger.orders[refund["orderId"]]
     if state == "pending_information":
-        expires = world.now() + timedelta(days=_DAYS_FOR_BANK_DATA)
-        refund["tokenInformation"] = {"token": new_id(), "expiresTime": stamp(expires)}
+        expires = expires or world.now() + timedelta(days=_DAYS_FOR_BANK_DATA)
+        refund["tokenInformation"] = {"token": new_id(), "expiresTime": stamp_milliseconds(expires)}
+        shares = shares_of_refund(order, amount_of(refund, "amount"))
+        _show_on_refund(world, refund, shares, state)
         emit(world, "refund.pending_information", refund)
         return
     refund.pop("tokenInformation", None)
@@ -61,9 +75,9 @@ def _succeed(world: World, order: Json, refund: Json) -> None:
         entry["refundedAmount"] = entry["amount"]
     order["refundedAmount"] = float(amount_of(order, "refundedAmount") + amount)
     touch(world, order)
-    _book(world, order, refund, "complete")
+    shares = _book(world, order, refund, "complete")
     emit(world, "refund.complete", refund)
-    for charge in order["payment"]["charges"]:
+    for charge, _ in shares:
         emit(world, "order.charge.refund.complete", show_charge(order, charge))
     emit(world, "order.refunded", show_order(order))
     _credit(world, order, refund, amount)
@@ -87,16 +101,32 @@ def _fail(world: World, order: Json, refund: Json, reason: str | None) -> None:
     emit(world, "order.charge.refund.failed", show_order(order))
 
 
-def _book(world: World, order: Json, refund: Json, state: str) -> None:
-    """Mirror the refund on the order's charge; the ids differ, as documented."""
-    booked = {"createdTime": stamp(world.now()), "amount": refund["amount"], "state": state}
-    shown = []
-    for charge in order["payment"]["charges"]:
-        charge["refunds"] = [*charge.get("refunds", []), {"id": new_id(), **booked}]
+def _book(world: World, order: Json, refund: Json, state: str) -> Shares:
+    """Mirror the refund on the order's charges; the ids differ, as documented."""
+    shares = shares_of_refund(order, amount_of(refund, "amount"))
+    _show_on_refund(world, refund, shares, state)
+    for charge, part in shares:
+        entry = {"id": new_id(), **_booked(world, part, state)}
+        charge["refunds"] = [*charge.get("refunds", []), entry]
         charge["refunded"] = charge["refunded"] or state == "complete"
-        names = ("id", "captured", "refunded", "sourceId")
-        shown.append({**{name: charge[name] for name in names}, "refunds": [booked]})
-    refund["charges"] = shown
+    return shares
+
+
+def _show_on_refund(world: World, refund: Json, shares: Shares, state: str) -> None:
+    """The charges that pay the refund, each with its share."""
+    names = ("id", "captured", "sourceId")
+    refund["charges"] = [
+        {
+            **{name: charge[name] for name in names},
+            "refunded": charge["refunded"] or state == "complete",
+            "refunds": [_booked(world, part, state)],
+        }
+        for charge, part in shares
+    ]
+
+
+def _booked(world: World, amount: Decimal, state: str) -> Json:
+    return {"createdTime": stamp(world.now()), "amount": float(amount), "state": state}
 
 
 def _credit(world: World, order: Json, refund: Json, amount: Decimal) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from sandbox import order_states
+from sandbox import order_states, payments
 from sandbox.clock import stamp
-from sandbox.errors import bad_request
+from sandbox.delivery import copy_of
+from sandbox.errors import bad_request, conflict
 from sandbox.money import amount_of, rounded
 from sandbox.state import ItemProgress, Json, new_id
 from sandbox.world import World
@@ -65,6 +66,8 @@ class Purchase(_Wire):
     checkout_id: str | None = None
     upstream_id: str | None = None
     source_id: str | None = None
+    credit_source_id: str | None = None
+    tax_identifier_ids: list[str] = Field(default_factory=list)
     customer_type: str = "individual"
     charge_type: str = "customer_initiated"
     browser_ip: str = "192.0.2.165"
@@ -75,18 +78,21 @@ class Purchase(_Wire):
 
 
 def place_order(world: World, purchase: Purchase) -> Json:
-    """Store the order and let it enter its first state, with its event. Raises 400 on impossible wishes."""
+    """Store the order and let it enter its first state, with its event. Raises 400, 409 when impossible."""
     if purchase.selling_entity not in SELLING_ENTITIES:
         raise bad_request("selling_entity_not_found", "sellingEntity", "No selling entity was found.")
-    source = _source(world, purchase)
+    _check_customer(world, purchase)
+    source, credit = _source(world, purchase), _credit(world, purchase)
     items = [_item(world, purchase, line) for line in purchase.items]
     if purchase.shipping or purchase.shipping_tax:
         items[0]["shipping"] = {"amount": float(purchase.shipping), "taxAmount": float(purchase.shipping_tax)}
     order = _order(world, purchase, items)
-    order["payment"] = _payment(world, order, source)
+    order["payment"] = payments.payment_of(world, order, source, credit)
     world.ledger.orders[order["id"]] = order
     world.ledger.progress.update({item["id"]: ItemProgress() for item in items})
-    order_states.enter_first(world, order, purchase.state)
+    order_states.enter_first(world, order, _first_state(purchase, source))
+    if order["state"] in ("accepted", "in_review"):
+        payments.consume(source, credit)
     return order
 
 
@@ -119,6 +125,7 @@ def _order(world: World, purchase: Purchase, items: list[Json]) -> Json:
         "fraudStateTransitions": {},
         "requestToBeForgotten": False,
         "checkoutId": purchase.checkout_id or new_id(),
+        "taxIdentifiers": _tax_identifiers(world, purchase),
         "metadata": purchase.metadata,
     }
     # Digital River docs, data formats: unset attributes are left out.
@@ -180,48 +187,44 @@ def _item(world: World, purchase: Purchase, line: Line) -> Json:
 
 
 def _source(world: World, purchase: Purchase) -> Json:
-    """The named source, or a fresh card as Drop-in's test card 4444 2222 3333 1111 makes it."""
     if purchase.source_id is not None:
-        source = world.ledger.sources.get(purchase.source_id)
-        if source is None:
-            raise bad_request("source_not_found", "sourceId", f"Source {purchase.source_id} was not found.")
-        return source
-    address = (purchase.bill_to or {}).get("address", ADDRESS)
-    return {
-        "id": new_id(),
-        "type": "creditCard",
-        "owner": {"firstName": "William", "lastName": "Brown", "email": purchase.email, "address": address},
-        "creditCard": {
-            "brand": "Visa",
-            "expirationMonth": 7,
-            "expirationYear": world.now().year + 2,
-            "lastFourDigits": "1111",
-        },
-    }
+        return payments.get_source(world, purchase.source_id, purchase.customer_id)
+    return payments.make_card(world, purchase.email, (purchase.bill_to or {}).get("address", ADDRESS))
 
 
-def _payment(world: World, order: Json, source: Json) -> Json:
-    session = new_id()
-    charge: Json = {
-        "id": new_id(),
-        "createdTime": stamp(world.now()),
-        "currency": order["currency"],
-        "amount": order["totalAmount"],
-        "state": "pending",
-        "captured": False,
-        "refunded": False,
-        "sourceId": source["id"],
-        "type": order["chargeType"],
-    }
-    shown = {name: value for name, value in source.items() if name not in ("clientSecret", "metadata")}
-    return {
-        "charges": [charge] if order["totalAmount"] else [],
-        "sources": [{**shown, "amount": order["totalAmount"]}] if order["totalAmount"] else [],
-        "session": {
-            "id": session,
-            "amountContributed": order["totalAmount"],
-            "amountRemainingToBeContributed": 0.0,
-            "state": "requires_confirmation",
-            "clientSecret": f"{session}_{new_id()}",
-        },
-    }
+def _credit(world: World, purchase: Purchase) -> Json | None:
+    """Store credit that pays before the primary source does."""
+    if purchase.credit_source_id is None:
+        return None
+    credit = payments.get_source(world, purchase.credit_source_id, purchase.customer_id)
+    if credit["type"] != "customerCredit":
+        raise bad_request("invalid_parameter", "creditSourceId", "Only store credit is a secondary source.")
+    return credit
+
+
+def _first_state(purchase: Purchase, source: Json) -> str:
+    """As wished; otherwise what the source allows."""
+    if "state" in purchase.model_fields_set or source["state"] == "chargeable":
+        return purchase.state
+    return "pending_payment"
+
+
+def _check_customer(world: World, purchase: Purchase) -> None:
+    """Customers need not be known, but a disabled one cannot order; the code is inferred."""
+    customer = world.ledger.customers.get(purchase.customer_id or "")
+    if customer is not None and not customer["enabled"]:
+        raise conflict("create-order-failed", f"Customer '{customer['id']}' is disabled.")
+
+
+def _tax_identifiers(world: World, purchase: Purchase) -> list[Json] | None:
+    """Those of this customer, or of nobody yet (docs, Applying tax identifiers); None when there are none."""
+    chosen = []
+    for identity in purchase.tax_identifier_ids:
+        tax_identifier = world.ledger.tax_identifiers.get(identity)
+        if tax_identifier is None:
+            raise conflict("not_found", f"Tax identifier '{identity}' not found.", "id")
+        if tax_identifier.get("customerId", purchase.customer_id) != purchase.customer_id:
+            message = f"Tax identifier '{identity}' is attached to a different customer."
+            raise conflict("tax_identifier_in_use", message, "taxIdentifiers")
+        chosen.append(copy_of(tax_identifier))
+    return chosen or None

@@ -17,7 +17,8 @@ import httpx
 from sandbox.settings import Settings
 
 PATIENCE_SECONDS = 60.0
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.2
+TOO_MANY_REQUESTS = 429
 DAY_SECONDS = 86_400
 
 
@@ -46,51 +47,112 @@ class Seed:
         }
 
     def tell(self) -> dict[str, Any]:
-        """Let the buyer buy, get and give back, and wait until the portal has the documents."""
-        token = self._post("/_sandbox/tokens", {"customerId": self._customer_id, "expiresIn": DAY_SECONDS})[
-            "accessToken"
-        ]
+        """Let the buyer live, and wait until the portal has the documents; returns what to show."""
+        minted = {"customerId": self._customer_id, "expiresIn": DAY_SECONDS}
+        token = self._post("/_sandbox/tokens", minted)["accessToken"]
+        self._portal.headers["Authorization"] = f"Bearer {token}"
         self._wait("the portal to be ready", lambda: self._portal.get("/health/ready").is_success)
-        self._post("/customers", {"id": self._customer_id, "email": "ada@example.com", "locale": "en_US"})
-        order = self._buy([{"name": "Desk lamp", "price": 49.9, "quantity": 2}])
-        self._fulfil(order)
-        chair = {"name": "Office chair", "price": 219, "quantity": 1}
-        other = self._buy([chair], currency="EUR", locale="de_DE")
-        self._fulfil(other)
-        self._wait("the order to be complete", lambda: self._order(order)["state"] == "complete")
-        self._post("/refunds", {"orderId": order["id"], "currency": order["currency"], "percent": 50})
-        documents: list[dict[str, Any]] = []
-
-        def have_arrived() -> bool:
-            answer = self._portal.get("/v1/documents", headers={"Authorization": f"Bearer {token}"})
-            documents[:] = answer.json()["data"] if answer.is_success else []
-            return len(documents) == 3
-
-        self._wait("the documents to arrive", have_arrived)
+        self._register()
+        card = self._save_cards()
+        lamp = self._buy([_item("Desk lamp", 49.9, 2)], sourceId=card)
+        chair = self._buy([_item("Office chair", 219, 1)], currency="EUR", locale="de_DE")
+        book = self._buy([_item("Book", 12.5, 1)], sourceId=card)
+        camera = self._buy([_item("Camera", 410, 1)], sourceId=card)
+        shelf = self._buy([_item("Bookshelf", 80, 1), _item("Bookends", 9.5, 2)], sourceId=card)
+        self._buy([_item("Gold watch", 990, 1)], state="in_review")
+        for order in (lamp, chair, book, camera):
+            self._fulfil(order)
+        self._fulfil(shelf, lines=1, trackingCompany="Parcel Post", trackingNumber="PP123456789")
+        for order in (lamp, book, camera):
+            self._wait_for_completion(order)
+        self._refund(lamp, percent=50)
+        self._refund(book, percent=100)
+        self._post(f"/_sandbox/orders/{camera['id']}/state", {"state": "dispute"})
+        # Five invoices and two credit memos.
+        documents = self._documents(7)
         return {
             "token": token,
-            "order": order["id"],
+            "order": lamp["id"],
             "document": documents[0]["id"],
             "documents": len(documents),
         }
 
+    def _register(self) -> None:
+        """What a buyer does in the portal's profile pages, by the portal's own API."""
+        self._put("/v1/customers/me", {"email": "ada@example.com", "type": "business", "locale": "en-US"})
+        address = {
+            "line1": "12 Analytical Way",
+            "city": "Minnetonka",
+            "state": "MN",
+            "postalCode": "55343",
+            "country": "US",
+        }
+        shipping = {"name": "Ada Lovelace", "phone": "952-111-1111", "address": address}
+        self._put("/v1/customers/me/shipping-address", shipping)
+        tax = {"type": "de", "value": "DE123456789"}
+        self._portal.post("/v1/customers/me/tax-identifiers", json=tax).raise_for_status()
+
+    def _save_cards(self) -> str:
+        """Two cards as Drop-in makes them, one of them expired; returns the id of the good one."""
+        saved: list[str] = []
+        for brand, digits, year in (("Visa", "1111", 2032), ("MasterCard", "0008", 2020)):
+            card = {
+                "type": "creditCard",
+                "brand": brand,
+                "lastFourDigits": digits,
+                "expirationMonth": 7,
+                "expirationYear": year,
+            }
+            source = self._post("/_sandbox/sources", card)["id"]
+            body = {"sourceId": source}
+            self._portal.post("/v1/customers/me/payment-sources", json=body).raise_for_status()
+            saved.append(source)
+        return saved[0]
+
     def _buy(self, items: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         return self._post("/_sandbox/orders", {"customerId": self._customer_id, "items": items, **more})
 
-    def _fulfil(self, order: dict[str, Any]) -> None:
-        items = [{"itemId": item["id"], "quantity": item["quantity"]} for item in order["items"]]
-        self._post("/fulfillments", {"orderId": order["id"], "items": items})
+    def _fulfil(self, order: dict[str, Any], lines: int | None = None, **parcel: str) -> None:
+        """Ship the first `lines` lines of the order, or all of it."""
+        items = [{"itemId": item["id"], "quantity": item["quantity"]} for item in order["items"][:lines]]
+        self._post("/fulfillments", {"orderId": order["id"], "items": items, **parcel})
+
+    def _wait_for_completion(self, order: dict[str, Any]) -> None:
+        self._wait("an order to be complete", lambda: self._order(order)["state"] == "complete")
+
+    def _refund(self, order: dict[str, Any], percent: int) -> None:
+        self._post("/refunds", {"orderId": order["id"], "currency": order["currency"], "percent": percent})
+
+    def _documents(self, count: int) -> list[dict[str, Any]]:
+        """The buyer's documents in the portal, once all of them have arrived."""
+        found: list[dict[str, Any]] = []
+
+        def have_arrived() -> bool:
+            answer = self._portal.get("/v1/documents")
+            found[:] = answer.json()["data"] if answer.is_success else []
+            return len(found) >= count
+
+        self._wait("the documents to arrive", have_arrived)
+        return found
 
     def _order(self, order: dict[str, Any]) -> dict[str, Any]:
         return self._get(f"/orders/{order['id']}")
 
     def _get(self, path: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self._sandbox.get(path).raise_for_status().json()
-        return answer
+        return self._ask("GET", path)
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self._sandbox.post(path, json=body).raise_for_status().json()
+        return self._ask("POST", path, json=body)
+
+    def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        """The sandbox's answer; portal and seed share one key, and its limit."""
+        while (response := self._sandbox.request(method, path, **more)).status_code == TOO_MANY_REQUESTS:
+            time.sleep(float(response.headers["Retry-After"]))
+        answer: dict[str, Any] = response.raise_for_status().json()
         return answer
+
+    def _put(self, path: str, body: dict[str, Any]) -> None:
+        self._portal.put(path, json=body).raise_for_status()
 
     def _wait(self, what: str, is_done: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -102,6 +164,10 @@ class Seed:
                 pass
             time.sleep(POLL_SECONDS)
         raise SystemExit(f"waited {PATIENCE_SECONDS:.0f} s in vain for {what}")
+
+
+def _item(name: str, price: float, quantity: int) -> dict[str, Any]:
+    return {"name": name, "price": price, "quantity": quantity}
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.clock import Clock
+from sandbox.rules import UndocumentedRules
 
 Json = dict[str, Any]
 
@@ -38,7 +39,11 @@ class Ledger:
     refunds: dict[str, Json] = field(default_factory=dict)
     customers: dict[str, Json] = field(default_factory=dict)
     sources: dict[str, Json] = field(default_factory=dict)
+    # The sources that may be attached to a customer.
+    storable_sources: set[str] = field(default_factory=set)
     tax_identifiers: dict[str, Json] = field(default_factory=dict)
+    # Global Logistics shipments, by order.
+    shipments: dict[str, list[Json]] = field(default_factory=dict)
     files: dict[str, Json] = field(default_factory=dict)
     file_links: dict[str, Json] = field(default_factory=dict)
     # The same links again by file: portals ask for them on every click.
@@ -51,6 +56,7 @@ class Ledger:
     signing_secrets: dict[str, list[Secret]] = field(default_factory=dict)
     # The order state that a dispute interrupted.
     before_dispute: dict[str, str] = field(default_factory=dict)
+    rules: UndocumentedRules = field(default_factory=UndocumentedRules)
     # Begun anywhere, so that a portal's database may outlive the sandbox.
     _sequence: int = field(default_factory=lambda: 10_000_000 + secrets.randbelow(80_000_000))
 

@@ -12,6 +12,7 @@ from sandbox.errands import Errands
 from sandbox.faults import FaultDial
 from sandbox.oidc import Issuer
 from sandbox.rate_limit import RateLimit
+from sandbox.rules import UndocumentedRules
 from sandbox.settings import Settings, SignatureTimestamp
 from sandbox.state import Json, Ledger
 
@@ -42,6 +43,10 @@ class World:
 
     def now(self) -> datetime:
         return self.ledger.clock.now()
+
+    @property
+    def rules(self) -> UndocumentedRules:
+        return self.ledger.rules
 
     async def reset(self) -> None:
         """Forget everything but the issuer's keys, and stop whatever was still going to happen."""

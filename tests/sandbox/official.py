@@ -8,12 +8,19 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from openapi_core import OpenAPI
 from openapi_core.exceptions import OpenAPIError
 from openapi_core.testing import MockRequest, MockResponse
 
 FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "digital-river"
 HOST = "https://api.digitalriver.com"
+
+
+def samples(kind: str) -> list[Any]:
+    """Printed payloads, as pytest parameters named like their files; none when the folder is absent."""
+    paths = sorted((FOLDER / "samples" / kind).glob("*.json"))
+    return [pytest.param(json.loads(path.read_text()), id=path.stem) for path in paths]
 
 
 class Difference(NamedTuple):
@@ -34,6 +41,21 @@ DIFFERENCES = (
         r"/events.*",
         r"'digitalriverVersion' is a required property",
         "the printed invoice and credit memo events carry versionIds instead",
+    ),
+    Difference(
+        r"/(sources|customers|orders)(/.*)?",
+        r"'\w+' is not one of \['creditCard'",
+        "printed sources have types outside the enum (payco, fpxOnlineBanking, alipayCn…), and more may come",
+    ),
+    Difference(
+        r"/(sources|customers)(/.*)?",
+        r"'pending' is not one of \['pending_funds'",
+        "the printed payPalBilling source is pending",
+    ),
+    Difference(
+        r"/refunds(/.*)?",
+        r"'pending_information' is not one of \['pending', 'complete', 'failed'\]",
+        "the printed refund shows its own state on the charge, too",
     ),
 )
 # Answers the document cannot judge: it models the content as JSON and knows no public links.
