@@ -2,19 +2,31 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import Annotated, TextIO, TypeVar
 
 import typer
 import uvicorn
 from pydantic import SecretStr
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import dev as development
 from app.db import migrate as migration
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
+from app.digital_river.errors import DigitalRiverError
+from app.handlers import HANDLERS
+from app.ids import EventId
 from app.main import create_app
+from app.ops import terminal
+from app.resources import Resources, open_resources
 from app.settings import Settings, read_settings
 from app.web.logs import configure
+from app.webhooks.inbox import State
+from app.webhooks.store import REACH
+from app.webhooks.sweep import SweepBusy, sweep_now
 from app.worker import work
 
 # Load balancers keep idle connections for a minute; closing first would lose a request now and then.
@@ -27,18 +39,43 @@ main = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+events = typer.Typer(help="What is in the inbox, what is stuck there, and the way out.", no_args_is_help=True)
+main.add_typer(events, name="events")
+
+_T = TypeVar("_T")
 
 
 @contextmanager
-def _ready_settings() -> Iterator[Settings]:
+def _ready_settings(log_to: TextIO | None = None) -> Iterator[Settings]:
     """The settings with a database: the given one or, in development, an embedded server for the block."""
     settings = read_settings()
-    configure(with_messages=settings.environment == "development")
+    configure(with_messages=settings.environment == "development", stream=log_to)
     if settings.database_url.get_secret_value():
         yield settings
         return
-    with embedded_postgres(settings.data_dir / "postgres") as server:
-        yield settings.model_copy(update={"database_url": SecretStr(server.url("postgres"))})
+    try:
+        with embedded_postgres(settings.data_dir / "postgres") as server:
+            yield settings.model_copy(update={"database_url": SecretStr(server.url("postgres"))})
+    except EmbeddedPostgresError as error:
+        raise SystemExit(str(error)) from None
+
+
+def _with_resources(act: Callable[[Resources], Awaitable[_T]]) -> _T:
+    """Do something as an operator in a terminal: its output is for people, logs go to standard error."""
+
+    async def run(settings: Settings) -> _T:
+        async with open_resources(settings) as resources:
+            return await act(resources)
+
+    with _ready_settings(log_to=sys.stderr) as settings:
+        try:
+            return asyncio.run(run(settings))
+        except (SQLAlchemyError, OSError) as error:
+            raise SystemExit(
+                f"PostgreSQL cannot be reached or is not migrated: {type(error).__name__}"
+            ) from None
+        except DigitalRiverError as error:
+            raise SystemExit(f"Digital River: {type(error).__name__}: {error}") from None
 
 
 @main.command()
@@ -78,6 +115,71 @@ def migrate() -> None:
     """Bring the database to the schema of this version."""
     with _ready_settings() as settings:
         migration.upgrade(settings.database_url.get_secret_value())
+
+
+@main.command()
+def sweep(
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, max=REACH.days, help="How far back to look; by default since the last sweep."),
+    ] = None,
+) -> None:
+    """Pull missed events from Digital River now; a worker handles what is found."""
+    reach = None if days is None else timedelta(days=days)
+    try:
+        finds = _with_resources(lambda resources: sweep_now(resources, HANDLERS, reach))
+    except SweepBusy:
+        raise SystemExit("Another process is sweeping just now; see /ops/status.") from None
+    typer.echo(
+        f"{finds.seen} events seen, {finds.found} of them were missing "
+        f"({finds.overdue} overdue), {finds.unreadable} unreadable."
+    )
+
+
+@events.command("list")
+def list_events(
+    state: Annotated[State | None, typer.Option(help="Only events in this state.")] = None,
+    event_type: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
+    order: Annotated[str | None, typer.Option(help="Only events about this order.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+) -> None:
+    """Events, the last received first."""
+    typer.echo(
+        _with_resources(
+            lambda resources: terminal.list_events(
+                resources, state=state, event_type=event_type, order_id=order, limit=limit
+            )
+        )
+    )
+
+
+@events.command("show")
+def show_event(event_id: str) -> None:
+    """One event, with the error of each attempt."""
+    shown = _with_resources(lambda resources: terminal.show_event(resources, EventId(event_id)))
+    if shown is None:
+        raise SystemExit(f"There is no event {event_id}.")
+    typer.echo(shown)
+
+
+@events.command("revive")
+def revive_events(
+    event_ids: Annotated[list[str] | None, typer.Argument(help="Which; or use --all.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every buried event.")] = False,
+    event_type: Annotated[str | None, typer.Option("--type", help="With --all: only of this type.")] = None,
+) -> None:
+    """Let buried events be handled again, with all their attempts before them."""
+    if bool(event_ids) == everything:
+        raise typer.BadParameter("name the events, or use --all")
+    if everything:
+        count = _with_resources(lambda resources: terminal.revive_all(resources, event_type))
+        typer.echo(f"{count} events revived.")
+        return
+    ids = [EventId(event_id) for event_id in event_ids or ()]
+    refused = _with_resources(lambda resources: terminal.revive(resources, ids))
+    typer.echo(f"{len(ids) - len(refused)} events revived.")
+    if refused:
+        raise SystemExit(f"Not buried or not known: {', '.join(refused)}")
 
 
 @main.command()

@@ -37,9 +37,15 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         yield Resources(settings, engine, hot, Leases(engine), far)
 
 
-def _resources(request: Request) -> Resources:
+def resources_of(request: Request) -> Resources:
+    """The resources of the process that serves the request."""
     resources: Resources = request.app.state.resources
     return resources
+
+
+async def _resources(request: Request) -> Resources:
+    # Not `resources_of` itself, which FastAPI would run in a thread, since it is not async.
+    return resources_of(request)
 
 
 ResourcesDep = Annotated[Resources, Depends(_resources)]

@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(16, ge=1, le=200)
     worker_lease: float = Field(30.0, ge=1.0, le=600.0)
     worker_grace: float = Field(10.0, ge=0.1, le=300.0)
+    worker_metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics of the worker")
+    sweep_interval: int = Field(600, ge=10, le=86400)
+
+    metrics_token: SecretStr = Field(SecretStr(""), description="Needed for /metrics, when it is set")
 
     @model_validator(mode="after")
     def _complete_and_safe(self) -> Self:

@@ -13,11 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db.notifications import bell
 from app.documents.intake import Unreadable
 from app.handlers import HANDLERS
+from app.ops import chores, metrics
 from app.remedies import MAX_ATTEMPTS, Again, Never, Remedy, Wait, describe, is_foreseen, remedy
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from app.webhooks import inbox
 from app.webhooks.inbox import Claim, LeaseLost
+from app.webhooks.metrics import EVENT_AGE_SECONDS, HANDLED, HANDLING_SECONDS
 
 # The bell is a hint; this clock is the guarantee.
 POLL_SECONDS = 5.0
@@ -90,11 +92,14 @@ class Worker:
     async def _handle(self, held: Claim) -> None:
         with structlog.contextvars.bound_contextvars(event_id=held.id, event_type=held.type):
             try:
-                await self._handle_or_settle(held)
+                with HANDLING_SECONDS.labels(held.type).time():
+                    await self._handle_or_settle(held)
             except LeaseLost:
+                HANDLED.labels(held.type, "lease_lost").inc()
                 log.warning("event.lease_lost")
             except (SQLAlchemyError, OSError) as error:
                 # The lease runs out by itself, and then the event is due again.
+                HANDLED.labels(held.type, "left").inc()
                 log.error("event.left_to_its_lease", error=type(error).__name__)
 
     async def _handle_or_settle(self, held: Claim) -> None:
@@ -103,6 +108,8 @@ class Worker:
                 raise Unreadable(f"none of {MAX_ATTEMPTS} attempts came to an end")
             async with asyncio.timeout(self._lease * LEASE_SHARE):
                 await self._do(held)
+            HANDLED.labels(held.type, "done").inc()
+            EVENT_AGE_SECONDS.labels(held.type).observe(held.age.total_seconds())
             log.info("event.done", attempt=held.attempts, age_seconds=round(held.age.total_seconds(), 3))
         except asyncio.CancelledError:
             await self._settle(held, Wait(timedelta(0), "the worker was stopped"))
@@ -112,6 +119,7 @@ class Worker:
         except Exception as error:
             what = remedy(error, held)
             kind = type(what).__name__.lower()
+            HANDLED.labels(held.type, kind).inc()
             # A failure that has no name in the plan is ours to find: with its trace.
             trace = None if is_foreseen(error) else error
             why = describe(error)
@@ -153,10 +161,12 @@ def _subject(body: str, *, is_live: bool) -> Mapping[str, Any]:
 
 
 async def work(settings: Settings) -> None:
-    """Run a worker until SIGTERM or SIGINT."""
+    """Run a worker and its chores until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_resources(settings) as resources:
-        await Worker(resources).run(stop)
+    with metrics.served(settings.host, settings.worker_metrics_port):
+        async with open_resources(settings) as resources, asyncio.TaskGroup() as tasks:
+            tasks.create_task(chores.run(resources, HANDLERS, stop))
+            await Worker(resources).run(stop)

@@ -253,7 +253,7 @@ class Portal:
 
         async def is_quiet() -> bool:
             busy = "SELECT count(*) FROM webhook_event WHERE state = 'pending' AND due_at <= now()"
-            held = "SELECT count(*) FROM lease WHERE held_until > now()"
+            held = "SELECT count(*) FROM lease WHERE held_until > now() AND name LIKE 'link:%'"
             return not await database.fetchval(busy) and not await database.fetchval(held)
 
         await eventually(is_quiet)

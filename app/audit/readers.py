@@ -13,7 +13,7 @@ from app.audit import store
 from app.identity.access import SUPPORT, CurrentPrincipal
 from app.identity.principal import Principal, customer_of, own_customer
 from app.ids import CustomerId
-from app.resources import Resources, ResourcesDep
+from app.resources import resources_of
 from app.web.path_ids import ID, CustomerPath
 from app.web.problems import Invalid
 from app.web.routes import find_facts
@@ -23,25 +23,24 @@ _POINTER = "/query/customerId"
 
 
 async def _read_customer(
-    request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: CustomerPath
+    request: Request, principal: CurrentPrincipal, customer_id: CustomerPath
 ) -> CustomerId:
-    return await _readable(request, resources, principal, customer_id)
+    return await _readable(request, principal, customer_id)
 
 
 async def _own_customer(principal: CurrentPrincipal, customer_id: CustomerPath) -> CustomerId:
     return own_customer(principal, customer_id)
 
 
-async def _owner(request: Request, resources: ResourcesDep, principal: CurrentPrincipal) -> CustomerId | None:
+async def _owner(request: Request, principal: CurrentPrincipal) -> CustomerId | None:
     if SUPPORT not in principal.scopes:
         return customer_of(principal)
-    await _record(request, resources, principal, None)
+    await _record(request, principal, None)
     return None
 
 
 async def _listed_customer(
     request: Request,
-    resources: ResourcesDep,
     principal: CurrentPrincipal,
     customer_id: Annotated[
         CustomerId | None,
@@ -55,24 +54,20 @@ async def _listed_customer(
         return customer_of(principal)
     if customer_id is None:
         raise Invalid.at(_POINTER, "Name the customer whose list is wanted.")
-    return await _readable(request, resources, principal, customer_id)
+    return await _readable(request, principal, customer_id)
 
 
-async def _readable(
-    request: Request, resources: Resources, principal: Principal, named: CustomerId
-) -> CustomerId:
+async def _readable(request: Request, principal: Principal, named: CustomerId) -> CustomerId:
     if SUPPORT not in principal.scopes or named in {"me", principal.customer_id}:
         return own_customer(principal, named)
-    await _record(request, resources, principal, named)
+    await _record(request, principal, named)
     return named
 
 
-async def _record(
-    request: Request, resources: Resources, principal: Principal, customer_id: CustomerId | None
-) -> None:
+async def _record(request: Request, principal: Principal, customer_id: CustomerId | None) -> None:
     facts = find_facts(request.scope)
     await store.keep_record(
-        resources.engine,
+        resources_of(request).engine,
         subject=principal.subject,
         customer_id=customer_id,
         operation=f"{request.method} {facts.template if facts else ''}",

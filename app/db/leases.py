@@ -4,7 +4,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
@@ -16,6 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.db.schema import metadata
 
 POLL_SECONDS = 0.05
+# What a lease outlives a dead holder is shorter than what waiters bear: they survive the crash of a holder.
+LEASE_SECONDS = 10.0
+PATIENCE_SECONDS = 15.0
 
 lease = sa.Table(
     "lease",
@@ -39,50 +42,51 @@ class Leases:
         self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def hold(self, name: str, *, seconds: float, patience: float) -> AsyncIterator[datetime]:
-        """Hold `name` for the block, cut off after `seconds`; yields the database's time of taking it.
+    async def hold(
+        self, name: str, *, seconds: float = LEASE_SECONDS, patience: float = PATIENCE_SECONDS
+    ) -> AsyncIterator[datetime]:
+        """Hold `name` for the block, however long it takes; yields the database's time of taking it.
+        `seconds` is what the lease outlives a holder that dies.
 
         Raises:
             LeaseBusy: it was not to be had within `patience` seconds.
-            TimeoutError: the block took longer than the lease lasts.
         """
         queue = self._queues.setdefault(name, asyncio.Lock())
         holder = uuid.uuid4()
-        try:
-            async with asyncio.timeout(patience) as waiting:
-                await queue.acquire()
-                try:
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(patience) as waiting:
+                    await stack.enter_async_context(queue)
+                    # Before it is taken: cancelled a moment too late, nobody would know that it is.
+                    stack.push_async_callback(self._release, name, holder)
                     now = await self._claim_patiently(name, holder, seconds)
-                    waiting.reschedule(None)
-                except BaseException:
-                    queue.release()
+            except TimeoutError as error:
+                if not waiting.expired():
                     raise
-        except TimeoutError as error:
-            if not waiting.expired():
-                raise
-            raise LeaseBusy(name) from error
-        try:
-            async with asyncio.timeout(seconds):
-                yield now
-        finally:
-            queue.release()
-            await self._release(name, holder)
+                raise LeaseBusy(name) from error
+            await stack.enter_async_context(self._heartbeat(name, holder, seconds))
+            yield now
 
     @asynccontextmanager
     async def hold_if_free(self, name: str, *, seconds: float) -> AsyncIterator[datetime | None]:
-        """Hold `name` for the block, however long it takes, if nobody does; yields None when somebody else
-        holds it. `seconds` is what the lease outlives a holder that dies."""
+        """As `hold`, but yields None at once when somebody else holds it."""
         holder = uuid.uuid4()
-        now = await self.claim(name, holder, seconds)
-        if now is None:
-            yield None
-            return
-        heartbeat = asyncio.create_task(self._prolong(name, holder, seconds))
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._release, name, holder)
+            now = await self.claim(name, holder, seconds)
+            if now is not None:
+                await stack.enter_async_context(self._heartbeat(name, holder, seconds))
             yield now
+
+    @asynccontextmanager
+    async def _heartbeat(self, name: str, holder: uuid.UUID, seconds: float) -> AsyncIterator[None]:
+        beating = asyncio.create_task(self._prolong(name, holder, seconds))
+        try:
+            yield
         finally:
-            heartbeat.cancel()
-            await self._release(name, holder)
+            beating.cancel()
+            # A beat under way could else take the lease again, after its release.
+            await asyncio.wait([beating])
 
     async def _prolong(self, name: str, holder: uuid.UUID, seconds: float) -> None:
         while True:

@@ -31,7 +31,7 @@ class Deadlines:
     connect: float = 3.0
     pool: float = 5.0
     read: float = 8.0
-    total: float = 15.0
+    total: float = 10.0
     upload: float = 60.0
 
 

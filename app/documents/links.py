@@ -16,10 +16,6 @@ from app.documents.store import MINIMUM_LIFE, Link
 from app.ids import FileId
 from app.resources import Resources
 
-# Shorter than the patience of those who wait: they survive a crash of the holder.
-LEASE_SECONDS = 10.0
-PATIENCE_SECONDS = 15.0
-
 RENEWALS = Counter("portal_link_renewals", "Links that were adopted at Digital River or minted.", ["how"])
 
 log = structlog.get_logger()
@@ -50,7 +46,7 @@ async def renewing(resources: Resources, far: Transport, file_id: FileId) -> Asy
     Raises:
         DigitalRiverError, LeaseBusy: as `usable`.
     """
-    lease = resources.leases.hold(f"link:{file_id}", seconds=LEASE_SECONDS, patience=PATIENCE_SECONDS)
+    lease = resources.leases.hold(f"link:{file_id}")
     async with lease as now:
         async with resources.engine.connect() as connection:
             stored = await store.find_usable_link(connection, file_id)

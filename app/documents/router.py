@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
+from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
@@ -23,9 +23,9 @@ from app.web.etags import NOT_MODIFIED, conditional
 from app.web.paging import Cursor, Limit, decode_cursor, encode_cursor
 from app.web.path_ids import ID, OrderPath
 from app.web.problems import BadGateway, Invalid, NotFound, Unavailable, responses
-from app.web.routes import known_query
+from app.web.routes import StrictRoute
 
-router = APIRouter(prefix="/v1", tags=["documents"], dependencies=[Depends(known_query)])
+router = APIRouter(prefix="/v1", tags=["documents"], route_class=StrictRoute)
 
 DocumentPath = Annotated[UUID, Path(alias="documentId", examples=["0b4bb1a7-0d0a-4b0e-9a53-6f1f6f0f5a11"])]
 

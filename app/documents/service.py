@@ -18,9 +18,6 @@ from app.web.problems import NotFound
 
 # How long "not yet" from the far side is believed before it is asked again for the same order.
 RECHECK = timedelta(seconds=15)
-# Shorter than the patience of those who wait: they survive a crash of the holder.
-LEASE_SECONDS = 10.0
-PATIENCE_SECONDS = 15.0
 # What a page about an order lists of its documents.
 NEWEST = 100
 
@@ -170,7 +167,7 @@ async def _look_up(resources: Resources, owner: CustomerId | None, order_id: Ord
 
 async def _read_through(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> _Known:
     """Ask Digital River for the order, one caller at a time; whoever waited finds the answer stored."""
-    lease = resources.leases.hold(f"order:{order_id}", seconds=LEASE_SECONDS, patience=PATIENCE_SECONDS)
+    lease = resources.leases.hold(f"order:{order_id}")
     async with lease:
         known = await _look_up(resources, owner, order_id)
         if not known.is_incomplete:

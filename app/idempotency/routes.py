@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import structlog
 from fastapi import Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.idempotency import store
@@ -22,6 +21,7 @@ from app.identity.access import CurrentPrincipal
 from app.resources import Resources, ResourcesDep
 from app.web.failures import answer, problem_of
 from app.web.problems import Conflict, Internal, Invalid, Unavailable, responses
+from app.web.routes import StrictRoute
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -40,7 +40,7 @@ _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 log = structlog.get_logger()
 
 
-class IdempotentRoute(APIRoute):
+class IdempotentRoute(StrictRoute):
     """A route whose POST honours `Idempotency-Key`; other methods pass untouched.
 
     The same key and body get the first answer again for 24 hours, with `Idempotency-Replayed: true`; another

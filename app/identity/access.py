@@ -3,7 +3,8 @@
 from typing import Annotated, Any
 
 from fastapi import Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from fastapi.security import HTTPBearer, SecurityScopes
+from fastapi.security.utils import get_authorization_scheme_param
 
 from app.identity.principal import Principal, customer_of
 from app.identity.tokens import Tokens
@@ -13,38 +14,38 @@ from app.web.problems import Forbidden, Unauthenticated
 OPS = "portal:ops"
 SUPPORT = "portal:support"
 
-_bearer = HTTPBearer(
+
+class _Caller(HTTPBearer):
+    """The security scheme and the dependency in one: every level of dependencies costs each request."""
+
+    async def __call__(self, request: Request, needed: SecurityScopes) -> Principal:  # type: ignore[override]
+        """Who is calling.
+
+        Raises:
+            Unauthenticated: there is no bearer token, or it is not valid.
+            Forbidden: a scope is missing that the route needs.
+            Unavailable: the issuer's keys cannot be had.
+        """
+        given = request.headers.getlist("authorization")
+        scheme, credentials = get_authorization_scheme_param(given[0] if len(given) == 1 else None)
+        if scheme.lower() != "bearer" or not credentials:
+            raise Unauthenticated("Send an access token as Authorization: Bearer ….")
+        tokens: Tokens = request.app.state.tokens
+        principal = await tokens.verify(credentials)
+        missing = [scope for scope in needed.scopes if scope not in principal.scopes]
+        if missing:
+            challenge = f'Bearer error="insufficient_scope", scope="{needed.scope_str}"'
+            raise Forbidden("This access token lacks a right.", headers={"WWW-Authenticate": challenge})
+        return principal
+
+
+_caller = _Caller(
     scheme_name="bearer",
     bearerFormat="JWT",
     description="An access token of the configured OpenID Connect issuer, for this service's audience.",
-    auto_error=False,
 )
 
-
-async def current_principal(
-    request: Request,
-    needed: SecurityScopes,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-) -> Principal:
-    """Who is calling.
-
-    Raises:
-        Unauthenticated: there is no bearer token, or it is not valid.
-        Forbidden: a scope is missing that the route needs.
-        Unavailable: the issuer's keys cannot be had.
-    """
-    if credentials is None or len(request.headers.getlist("authorization")) != 1:
-        raise Unauthenticated("Send an access token as Authorization: Bearer ….")
-    tokens: Tokens = request.app.state.tokens
-    principal = await tokens.verify(credentials.credentials)
-    missing = [scope for scope in needed.scopes if scope not in principal.scopes]
-    if missing:
-        challenge = f'Bearer error="insufficient_scope", scope="{needed.scope_str}"'
-        raise Forbidden("This access token lacks a right.", headers={"WWW-Authenticate": challenge})
-    return principal
-
-
-CurrentPrincipal = Annotated[Principal, Security(current_principal)]
+CurrentPrincipal = Annotated[Principal, Security(_caller)]
 
 
 async def current_customer(principal: CurrentPrincipal) -> CustomerId:
@@ -57,4 +58,4 @@ CurrentCustomer = Annotated[CustomerId, Security(current_customer)]
 
 def require_scope(scope: str) -> Any:
     """As a router's dependency, or in `Annotated[Principal, require_scope(OPS)]`: 403 without this scope."""
-    return Security(current_principal, scopes=[scope])
+    return Security(_caller, scopes=[scope])

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from app.idempotency.routes import IdempotentRoute
 from app.identity.access import OPS, require_scope
 from app.ids import EventId
 from app.ops import store
@@ -15,13 +16,13 @@ from app.web.etags import NOT_MODIFIED, conditional
 from app.web.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from app.web.path_ids import ID, EventPath
 from app.web.problems import Conflict, Invalid, NotFound, responses
-from app.web.routes import known_query
 from app.webhooks.inbox import Origin, State
 
 router = APIRouter(
     prefix="/ops",
     tags=["operations"],
-    dependencies=[require_scope(OPS), Depends(known_query)],
+    dependencies=[require_scope(OPS)],
+    route_class=IdempotentRoute,
 )
 
 _EXAMPLE: dict[str, Any] = {
@@ -78,18 +79,6 @@ class EventDetailView(EventView):
     model_config = ConfigDict(json_schema_extra={"examples": [{**_EXAMPLE, "errors": [_ATTEMPT]}]})
 
     errors: list[AttemptView]
-
-
-class StatusView(Contract):
-    """The inbox at a glance."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"open": 3, "buried": 1, "oldestOpenSeconds": 4.2}]}
-    )
-
-    open: int
-    buried: int
-    oldest_open_seconds: float | None
 
 
 class _After(BaseModel):
@@ -150,20 +139,6 @@ async def revive_event(resources: ResourcesDep, event_id: EventPath) -> EventDet
     if not is_revived:
         raise Conflict(f"Only a buried event can be revived; this one is {event.state}.")
     return event
-
-
-@router.get("/status", operation_id="getStatus", summary="The inbox at a glance")
-async def get_status(resources: ResourcesDep) -> StatusView:
-    """How many events are open and buried, and how long the oldest open one has been waiting."""
-    async with resources.engine.connect() as connection:
-        pending = await store.count_events(connection, "pending")
-        buried = await store.count_events(connection, "buried")
-        age = await store.find_oldest_open_age(connection)
-    return StatusView(
-        open=pending,
-        buried=buried,
-        oldest_open_seconds=None if age is None else age.total_seconds(),
-    )
 
 
 async def _get(resources: ResourcesDep, event_id: EventId) -> EventDetailView:

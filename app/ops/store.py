@@ -1,13 +1,18 @@
-"""What an operator asks of the inbox: statements over events, whatever their state."""
+"""What operators ask of the tables: events, whatever their state, and what may be forgotten."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.leases import lease
+from app.documents.store import file_link, order_check
+from app.idempotency.store import idempotent_request
 from app.ids import EventId
 from app.webhooks.inbox import CHANNEL, State, webhook_event
+from app.webhooks.store import sweep
 
 _SUMMARY = (
     webhook_event.c.id,
@@ -65,6 +70,16 @@ async def revive(connection: AsyncConnection, event_id: EventId) -> bool:
     return True
 
 
+async def revive_all(connection: AsyncConnection, event_type: str | None, *, limit: int) -> Sequence[EventId]:
+    """Revive up to `limit` buried events, the oldest first; returns their ids."""
+    table = webhook_event
+    statement = sa.select(table.c.id).where(table.c.state == sa.literal_column("'buried'"))
+    if event_type is not None:
+        statement = statement.where(table.c.type == event_type)
+    chosen = await connection.execute(statement.order_by(table.c.received_at, table.c.id).limit(limit))
+    return [event_id for event_id in chosen.scalars().all() if await revive(connection, event_id)]
+
+
 async def count_events(connection: AsyncConnection, state: State) -> int:
     """How many events are in a state."""
     # The state stands in the statement as text, so that the partial index of that state serves.
@@ -78,3 +93,52 @@ async def find_oldest_open_age(connection: AsyncConnection) -> timedelta | None:
     age = sa.type_coerce(sa.func.now() - sa.func.min(webhook_event.c.received_at), sa.Interval)
     statement = sa.select(age).where(webhook_event.c.state == sa.literal_column("'pending'"))
     return (await connection.execute(statement)).scalar()
+
+
+@dataclass(frozen=True, slots=True)
+class Perishable:
+    """Rows that may be forgotten. `order` lets an index lead to the first ones, where there is one."""
+
+    table: sa.Table
+    is_past: sa.ColumnElement[bool]
+    order: sa.ColumnElement[datetime]
+
+
+# Longer than Digital River lists events: a sweep must recognise everything that it may find.
+EVENTS_KEPT = timedelta(days=45)
+
+PERISHABLES = (
+    Perishable(
+        webhook_event,
+        sa.and_(
+            webhook_event.c.state.in_(("done", "ignored")),
+            webhook_event.c.received_at < sa.func.now() - EVENTS_KEPT,
+            webhook_event.c.finished_at < sa.func.now() - EVENTS_KEPT,
+        ),
+        webhook_event.c.received_at,
+    ),
+    Perishable(file_link, file_link.c.expires_at < sa.func.now(), file_link.c.expires_at),
+    # Only hints that spare a far-side call.
+    Perishable(order_check, order_check.c.checked_at < sa.func.now() - EVENTS_KEPT, order_check.c.checked_at),
+    Perishable(
+        idempotent_request, idempotent_request.c.valid_until < sa.func.now(), idempotent_request.c.valid_until
+    ),
+    Perishable(sweep, sweep.c.finished_at < sa.func.now() - EVENTS_KEPT, sweep.c.finished_at),
+    Perishable(lease, lease.c.held_until < sa.func.now() - timedelta(days=1), lease.c.held_until),
+)
+
+
+def perished(what: Perishable, *, limit: int) -> sa.Select[tuple[object]]:
+    """The keys of up to `limit` rows that may be deleted, the oldest first; what others hold is left out."""
+    (key,) = what.table.primary_key.columns
+    rows = sa.select(key).where(what.is_past).order_by(what.order)
+    return rows.limit(limit).with_for_update(skip_locked=True)
+
+
+async def delete_perished(connection: AsyncConnection, what: Perishable, *, limit: int) -> int:
+    """Delete up to `limit` of these rows; returns how many."""
+    (key,) = what.table.primary_key.columns
+    # MATERIALIZED, because a bare limited subquery may be run again and take more rows than its limit.
+    past = perished(what, limit=limit).cte("past").prefix_with("MATERIALIZED", dialect="postgresql")
+    deleted = await connection.execute(sa.delete(what.table).where(key == past.c[key.name]))
+    return deleted.rowcount

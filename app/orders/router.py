@@ -19,11 +19,8 @@ from app.web.etags import NOT_MODIFIED, conditional
 from app.web.paging import Cursor, Limit
 from app.web.path_ids import OrderPath
 from app.web.problems import BadGateway, Invalid, NotFound, Unavailable, responses
-from app.web.routes import known_query
 
-router = APIRouter(
-    prefix="/v1", tags=["orders"], dependencies=[Depends(known_query)], route_class=IdempotentRoute
-)
+router = APIRouter(prefix="/v1", tags=["orders"], route_class=IdempotentRoute)
 
 _ONE = {**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, Unavailable)}
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 
 from app.audit.readers import OwnCustomer, ReadCustomer
 from app.idempotency.routes import IdempotentRoute
@@ -21,12 +21,10 @@ from app.resources import ResourcesDep
 from app.web.etags import NOT_MODIFIED, conditional
 from app.web.path_ids import SourcePath
 from app.web.problems import BadGateway, Conflict, Forbidden, Invalid, NotFound, Unavailable, responses
-from app.web.routes import known_query
 
 router = APIRouter(
     prefix="/v1",
     tags=["payment sources"],
-    dependencies=[Depends(known_query)],
     route_class=IdempotentRoute,
 )
 

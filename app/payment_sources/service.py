@@ -19,9 +19,6 @@ from app.payment_sources import store
 from app.resources import Resources
 from app.web.problems import Invalid, NotFound
 
-LEASE_SECONDS = 30.0
-PATIENCE_SECONDS = 15.0
-
 CHARGEABLE = "chargeable"
 
 _POINTER = "/sourceId"
@@ -126,7 +123,7 @@ async def find_customer(far: Transport, customer_id: CustomerId) -> Customer | N
 @asynccontextmanager
 async def _alone(resources: Resources, customer_id: CustomerId) -> AsyncIterator[datetime]:
     """Nobody else changes this customer during the block; yields the database's time in UTC."""
-    lease = resources.leases.hold(f"customer:{customer_id}", seconds=LEASE_SECONDS, patience=PATIENCE_SECONDS)
+    lease = resources.leases.hold(f"customer:{customer_id}")
     async with lease as now:
         yield now.astimezone(UTC)
 

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app.settings import Settings
-from app.web import failures, openapi
+from app.web import docs, failures, openapi
 from app.web.middleware import Envelope, JsonBodies, LastResort
 
 JSON_BODY_LIMIT = 1024 * 1024
@@ -33,6 +33,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     """
     failures.install(app)
     openapi.install(app)
+    docs.install(app)
     # A redirect would repeat the caller's Host header in its Location; unknown paths are 404.
     app.router.redirect_slashes = False
     app.add_middleware(
@@ -50,9 +51,8 @@ def install(app: FastAPI, settings: Settings) -> None:
             allow_headers=_READ_HEADERS,
             expose_headers=_SHOWN_HEADERS,
         )
-    pages = {app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url} - {None}
     app.add_middleware(
         Envelope,
-        docs_paths=frozenset(str(page) for page in pages),
+        docs_paths=frozenset({docs.PAGE}),
         https_only=settings.environment == "production",
     )

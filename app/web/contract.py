@@ -33,6 +33,8 @@ class Contract(BaseModel):
 
 
 def _instant(value: object) -> datetime:
+    if isinstance(value, datetime) and value.tzinfo is UTC:
+        return value
     if isinstance(value, str) and _INSTANT.fullmatch(value):
         value = datetime.fromisoformat(value.upper())
     if not isinstance(value, datetime) or value.tzinfo is None:

@@ -82,6 +82,8 @@ def problem_of(error: Exception, request: Request) -> Problem:
         case ExceptionGroup():
             parts = [problem_of(one, request) for one in error.exceptions]
             told = max(parts, key=lambda part: (part.status == near.Internal.status, part.status))
+        case LeaseBusy():
+            told = near.Unavailable()
         case _ if is_database_gone(error):
             told = near.Unavailable(retry_after=DATABASE_RETRY_SECONDS)
     return told

@@ -1,13 +1,14 @@
 """What the app's own routes say about a request: its template, its neighbours' methods, its query names."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import ParamTypes
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.types import Scope
 
 from app.web.problems import FieldError, Invalid
@@ -35,14 +36,22 @@ def find_facts(scope: Scope) -> RouteFacts | None:
     return known.get(id(endpoint))
 
 
-async def known_query(request: Request) -> None:
-    """A router's dependency: query names that the route does not read are refused, not ignored.
+class StrictRoute(APIRoute):
+    """A route that refuses query names it does not read, instead of ignoring them: 422 at `/query/<name>`,
+    also for values that hold a NUL character, which PostgreSQL cannot store."""
 
-    Raises:
-        Invalid: at `/query/<name>`, also for values that hold a NUL character, which PostgreSQL cannot store.
-    """
-    if not request.query_params:
-        return
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        serve = super().get_route_handler()
+
+        async def serve_strictly(request: Request) -> Response:
+            if request.scope["query_string"]:
+                _refuse_unknown_query(request)
+            return await serve(request)
+
+        return serve_strictly
+
+
+def _refuse_unknown_query(request: Request) -> None:
     facts = find_facts(request.scope)
     names = facts.query_names if facts else frozenset()
     errors = _unknown(request.query_params.multi_items(), names)

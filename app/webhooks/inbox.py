@@ -16,6 +16,8 @@ from app.ids import EventId
 
 CHANNEL = "portal_inbox"
 BATCH = 500
+# While one write waits for the disk, the next one is gathered and sent.
+WRITERS = 4
 
 State = Literal["pending", "done", "ignored", "buried"]
 Origin = Literal["webhook", "sweep"]
@@ -115,23 +117,22 @@ class Slot:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._waiting: list[tuple[NewEvent, asyncio.Future[bool]]] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._writers: set[asyncio.Task[None]] = set()
 
     async def drop(self, event: NewEvent) -> bool:
         """Keep one event; True when it is new, False when it was kept before. Committed on return."""
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((event, kept))
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
+        if len(self._writers) < WRITERS:
+            writer = asyncio.create_task(self._write())
+            self._writers.add(writer)
+            writer.add_done_callback(self._writers.discard)
         return await kept
 
     async def _write(self) -> None:
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                await self._write_batch(batch)
-        finally:
-            self._writer = None
+        while self._waiting:
+            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            await self._write_batch(batch)
 
     async def _write_batch(self, batch: list[tuple[NewEvent, asyncio.Future[bool]]]) -> None:
         try:

@@ -1,7 +1,7 @@
 """Digital River fails in its many ways: the buyer gets a clear answer, and nothing is lost."""
 
 import time
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import httpx
@@ -9,7 +9,7 @@ import pytest
 
 from tests.house import Json, Portal, Sandbox, eventually, pass_time, running_portal
 
-Database = asyncpg.Connection
+Database: TypeAlias = asyncpg.Connection
 HOUR = 3600.0
 
 _FAULTS: dict[str, dict[str, Any]] = {

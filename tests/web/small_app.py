@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from pydantic import ConfigDict, SecretStr
 from starlette.responses import StreamingResponse
 
@@ -15,7 +15,7 @@ from app.web.etags import NOT_MODIFIED, conditional, require_match
 from app.web.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from app.web.path_ids import ID, OrderPath
 from app.web.problems import Conflict, NotFound, PreconditionFailed, PreconditionRequired, responses
-from app.web.routes import known_query
+from app.web.routes import StrictRoute
 
 
 class Address(Contract):
@@ -65,7 +65,7 @@ def settings(**changes: object) -> Settings:
     return Settings.model_validate(values | changes)
 
 
-v1 = APIRouter(prefix="/v1", dependencies=[Depends(known_query)])
+v1 = APIRouter(prefix="/v1", route_class=StrictRoute)
 
 
 @v1.get("/raise")
@@ -129,7 +129,7 @@ async def count(request: Request) -> int:
 
 
 def build(stage: Stage, chosen: Settings) -> FastAPI:
-    app = FastAPI(title="Small", version="1")
+    app = FastAPI(title="Small", version="1", docs_url=None, redoc_url=None)
     app.state.stage = stage
     app.include_router(v1)
     app.include_router(letters)

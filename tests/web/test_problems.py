@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import exc as sql
 from structlog.testing import capture_logs
 
+from app.db.leases import LeaseBusy
 from app.digital_river import errors as far
 from app.web import problems as near
 from tests.web.small_app import Stage
@@ -83,6 +84,7 @@ def wrapped(cause: Exception) -> sql.DBAPIError:
         invalidated(),
         wrapped(asyncpg.AdminShutdownError(PRIVATE)),
         ConnectionRefusedError(111, "refused"),
+        LeaseBusy("link:file"),
         OSError("Multiple exceptions: [Errno 111] …"),
         TimeoutError(),
     ],

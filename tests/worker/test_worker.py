@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -167,12 +168,13 @@ async def test_a_claim_that_ran_out_can_neither_finish_nor_bury(
     (first,) = await inbox.claim(engine, limit=5, lease=0)
     (second,) = await inbox.claim(engine, limit=5, lease=30)
     assert (second.number, second.attempts) == (first.number + 1, 2)
-    for settle in (
-        lambda connection: inbox.finish(connection, first),
-        lambda connection: inbox.bury(connection, first, "late"),
-        lambda connection: inbox.postpone(connection, first, delay=timedelta(0), error="late"),
-        lambda connection: inbox.give_back(connection, first, delay=timedelta(0), reason=None),
-    ):
+    settlings = (
+        partial(inbox.finish, held=first),
+        partial(inbox.bury, held=first, reason="late"),
+        partial(inbox.postpone, held=first, delay=timedelta(0), error="late"),
+        partial(inbox.give_back, held=first, delay=timedelta(0), reason=None),
+    )
+    for settle in settlings:
         with pytest.raises(LeaseLost):
             async with engine.begin() as connection:
                 await settle(connection)

@@ -1,0 +1,54 @@
+"""What the worker does by the clock. Sweeping and pruning are done by one worker at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+
+import asyncpg
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.digital_river.errors import DigitalRiverError
+from app.ops import metrics
+from app.ops.pruning import prune_if_free
+from app.resources import Resources
+from app.webhooks.sweep import sweep_if_due
+
+# So soon a worker begins with a sweep that an operator asked for, and tries again what failed.
+LOOK_SECONDS = 2.0
+PRUNE_SECONDS = 3600.0
+# The API collects when it is asked; the worker's own port only shows what was collected last.
+COLLECT_SECONDS = 15.0
+
+log = structlog.get_logger()
+
+
+async def run(resources: Resources, types: Collection[str], stop: asyncio.Event) -> None:
+    """Do the chores until `stop` is set; what is under way then is broken off, and due again."""
+    chores = (
+        asyncio.create_task(_every(COLLECT_SECONDS, "metrics", partial(metrics.collect, resources))),
+        asyncio.create_task(_every(LOOK_SECONDS, "sweep", partial(sweep_if_due, resources, types))),
+        asyncio.create_task(_every(PRUNE_SECONDS, "prune", partial(prune_if_free, resources))),
+    )
+    await stop.wait()
+    for chore in chores:
+        chore.cancel()
+    await asyncio.gather(*chores, return_exceptions=True)
+
+
+async def _every(seconds: float, name: str, chore: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        try:
+            await chore()
+        except (
+            DigitalRiverError,
+            SQLAlchemyError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            OSError,
+        ) as error:
+            log.warning("chore.failed", chore=name, error=type(error).__name__)
+        except Exception as error:
+            # No failure of a chore may end it for good.
+            log.error("chore.failed", chore=name, exc_info=error)
+        await asyncio.sleep(seconds)

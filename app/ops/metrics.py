@@ -1,0 +1,78 @@
+"""Numbers for Prometheus: those of this process, and those of the inbox as PostgreSQL has them now."""
+
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Header, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_latest, start_http_server
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.ops import store
+from app.resources import Resources, ResourcesDep
+from app.web.problems import Unauthenticated
+from app.webhooks import store as sweeps
+
+INBOX_EVENTS = Gauge("portal_inbox_events", "Events in the inbox, by state.", ["state"])
+INBOX_OLDEST = Gauge("portal_inbox_oldest_open_seconds", "Age of the oldest open event, 0 when none is open.")
+SWEPT_UP_TO = Gauge(
+    "portal_sweep_watermark_timestamp_seconds", "When the last sweep that went well had started, 0 before it."
+)
+DATABASE_UP = Gauge("portal_database_up", "1 when PostgreSQL answered while these numbers were collected.")
+FAR_SIDE_USED = Gauge(
+    "portal_digital_river_budget_used", "Calls of this process to Digital River during the last second."
+)
+
+log = structlog.get_logger()
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/metrics")
+async def get_metrics(
+    request: Request, resources: ResourcesDep, authorization: Annotated[str, Header()] = ""
+) -> Response:
+    """Prometheus' text format. Without personal data, but for operators: see docs/operations.md."""
+    token = resources.settings.metrics_token.get_secret_value()
+    if token and not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
+        raise Unauthenticated
+    await collect(resources)
+    return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def collect(resources: Resources) -> None:
+    """Bring the gauges up to date. Without PostgreSQL those about it keep their last values."""
+    FAR_SIDE_USED.set(resources.far.status().used_last_second)
+    try:
+        async with resources.engine.connect() as connection:
+            for state in ("pending", "buried"):
+                INBOX_EVENTS.labels(state).set(await store.count_events(connection, state))
+            age = await store.find_oldest_open_age(connection)
+            memory = await sweeps.recall(connection)
+    except (SQLAlchemyError, OSError) as error:
+        DATABASE_UP.set(0)
+        log.error("metrics.database_unavailable", error=type(error).__name__)
+        return
+    DATABASE_UP.set(1)
+    INBOX_OLDEST.set(0 if age is None else age.total_seconds())
+    SWEPT_UP_TO.set(0 if memory.watermark is None else memory.watermark.timestamp())
+
+
+@contextmanager
+def served(host: str, port: int) -> Iterator[None]:
+    """Serve this process's metrics on a port of their own for the length of the block; 0 is no port.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    if not port:
+        yield
+        return
+    server, thread = start_http_server(port, host)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,171 @@
+"""The portal at a glance: the inbox, the last sweep, and how Digital River looks from here."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, status
+from pydantic import ConfigDict
+
+from app.digital_river.breaker import BreakerState
+from app.idempotency.routes import IdempotentRoute
+from app.identity.access import OPS, require_scope
+from app.ops import store
+from app.resources import ResourcesDep
+from app.web.contract import Contract, Instant
+from app.web.problems import Invalid, responses
+from app.webhooks import store as sweeps
+from app.webhooks.store import REACH, Sweep
+
+router = APIRouter(
+    prefix="/ops",
+    tags=["operations"],
+    dependencies=[require_scope(OPS)],
+    route_class=IdempotentRoute,
+)
+
+_SWEEP: dict[str, Any] = {
+    "id": 4711,
+    "requestedAt": None,
+    "reachesBackTo": "2026-01-31T09:05:00Z",
+    "startedAt": "2026-01-31T09:30:00Z",
+    "finishedAt": "2026-01-31T09:30:01.200000Z",
+    "seen": 12,
+    "found": 1,
+    "overdue": 1,
+    "unreadable": 0,
+    "error": None,
+}
+_FAR_SIDE: dict[str, Any] = {
+    "budgetPerSecond": 250,
+    "usedLastSecond": 3,
+    "waiting": 0,
+    "pausedUntil": None,
+    "breaker": "closed",
+    "retryAfterSeconds": None,
+}
+_STATUS: dict[str, Any] = {
+    "open": 3,
+    "buried": 1,
+    "oldestOpenSeconds": 4.2,
+    "lastSweep": _SWEEP,
+    "sweptLastDay": 1,
+    "farSide": _FAR_SIDE,
+}
+
+
+class SweepView(Contract):
+    """One sweep: it waits (nothing started), runs (nothing finished), or is over; well without an error."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SWEEP]})
+
+    id: int
+    requested_at: Instant | None
+    """When an operator asked for it; null when the clock did."""
+    reaches_back_to: Instant | None
+    """How far back it looks; null while it waits, for: since the last one."""
+    started_at: Instant | None
+    finished_at: Instant | None
+    seen: int
+    found: int
+    """Events that were not in the inbox."""
+    overdue: int
+    """Of these, how many should long have come by webhook. Above 0 the webhook needs a look."""
+    unreadable: int
+    error: str | None
+
+
+class FarSideView(Contract):
+    """Digital River as this API process sees it; every process has a budget and a breaker of its own. Those
+    of the others are in their metrics."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_FAR_SIDE]})
+
+    budget_per_second: int
+    used_last_second: int
+    waiting: int
+    """Calls that wait for their turn."""
+    paused_until: Instant | None
+    """After an answer 429 nobody calls before this time."""
+    breaker: BreakerState
+    """`open` while Digital River is not even asked, `halfOpen` while single probes are."""
+    retry_after_seconds: float | None
+
+
+class StatusView(Contract):
+    """The portal at a glance."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_STATUS]})
+
+    open: int
+    """Events that are still to be handled, those that wait for another attempt included."""
+    buried: int
+    """Events that only an operator can bring to an end."""
+    oldest_open_seconds: float | None
+    last_sweep: SweepView | None
+    """The one that was started last; null before the first."""
+    swept_last_day: int
+    """How many events the sweeps of the last 24 hours have found."""
+    far_side: FarSideView
+
+
+@router.get("/status", operation_id="getStatus", summary="The portal at a glance")
+async def get_status(resources: ResourcesDep) -> StatusView:
+    """The inbox, the last sweep and what it found, Digital River's budget and breaker."""
+    async with resources.engine.connect() as connection:
+        pending = await store.count_events(connection, "pending")
+        buried = await store.count_events(connection, "buried")
+        age = await store.find_oldest_open_age(connection)
+        last = await sweeps.find_last(connection)
+        swept = await sweeps.count_found(connection, within=timedelta(days=1))
+    far = resources.far.status()
+    return StatusView(
+        open=pending,
+        buried=buried,
+        oldest_open_seconds=None if age is None else age.total_seconds(),
+        last_sweep=None if last is None else _view(last),
+        swept_last_day=swept,
+        far_side=FarSideView(
+            budget_per_second=far.budget_per_second,
+            used_last_second=far.used_last_second,
+            waiting=far.waiting,
+            paused_until=far.paused_until,
+            breaker=far.breaker,
+            retry_after_seconds=far.retry_after,
+        ),
+    )
+
+
+@router.post(
+    "/sweep",
+    operation_id="requestSweep",
+    summary="Ask Digital River for missed events",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=responses(Invalid),
+)
+async def request_sweep(
+    resources: ResourcesDep,
+    days: Annotated[
+        int | None,
+        Query(ge=1, le=REACH.days, description="How far back to look; by default since the last sweep."),
+    ] = None,
+) -> SweepView:
+    """A worker begins with it within seconds; `lastSweep` of the status tells how it went. Asked for again
+    before it has begun, it is the same sweep."""
+    async with resources.engine.begin() as connection:
+        wanted = await sweeps.request(connection, None if days is None else timedelta(days=days))
+    return _view(wanted)
+
+
+def _view(sweep: Sweep) -> SweepView:
+    return SweepView(
+        id=sweep.id,
+        requested_at=sweep.requested_at,
+        reaches_back_to=sweep.reaches_back_to,
+        started_at=sweep.started_at,
+        finished_at=sweep.finished_at,
+        seen=sweep.finds.seen,
+        found=sweep.finds.found,
+        overdue=sweep.finds.overdue,
+        unreadable=sweep.finds.unreadable,
+        error=sweep.error,
+    )

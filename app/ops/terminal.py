@@ -1,0 +1,87 @@
+"""The operator's view of the inbox as text: the same questions as /ops, asked of PostgreSQL directly."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from app.ids import EventId
+from app.ops import store
+from app.resources import Resources
+from app.webhooks.inbox import State
+
+REASON_WIDTH = 60
+REVIVED_AT_ONCE = 500
+_COLUMNS = {
+    "received_at": "RECEIVED",
+    "id": "ID",
+    "type": "TYPE",
+    "state": "STATE",
+    "origin": "ORIGIN",
+    "attempts": "ATTEMPTS",
+    "order_id": "ORDER",
+    "reason": "REASON",
+}
+
+
+async def list_events(
+    resources: Resources, *, state: State | None, event_type: str | None, order_id: str | None, limit: int
+) -> str:
+    """A table of events, the last received first."""
+    async with resources.engine.connect() as connection:
+        rows = await store.list_events(
+            connection, state=state, event_type=event_type, order_id=order_id, after=None, limit=limit
+        )
+    if not rows:
+        return "No such events."
+    return _table([{**row, "reason": _short(row["reason"])} for row in rows])
+
+
+async def show_event(resources: Resources, event_id: EventId) -> str | None:
+    """One event and its failed attempts, a line each; None when there is none."""
+    async with resources.engine.connect() as connection:
+        row = await store.find_event(connection, event_id)
+    if row is None:
+        return None
+    facts = {name: value for name, value in row.items() if name != "errors"}
+    width = max(map(len, facts))
+    lines = [f"{name.replace('_', ' '):{width}}  {_text(value)}" for name, value in facts.items()]
+    lines += [f"attempt {error['attempt']} at {error['at']}: {error['error']}" for error in row["errors"]]
+    return "\n".join(lines)
+
+
+async def revive(resources: Resources, event_ids: Sequence[EventId]) -> Sequence[EventId]:
+    """Revive these; returns those that are not buried."""
+    async with resources.engine.begin() as connection:
+        return [event_id for event_id in event_ids if not await store.revive(connection, event_id)]
+
+
+async def revive_all(resources: Resources, event_type: str | None) -> int:
+    """Revive everything that is buried, in batches; returns how many events that were."""
+    count = 0
+    while True:
+        async with resources.engine.begin() as connection:
+            revived = await store.revive_all(connection, event_type, limit=REVIVED_AT_ONCE)
+        count += len(revived)
+        if len(revived) < REVIVED_AT_ONCE:
+            return count
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = [tuple(_COLUMNS.values()), *(tuple(_text(row[name]) for name in _COLUMNS) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return "-" if value is None else str(value)
+
+
+def _short(reason: str | None) -> str | None:
+    if reason is None or len(reason) <= REASON_WIDTH:
+        return reason
+    return reason[: REASON_WIDTH - 1] + "…"

@@ -1,0 +1,295 @@
+"""`make bench`: starts what it measures on this machine and prints ratios from one run."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psutil
+
+from app.db import migrate
+from app.db.embedded import EmbeddedPostgres, die_with_parent, embedded_postgres
+from bench.load import Outcome, at_rate, full_speed, request
+
+SECRET = "whs_benchmark_secret"
+CLIENTS = 32
+EVENTS = 4000
+ROUNDS = 3
+LISTS = 3000
+RATE, RATE_SECONDS = 200, 30
+JOURNEYS = 30
+CUSTOMER = "ada"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(
+        prefix="portal-bench-", dir="/var/tmp", ignore_cleanup_errors=True
+    ) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with embedded_postgres(folder / "postgres") as server:
+            server.recreate("portal")
+            migrate.upgrade(server.url("portal"))
+            measure(server)
+
+
+def measure(server: EmbeddedPostgres) -> None:
+    """All figures, one after the other, each printed when it is known."""
+    asyncio.run(_prepare(server.url("portal")))
+    with _sandbox() as sandbox, _portal(server, sandbox, "api") as (api, port, ready):
+        with _floor(server, "ingest") as floor:
+            ingest(port, floor)
+        rate(port)
+        token = _post(f"{sandbox}/_sandbox/tokens", {"customerId": CUSTOMER})["accessToken"]
+        with _floor(server, "listing") as floor:
+            listing(port, floor, token)
+        memory = psutil.Process(api.pid).memory_info().rss / 2**20
+        _print("API process: resident", f"{memory:.0f} MB", "≤ 150 MB")
+        _print("API process: ready after", f"{ready:.1f} s", "≤ 3 s")
+        asyncio.run(_clear(server.url("portal")))
+        with _portal(server, sandbox, "worker"):
+            journeys(server, sandbox, port)
+
+
+def ingest(portal: int, floor: int) -> None:
+    """Accepted events per second at full speed, beside an app that only verifies and inserts."""
+    speeds: dict[int, list[float]] = {portal: [], floor: []}
+    for _ in range(ROUNDS):
+        for port in (floor, portal):
+            outcome = asyncio.run(full_speed(port, _deliveries(EVENTS), CLIENTS))
+            assert set(outcome.statuses) == {202}, outcome.statuses
+            speeds[port].append(outcome.per_second)
+    ratio = statistics.median(speeds[portal]) / statistics.median(speeds[floor])
+    _print("webhooks accepted, portal : bare app", f"{ratio:.2f}", "≥ 0.75")
+    _print("  of that, portal", f"{statistics.median(speeds[portal]):.0f} /s on this machine")
+
+
+def rate(portal: int) -> None:
+    """How long a delivery takes at a steady rate."""
+    outcome: Outcome = asyncio.run(at_rate(portal, _deliveries(RATE * RATE_SECONDS), RATE, CLIENTS))
+    _print(
+        f"p99 at {RATE} events/s for {RATE_SECONDS} s", f"{outcome.percentile(0.99) * 1000:.1f} ms", "≤ 50 ms"
+    )
+    refused = sum(count for status, count in outcome.statuses.items() if status != 202)
+    _print("  of these not accepted", f"{refused}", "0")
+
+
+def listing(portal: int, floor: int, token: str) -> None:
+    """Lists of twenty documents per second, beside a bare route that answers the same rows."""
+    ours = request("GET", "/v1/documents", {"Authorization": f"Bearer {token}"})
+    theirs = request("GET", f"/v1/documents?customer={CUSTOMER}", {})
+    speeds: dict[int, list[float]] = {portal: [], floor: []}
+    for _ in range(ROUNDS):
+        for port, message in ((floor, theirs), (portal, ours)):
+            outcome = asyncio.run(full_speed(port, [message] * LISTS, CLIENTS))
+            assert set(outcome.statuses) == {200}, outcome.statuses
+            speeds[port].append(outcome.per_second)
+    ratio = statistics.median(speeds[portal]) / statistics.median(speeds[floor])
+    _print("lists of 20 documents, portal : bare route", f"{ratio:.2f}", "≥ 0.6")
+
+
+def journeys(server: EmbeddedPostgres, sandbox: str, portal: int) -> None:
+    """From the event's arrival to its link in PostgreSQL, one at a time, within the test key's budget."""
+    address = f"http://127.0.0.1:{portal}/webhooks/digital-river"
+    for _ in range(JOURNEYS):
+        item = {"name": "Lamp", "price": 10, "quantity": 1}
+        order = _post(f"{sandbox}/_sandbox/orders", {"customerId": CUSTOMER, "items": [item]})
+        line = {"itemId": order["items"][0]["id"], "quantity": 1}
+        _post(f"{sandbox}/fulfillments", {"orderId": order["id"], "items": [line]})
+        body = json.dumps(_invoice_event(sandbox, order["id"])).encode()
+        _send(address, body, _signed(body))
+        time.sleep(0.3)
+    seconds = asyncio.run(_durations(server.url("portal")))
+    _print("event to link in PostgreSQL, p95", f"{seconds[int(len(seconds) * 0.95)] * 1000:.0f} ms", "≤ 1 s")
+
+
+def _invoice_event(sandbox: str, order_id: str) -> dict[str, Any]:
+    while True:
+        order = _get(f"{sandbox}/orders/{order_id}")
+        if pdfs := order.get("invoicePDFs"):
+            file_id = pdfs[0]["id"]
+            subject = {"id": file_id, "fileId": file_id, "orderId": order_id, "customerId": CUSTOMER}
+            return {**_event("order.invoice.created"), "data": {"object": subject}}
+        # The sandbox counts our calls too: 25 a second, as Digital River's test keys have.
+        time.sleep(0.25)
+
+
+def _event(event_type: str) -> dict[str, Any]:
+    return {
+        "id": str(uuid.uuid4()),
+        "type": event_type,
+        "liveMode": False,
+        "createdTime": "2026-01-31T09:30:00Z",
+    }
+
+
+def _deliveries(count: int) -> Sequence[bytes]:
+    """Signed events with a body of a usual size, of a type that is kept and then left alone."""
+    padding = {"data": {"object": {"id": "188418250336", "note": "x" * 300}}}
+    bodies = (json.dumps({**_event("order.updated"), **padding}).encode() for _ in range(count))
+    return [request("POST", "/webhooks/digital-river", _signed(body), body) for body in bodies]
+
+
+def _signed(body: bytes) -> dict[str, str]:
+    stamp = str(round(time.time() * 1000))
+    digest = hmac.digest(SECRET.encode(), stamp.encode() + b"." + body, hashlib.sha256)
+    return {
+        "Content-Type": "application/json",
+        "DigitalRiver-Signature": f"{stamp}, {base64.b64encode(digest).decode()}",
+    }
+
+
+async def _prepare(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("CREATE TABLE floor_event (id text PRIMARY KEY, type text, body text)")
+    await connection.execute(
+        """INSERT INTO document (file_id, order_id, customer_id, kind, file_name, created_at)
+           SELECT 'f' || i, 'o' || i, CASE WHEN i < 40 THEN $1 ELSE 'c' || i % 500 END, 'invoice',
+                  'invoice-' || i || '.pdf', timestamptz '2026-01-01' + i * interval '1 s'
+           FROM generate_series(0, 20000) i""",
+        CUSTOMER,
+    )
+    await connection.execute(
+        """INSERT INTO file_link SELECT file_id, 'l' || file_id, 'https://files.example/links/' || file_id,
+                  now() + interval '1 day' FROM document"""
+    )
+    await connection.execute("ANALYZE")
+    await connection.close()
+
+
+async def _clear(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("TRUNCATE webhook_event, document, file_link, floor_event")
+    await connection.close()
+
+
+async def _durations(url: str) -> list[float]:
+    connection = await asyncpg.connect(url)
+    open_events = "SELECT count(*) FROM webhook_event WHERE state = 'pending'"
+    while await connection.fetchval(open_events):  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    rows = await connection.fetch(
+        """SELECT extract(epoch FROM finished_at - received_at)::float8 AS seconds FROM webhook_event
+           WHERE state = 'done' AND origin = 'webhook' ORDER BY 1"""
+    )
+    await connection.close()
+    assert len(rows) == JOURNEYS, f"{len(rows)} of {JOURNEYS} events became documents"
+    return [row["seconds"] for row in rows]
+
+
+@contextmanager
+def _process(arguments: Sequence[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE if arguments[1] == "sandbox" else subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=die_with_parent,  # noqa: PLW1509
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+@contextmanager
+def _sandbox() -> Iterator[str]:
+    with _process(["-m", "sandbox", "--port", "0"], {}) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["url"]
+
+
+@contextmanager
+def _portal(
+    server: EmbeddedPostgres, sandbox: str, command: str
+) -> Iterator[tuple[subprocess.Popen[bytes], int, float]]:
+    port = _free_port()
+    environment = {
+        "PORTAL_ENVIRONMENT": "development",
+        "PORTAL_DATABASE_URL": server.url("portal"),
+        "PORTAL_DIGITAL_RIVER_URL": sandbox,
+        "PORTAL_DIGITAL_RIVER_SECRET_KEY": "sk_test_sandbox",
+        "PORTAL_WEBHOOK_SECRETS": json.dumps([SECRET]),
+        "PORTAL_OIDC_ISSUER": f"{sandbox}/_sandbox/oidc",
+        "PORTAL_OIDC_AUDIENCE": "portal",
+        "PORTAL_PORT": str(port),
+    }
+    started = time.perf_counter()
+    with _process(["-m", "app.cli", command], environment) as process:
+        if command == "api":
+            _wait_for(f"http://127.0.0.1:{port}/health/ready")
+        yield process, port, time.perf_counter() - started
+
+
+@contextmanager
+def _floor(server: EmbeddedPostgres, app: str) -> Iterator[int]:
+    port = _free_port()
+    environment = {"BENCH_DATABASE_URL": server.url("portal"), "BENCH_SECRET": SECRET}
+    quiet = ["--port", str(port), "--no-access-log", "--log-level", "error"]
+    with _process(["-m", "uvicorn", f"bench.floor:{app}", *quiet], environment):
+        _wait_for(f"http://127.0.0.1:{port}/")
+        yield port
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for(url: str) -> None:
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code != 503:
+                return
+        except OSError:
+            pass
+        else:
+            return
+        time.sleep(0.02)
+
+
+def _get(url: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(_send(url, None, {"Authorization": "Bearer sk_test_sandbox"}))
+    return answer
+
+
+def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
+    headers = {"Authorization": "Bearer sk_test_sandbox", "Content-Type": "application/json"}
+    answer: dict[str, Any] = json.loads(_send(url, json.dumps(body).encode(), headers))
+    return answer
+
+
+def _send(url: str, body: bytes | None, headers: dict[str, str]) -> bytes:
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as response:
+        content: bytes = response.read()
+        return content
+
+
+def _print(what: str, value: str, aim: str = "") -> None:
+    print(f"{what:<45}{value:>12}   {f'aim {aim}' if aim else ''}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The schema has one ordered story, which can be told backwards, and ends where the code expects."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from app.db.migrate import alembic_config
+from app.db.schema import metadata
+
+REVISIONS = [
+    script.revision
+    for script in reversed(list(ScriptDirectory.from_config(alembic_config("")).walk_revisions()))
+]
+
+_COLUMNS = """
+SELECT table_name, column_name, data_type, is_nullable, column_default
+FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+ORDER BY table_name, column_name
+"""
+_INDEXES = """
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+ORDER BY indexdef
+"""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """An empty database for migrations, and its connection to look with."""
+
+    config: Config
+    connection: asyncpg.Connection
+
+    async def upgrade(self, revision: str) -> None:
+        # In a thread, because the migrations run a loop of their own.
+        await asyncio.to_thread(command.upgrade, self.config, revision)
+
+    async def downgrade(self, revision: str) -> None:
+        await asyncio.to_thread(command.downgrade, self.config, revision)
+
+    async def schema(self) -> list[tuple[object, ...]]:
+        return [tuple(row) for query in (_COLUMNS, _INDEXES) for row in await self.connection.fetch(query)]
+
+
+@pytest.fixture
+async def shelf(server_url: str) -> AsyncIterator[Shelf]:
+    name = f"portal_migrations_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    server = await asyncpg.connect(server_url)
+    await server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    await server.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+    url = sa.make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    connection = await asyncpg.connect(url)
+    yield Shelf(alembic_config(url), connection)
+    await connection.close()
+    await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await server.close()
+
+
+async def test_every_step_can_be_taken_back_and_taken_again(shelf: Shelf) -> None:
+    before: list[tuple[object, ...]] = []
+    for revision in REVISIONS:
+        await shelf.upgrade(revision)
+        after = await shelf.schema()
+        assert after != before, f"{revision} changes nothing"
+        await shelf.downgrade("-1")
+        assert await shelf.schema() == before, f"{revision} leaves something behind"
+        await shelf.upgrade(revision)
+        assert await shelf.schema() == after
+        before = after
+
+
+async def test_the_story_ends_at_the_schema_of_the_code(shelf: Shelf) -> None:
+    await shelf.upgrade("head")
+    await asyncio.to_thread(command.check, shelf.config)
+    found = await shelf.connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    assert {row["tablename"] for row in found} == {*metadata.tables, "alembic_version"}
+
+
+async def test_a_table_that_no_migration_makes_is_noticed(shelf: Shelf) -> None:
+    await shelf.upgrade("head")
+    await shelf.connection.execute("DROP INDEX ix_document_customer")
+    with pytest.raises(Exception, match="ix_document_customer"):
+        await asyncio.to_thread(command.check, shelf.config)
+
+
+def test_the_story_has_one_end() -> None:
+    assert len(ScriptDirectory.from_config(alembic_config("")).get_heads()) == 1

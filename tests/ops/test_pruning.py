@@ -1,0 +1,129 @@
+"""Pruning: what nobody needs goes, in batches; what a promise rests on stays."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from app.ops import pruning, store
+from app.ops.pruning import prune_if_free
+from app.resources import Resources, open_resources
+from tests.house import Portal, Sandbox, pass_time, settings_for
+
+DAY = 86400.0
+
+
+@pytest.fixture
+async def resources(own_database_url: str, sandbox: Sandbox) -> AsyncIterator[Resources]:
+    async with open_resources(settings_for(own_database_url, sandbox.url)) as opened:
+        yield opened
+
+
+async def keep_events(
+    database: asyncpg.Connection, count: int, state: str, *, days_ago: float, finished: float
+) -> None:
+    await database.execute(
+        """INSERT INTO webhook_event (id, type, state, origin, body, received_at, finished_at)
+           SELECT gen_random_uuid()::text, 't', $1, 'webhook', '{}',
+                  now() - make_interval(secs => $2), now() - make_interval(secs => $3)
+           FROM generate_series(1, $4)""",
+        state,
+        days_ago * DAY,
+        finished * DAY,
+        count,
+    )
+
+
+async def test_handled_events_go_after_45_days_and_all_others_stay(
+    resources: Resources, own_database: asyncpg.Connection
+) -> None:
+    await keep_events(own_database, 3, "done", days_ago=45.1, finished=45.1)
+    await keep_events(own_database, 2, "ignored", days_ago=45.1, finished=45.1)
+    await keep_events(own_database, 1, "done", days_ago=44.9, finished=44.9)
+    await keep_events(own_database, 1, "buried", days_ago=300, finished=300)
+    await keep_events(own_database, 1, "pending", days_ago=300, finished=300)
+    # Revived yesterday.
+    await keep_events(own_database, 1, "done", days_ago=300, finished=1)
+    assert await prune_if_free(resources) == 5
+    rows = await own_database.fetch("SELECT state FROM webhook_event ORDER BY state")
+    assert [row["state"] for row in rows] == ["buried", "done", "done", "pending"]
+
+
+async def test_it_goes_on_in_small_batches_until_nothing_is_left(
+    resources: Resources, own_database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "BATCH", 10)
+    monkeypatch.setattr(pruning, "PAUSE_SECONDS", 0)
+    await own_database.execute(
+        """CREATE TABLE deleted_at_once (rows bigint);
+           CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+           'BEGIN INSERT INTO public.deleted_at_once SELECT count(*) FROM gone; RETURN NULL; END';
+           CREATE TRIGGER note AFTER DELETE ON webhook_event REFERENCING OLD TABLE AS gone
+           FOR EACH STATEMENT EXECUTE FUNCTION note()"""
+    )
+    await keep_events(own_database, 35, "done", days_ago=50, finished=50)
+    assert await prune_if_free(resources) == 35
+    batches = [row["rows"] for row in await own_database.fetch("SELECT rows FROM deleted_at_once")]
+    assert batches == [10, 10, 10, 5]
+
+
+async def test_two_workers_do_not_prune_at_once(
+    resources: Resources, own_database: asyncpg.Connection
+) -> None:
+    await keep_events(own_database, 1, "done", days_ago=50, finished=50)
+    async with resources.leases.hold_if_free("prune", seconds=30):
+        assert await prune_if_free(resources) == 0
+    assert await prune_if_free(resources) == 1
+
+
+async def test_a_pruned_link_is_renewed_when_its_document_is_opened(
+    portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
+) -> None:
+    assert portal.app is not None
+    token = await sandbox.token("ada")
+    await sandbox.invoiced(await sandbox.order("ada"))
+    (document,) = await portal.documents(token, 1)
+    await portal.settle(database)
+    assert await prune_if_free(portal.app.state.resources) == 0, "a live link must stay"
+    await pass_time(database, sandbox, 100 * DAY)
+    # The link, its event, and what is remembered of the sweep; never the document.
+    assert await prune_if_free(portal.app.state.resources) >= 2
+    assert await database.fetchval("SELECT count(*) FROM file_link") == 0
+    assert await database.fetchval("SELECT count(*) FROM webhook_event") == 0
+    (still,) = (await portal.get("/v1/documents", token)).json()["data"]
+    assert (still["id"], still["link"]) == (document["id"], None)
+    opened = await portal.get(f"/v1/documents/{document['id']}/content", token)
+    assert opened.status_code == 303
+
+
+async def test_short_lived_records_go_when_their_time_is_over(
+    resources: Resources, own_database: asyncpg.Connection
+) -> None:
+    await own_database.execute(
+        """INSERT INTO idempotent_request (name, holder, valid_until) VALUES
+               ('past', gen_random_uuid(), now() - interval '1 second'),
+               ('live', gen_random_uuid(), now() + interval '1 minute');
+           INSERT INTO lease (name, holder, held_until) VALUES
+               ('past', gen_random_uuid(), now() - interval '25 hours'),
+               ('live', gen_random_uuid(), now() + interval '1 minute');
+           INSERT INTO order_check (order_id, invoice, credit_memo, checked_at) VALUES
+               ('past', 'pending', 'pending', now() - interval '46 days'),
+               ('live', 'pending', 'pending', now());
+           INSERT INTO sweep (started_at, finished_at) VALUES
+               (now() - interval '46 days', now() - interval '46 days'), (now(), now())"""
+    )
+    await prune_if_free(resources)
+    for table, left in (("idempotent_request", 1), ("lease", 1), ("order_check", 1), ("sweep", 1)):
+        assert await own_database.fetchval(f"SELECT count(*) FROM {table}") == left, table
+
+
+async def test_pruning_events_walks_an_index(resources: Resources, own_database: asyncpg.Connection) -> None:
+    await keep_events(own_database, 20_000, "done", days_ago=1, finished=1)
+    await own_database.execute("ANALYZE webhook_event")
+    (events,) = (what for what in store.PERISHABLES if what.table.name == "webhook_event")
+    statement = store.perished(events, limit=1000).compile(
+        dialect=resources.engine.dialect, compile_kwargs={"literal_binds": True}
+    )
+    plan = "\n".join(row[0] for row in await own_database.fetch(f"EXPLAIN {statement}"))
+    assert "ix_webhook_event_received" in plan
+    assert "Seq Scan" not in plan

@@ -1,0 +1,160 @@
+"""Whose is it? Asked of every route the app has, and a route that nobody thought of fails here."""
+
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from tests.contract.portal_api import build
+from tests.house import Json, Portal, Sandbox
+from tests.security.matrix import EMAIL, ENTRIES, OWNER, PUBLIC, Stage, Values, routes_of
+
+ROUTES = routes_of(build())
+BUYERS = [route for route in ROUTES if route in ENTRIES]
+OWNED = [route for route in BUYERS if ENTRIES[route].kind != "self"]
+SELF = [route for route in BUYERS if ENTRIES[route].kind == "self"]
+OPERATORS = [route for route in ROUTES if route.split()[1].startswith("/ops/")]
+ANY_VALUES = dict.fromkeys(("customerId", "orderId", "sourceId", "taxIdentifierId", "eventId"), "one") | {
+    "documentId": str(uuid4())
+}
+MALLORY = "mallory"
+
+
+@pytest.fixture
+async def stage(portal: Portal, sandbox: Sandbox) -> Stage:
+    return Stage(portal, sandbox, await sandbox.token(OWNER))
+
+
+async def far_writes(sandbox: Sandbox) -> list[str]:
+    """What the portal has changed, or tried to change, at Digital River."""
+    calls = (await sandbox.get("/_sandbox/requests"))["calls"]
+    return [f"{call['method']} {call['path']}" for call in calls if call["method"] != "GET"]
+
+
+def comparable(problem: Json) -> Json:
+    return {name: value for name, value in problem.items() if name not in {"instance", "requestId"}}
+
+
+def nobodys(values: Values) -> Values:
+    """The same path for things that never were."""
+    return {name: str(uuid4()) for name in values}
+
+
+def test_every_route_says_whose_it_is() -> None:
+    unknown = [route for route in ROUTES if route not in {*ENTRIES, *PUBLIC, *OPERATORS}]
+    assert not unknown, (
+        f"{unknown}: say in ENTRIES of tests/security/matrix.py how the owner's thing of a new route comes "
+        "to be, so that it is tried with everybody's tokens; or in PUBLIC that it needs no token"
+    )
+
+
+def test_the_table_names_only_routes_that_exist() -> None:
+    assert {*ENTRIES, *PUBLIC} <= set(ROUTES)
+    assert OPERATORS
+
+
+@pytest.mark.parametrize("route", [*BUYERS, *OPERATORS])
+async def test_without_a_good_token_there_is_nothing_to_see(
+    route: str, portal: Portal, sandbox: Sandbox
+) -> None:
+    method, template = route.split()
+    path = template.format(**ANY_VALUES)
+    refused = {
+        "none": {},
+        "not ours": {"Authorization": "Basic YWRhOmFkYQ=="},
+        "expired": await sandbox.token(OWNER, scopes=["portal:ops"], expiresIn=-60),
+        "another issuer": await sandbox.token(OWNER, scopes=["portal:ops"], issuer="https://evil.example"),
+        "another audience": await sandbox.token(OWNER, scopes=["portal:ops"], audience="shop"),
+        "another key": await sandbox.token(OWNER, scopes=["portal:ops"], key="foreign"),
+        "no signature": await sandbox.token(OWNER, scopes=["portal:ops"], algorithm="none"),
+    }
+    for why, token in refused.items():
+        answer = await portal.client.request(method, path, headers=token)
+        assert answer.status_code == 401, why
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("route", [route for route in OWNED if ENTRIES[route].kind == "thing"])
+async def test_somebody_elses_thing_is_like_none_and_its_owner_has_it(route: str, stage: Stage) -> None:
+    mallory = await stage.sandbox.token(MALLORY)
+    values = await ENTRIES[route].prepare(stage)
+    await stage.sandbox.client.delete("/_sandbox/requests")
+    theirs = await stage.request(route, mallory, values)
+    nothing = await stage.request(route, mallory, nobodys(values), thing=values)
+    assert (theirs.status_code, nothing.status_code) == (404, 404), theirs.text
+    assert comparable(theirs.json()) == comparable(nothing.json())
+    assert await far_writes(stage.sandbox) == []
+    own = await stage.request(route, stage.owner, values)
+    assert own.status_code in {200, 201, 204, 303}, f"the entry of {route} makes nothing: {own.text}"
+
+
+@pytest.mark.parametrize(
+    "route",
+    [r for r in OWNED if "{customerId}/" in r and (r.count("{") > 1 or ENTRIES[r].takes_ids_in_body)],
+)
+async def test_somebody_elses_thing_cannot_be_had_through_ones_own_path(route: str, stage: Stage) -> None:
+    mallory = await stage.sandbox.token(MALLORY)
+    values = await ENTRIES[route].prepare(stage)
+    await stage.portal.client.put("/v1/customers/me", headers=mallory)
+    await stage.sandbox.client.delete("/_sandbox/requests")
+    answer = await stage.request(route, mallory, {**values, "customerId": "me"})
+    assert answer.status_code in {404, 422}, answer.text
+    assert await far_writes(stage.sandbox) == []
+    assert (await stage.request(route, stage.owner, values)).is_success
+
+
+@pytest.mark.parametrize("route", [route for route in OWNED if ENTRIES[route].kind == "list"])
+async def test_a_list_holds_nothing_of_others(route: str, stage: Stage) -> None:
+    await ENTRIES[route].prepare(stage)
+    mallorys = await stage.request(route, await stage.sandbox.token(MALLORY), {})
+    assert (mallorys.status_code, mallorys.json()["data"]) == (200, [])
+    assert len((await stage.request(route, stage.owner, {})).json()["data"]) == 1
+
+
+@pytest.mark.parametrize("route", SELF)
+async def test_what_is_about_the_caller_is_about_nobody_else(route: str, stage: Stage) -> None:
+    await ENTRIES[route].prepare(stage)
+    for scopes in ([], ["portal:support"]):
+        token = await stage.sandbox.token(MALLORY, scopes=scopes)
+        answer = await stage.request(route, token, {})
+        assert answer.is_success
+        assert EMAIL not in answer.text
+        assert "Lovelace" not in answer.text
+
+
+@pytest.mark.parametrize("route", [route for route in OWNED if route.startswith("GET ")])
+async def test_support_reads_it_and_leaves_a_record(
+    route: str, stage: Stage, database: asyncpg.Connection
+) -> None:
+    support = await stage.sandbox.token("agent-7", scopes=["portal:support"])
+    values = await ENTRIES[route].prepare(stage)
+    whose = {"params": {"customerId": OWNER}} if ENTRIES[route].kind == "list" else {}
+    seen = await stage.request(route, support, values, **whose)
+    assert seen.status_code in {200, 303}, seen.text
+    own = await stage.request(route, stage.owner, values)
+    assert (own.status_code, own.content) == (seen.status_code, seen.content)
+    records = await database.fetch("SELECT subject, operation, request_id FROM audit_record")
+    assert [tuple(record) for record in records] == [("agent-7", route, seen.headers["X-Request-ID"])]
+
+
+@pytest.mark.parametrize("route", [route for route in OWNED if not route.startswith("GET ")])
+async def test_support_changes_nothing(route: str, stage: Stage, database: asyncpg.Connection) -> None:
+    support = await stage.sandbox.token("agent-7", scopes=["portal:support", "portal:ops"])
+    values = await ENTRIES[route].prepare(stage)
+    await stage.sandbox.client.delete("/_sandbox/requests")
+    assert (await stage.request(route, support, values)).status_code == 404
+    assert await far_writes(stage.sandbox) == []
+    assert await database.fetchval("SELECT count(*) FROM audit_record") == 0
+
+
+@pytest.mark.parametrize("route", OPERATORS)
+async def test_operators_routes_need_the_operators_scope(
+    route: str, portal: Portal, sandbox: Sandbox
+) -> None:
+    method, template = route.split()
+    path = template.format(**ANY_VALUES)
+    for scopes, refused in (([], True), (["portal:support", "portal:opsx"], True), (["portal:ops"], False)):
+        answer = await portal.client.request(method, path, headers=await sandbox.token("op", scopes=scopes))
+        assert (answer.status_code == 403) is refused, answer.text
+        assert answer.status_code != 401

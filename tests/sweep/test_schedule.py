@@ -1,0 +1,95 @@
+"""When a sweep is due, and how far back it looks: pure, so every case is a line."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.webhooks.store import Finds, Memory, Sweep
+from app.webhooks.sweep import find_due
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+INTERVAL = timedelta(minutes=10)
+OVERLAP = timedelta(minutes=15)
+MONTH = timedelta(days=30)
+
+
+def ago(**distance: float) -> datetime:
+    return NOW - timedelta(**distance)
+
+
+def remembered(
+    *,
+    watermark: datetime | None = None,
+    full: datetime | None = None,
+    full_tried: datetime | None = None,
+    failed: datetime | None = None,
+    waiting: Sweep | None = None,
+) -> Memory:
+    return Memory(NOW, watermark, full_tried or full, full, failed, waiting)
+
+
+def wish(back_to: datetime | None) -> Sweep:
+    return Sweep(7, NOW, back_to, None, None, Finds(), None)
+
+
+HOURS_AGO = ago(hours=3)
+
+CASES: dict[str, tuple[Memory, datetime | None]] = {
+    "a fresh database looks back as far as it can": (remembered(), NOW - MONTH),
+    "soon after a sweep nothing is due": (remembered(watermark=ago(minutes=9), full=HOURS_AGO), None),
+    "after the interval, with the overlap": (
+        remembered(watermark=ago(minutes=10), full=HOURS_AGO),
+        ago(minutes=10) - OVERLAP,
+    ),
+    "after a longer stop, all of it": (
+        remembered(watermark=ago(hours=20), full=ago(hours=23)),
+        ago(hours=20) - OVERLAP,
+    ),
+    "after a stop of months, as far as the list goes": (
+        remembered(watermark=ago(days=90), full=HOURS_AGO),
+        NOW - MONTH,
+    ),
+    "once a day everything": (remembered(watermark=ago(minutes=1), full=ago(days=1)), NOW - MONTH),
+    "not at once after a failure": (
+        remembered(watermark=ago(hours=1), full=HOURS_AGO, failed=ago(seconds=59)),
+        None,
+    ),
+    "again a minute after a failure": (
+        remembered(watermark=ago(hours=1), full=HOURS_AGO, failed=ago(seconds=60)),
+        ago(hours=1) - OVERLAP,
+    ),
+    "a full one that fails lets the short ones pass": (
+        remembered(
+            watermark=ago(hours=1), full=ago(days=2), full_tried=ago(minutes=5), failed=ago(minutes=4)
+        ),
+        ago(hours=1) - OVERLAP,
+    ),
+    "a full one that failed is tried again within hours": (
+        remembered(watermark=ago(minutes=1), full=ago(days=2), full_tried=ago(hours=1)),
+        NOW - MONTH,
+    ),
+    "an operator's at once, even after a failure": (
+        remembered(watermark=ago(minutes=1), full=HOURS_AGO, failed=NOW, waiting=wish(ago(days=3))),
+        ago(days=3),
+    ),
+    "an operator's without a wish: since the last one": (
+        remembered(watermark=ago(minutes=1), full=HOURS_AGO, waiting=wish(None)),
+        ago(minutes=1) - OVERLAP,
+    ),
+    "an operator's never leaves a gap": (
+        remembered(watermark=ago(days=9), full=HOURS_AGO, waiting=wish(ago(days=1))),
+        ago(days=9) - OVERLAP,
+    ),
+    "an operator's on a fresh database looks back as far as it can": (
+        remembered(waiting=wish(ago(days=1))),
+        NOW - MONTH,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_a_sweep_is_due(case: str) -> None:
+    memory, back_to = CASES[case]
+    due = find_due(memory, INTERVAL)
+    assert (due.back_to if due else None) == back_to
+    assert (due.waiting if due else None) == memory.waiting
