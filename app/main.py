@@ -9,6 +9,7 @@ from app.audit.export import list_support_reads
 from app.customers import router as customers
 from app.customers import tax_router as tax
 from app.customers.neighbours import Eraser, Section
+from app.customers.tax_identifiers import erase_replacements
 from app.documents import router as documents
 from app.documents.export import list_records
 from app.handlers import HANDLERS
@@ -57,7 +58,10 @@ EXPORT_SECTIONS: Mapping[str, Section] = {
     "documents": list_records,
     "supportReads": list_support_reads,
 }
-ERASERS: Mapping[str, Eraser] = {"The stored answers to your requests.": erase_answers}
+ERASERS: Mapping[str, Eraser] = {
+    "The stored answers to your requests.": erase_answers,
+    "Copies of tax identifiers that are being replaced.": erase_replacements,
+}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

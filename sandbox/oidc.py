@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from joserfc import jwt
-from joserfc.jwk import KeySet, RSAKey
+from joserfc.jwk import RSAKey
 from joserfc.util import urlsafe_b64encode
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -32,7 +32,8 @@ class TokenRequest(BaseModel):
 
 
 def _new_key() -> RSAKey:
-    return RSAKey.generate_key(2048, {"kid": new_id(), "use": "sig", "alg": "RS256"})
+    # What it is for stands in its published form only: here it may sign with the wrong algorithm, too.
+    return RSAKey.generate_key(2048, {"kid": new_id()})
 
 
 @dataclass
@@ -60,7 +61,8 @@ class Issuer:
         }
 
     def published_keys(self) -> dict[str, Any]:
-        return dict(KeySet(list(self.keys)).as_dict(private=False))
+        purpose = {"use": "sig", "alg": "RS256"}
+        return {"keys": [{**key.as_dict(private=False), **purpose} for key in self.keys]}
 
     def mint(self, wish: TokenRequest) -> str:
         """A token by the real clock: `sub` is the customer id, `scope` is space separated."""
@@ -83,8 +85,7 @@ class Issuer:
         if wish.algorithm == "HS256":
             secret = key.as_pem(private=False)
             return _written_by_hand(header, claims, lambda text: hmac.digest(secret, text, "sha256"))
-        signing_key = RSAKey.import_key(key.as_pem(private=True))
-        return jwt.encode(header, claims, signing_key, algorithms=[wish.algorithm])
+        return jwt.encode(header, claims, key, algorithms=[wish.algorithm])
 
 
 def _kid(key: RSAKey) -> str:

@@ -107,8 +107,9 @@ async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to look with; after the test all tables are emptied."""
     connection = await asyncpg.connect(database_url)
     yield connection
-    tables = ", ".join(table.name for table in metadata.sorted_tables)
-    await connection.execute(f"TRUNCATE {tables}; UPDATE clock.shift SET by = '0'")
+    # Many times faster than TRUNCATE, since tests leave few rows.
+    empty = "; ".join(f"DELETE FROM {table.name}" for table in metadata.sorted_tables)
+    await connection.execute(f"{empty}; UPDATE clock.shift SET by = '0'")
     await connection.close()
 
 
@@ -155,6 +156,8 @@ async def portal(
 ) -> AsyncIterator[Portal]:
     """API and worker on a socket, shared by all tests of a process, with an empty database each time."""
     portal_process.trust(await sandbox.register_webhook(portal_process.url))
+    await portal_process.meet_far_side()
+    await sandbox.client.delete("/_sandbox/requests")
     yield portal_process
     # Before the tables are emptied, so that nothing is written into the next test.
     await portal_process.settle(database)

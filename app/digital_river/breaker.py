@@ -9,7 +9,7 @@ from enum import StrEnum
 from app.digital_river.errors import BreakerOpen, DigitalRiverError, Unavailable
 from app.digital_river.metrics import BREAKER_OPEN, BREAKER_OPENINGS
 
-FAILURES_TO_OPEN = 5
+FAILURES_TO_OPEN = 8
 FIRST_COOL_DOWN = 2.0
 LONGEST_COOL_DOWN = 30.0
 PROBE_SECONDS = 1.0

@@ -254,4 +254,4 @@ def _selected(owner: CustomerId | None) -> str:
 def _document(row: Any) -> Document:
     # By place, not by name: a page is up to a hundred rows of ten columns.
     *own, link_id, url, expires_at = row
-    return Document(*own, None if url is None else Link(link_id, url, expires_at))
+    return Document._make([*own, None if url is None else Link(link_id, url, expires_at)])

@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.customers.tax_identifiers import finish_replacements
 from app.digital_river.errors import DigitalRiverError
 from app.ops import metrics
 from app.ops.pruning import prune_if_free
@@ -17,6 +18,8 @@ from app.webhooks.sweep import sweep_if_due
 # So soon a worker begins with a sweep that an operator asked for, and tries again what failed.
 LOOK_SECONDS = 2.0
 PRUNE_SECONDS = 3600.0
+# Meanwhile a buyer may have no tax identifier.
+FINISH_SECONDS = 5.0
 # The API collects when it is asked; the worker's own port only shows what was collected last.
 COLLECT_SECONDS = 15.0
 
@@ -29,6 +32,7 @@ async def run(resources: Resources, types: Collection[str], stop: asyncio.Event)
         asyncio.create_task(_every(COLLECT_SECONDS, "metrics", partial(metrics.collect, resources))),
         asyncio.create_task(_every(LOOK_SECONDS, "sweep", partial(sweep_if_due, resources, types))),
         asyncio.create_task(_every(PRUNE_SECONDS, "prune", partial(prune_if_free, resources))),
+        asyncio.create_task(_every(FINISH_SECONDS, "finish", partial(finish_replacements, resources))),
     )
     await stop.wait()
     for chore in chores:

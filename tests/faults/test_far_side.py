@@ -34,8 +34,12 @@ async def test_a_document_arrives_although_every_call_fails_at_first(
         file_id = await sandbox.invoiced(await sandbox.order("ada"))
 
         async def arrived() -> Any:
-            # Whatever waits, waits no longer.
-            await own_database.execute("UPDATE webhook_event SET due_at = now() WHERE reason IS NOT NULL")
+            # Whatever waits for its next attempt waits no longer; what a worker holds stays leased.
+            await own_database.execute(
+                """UPDATE webhook_event SET due_at = now()
+                   WHERE reason IS NOT NULL AND jsonb_array_length(errors) = attempts"""
+            )
+            await own_database.execute("NOTIFY portal_inbox")
             return await own_database.fetchval("SELECT count(*) FROM document")
 
         await eventually(arrived)
