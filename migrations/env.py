@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.audit import store as audit
+from app.customers import store as customers
 from app.db import leases
 from app.db.engine import sqlalchemy_url
 from app.db.schema import metadata
@@ -18,7 +19,7 @@ from app.webhooks import inbox
 from app.webhooks import store as sweeps
 
 # Importing the rooms is what fills the metadata.
-ROOMS = (leases, inbox, sweeps, documents, audit, idempotency)
+ROOMS = (leases, inbox, sweeps, documents, audit, idempotency, customers)
 # Any number that nobody else uses; it stands for "migrating the portal".
 MIGRATION_LOCK = 5_201_314_159
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 
@@ -46,8 +47,10 @@ async def running(command: str, settings: Settings, **environment: str) -> Async
 
 
 @asynccontextmanager
-async def running_api(settings: Settings) -> AsyncIterator[Portal]:
-    """`portal api` on a free port, once it is ready."""
+async def running_api(
+    settings: Settings, *, stop_with: signal.Signals = signal.SIGTERM
+) -> AsyncIterator[Portal]:
+    """`portal api` on a free port, once it is ready; its `stop` sends this signal."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -64,4 +67,4 @@ async def running_api(settings: Settings) -> AsyncIterator[Portal]:
                 return False
 
         await eventually(is_ready)
-        yield Portal(url, client, settings, stop=api.process.terminate)
+        yield Portal(url, client, settings, stop=partial(api.process.send_signal, stop_with))

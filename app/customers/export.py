@@ -56,7 +56,7 @@ async def collect(
     """
     async with asyncio.TaskGroup() as group:
         customer = group.create_task(_find_customer(resources.far, customer_id))
-        identifiers = group.create_task(tax_identifiers.list_identifiers(resources.far, customer_id))
+        identifiers = group.create_task(tax_identifiers.list_identifiers(resources, customer_id))
         more = {
             name: group.create_task(_read(section, resources, customer_id))
             for name, section in sections.items()

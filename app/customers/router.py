@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Request, Response, status
+from fastapi import APIRouter, Body, Request, Response, status
 
 from app.audit.readers import OwnCustomer, ReadCustomer
 from app.customers import export, forgetting, service
@@ -25,11 +25,8 @@ from app.web.problems import (
     Unavailable,
     responses,
 )
-from app.web.routes import known_query
 
-router = APIRouter(
-    prefix="/v1", tags=["customers"], dependencies=[Depends(known_query)], route_class=IdempotentRoute
-)
+router = APIRouter(prefix="/v1", tags=["customers"], route_class=IdempotentRoute)
 
 _FAR_SIDE = (BadGateway, Unavailable)
 _WRITES = (Conflict, Invalid, NotFound, PreconditionFailed, PreconditionRequired, *_FAR_SIDE)

@@ -22,9 +22,6 @@ from app.ids import CustomerId
 from app.resources import Resources
 from app.web.problems import BadGateway, Invalid, NotFound
 
-LEASE_SECONDS = 35.0
-PATIENCE_SECONDS = 15.0
-
 Json = dict[str, Any]
 
 
@@ -140,7 +137,7 @@ async def delete_shipping(
 async def _turn(resources: Resources, customer_id: CustomerId) -> AsyncIterator[None]:
     """One writer of a customer at a time, in all processes."""
     name = f"customer:{customer_id}"
-    async with resources.leases.hold(name, seconds=LEASE_SECONDS, patience=PATIENCE_SECONDS):
+    async with resources.leases.hold(name):
         yield
 
 

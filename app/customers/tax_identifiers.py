@@ -3,22 +3,23 @@
 Digital River docs, Tax identifiers: an identifier cannot be changed, a customer has one per type, and the old
 one must be deleted before another of its type is attached. So the new one is made first, which checks its
 form while the old one is untouched, and is offered at once: only a far side that is well and insists on its
-rule makes us delete the old one. If attaching then fails although it is tried again, the old one is made
-anew.
+rule makes us delete the old one.
 
-A process that dies between deleting and attaching leaves the buyer without one. So does a far side that fails
-for good in just that moment; that is logged as `tax_identifier.lost`. Sending the same request again repairs
-both.
+What happens then is on record before it begins. Whatever breaks it off, be it the end of the process or a far
+side that fails just then, the customer's next request or the worker carries it through: from the start,
+because each step may be repeated. Until that is done, nobody is shown that there is neither.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from app.customers import refusals
+from app.customers import refusals, store
+from app.customers.store import Replacement
 from app.customers.tax_schemas import NewTaxIdentifier
+from app.db.leases import LEASE_SECONDS
 from app.digital_river import customers
 from app.digital_river import tax_identifiers as far_side
 from app.digital_river.errors import (
@@ -36,20 +37,21 @@ from app.resources import Resources
 from app.web.problems import NotFound
 from app.web.problems import Unavailable as Later
 
-LEASE_SECONDS = 100.0
-# What may pass before the old one is touched, so that the lease does not run out in the middle.
-PREPARATION_SECONDS = 35.0
-PATIENCE_SECONDS = 15.0
 PAUSES = (0.2, 1.0)
 
 log = structlog.get_logger()
 
 
-async def list_identifiers(far: Transport, customer_id: CustomerId) -> list[TaxIdentifier]:
-    """The customer's identifiers, newest first; none for a customer that does not exist."""
-    found = await far_side.fetch_tax_identifiers(far, customer_id)
-    # A far side that ignored the filter would answer with everybody's.
-    return [one for one in found if one.customer_id in (None, customer_id)]
+async def list_identifiers(resources: Resources, customer_id: CustomerId) -> list[TaxIdentifier]:
+    """The customer's identifiers, newest first; none for a customer that does not exist.
+
+    Raises:
+        DigitalRiverError, LeaseBusy: also when one is being replaced, and that does not come to its end.
+    """
+    if await store.list_unfinished(resources.engine, customer_id):
+        async with _turn(resources, customer_id):
+            pass
+    return await _fetch_all(resources.far, customer_id)
 
 
 async def add(
@@ -59,19 +61,27 @@ async def add(
 
     Raises:
         Invalid: its form is wrong, or its type unknown; nothing has changed.
-        DigitalRiverError: it could not be attached; the older one is there as before, or anew.
-        Later: the same, or neither is there, which its detail says.
+        Later: it cannot be attached; the older one is there as before, or anew.
+        DigitalRiverError: the older one is there as before, or the new one takes its place later.
     """
     far = resources.far
     async with _turn(resources, customer_id):
-        async with asyncio.timeout(PREPARATION_SECONDS):
-            await customers.ensure_customer(far, customer_id)
-            present = [one for one in await list_identifiers(far, customer_id) if one.type == new.type]
-            for one in present:
-                if _plain(one.value) == _plain(new.value):
-                    return one, False
-            fresh = await _create(far, new)
-        return await _offer(far, customer_id, fresh, present), True
+        await customers.ensure_customer(far, customer_id)
+        present = await _fetch_all(far, customer_id, new.type)
+        for one in present:
+            if _plain(one.value) == _plain(new.value):
+                return one, False
+        fresh = await _create(far, new)
+        try:
+            attached = await far_side.attach_tax_identifier(far, customer_id, TaxIdentifierId(fresh.id))
+        except DigitalRiverError as error:
+            if present and isinstance(error, Conflict):
+                return await _replace(resources, customer_id, fresh, present[0]), True
+            await _discard(far, fresh.id)
+            raise
+        for old in present:
+            await _discard(far, old.id)
+        return attached, True
 
 
 async def remove(resources: Resources, customer_id: CustomerId, tax_identifier_id: TaxIdentifierId) -> None:
@@ -91,11 +101,110 @@ async def remove(resources: Resources, customer_id: CustomerId, tax_identifier_i
             await far_side.delete_tax_identifier(resources.far, tax_identifier_id)
 
 
+async def finish_replacements(resources: Resources) -> None:
+    """Carry through what was broken off. Customers with somebody at work are left to them."""
+    for customer_id in await store.list_customers(resources.engine):
+        lease = _lease(customer_id)
+        async with resources.leases.hold_if_free(lease, seconds=LEASE_SECONDS) as held:
+            if held is None:
+                continue
+            try:
+                await _finish_all(resources, customer_id)
+            except DigitalRiverError as error:
+                # One that cannot be finished must not stand in the way of the others.
+                log.warning("tax_identifier.replacement_unfinished", error=type(error).__name__)
+
+
+async def erase_replacements(resources: Resources, customer_id: CustomerId) -> None:
+    """Erase what is kept to make the customer's old identifier anew; one under way goes on without it."""
+    await store.erase(resources.engine, customer_id)
+
+
 @asynccontextmanager
 async def _turn(resources: Resources, customer_id: CustomerId) -> AsyncIterator[None]:
-    name = f"tax-identifiers:{customer_id}"
-    async with resources.leases.hold(name, seconds=LEASE_SECONDS, patience=PATIENCE_SECONDS):
+    """One at a time for each customer, and nobody before what was broken off has been carried through."""
+    async with resources.leases.hold(_lease(customer_id)):
+        await _finish_all(resources, customer_id)
         yield
+
+
+def _lease(customer_id: CustomerId) -> str:
+    return f"tax-identifiers:{customer_id}"
+
+
+async def _finish_all(resources: Resources, customer_id: CustomerId) -> None:
+    for replacement in await store.list_unfinished(resources.engine, customer_id):
+        await _finish(resources, replacement)
+
+
+async def _replace(
+    resources: Resources, customer_id: CustomerId, fresh: TaxIdentifier, old: TaxIdentifier
+) -> TaxIdentifier:
+    replacement = Replacement(TaxIdentifierId(fresh.id), customer_id, old.type or "", old.value or "")
+    await store.begin(resources.engine, replacement)
+    attached = await _finish(resources, replacement)
+    if attached is None:
+        raise Later("Your tax identifier could not be replaced now. See which one is saved, and try again.")
+    return attached
+
+
+async def _finish(resources: Resources, replacement: Replacement) -> TaxIdentifier | None:
+    """The new one, attached in place of whatever there is; None when it cannot be, and the old one stays.
+
+    Raises:
+        DigitalRiverError: neither is certain yet; the replacement stays on record.
+    """
+    far = resources.far
+    attached: TaxIdentifier | None = None
+    try:
+        for one in await _fetch_all(far, replacement.customer_id, replacement.type):
+            if one.id != replacement.new_id:
+                # Whether it is gone shows when the new one is attached.
+                await _discard(far, one.id)
+        attached = await _attach(far, replacement.customer_id, replacement.new_id)
+    except (Refused, Missing, Conflict):
+        await _put_back(far, replacement)
+    await store.end(resources.engine, replacement.new_id)
+    if attached is None:
+        await _discard(far, replacement.new_id)
+    return attached
+
+
+async def _attach(far: Transport, customer_id: CustomerId, identifier: TaxIdentifierId) -> TaxIdentifier:
+    """Attach, and try again: at this moment the buyer has none, or the deletion takes its time."""
+    for pause in (*PAUSES, None):
+        try:
+            return await far_side.attach_tax_identifier(far, customer_id, identifier)
+        except DigitalRiverError as error:
+            with suppress(DigitalRiverError):
+                found = await far_side.fetch_tax_identifier(far, identifier)
+                if found.customer_id == customer_id:
+                    return found
+            if pause is None or not isinstance(error, Unavailable | Throttled | Conflict):
+                raise
+            await asyncio.sleep(pause)
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _put_back(far: Transport, replacement: Replacement) -> None:
+    """Make the old one anew unless one of its type is there; its verification begins again."""
+    customer_id = replacement.customer_id
+    present = await _fetch_all(far, customer_id, replacement.type)
+    if any(one.id != replacement.new_id for one in present):
+        return
+    try:
+        again = await far_side.create_tax_identifier(far, type_=replacement.type, value=replacement.old_value)
+        try:
+            await _attach(far, customer_id, TaxIdentifierId(again.id))
+        except DigitalRiverError:
+            await _discard(far, again.id)
+            raise
+    except Conflict:
+        # One of this type is there after all: it only could not be seen.
+        pass
+    except (Refused, Missing) as error:
+        # What Digital River once took it does not take any more: no repetition would help.
+        log.error("tax_identifier.lost", type=replacement.type, error=type(error).__name__)
 
 
 async def _create(far: Transport, new: NewTaxIdentifier) -> TaxIdentifier:
@@ -105,89 +214,19 @@ async def _create(far: Transport, new: NewTaxIdentifier) -> TaxIdentifier:
         raise refusals.told(refused) from None
 
 
-async def _offer(
-    far: Transport, customer_id: CustomerId, fresh: TaxIdentifier, present: Sequence[TaxIdentifier]
-) -> TaxIdentifier:
-    try:
-        attached = await far_side.attach_tax_identifier(far, customer_id, TaxIdentifierId(fresh.id))
-    except DigitalRiverError as error:
-        if present and isinstance(error, Conflict):
-            return await _exchange(far, customer_id, fresh, present)
-        await _discard(far, fresh)
-        raise
-    for old in present:
-        await _discard(far, old)
-    return attached
+async def _fetch_all(
+    far: Transport, customer_id: CustomerId, type_: str | None = None
+) -> list[TaxIdentifier]:
+    found = await far_side.fetch_tax_identifiers(far, customer_id)
+    # A far side that ignored the filter would answer with everybody's.
+    owned = [one for one in found if one.customer_id in (None, customer_id)]
+    return [one for one in owned if type_ in (None, one.type)]
 
 
-async def _exchange(
-    far: Transport, customer_id: CustomerId, fresh: TaxIdentifier, present: Sequence[TaxIdentifier]
-) -> TaxIdentifier:
-    failure: DigitalRiverError | None = None
-    try:
-        for old in present:
-            with suppress(Missing):
-                await far_side.delete_tax_identifier(far, TaxIdentifierId(old.id))
-    except DigitalRiverError as error:
-        # It may be gone all the same. Whether the new one can be attached tells.
-        failure = error
-    try:
-        return await _attach(far, customer_id, fresh)
-    except DigitalRiverError as error:
-        await _discard(far, fresh)
-        are_back = [await _put_back(far, customer_id, old) for old in present]
-        if not all(are_back):
-            raise Later(
-                "Your tax identifier could not be replaced and is not saved now. Send it again."
-            ) from None
-        if failure is None and isinstance(error, Conflict):
-            # Deleted, and yet in the way.
-            raise Later("Your tax identifier could not be replaced now.") from None
-        raise failure or error from None
-
-
-async def _attach(far: Transport, customer_id: CustomerId, fresh: TaxIdentifier) -> TaxIdentifier:
-    """Attach, and try again: at this moment the buyer has none, or the deletion takes its time."""
-    for pause in (*PAUSES, None):
-        try:
-            return await far_side.attach_tax_identifier(far, customer_id, TaxIdentifierId(fresh.id))
-        except DigitalRiverError as error:
-            found = await _find(far, fresh)
-            if found is not None and found.customer_id == customer_id:
-                return found
-            if pause is None or not isinstance(error, Unavailable | Throttled | Conflict):
-                raise
-            await asyncio.sleep(pause)
-    raise AssertionError("the last attempt returns or raises")
-
-
-async def _put_back(far: Transport, customer_id: CustomerId, old: TaxIdentifier) -> bool:
-    """Make the old one anew if it is gone; its verification begins again. False when that fails too."""
-    if await _find(far, old) is not None:
-        return True
-    try:
-        again = await far_side.create_tax_identifier(far, type_=old.type or "", value=old.value or "")
-        try:
-            await _attach(far, customer_id, again)
-        except Conflict:
-            # One of this type is there after all: it only could not be seen.
-            await _discard(far, again)
-    except DigitalRiverError as error:
-        log.error("tax_identifier.lost", type=old.type, error=type(error).__name__)
-        return False
-    return True
-
-
-async def _find(far: Transport, wanted: TaxIdentifier) -> TaxIdentifier | None:
-    with suppress(DigitalRiverError):
-        return await far_side.fetch_tax_identifier(far, TaxIdentifierId(wanted.id))
-    return None
-
-
-async def _discard(far: Transport, unwanted: TaxIdentifier) -> None:
+async def _discard(far: Transport, unwanted: str) -> None:
     """Delete what is of no use any more. One that stays behind belongs to nobody and harms nobody."""
     with suppress(DigitalRiverError):
-        await far_side.delete_tax_identifier(far, TaxIdentifierId(unwanted.id))
+        await far_side.delete_tax_identifier(far, TaxIdentifierId(unwanted))
 
 
 def _plain(value: str | None) -> str:

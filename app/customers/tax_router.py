@@ -1,6 +1,6 @@
 """Routes of tax identifiers and US exemption certificates."""
 
-from fastapi import APIRouter, Depends, Request, Response, status
+from fastapi import APIRouter, Request, Response, status
 
 from app.audit.readers import OwnCustomer, ReadCustomer
 from app.customers import certificates, tax_identifiers
@@ -16,11 +16,8 @@ from app.resources import ResourcesDep
 from app.web.paging import Page
 from app.web.path_ids import TaxIdentifierPath
 from app.web.problems import BadGateway, Conflict, Invalid, NotFound, Unavailable, responses
-from app.web.routes import known_query
 
-router = APIRouter(
-    prefix="/v1", tags=["tax"], dependencies=[Depends(known_query)], route_class=IdempotentRoute
-)
+router = APIRouter(prefix="/v1", tags=["tax"], route_class=IdempotentRoute)
 
 _READS = responses(Invalid, NotFound, BadGateway, Unavailable)
 _WRITES = responses(Conflict, Invalid, NotFound, BadGateway, Unavailable)
@@ -48,7 +45,7 @@ def _certificate_form() -> dict[str, object]:
 )
 async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadCustomer) -> Page[TaxIdentifierView]:
     """Newest first, one of each type, all on one page."""
-    found = await tax_identifiers.list_identifiers(resources.far, customer_id)
+    found = await tax_identifiers.list_identifiers(resources, customer_id)
     return Page[TaxIdentifierView](data=[TaxIdentifierView.of(one) for one in found])
 
 
@@ -63,7 +60,8 @@ async def add_tax_identifier(
     resources: ResourcesDep, customer_id: OwnCustomer, new: NewTaxIdentifier, response: Response
 ) -> TaxIdentifierView:
     """There is one of each type: another value takes the place of the present one. When that fails, the
-    present one stays, or comes back under a new id and is verified again."""
+    present one stays, or comes back under a new id and is verified again; after a 502 or 503 the new one may
+    also take its place later."""
     found, is_new = await tax_identifiers.add(resources, customer_id, new)
     response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return TaxIdentifierView.of(found)

@@ -2,11 +2,10 @@
 
 import asyncio
 
-import httpx
 import pytest
 
 from tests.customers.house import Buyer, pointers
-from tests.house import Json, Sandbox, eventually
+from tests.house import Json, Sandbox
 
 PATH = "/tax-identifiers"
 OLD = {"type": "de", "value": "DE123456789"}
@@ -128,50 +127,6 @@ async def test_when_only_an_answer_is_lost_the_buyer_has_one_of_the_two(
     expected = NEW if answer.status_code == 201 else OLD
     assert await values(ada) == [expected["value"]]
     assert (await ada.send("POST", PATH, NEW)).status_code in {200, 201}
-    assert await values(ada) == [NEW["value"]]
-
-
-async def replace_and_break_off_after_the_deletion(
-    ada: Buyer, sandbox: Sandbox, *, times: int | None
-) -> httpx.Response:
-    """Replace, while attaching begins to fail as soon as the old one is being deleted."""
-    await ada.send("POST", PATH, OLD)
-    await sandbox.fault("delay", seconds=0.5, times=1, **DELETE)
-    replacing = asyncio.create_task(ada.send("POST", PATH, NEW))
-
-    async def is_deleting() -> bool:
-        attached = await sandbox.count("POST /customers/{id}/tax-identifiers/{taxId}")
-        return attached >= 2
-
-    await eventually(is_deleting)
-    await sandbox.fault("status", status=503, times=times, **ATTACH)
-    return await replacing
-
-
-async def test_attaching_is_tried_again_once_the_old_one_is_gone(ada: Buyer, sandbox: Sandbox) -> None:
-    answer = await replace_and_break_off_after_the_deletion(ada, sandbox, times=2)
-    assert answer.status_code == 201
-    assert await values(ada) == [NEW["value"]]
-
-
-async def test_the_old_one_comes_back_when_the_new_one_cannot_be_attached(
-    ada: Buyer, sandbox: Sandbox
-) -> None:
-    answer = await replace_and_break_off_after_the_deletion(ada, sandbox, times=3)
-    assert answer.status_code == 503
-    assert "detail" not in answer.json()
-    assert await values(ada) == [OLD["value"]]
-    assert len(await at_digital_river(sandbox)) == 1
-
-
-async def test_the_worst_failure_is_admitted_and_the_same_request_repairs_it(
-    ada: Buyer, sandbox: Sandbox
-) -> None:
-    answer = await replace_and_break_off_after_the_deletion(ada, sandbox, times=None)
-    assert answer.status_code == 503
-    assert "not saved now" in answer.json()["detail"]
-    await sandbox.client.delete("/_sandbox/faults")
-    assert (await ada.send("POST", PATH, NEW)).status_code == 201
     assert await values(ada) == [NEW["value"]]
 
 

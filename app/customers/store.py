@@ -1,0 +1,84 @@
+"""The table of tax identifiers that are being replaced, and every statement about it.
+
+A row stands there from before the old one is deleted until the buyer has one again, and no longer: its value
+is personal data.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.db.schema import metadata
+from app.ids import CustomerId, TaxIdentifierId
+
+tax_identifier_replacement = sa.Table(
+    "tax_identifier_replacement",
+    metadata,
+    # Each replacement has made a new one of its own.
+    sa.Column("new_id", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("old_value", sa.Text, nullable=False),
+    sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Index("ix_tax_identifier_replacement_customer_id", "customer_id"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The new one, which exists and is to be attached, and what the old one is made anew from."""
+
+    new_id: TaxIdentifierId
+    customer_id: CustomerId
+    type: str
+    old_value: str
+
+
+async def begin(engine: AsyncEngine, replacement: Replacement) -> None:
+    """Put it on record. Committed on return."""
+    statement = sa.insert(tax_identifier_replacement).values(
+        new_id=replacement.new_id,
+        customer_id=replacement.customer_id,
+        type=replacement.type,
+        old_value=replacement.old_value,
+    )
+    async with engine.begin() as connection:
+        await connection.execute(statement)
+
+
+async def end(engine: AsyncEngine, new_id: TaxIdentifierId) -> None:
+    """Erase the record of one replacement."""
+    statement = sa.delete(tax_identifier_replacement).where(tax_identifier_replacement.c.new_id == new_id)
+    async with engine.begin() as connection:
+        await connection.execute(statement)
+
+
+async def list_unfinished(engine: AsyncEngine, customer_id: CustomerId) -> Sequence[Replacement]:
+    """What has been begun for this customer and not ended, oldest first."""
+    table = tax_identifier_replacement
+    statement = (
+        sa.select(table.c.new_id, table.c.customer_id, table.c.type, table.c.old_value)
+        .where(table.c.customer_id == customer_id)
+        .order_by(table.c.begun_at, table.c.new_id)
+    )
+    async with engine.connect() as connection:
+        return [Replacement(*row) for row in await connection.execute(statement)]
+
+
+async def list_customers(engine: AsyncEngine) -> Sequence[CustomerId]:
+    """Everybody for whom something has been begun and not ended, the longest waiting first."""
+    table = tax_identifier_replacement
+    statement = (
+        sa.select(table.c.customer_id).group_by(table.c.customer_id).order_by(sa.func.min(table.c.begun_at))
+    )
+    async with engine.connect() as connection:
+        return [CustomerId(customer_id) for customer_id in await connection.scalars(statement)]
+
+
+async def erase(engine: AsyncEngine, customer_id: CustomerId) -> None:
+    """Erase this customer's records, ended or not."""
+    table = tax_identifier_replacement
+    async with engine.begin() as connection:
+        await connection.execute(sa.delete(table).where(table.c.customer_id == customer_id))
