@@ -1,49 +1,85 @@
-"""The production processes as operators start them: `portal api` and `portal worker`, killable."""
+"""The production processes, `portal api` and `portal worker`, each in a process of its own, killable.
+
+They are forked from a server that has imported the product once: importing it costs more than all else a
+short command does, and the suite starts dozens.
+"""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 
 import httpx
 
+from app import cli
 from app.settings import Settings
 from tests.house import Portal, as_environment, eventually
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["app.cli"])
+
+
+def _be_portal(arguments: Sequence[str], environment: Mapping[str, str], output: str, errors: str) -> None:
+    os.environ.update(environment)
+    for number, path in ((1, output), (2, errors)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    cli.main(list(arguments), prog_name="portal")
 
 
 @dataclass
 class Running:
     """A process of the product."""
 
-    process: asyncio.subprocess.Process
+    process: ForkServerProcess
+
+    @classmethod
+    def start(
+        cls,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        output: Path = Path(os.devnull),
+        errors: Path = Path(os.devnull),
+    ) -> "Running":
+        """`portal <arguments>`, writing to the ends of these files."""
+        process = _FORKS.Process(
+            target=_be_portal, args=(arguments, dict(environment), str(output), str(errors)), daemon=True
+        )
+        process.start()
+        return cls(process)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the signal, if it still runs."""
+        if self.process.exitcode is None and self.process.pid is not None:
+            os.kill(self.process.pid, number)
+
+    async def wait(self, seconds: float = 30) -> int:
+        """Wait for the end; returns the exit status, negative for the signal it died of."""
+        await asyncio.to_thread(self.process.join, seconds)
+        assert self.process.exitcode is not None, f"still running after {seconds} s"
+        return self.process.exitcode
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send the signal and wait for the end; returns the exit status."""
-        self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), timeout=15)
+        self.send(number)
+        return await self.wait(seconds=15)
 
 
 @asynccontextmanager
 async def running(command: str, settings: Settings, **environment: str) -> AsyncIterator[Running]:
     """`portal <command>` with these settings; killed with the block if it still runs."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "app.cli", command),
-        env={**os.environ, **as_environment(settings), **environment},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    portal = Running.start([command], {**as_environment(settings), **environment})
     try:
-        yield Running(process)
+        yield portal
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await portal.end(signal.SIGKILL)
 
 
 @asynccontextmanager
@@ -67,4 +103,4 @@ async def running_api(
                 return False
 
         await eventually(is_ready)
-        yield Portal(url, client, settings, stop=partial(api.process.send_signal, stop_with))
+        yield Portal(url, client, settings, stop=partial(api.send, stop_with))

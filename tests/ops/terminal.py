@@ -1,12 +1,12 @@
 """The operator's terminal: `portal …` as a process, with what it prints."""
 
-import asyncio
-import os
-import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.settings import Settings
 from tests.house import as_environment
+from tests.processes import Running
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,8 @@ class Printed:
 
 async def portal_command(settings: Settings, *arguments: str) -> Printed:
     """Run `portal <arguments>` to its end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "app.cli", *arguments),
-        env={**os.environ, **as_environment(settings)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), timeout=30)
-    assert process.returncode is not None
-    return Printed(process.returncode, output.decode(), errors.decode())
+    with tempfile.TemporaryDirectory() as name:
+        output, errors = Path(name) / "output", Path(name) / "errors"
+        command = Running.start(arguments, as_environment(settings), output=output, errors=errors)
+        status = await command.wait()
+        return Printed(status, output.read_text(), errors.read_text())

@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import os
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +16,7 @@ import httpx
 from app.db import migrate
 from app.db.embedded import EmbeddedPostgres
 from tests.house import Sandbox, as_environment, eventually, settings_for
+from tests.processes import Running
 
 COMMANDS = {"api-1": "api", "api-2": "api", "worker-1": "worker", "worker-2": "worker"}
 
@@ -30,7 +29,7 @@ class House:
     folder: Path
     environment: dict[str, str]
     ports: dict[str, int]
-    processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    processes: dict[str, Running] = field(default_factory=dict)
 
     @property
     def database_url(self) -> str:
@@ -39,28 +38,20 @@ class House:
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}"
 
-    async def start(self, name: str) -> None:
+    def start(self, name: str) -> None:
         """Start one process; it goes on writing where the one before it stopped."""
         port = {"PORTAL_PORT": str(self.ports[name])} if name in self.ports else {}
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "app.cli", COMMANDS[name]),
-                env={**self.environment, **port, "PYTHONUNBUFFERED": "1"},
-                stdout=log,
-                stderr=log,
-            )
+        log = self.folder / f"{name}.log"
+        environment = {**self.environment, **port}
+        self.processes[name] = Running.start([COMMANDS[name]], environment, output=log, errors=log)
 
     async def kill(self, name: str) -> None:
         """SIGKILL: no chance to put anything down."""
-        process = self.processes[name]
-        if process.returncode is None:
-            process.send_signal(signal.SIGKILL)
-        await process.wait()
+        await self.processes[name].end(signal.SIGKILL)
 
     async def replace(self, name: str) -> None:
         await self.kill(name)
-        await self.start(name)
+        self.start(name)
 
     def restart_database(self) -> None:
         """From the main thread: on Linux the server is tied to it."""
@@ -101,13 +92,12 @@ async def running_house(sandbox: Sandbox, secrets: list[str], port: int) -> Asyn
         await asyncio.to_thread(_build, server)
         settings = settings_for(server.url("portal"), sandbox.url, worker_lease=2.0)
         environment = {
-            **os.environ,
             **as_environment(settings),
             "PORTAL_WEBHOOK_SECRETS": json.dumps(secrets),
         }
         house = House(server, folder, environment, {"api-1": port, "api-2": free_port()})
         for name in COMMANDS:
-            await house.start(name)
+            house.start(name)
         try:
             yield house
         finally:

@@ -129,8 +129,10 @@ async def heal(house: House, sandbox: Sandbox, http: httpx.AsyncClient) -> None:
     database = await asyncpg.connect(house.database_url)
 
     async def has_settled() -> bool:
+        # Not those that a worker holds: their due time is its lease.
         await database.execute(
-            "UPDATE webhook_event SET due_at = now() WHERE state = 'pending' AND reason IS NOT NULL"
+            """UPDATE webhook_event SET due_at = now()
+               WHERE state = 'pending' AND reason IS NOT NULL AND jsonb_array_length(errors) = attempts"""
         )
         status = (await http.get(f"{house.url('api-1')}/ops/status", headers=ops)).json()
         last = status["lastSweep"]
