@@ -19,8 +19,9 @@ setup: .venv/ready
 dev: setup
 	@$(BIN)/portal dev
 
+# Three on two cores, because many tests wait for something.
 test: setup
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n 3
 
 format: setup
 	$(BIN)/ruff format .
@@ -42,4 +43,4 @@ check: setup
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@! grep -oE 'https?://[^/"]+' uv.lock | sort -u | grep -vE '^https://(pypi\.org|files\.pythonhosted\.org)$$'
 	$(BIN)/portal openapi | diff -u openapi/portal.json -
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n 3

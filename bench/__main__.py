@@ -5,18 +5,11 @@ import base64
 import hashlib
 import hmac
 import json
-import os
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +17,10 @@ import asyncpg
 import psutil
 
 from app.db import migrate
-from app.db.embedded import EmbeddedPostgres, die_with_parent, embedded_postgres
+from app.db.embedded import EmbeddedPostgres, embedded_postgres
 from bench.load import Outcome, at_rate, full_speed, request
+from bench.processes import SECRET, get, post, running_floor, running_portal, running_sandbox, send
 
-SECRET = "whs_benchmark_secret"
 CLIENTS = 32
 EVENTS = 4000
 ROUNDS = 3
@@ -52,18 +45,19 @@ def main() -> None:
 def measure(server: EmbeddedPostgres) -> None:
     """All figures, one after the other, each printed when it is known."""
     asyncio.run(_prepare(server.url("portal")))
-    with _sandbox() as sandbox, _portal(server, sandbox, "api") as (api, port, ready):
-        with _floor(server, "ingest") as floor:
+    with running_sandbox() as sandbox, running_portal(server, sandbox, "api") as (api, port, ready):
+        with running_floor(server, "ingest") as floor:
             ingest(port, floor)
         rate(port)
-        token = _post(f"{sandbox}/_sandbox/tokens", {"customerId": CUSTOMER})["accessToken"]
-        with _floor(server, "listing") as floor:
+        token = post(f"{sandbox}/_sandbox/tokens", {"customerId": CUSTOMER})["accessToken"]
+        with running_floor(server, "listing") as floor:
             listing(port, floor, token)
         memory = psutil.Process(api.pid).memory_info().rss / 2**20
         _print("API process: resident", f"{memory:.0f} MB", "≤ 150 MB")
         _print("API process: ready after", f"{ready:.1f} s", "≤ 3 s")
         asyncio.run(_clear(server.url("portal")))
-        with _portal(server, sandbox, "worker"):
+        with running_portal(server, sandbox, "worker"):
+            asyncio.run(_wait_for_sweep(server.url("portal")))
             journeys(server, sandbox, port)
 
 
@@ -109,11 +103,11 @@ def journeys(server: EmbeddedPostgres, sandbox: str, portal: int) -> None:
     address = f"http://127.0.0.1:{portal}/webhooks/digital-river"
     for _ in range(JOURNEYS):
         item = {"name": "Lamp", "price": 10, "quantity": 1}
-        order = _post(f"{sandbox}/_sandbox/orders", {"customerId": CUSTOMER, "items": [item]})
+        order = post(f"{sandbox}/_sandbox/orders", {"customerId": CUSTOMER, "items": [item]})
         line = {"itemId": order["items"][0]["id"], "quantity": 1}
-        _post(f"{sandbox}/fulfillments", {"orderId": order["id"], "items": [line]})
+        post(f"{sandbox}/fulfillments", {"orderId": order["id"], "items": [line]})
         body = json.dumps(_invoice_event(sandbox, order["id"])).encode()
-        _send(address, body, _signed(body))
+        send(address, body, _signed(body))
         time.sleep(0.3)
     seconds = asyncio.run(_durations(server.url("portal")))
     _print("event to link in PostgreSQL, p95", f"{seconds[int(len(seconds) * 0.95)] * 1000:.0f} ms", "≤ 1 s")
@@ -121,7 +115,7 @@ def journeys(server: EmbeddedPostgres, sandbox: str, portal: int) -> None:
 
 def _invoice_event(sandbox: str, order_id: str) -> dict[str, Any]:
     while True:
-        order = _get(f"{sandbox}/orders/{order_id}")
+        order = get(f"{sandbox}/orders/{order_id}")
         if pdfs := order.get("invoicePDFs"):
             file_id = pdfs[0]["id"]
             subject = {"id": file_id, "fileId": file_id, "orderId": order_id, "customerId": CUSTOMER}
@@ -179,6 +173,14 @@ async def _clear(url: str) -> None:
     await connection.close()
 
 
+async def _wait_for_sweep(url: str) -> None:
+    """A worker begins with a sweep; its backlog is idle after that."""
+    connection = await asyncpg.connect(url)
+    while not await connection.fetchval("SELECT count(*) FROM sweep WHERE finished_at IS NOT NULL"):  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    await connection.close()
+
+
 async def _durations(url: str) -> list[float]:
     connection = await asyncpg.connect(url)
     open_events = "SELECT count(*) FROM webhook_event WHERE state = 'pending'"
@@ -191,100 +193,6 @@ async def _durations(url: str) -> list[float]:
     await connection.close()
     assert len(rows) == JOURNEYS, f"{len(rows)} of {JOURNEYS} events became documents"
     return [row["seconds"] for row in rows]
-
-
-@contextmanager
-def _process(arguments: Sequence[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE if arguments[1] == "sandbox" else subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=die_with_parent,  # noqa: PLW1509
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.communicate()
-
-
-@contextmanager
-def _sandbox() -> Iterator[str]:
-    with _process(["-m", "sandbox", "--port", "0"], {}) as process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())["url"]
-
-
-@contextmanager
-def _portal(
-    server: EmbeddedPostgres, sandbox: str, command: str
-) -> Iterator[tuple[subprocess.Popen[bytes], int, float]]:
-    port = _free_port()
-    environment = {
-        "PORTAL_ENVIRONMENT": "development",
-        "PORTAL_DATABASE_URL": server.url("portal"),
-        "PORTAL_DIGITAL_RIVER_URL": sandbox,
-        "PORTAL_DIGITAL_RIVER_SECRET_KEY": "sk_test_sandbox",
-        "PORTAL_WEBHOOK_SECRETS": json.dumps([SECRET]),
-        "PORTAL_OIDC_ISSUER": f"{sandbox}/_sandbox/oidc",
-        "PORTAL_OIDC_AUDIENCE": "portal",
-        "PORTAL_PORT": str(port),
-    }
-    started = time.perf_counter()
-    with _process(["-m", "app.cli", command], environment) as process:
-        if command == "api":
-            _wait_for(f"http://127.0.0.1:{port}/health/ready")
-        yield process, port, time.perf_counter() - started
-
-
-@contextmanager
-def _floor(server: EmbeddedPostgres, app: str) -> Iterator[int]:
-    port = _free_port()
-    environment = {"BENCH_DATABASE_URL": server.url("portal"), "BENCH_SECRET": SECRET}
-    quiet = ["--port", str(port), "--no-access-log", "--log-level", "error"]
-    with _process(["-m", "uvicorn", f"bench.floor:{app}", *quiet], environment):
-        _wait_for(f"http://127.0.0.1:{port}/")
-        yield port
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_for(url: str) -> None:
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code != 503:
-                return
-        except OSError:
-            pass
-        else:
-            return
-        time.sleep(0.02)
-
-
-def _get(url: str) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(_send(url, None, {"Authorization": "Bearer sk_test_sandbox"}))
-    return answer
-
-
-def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
-    headers = {"Authorization": "Bearer sk_test_sandbox", "Content-Type": "application/json"}
-    answer: dict[str, Any] = json.loads(_send(url, json.dumps(body).encode(), headers))
-    return answer
-
-
-def _send(url: str, body: bytes | None, headers: dict[str, str]) -> bytes:
-    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as response:
-        content: bytes = response.read()
-        return content
 
 
 def _print(what: str, value: str, aim: str = "") -> None:
