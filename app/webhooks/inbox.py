@@ -18,6 +18,9 @@ CHANNEL = "portal_inbox"
 BATCH = 500
 # While one write waits for the disk, the next one is gathered and sent.
 WRITERS = 4
+# Digital River waits 3,000 ms (docs, Webhooks best practices), which must do for the write under way and the
+# next one: a 503 in time tells it more than silence.
+WRITE_SECONDS = 0.9
 
 State = Literal["pending", "done", "ignored", "buried"]
 Origin = Literal["webhook", "sweep"]
@@ -136,7 +139,9 @@ class Slot:
 
     async def _write_batch(self, batch: list[tuple[NewEvent, asyncio.Future[bool]]]) -> None:
         try:
-            new = await put(self._pool, [event for event, _ in batch], "webhook")
+            # Whether a write that took too long was committed is not known; the retry finds out.
+            async with asyncio.timeout(WRITE_SECONDS):
+                new = await put(self._pool, [event for event, _ in batch], "webhook")
         except BaseException as error:
             for _, kept in batch:
                 if not kept.done():

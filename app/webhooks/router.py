@@ -1,6 +1,5 @@
 """The letter box: authenticate, keep, acknowledge. It knows no feature and waits only for PostgreSQL."""
 
-import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
@@ -26,14 +25,13 @@ from app.web.problems import (
     responses,
 )
 from app.webhooks.event import NotAnEvent, read_event
-from app.webhooks.inbox import NewEvent, Slot
+from app.webhooks.inbox import Slot
 from app.webhooks.metrics import DELIVERIES
 from app.webhooks.signature import HEADER, Refused, verify
 
 MAX_BODY = 256 * 1024
-# Digital River waits 3,000 ms (docs, Webhooks best practices). An answer before that tells it more than none.
-BODY_SECONDS = 1.5
-STORE_SECONDS = 2.5
+# A body is one packet or a few; Digital River waits 3,000 ms for the answer to all of it.
+BODY_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -136,7 +134,7 @@ async def receive_event(request: Request) -> Response:
         errors = [FieldError(pointer=f"/{error.field}" if error.field else "", detail=str(error))]
         raise Malformed(str(error), errors=errors) from None
     with _counting_failures(signer):
-        is_new = await _keep(box.slot, event)
+        is_new = await box.slot.drop(event)
     kept_as = "ignored" if event.state == "ignored" else "accepted"
     DELIVERIES.labels(kept_as if is_new else "duplicate", signer).inc()
     # On the request's own log line: at hundreds of events a second a second line is not free.
@@ -154,12 +152,3 @@ def _counting_failures(signer: int) -> Iterator[None]:
     except BaseException:
         DELIVERIES.labels("not_kept", signer).inc()
         raise
-
-
-async def _keep(slot: Slot, event: NewEvent) -> bool:
-    try:
-        async with asyncio.timeout(STORE_SECONDS):
-            return await slot.drop(event)
-    except TimeoutError:
-        # Whether it was committed is not known; the retry that this answer brings finds out.
-        raise Unavailable(retry_after=1) from None
