@@ -1,15 +1,13 @@
 """Introduces strangers: which feature handles which type of event. The letter box knows none of them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.documents import intake
+from app.documents.intake import Effect
 from app.resources import Resources
 
-Effect = Callable[[AsyncConnection], Awaitable[None]]
 Handler = Callable[[Resources, str, Mapping[str, Any]], AbstractAsyncContextManager[Effect]]
 """Given the type and `data.object`, does what must be done at the far side when entered, and yields what is
 to be stored, for the transaction that also finishes the event."""

@@ -5,13 +5,12 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from app.audit.export import list_support_reads
 from app.customers import router as customers
 from app.customers import tax_router as tax
 from app.customers.neighbours import Eraser, Section
 from app.customers.tax_identifiers import erase_replacements
 from app.documents import router as documents
-from app.documents.export import list_records
+from app.documents.export import list_records, list_support_reads
 from app.handlers import HANDLERS
 from app.idempotency.erasing import erase_answers
 from app.identity.tokens import Tokens

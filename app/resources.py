@@ -43,6 +43,12 @@ def resources_of(request: Request) -> Resources:
     return resources
 
 
+def base_url_of(request: Request) -> str:
+    """Where this API is reached, with a slash at its end: as configured, else as the request was sent."""
+    configured = resources_of(request).settings.public_url
+    return f"{configured.rstrip('/')}/" if configured else str(request.base_url)
+
+
 async def _resources(request: Request) -> Resources:
     # Not `resources_of` itself, which FastAPI would run in a thread, since it is not async.
     return resources_of(request)

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     cors_origins: tuple[str, ...] = ()
+    # Where frontends reach this API; without it, what each request was sent to.
+    public_url: str = ""
 
     worker_concurrency: int = Field(16, ge=1, le=200)
     worker_lease: float = Field(30.0, ge=1.0, le=600.0)
@@ -85,6 +87,7 @@ class Settings(BaseSettings):
     def _unsafe(self) -> list[str]:
         key = self.digital_river_secret_key.get_secret_value()
         short = [s for s in self.webhook_secrets if len(s.get_secret_value()) < MINIMUM_SECRET_LENGTH]
+        is_test = "_test_" in key
         checks = {
             "PORTAL_DIGITAL_RIVER_URL must start with https://": self.digital_river_url.startswith(
                 "https://"
@@ -96,7 +99,15 @@ class Settings(BaseSettings):
                 self.digital_river_public_key.startswith("pk_")
             ),
             # Digital River docs, API keys: test keys carry `_test_`, and the key alone decides the mode.
-            "PORTAL_LIVE_MODE must be false with a test key": not (self.live_mode and "_test_" in key),
+            "PORTAL_LIVE_MODE must be true with a live key and false with a test key": (
+                self.live_mode is None or self.live_mode != is_test
+            ),
+            "PORTAL_DIGITAL_RIVER_SECRET_KEY and …_PUBLIC_KEY must be of one mode": (
+                is_test == ("_test_" in self.digital_river_public_key)
+            ),
+            "PORTAL_PUBLIC_URL must start with https://": (
+                not self.public_url or self.public_url.startswith("https://")
+            ),
             "PORTAL_CORS_ORIGINS must name origins, not *": "*" not in self.cors_origins,
             "PORTAL_DROPIN_RETURN_URL must start with https://": _is_safe_or_unset(self.dropin_return_url),
             "PORTAL_DROPIN_CANCEL_URL must start with https://": _is_safe_or_unset(self.dropin_cancel_url),

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from pydantic_core import from_json
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.notifications import bell
@@ -18,6 +17,7 @@ from app.remedies import MAX_ATTEMPTS, Again, Never, Remedy, Wait, describe, is_
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from app.webhooks import inbox
+from app.webhooks.event import read_json
 from app.webhooks.inbox import Claim, LeaseLost
 from app.webhooks.metrics import EVENT_AGE_SECONDS, HANDLED, HANDLING_SECONDS
 
@@ -150,7 +150,7 @@ def _subject(body: str, *, is_live: bool) -> Mapping[str, Any]:
     Raises:
         Unreadable: there is none, or the event is of the other mode.
     """
-    event = from_json(body)
+    event = read_json(body)
     if event.get("liveMode") is not is_live:
         raise Unreadable(f"liveMode is {event.get('liveMode')!r:.20}, this service processes {is_live}")
     data = event.get("data")

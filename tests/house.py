@@ -240,7 +240,7 @@ class Portal:
         )
 
     async def get(self, path: str, token: Mapping[str, str], **params: Any) -> httpx.Response:
-        return await self.client.get(path, headers=dict(token), params=params)
+        return await self.client.get(path, headers=dict(token), params=params or None)
 
     async def documents(self, token: Mapping[str, str], count: int) -> list[Json]:
         """The caller's documents, once there are `count`."""

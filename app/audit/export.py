@@ -1,6 +1,6 @@
 """What a customer is told about who looked at their data: when and at what, not who of the shop's people."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pydantic import ConfigDict
 
@@ -24,8 +24,10 @@ class SupportRead(Contract):
     """What was asked for: the method and the route of this API."""
 
 
-async def list_support_reads(resources: Resources, customer_id: CustomerId) -> Sequence[SupportRead]:
-    """All looks of support that named this customer, the last one first."""
+async def list_support_reads(
+    resources: Resources, customer_id: CustomerId, things: Collection[str]
+) -> Sequence[SupportRead]:
+    """All looks of support at this customer or at these orders and documents, the last one first."""
     async with resources.engine.connect() as connection:
-        rows = await store.list_records(connection, customer_id)
+        rows = await store.list_records(connection, customer_id, things)
     return [SupportRead(at=row["at"], operation=row["operation"]) for row in rows]

@@ -15,7 +15,7 @@ from app.identity.principal import Principal, customer_of, own_customer
 from app.ids import CustomerId
 from app.resources import resources_of
 from app.web.path_ids import ID, CustomerPath
-from app.web.problems import Invalid
+from app.web.problems import Forbidden, Invalid
 from app.web.routes import find_facts
 
 LONGEST_PATH_ID = 300
@@ -28,8 +28,15 @@ async def _read_customer(
     return await _readable(request, principal, customer_id)
 
 
+async def _writing_customer(principal: CurrentPrincipal) -> CustomerId:
+    if SUPPORT in principal.scopes:
+        raise Forbidden("A support token may only read.")
+    return customer_of(principal)
+
+
 async def _own_customer(principal: CurrentPrincipal, customer_id: CustomerPath) -> CustomerId:
-    return own_customer(principal, customer_id)
+    own_customer(principal, customer_id)
+    return await _writing_customer(principal)
 
 
 async def _owner(request: Request, principal: CurrentPrincipal) -> CustomerId | None:
@@ -85,10 +92,13 @@ ReadCustomer = Annotated[CustomerId, Depends(_read_customer)]
 
 Raises NotFound for somebody else's, existing or not."""
 
-OwnCustomer = Annotated[CustomerId, Depends(_own_customer)]
-"""For writes under `{customerId}`: `me` or the caller's own id, whatever the token's scopes.
+WritingCustomer = Annotated[CustomerId, Depends(_writing_customer)]
+"""For writes that name no customer: the caller, by a token that is not support's."""
 
-Raises NotFound for somebody else's, existing or not."""
+OwnCustomer = Annotated[CustomerId, Depends(_own_customer)]
+"""For writes under `{customerId}`: `me` or the caller's own id, by a token that is not support's.
+
+Raises NotFound for somebody else's, existing or not; Forbidden for support's own."""
 
 Owner = Annotated[CustomerId | None, Depends(_owner)]
 """For reads of one thing by its own id: who must own it. None: it may be anybody's, support is asking."""

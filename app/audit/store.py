@@ -1,6 +1,6 @@
 """The table of what support read, written once and never changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -47,10 +47,17 @@ async def keep_record(
         await connection.execute(statement)
 
 
-async def list_records(connection: AsyncConnection, customer_id: CustomerId) -> Sequence[sa.RowMapping]:
-    """The records of reads that named this customer, the last one first."""
+async def list_records(
+    connection: AsyncConnection, customer_id: CustomerId, things: Collection[str]
+) -> Sequence[sa.RowMapping]:
+    """The records of reads that named this customer, or one of these orders and documents, the last first."""
     table = audit_record
-    statement = sa.select(table.c.at, table.c.operation).where(table.c.customer_id == customer_id)
+    named = sa.or_(
+        table.c.path_ids["orderId"].astext.in_(things), table.c.path_ids["documentId"].astext.in_(things)
+    )
+    statement = sa.select(table.c.at, table.c.operation).where(
+        sa.or_(table.c.customer_id == customer_id, sa.and_(table.c.customer_id.is_(None), named))
+    )
     return (
         (await connection.execute(statement.order_by(table.c.at.desc(), table.c.id.desc()))).mappings().all()
     )

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.digital_river.models import Party
+from app.web.address import ADDRESS_EXAMPLE, AddressView
 from app.web.contract import Contract
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
@@ -71,13 +72,7 @@ def _country(code: str) -> str:
 
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2}$"), AfterValidator(_country)]
 
-_ADDRESS: dict[str, Any] = {
-    "line1": "10380 Bren Road West",
-    "city": "Minnetonka",
-    "postalCode": "55343",
-    "state": "MN",
-    "country": "US",
-}
+_ADDRESS = {name: part for name, part in ADDRESS_EXAMPLE.items() if part is not None}
 _ADDITIONAL: dict[str, Any] = {"phoneticName": "エイダ"}
 _SHIPPING: dict[str, Any] = {
     "name": "Ada Lovelace",
@@ -189,19 +184,6 @@ class ShippingChanges(Contract):
     additional_address_info: AdditionalAddressInfo | None = None
 
 
-class PostalAddressView(Contract):
-    """An address as Digital River keeps it: older ones may lack parts."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{**_ADDRESS, "line2": None}]})
-
-    line1: str | None
-    line2: str | None
-    city: str | None
-    postal_code: str | None
-    state: str | None
-    country: str | None
-
-
 class AdditionalAddressInfoView(Contract):
     """What some countries need beside an address."""
 
@@ -223,7 +205,7 @@ class ShippingAddressView(Contract):
                 {
                     **_SHIPPING,
                     "organization": None,
-                    "address": {**_ADDRESS, "line2": None},
+                    "address": ADDRESS_EXAMPLE,
                     "additionalAddressInfo": None,
                 }
             ]
@@ -234,7 +216,7 @@ class ShippingAddressView(Contract):
     phone: str | None
     email: str | None
     organization: str | None
-    address: PostalAddressView
+    address: AddressView
     additional_address_info: AdditionalAddressInfoView | None
 
     @classmethod
@@ -242,9 +224,7 @@ class ShippingAddressView(Contract):
         """The view; None when there is no address, or only what `nowhere` leaves of one."""
         if party is None or not _says_something(party):
             return None
-        return cls.model_validate(
-            {"address": dict.fromkeys(PostalAddressView.model_fields)} | party.model_dump()
-        )
+        return cls.model_validate({"address": dict.fromkeys(AddressView.model_fields)} | party.model_dump())
 
 
 def nowhere(country: str | None) -> dict[str, Any]:

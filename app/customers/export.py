@@ -11,9 +11,6 @@ from app.customers.neighbours import Section
 from app.customers.schemas import ProfileView
 from app.customers.tax_schemas import TaxCertificateView, TaxIdentifierView
 from app.digital_river import customers
-from app.digital_river.errors import Missing
-from app.digital_river.models import Customer
-from app.digital_river.transport import Transport
 from app.ids import CustomerId
 from app.resources import Resources
 from app.web.contract import Contract
@@ -55,7 +52,7 @@ async def collect(
         ExceptionGroup: a part was not to be had, and half a document would pass for a whole one.
     """
     async with asyncio.TaskGroup() as group:
-        customer = group.create_task(_find_customer(resources.far, customer_id))
+        customer = group.create_task(customers.find_customer(resources.far, customer_id))
         identifiers = group.create_task(tax_identifiers.list_identifiers(resources, customer_id))
         more = {
             name: group.create_task(_read(section, resources, customer_id))
@@ -69,13 +66,6 @@ async def collect(
         tax_certificates=[] if found is None else TaxCertificateView.all_of(found),
         **{name: task.result() for name, task in more.items()},
     )
-
-
-async def _find_customer(far: Transport, customer_id: CustomerId) -> Customer | None:
-    try:
-        return await customers.fetch_customer(far, customer_id)
-    except Missing:
-        return None
 
 
 async def _read(section: Section, resources: Resources, customer_id: CustomerId) -> list[Contract]:

@@ -14,7 +14,7 @@ from app.resources import Resources
 KEPT = (
     "Invoices and credit memos: the law requires them, and you can still open them.",
     "The record of when our support looked at your data.",
-    "What Digital River has notified us of, for 45 days at most.",
+    "What Digital River has notified us of: for 45 days, or until an operator has looked at what failed.",
 )
 NEXT = (
     "Digital River, the merchant of record, has noted your request and removes your personal data when legal "

@@ -5,14 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response, status
 
-from app.audit.readers import OwnCustomer, ReadCustomer
+from app.audit.readers import OwnCustomer, ReadCustomer, WritingCustomer
 from app.customers import export, forgetting, service
 from app.customers.addresses import ShippingAddress, ShippingAddressView
 from app.customers.export import ExportView
 from app.customers.neighbours import Erasers, ExportSections
 from app.customers.schemas import ForgetView, ProfileChanges, ProfileView, Registration
 from app.idempotency.routes import IdempotentRoute
-from app.identity.access import CurrentCustomer, CurrentPrincipal
+from app.identity.access import OPS, SUPPORT, CurrentPrincipal
 from app.resources import ResourcesDep
 from app.web.etags import NOT_MODIFIED, conditional, require_match
 from app.web.problems import (
@@ -53,7 +53,7 @@ _NEEDS_MATCH = {"parameters": [{**_IF_MATCH, "required": True}]}
 async def register_customer(
     request: Request,
     resources: ResourcesDep,
-    customer_id: CurrentCustomer,
+    customer_id: WritingCustomer,
     registration: Annotated[Registration | None, Body()] = None,
 ) -> Response:
     """Creates the customer under the token's own customer id. A customer that exists is returned unchanged,
@@ -74,7 +74,8 @@ async def get_customer(
     request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: ReadCustomer
 ) -> Response:
     """The caller's own profile is there from the first request on, also without registering."""
-    is_own = customer_id == principal.customer_id
+    # Staff who look around shall not become customers.
+    is_own = customer_id == principal.customer_id and principal.scopes.isdisjoint({OPS, SUPPORT})
     return conditional(
         request, ProfileView.of(await service.get_customer(resources.far, customer_id, is_own=is_own))
     )

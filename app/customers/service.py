@@ -4,8 +4,7 @@ Digital River knows no versions. Between our own callers no update is lost, beca
 customer; a change that somebody makes at Digital River directly can slip between our check and our write.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 from app.customers import refusals
 from app.customers.addresses import ShippingAddress, ShippingAddressView, nowhere
 from app.customers.schemas import MOST_METADATA, ProfileChanges, ProfileView, Registration
+from app.db.leases import customer_lease
 from app.digital_river import customers
 from app.digital_river.errors import Conflict, Missing, Refused
 from app.digital_river.models import Customer, CustomerChanges
@@ -87,7 +87,7 @@ async def change_profile(
         RequestValidationError, Invalid: the result would not be acceptable.
         Whatever `check` raises.
     """
-    async with _turn(resources, customer_id):
+    async with resources.leases.hold(customer_lease(customer_id)):
         customer = await customers.ensure_customer(resources.far, customer_id)
         check(ProfileView.of(customer))
         written = _written(customer, changes)
@@ -108,7 +108,7 @@ async def put_shipping(
         Invalid: Digital River does not accept a value.
         Whatever `check` raises.
     """
-    async with _turn(resources, customer_id):
+    async with resources.leases.hold(customer_lease(customer_id)):
         customer = await customers.ensure_customer(resources.far, customer_id)
         present = ShippingAddressView.of(customer.shipping)
         check(present)
@@ -126,19 +126,11 @@ async def delete_shipping(
         NotFound: there is none.
         Whatever `check` raises.
     """
-    async with _turn(resources, customer_id):
+    async with resources.leases.hold(customer_lease(customer_id)):
         present = await get_shipping(resources.far, customer_id)
         check(present)
         written = CustomerChanges(shipping=nowhere(present.address.country))
         await _update(resources.far, customer_id, written, below="shipping")
-
-
-@asynccontextmanager
-async def _turn(resources: Resources, customer_id: CustomerId) -> AsyncIterator[None]:
-    """One writer of a customer at a time, in all processes."""
-    name = f"customer:{customer_id}"
-    async with resources.leases.hold(name):
-        yield
 
 
 async def _update(

@@ -12,7 +12,9 @@ from app.settings import Settings
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 10.0
 # A connection is refused quickly when the server is down; waiting for a free one must not take longer.
-POOL_SECONDS = 5.0
+POOL_SECONDS = 3.0
+# A list takes milliseconds; a buyer shall not wait for a database that hangs.
+HOT_SECONDS = 5.0
 
 
 def sqlalchemy_url(url: str) -> str:
@@ -55,7 +57,7 @@ async def open_hot_pool(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
         min_size=0,
         max_size=settings.database_pool,
         timeout=CONNECT_SECONDS,
-        command_timeout=STATEMENT_SECONDS,
+        command_timeout=HOT_SECONDS,
         reset=_leave_as_it_is,
         server_settings={"application_name": "portal-hot"},
     )

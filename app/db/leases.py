@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.schema import metadata
+from app.ids import CustomerId
 
 POLL_SECONDS = 0.05
 # What a lease outlives a dead holder is shorter than what waiters bear: they survive the crash of a holder.
@@ -27,6 +28,11 @@ lease = sa.Table(
     sa.Column("holder", UUID(as_uuid=True), nullable=False),
     sa.Column("held_until", sa.DateTime(timezone=True), nullable=False),
 )
+
+
+def customer_lease(customer_id: CustomerId) -> str:
+    """The lease of whoever writes this customer, its address or its payment sources at Digital River."""
+    return f"customer:{customer_id}"
 
 
 class LeaseBusy(Exception):

@@ -18,6 +18,14 @@ async def fetch_customer(far: Transport, customer_id: CustomerId) -> Customer:
     return await far.fetch_json("GET", path("/customers/{id}", id=customer_id), model=Customer)
 
 
+async def find_customer(far: Transport, customer_id: CustomerId) -> Customer | None:
+    """The customer with saved sources; None for somebody who has not needed one there yet."""
+    try:
+        return await fetch_customer(far, customer_id)
+    except Missing:
+        return None
+
+
 async def create_customer(far: Transport, customer_id: CustomerId, changes: CustomerChanges) -> Customer:
     """Create a customer under our own id of at most 40 characters.
 
@@ -29,20 +37,19 @@ async def create_customer(far: Transport, customer_id: CustomerId, changes: Cust
     return await far.fetch_json("POST", path("/customers"), body=body, model=Customer)
 
 
-async def ensure_customer(far: Transport, customer_id: CustomerId, *, email: str | None = None) -> Customer:
+async def ensure_customer(far: Transport, customer_id: CustomerId) -> Customer:
     """The customer, created on first need, as both official connectors do.
 
     However many callers find none at once, all of them get the same customer: whoever creates it second is
-    refused, and reads what the first one made. `email` is written to a new customer only.
+    refused, and reads what the first one made.
 
     Raises:
-        Refused: the id or the e-mail address is not acceptable.
+        Refused: the id is not acceptable.
     """
     with suppress(Missing):
         return await fetch_customer(far, customer_id)
     try:
-        changes = CustomerChanges() if email is None else CustomerChanges(email=email)
-        return await create_customer(far, customer_id, changes)
+        return await create_customer(far, customer_id, CustomerChanges())
     except Conflict:
         return await fetch_customer(far, customer_id)
 

@@ -9,7 +9,7 @@ from app.digital_river.errors import Garbled
 from app.digital_river.models import Event, FarSideModel
 from app.digital_river.models.reading import Flag, Many
 from app.digital_river.paths import path
-from app.digital_river.times import from_instant, to_instant
+from app.digital_river.times import from_instant
 from app.digital_river.transport import Transport
 from app.ids import EventId
 
@@ -45,11 +45,10 @@ async def fetch_events(
     *,
     types: Sequence[str],
     created_from: datetime,
-    created_to: datetime | None = None,
     limit: int = 100,
     starting_after: str | None = None,
 ) -> EventPage:
-    """One page of events of the given types, newest first. `limit` is 1 to 100, both bounds are inclusive.
+    """One page of events of the given types, newest first. `limit` is 1 to 100, the bound is inclusive.
 
     Raises:
         ValueError: no type at all, or more than 19.
@@ -59,7 +58,6 @@ async def fetch_events(
     params: Params = {
         "types": list(types),
         "createdTime[gte]": from_instant(created_from),
-        "createdTime[lte]": to_instant(created_to) if created_to else None,
         "limit": limit,
         "startingAfter": starting_after,
     }

@@ -24,9 +24,9 @@ def stream_content(far: Transport, file_id: FileId) -> AbstractAsyncContextManag
     return far.stream(path("/files/{id}/content", id=file_id))
 
 
-async def upload_file(far: Transport, *, purpose: str, upload: Upload, title: str | None = None) -> File:
+async def upload_file(far: Transport, *, purpose: str, upload: Upload) -> File:
     """Store a new file: PDF, JPG or PNG of at most 10 MB (Digital River docs, Files). Never repeated."""
-    fields = {"purpose": purpose, "fileName": upload.file_name} | ({"title": title} if title else {})
+    fields = {"purpose": purpose, "fileName": upload.file_name}
     return await far.upload(path("/files"), fields=fields, upload=upload, model=File)
 
 

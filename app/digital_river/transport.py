@@ -98,16 +98,9 @@ class Transport:
         call = Call(method, path, self._deadlines.total, params, body)
         return await self._call(call, _reader(model))
 
-    async def fetch_nothing(
-        self,
-        method: str,
-        path: Path,
-        *,
-        params: Params | None = None,
-        body: Mapping[str, object] | None = None,
-    ) -> None:
+    async def fetch_nothing(self, method: str, path: Path) -> None:
         """Call and ignore what a 2xx says."""
-        call = Call(method, path, self._deadlines.total, params, body)
+        call = Call(method, path, self._deadlines.total)
         try:
             await self._call(call, httpx.Response.aclose)
         except Missing:

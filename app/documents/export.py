@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 from pydantic import ConfigDict
 
+from app.audit import export as audit
+from app.audit.export import SupportRead
 from app.documents import store
-from app.documents.store import Document, Kind, Position
+from app.documents.store import Document, Position
 from app.ids import CustomerId
+from app.orders.documents import DocumentKind
 from app.resources import Resources
 from app.web.contract import Contract, Instant
 
@@ -33,7 +36,7 @@ class DocumentRecord(Contract):
 
     id: str
     """Opens it: `/v1/documents/{id}/content`."""
-    kind: Kind
+    kind: DocumentKind
     order_id: str
     file_name: str
     created_at: Instant
@@ -58,3 +61,10 @@ async def list_records(resources: Resources, customer_id: CustomerId) -> Sequenc
         )
         for one in found
     ]
+
+
+async def list_support_reads(resources: Resources, customer_id: CustomerId) -> Sequence[SupportRead]:
+    """All looks of support at the customer, and at the orders and documents that are known to be theirs."""
+    async with resources.engine.connect() as connection:
+        things = await store.find_things(connection, customer_id)
+    return await audit.list_support_reads(resources, customer_id, things)

@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.digital_river import files
 from app.digital_river.transport import Transport
 from app.documents import links, store
-from app.documents.store import Kind, NewDocument
+from app.documents.store import NewDocument
 from app.ids import CustomerId, FileId, OrderId
+from app.orders.documents import DocumentKind
 from app.resources import Resources
 
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, DocumentKind] = {
     "order.invoice.created": "invoice",
     "order.credit_memo.created": "creditMemo",
 }
@@ -71,7 +72,7 @@ async def take_in(resources: Resources, event_type: str, subject: Mapping[str, A
 
 
 async def fetch_document(
-    far: Transport, file_id: FileId, *, order_id: OrderId, customer_id: CustomerId | None, kind: Kind
+    far: Transport, file_id: FileId, *, order_id: OrderId, customer_id: CustomerId | None, kind: DocumentKind
 ) -> NewDocument:
     """The document with the name and the time that its file has at Digital River.
 

@@ -61,7 +61,8 @@ async def _find_live(far: Transport, file_id: FileId, now: datetime) -> Link | N
     if best is None or best.expires_at <= now + MINIMUM_LIFE:
         return None
     RENEWALS.labels("adopted").inc()
-    log.info("link.adopted", file_id=file_id, link_id=best.link_id)
+    # Not the link id: the public URL is made of it.
+    log.info("link.adopted", file_id=file_id)
     return best
 
 
@@ -70,7 +71,7 @@ async def _mint(far: Transport, file_id: FileId, expires_at: datetime) -> Link:
     if link is None:
         raise Garbled("a new file link without a URL or an expiry")
     RENEWALS.labels("minted").inc()
-    log.info("link.minted", file_id=file_id, link_id=link.link_id)
+    log.info("link.minted", file_id=file_id)
     return link
 
 

@@ -1,6 +1,6 @@
 """Routes of documents: list, show, open, and the documents of one order."""
 
-from datetime import datetime
+import asyncio
 from typing import Annotated, Literal
 from urllib.parse import quote
 from uuid import UUID
@@ -15,15 +15,18 @@ from app.digital_river.models import Order
 from app.digital_river.transport import Transport
 from app.documents import service, store
 from app.documents.schemas import DocumentsPage, OrderDocumentsPage, availability, order_view, page, view
-from app.documents.store import Document, Kind, Position
+from app.documents.store import Document, Position
 from app.ids import DocumentId, OrderId
-from app.orders.documents import DocumentView, OrderDocumentsView
-from app.resources import Resources, ResourcesDep
+from app.orders.documents import DocumentKind, DocumentView, OrderDocumentsView
+from app.resources import Resources, ResourcesDep, base_url_of
+from app.web.contract import Instant
 from app.web.etags import NOT_MODIFIED, conditional
-from app.web.paging import Cursor, Limit, decode_cursor, encode_cursor
+from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
 from app.web.path_ids import ID, OrderPath
 from app.web.problems import BadGateway, Invalid, NotFound, Unavailable, responses
 from app.web.routes import StrictRoute
+
+STREAM_SECONDS = 120.0
 
 router = APIRouter(prefix="/v1", tags=["documents"], route_class=StrictRoute)
 
@@ -33,7 +36,7 @@ DocumentPath = Annotated[UUID, Path(alias="documentId", examples=["0b4bb1a7-0d0a
 class _After(BaseModel):
     """A cursor: the last document of the page before."""
 
-    at: datetime
+    at: Instant
     id: UUID
 
 
@@ -62,11 +65,11 @@ async def list_documents(
     request: Request,
     resources: ResourcesDep,
     customer_id: ListedCustomer,
-    kind: Annotated[Kind | None, Query(description="Only documents of this kind.")] = None,
+    kind: Annotated[DocumentKind | None, Query(description="Only documents of this kind.")] = None,
     order_id: Annotated[
         OrderId | None, ID, Query(alias="orderId", description="Only documents of this order.")
     ] = None,
-    limit: Limit = 20,
+    limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> DocumentsPage:
     """Newest first. Documents appear here within seconds of being issued."""
@@ -80,7 +83,7 @@ async def list_documents(
             limit=limit + 1,
         )
     )
-    return page(found[:limit], str(request.base_url), _next_cursor(found, limit))
+    return page(found[:limit], base_url_of(request), _next_cursor(found, limit))
 
 
 @router.get(
@@ -94,7 +97,7 @@ async def list_order_documents(
     resources: ResourcesDep,
     owner: Owner,
     order_id: OrderPath,
-    limit: Limit = 20,
+    limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> OrderDocumentsPage:
     """Newest first, and for each kind whether a document is there, to be expected, or will not come."""
@@ -102,7 +105,7 @@ async def list_order_documents(
         resources, owner, order_id, after=_position(cursor), limit=limit + 1
     )
     documents = list(found.documents)
-    base_url = str(request.base_url)
+    base_url = base_url_of(request)
     return OrderDocumentsPage(
         data=[view(document, base_url) for document in documents[:limit]],
         next_cursor=_next_cursor(documents, limit),
@@ -122,7 +125,7 @@ async def get_document(
 ) -> Response:
     """The document with its present link. The link is null when none has enough life left in it."""
     document = await service.get_document(resources, owner, DocumentId(str(document_id)))
-    return conditional(request, view(document, str(request.base_url)))
+    return conditional(request, view(document, base_url_of(request)))
 
 
 @router.get(
@@ -175,7 +178,11 @@ class StreamedFile(Response):
         self._document = document
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with files.stream_content(self._far, self._document.file_id) as download:
+        # A reader that takes its time would hold one of the few connections to the far side.
+        async with (
+            asyncio.timeout(STREAM_SECONDS),
+            files.stream_content(self._far, self._document.file_id) as download,
+        ):
             headers = [
                 # Never what the far side says it is: a browser shall not render anything else from here.
                 (b"content-type", b"application/pdf"),

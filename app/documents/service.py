@@ -7,17 +7,21 @@ from datetime import timedelta
 
 import structlog
 
+from app.db.leases import LeaseBusy
 from app.digital_river import orders
 from app.digital_river.errors import DigitalRiverError, Missing
 from app.digital_river.models import Order
 from app.documents import intake, links, store
-from app.documents.store import Availability, Document, Kind, Link, OrderCheck, Position
+from app.documents.store import Document, Link, OrderCheck, Position
 from app.ids import CustomerId, DocumentId, FileId, OrderId
+from app.orders.documents import Availability, DocumentKind
 from app.resources import Resources
 from app.web.problems import NotFound
 
 # How long "not yet" from the far side is believed before it is asked again for the same order.
 RECHECK = timedelta(seconds=15)
+# When all seems to be there: how long it is believed. An event lost for good shows by then.
+STALE = timedelta(days=1)
 # What a page about an order lists of its documents.
 NEWEST = 100
 
@@ -81,7 +85,7 @@ async def get_order_documents(
     if known.is_incomplete:
         try:
             known = await _read_through(resources, owner, order_id)
-        except DigitalRiverError as error:
+        except (DigitalRiverError, LeaseBusy) as error:
             if not known.kinds:
                 raise
             log.warning("documents.read_through_failed", order_id=order_id, error=type(error).__name__)
@@ -130,7 +134,7 @@ class _Known:
     """What PostgreSQL knows of one order's documents, seen by one customer, or by support (no owner)."""
 
     owner: CustomerId | None
-    kinds: frozenset[Kind]
+    kinds: frozenset[DocumentKind]
     check: OrderCheck | None
 
     @property
@@ -144,15 +148,17 @@ class _Known:
         if self.check is None:
             # A credit memo without an invoice: the other event is missing.
             return "invoice" not in self.kinds
-        is_waiting = any(
-            self._checked(kind) == "pending" and kind not in self.kinds for kind in ("invoice", "creditMemo")
-        )
-        return (is_waiting or not self.is_owners) and self.check.age > RECHECK
+        is_waiting = any(self.availability(kind) == "pending" for kind in ("invoice", "creditMemo"))
+        patience = RECHECK if is_waiting or not self.is_owners else STALE
+        return self.check.age > patience
 
-    def availability(self, kind: Kind) -> Availability:
-        return "ready" if kind in self.kinds else self._checked(kind)
+    def availability(self, kind: DocumentKind) -> Availability:
+        if kind in self.kinds:
+            return "ready"
+        # Announced, but its file was not to be had yet.
+        return "pending" if self._checked(kind) == "ready" else self._checked(kind)
 
-    def _checked(self, kind: Kind) -> Availability:
+    def _checked(self, kind: DocumentKind) -> Availability:
         if self.check is None:
             return "notIssued"
         return self.check.invoice if kind == "invoice" else self.check.credit_memo
@@ -175,33 +181,52 @@ async def _read_through(resources: Resources, owner: CustomerId | None, order_id
         try:
             order = await orders.fetch_order(resources.far, order_id)
         except Missing:
+            # What was issued stays here, whatever became of the order there.
+            if known.kinds:
+                return known
             raise NotFound() from None
-        await _keep(resources, order_id, order)
+        if owner in {None, _owner(order)}:
+            await _keep(resources, order_id, order)
+        else:
+            # Whose it is is remembered; its files are none of the caller's, not even their failures.
+            await _keep_check(resources, order_id, order)
         return await _look_up(resources, owner, order_id)
 
 
 async def _keep(resources: Resources, order_id: OrderId, order: Order) -> None:
+    """Store the order's documents as if their events had come. A file that is not there yet is left for
+    the next time."""
     customer_id = _owner(order)
-    announced: dict[FileId, Kind] = {FileId(pdf.id): "invoice" for pdf in order.invoice_pdfs}
+    announced: dict[FileId, DocumentKind] = {FileId(pdf.id): "invoice" for pdf in order.invoice_pdfs}
     announced |= {FileId(pdf.id): "creditMemo" for pdf in order.credit_memo_pdfs}
     async with resources.engine.connect() as connection:
         known = await store.find_known_files(connection, order_id, customer_id)
-    new = await asyncio.gather(
+    found = await asyncio.gather(
         *(
             intake.fetch_document(
                 resources.far, file_id, order_id=order_id, customer_id=customer_id, kind=kind
             )
             for file_id, kind in announced.items()
             if file_id not in known
-        )
+        ),
+        return_exceptions=True,
     )
     async with resources.engine.begin() as connection:
-        for document in new:
-            await store.keep_document(connection, document)
+        for document in found:
+            if not isinstance(document, BaseException):
+                await store.keep_document(connection, document)
+    for document in found:
+        if isinstance(document, BaseException) and not isinstance(document, Missing):
+            raise document
+    await _keep_check(resources, order_id, order)
+
+
+async def _keep_check(resources: Resources, order_id: OrderId, order: Order) -> None:
+    async with resources.engine.begin() as connection:
         await store.keep_check(
             connection,
             order_id,
-            customer_id=customer_id,
+            customer_id=_owner(order),
             invoice=invoice_availability(order),
             credit_memo=credit_memo_availability(order),
         )

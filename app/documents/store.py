@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.engine import POOL_SECONDS
 from app.db.schema import metadata
 from app.ids import CustomerId, DocumentId, FileId, OrderId
-
-Kind = Literal["invoice", "creditMemo"]
-Availability = Literal["ready", "pending", "notIssued"]
+from app.orders.documents import Availability, DocumentKind
 
 # A buyer who gets a link must have time to use it.
 MINIMUM_LIFE = timedelta(minutes=5)
@@ -65,7 +64,7 @@ class NewDocument:
     file_id: FileId
     order_id: OrderId
     customer_id: CustomerId | None
-    kind: Kind
+    kind: DocumentKind
     file_name: str
     created_at: datetime
 
@@ -84,7 +83,7 @@ class Document(NamedTuple):
     id: DocumentId
     file_id: FileId
     order_id: OrderId
-    kind: Kind
+    kind: DocumentKind
     file_name: str
     created_at: datetime
     available_since: datetime
@@ -151,7 +150,7 @@ async def find_usable_link(connection: AsyncConnection, file_id: FileId) -> Link
 
 async def find_kinds(
     connection: AsyncConnection, owner: CustomerId | None, order_id: OrderId
-) -> frozenset[Kind]:
+) -> frozenset[DocumentKind]:
     """Of which kinds the owner has documents for this order; with None as owner, anybody."""
     statement = sa.select(document.c.kind).distinct().where(document.c.order_id == order_id)
     if owner is not None:
@@ -167,6 +166,17 @@ async def find_known_files(
     if owner is not None:
         statement = statement.where(document.c.customer_id.is_not(None))
     return set((await connection.execute(statement)).scalars())
+
+
+async def find_things(connection: AsyncConnection, customer_id: CustomerId) -> set[str]:
+    """The ids of the customer's documents, and of the orders that are known to be the customer's."""
+    owned = document.c.customer_id == customer_id
+    found = sa.union(
+        sa.select(sa.cast(document.c.id, sa.Text)).where(owned),
+        sa.select(document.c.order_id).where(owned),
+        sa.select(order_check.c.order_id).where(order_check.c.customer_id == customer_id),
+    )
+    return set((await connection.execute(found)).scalars())
 
 
 async def keep_check(
@@ -228,14 +238,15 @@ async def list_documents(
     pool: asyncpg.Pool,
     owner: CustomerId | None,
     *,
-    kind: Kind | None = None,
+    kind: DocumentKind | None = None,
     order_id: OrderId | None = None,
     after: Position | None = None,
     limit: int,
 ) -> Sequence[Document]:
     """The owner's documents, newest first, at most `limit`; with None as owner, anybody's."""
     position = (None, None) if after is None else (after.created_at, after.id)
-    rows = await pool.fetch(_selected(owner) + _LIST, owner, kind, order_id, *position, limit)
+    async with pool.acquire(timeout=POOL_SECONDS) as connection:
+        rows = await connection.fetch(_selected(owner) + _LIST, owner, kind, order_id, *position, limit)
     return [_document(row) for row in rows]
 
 
@@ -243,7 +254,8 @@ async def find_document(
     pool: asyncpg.Pool, owner: CustomerId | None, document_id: DocumentId
 ) -> Document | None:
     """The document, if it is there and the owner's; with None as owner, whoever's it is."""
-    row = await pool.fetchrow(_selected(owner) + _ONE, owner, document_id)
+    async with pool.acquire(timeout=POOL_SECONDS) as connection:
+        row = await connection.fetchrow(_selected(owner) + _ONE, owner, document_id)
     return None if row is None else _document(row)
 
 

@@ -33,7 +33,7 @@ REST_SECONDS = 0.5
 
 _KEPT_HEADERS = ("content-type", "etag", "location")
 # These say something of the moment or of the token, not of the request: the next attempt may fare better.
-_PASSING = frozenset({401, 403, 408, 429})
+_PASSING = frozenset({401, 403, 408})
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -113,6 +113,7 @@ async def _claim(
     name = store.name_of(
         issuer=resources.settings.oidc_issuer,
         subject=principal.subject,
+        customer_id=principal.customer_id,
         route=f"{request.method} {request.url.path}",
         key=key,
     )

@@ -59,9 +59,10 @@ class Answer:
     content: bytes
 
 
-def name_of(*, issuer: str, subject: str, route: str, key: str) -> bytes:
-    """The request's name: the same for the same caller, route and key, and for no others."""
-    return hashlib.sha256(json.dumps([issuer, subject, route, key]).encode()).digest()
+def name_of(*, issuer: str, subject: str, customer_id: CustomerId | None, route: str, key: str) -> bytes:
+    """The request's name: the same for the same caller, route and key, and for no others. One subject may
+    speak for several customers, so both are the caller."""
+    return hashlib.sha256(json.dumps([issuer, subject, customer_id, route, key]).encode()).digest()
 
 
 async def claim_request(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
 from functools import partial
 
 import asyncpg
@@ -28,11 +29,12 @@ log = structlog.get_logger()
 
 async def run(resources: Resources, types: Collection[str], stop: asyncio.Event) -> None:
     """Do the chores until `stop` is set; what is under way then is broken off, and due again."""
+    in_background = replace(resources, far=resources.far.background)
     chores = (
         asyncio.create_task(_every(COLLECT_SECONDS, "metrics", partial(metrics.collect, resources))),
         asyncio.create_task(_every(LOOK_SECONDS, "sweep", partial(sweep_if_due, resources, types))),
         asyncio.create_task(_every(PRUNE_SECONDS, "prune", partial(prune_if_free, resources))),
-        asyncio.create_task(_every(FINISH_SECONDS, "finish", partial(finish_replacements, resources))),
+        asyncio.create_task(_every(FINISH_SECONDS, "finish", partial(finish_replacements, in_background))),
     )
     await stop.wait()
     for chore in chores:

@@ -1,6 +1,5 @@
 """What is stuck, and why? The operator's view of the inbox, and the way out of it."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,7 +12,7 @@ from app.ops import store
 from app.resources import ResourcesDep
 from app.web.contract import Contract, Instant
 from app.web.etags import NOT_MODIFIED, conditional
-from app.web.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
+from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from app.web.path_ids import ID, EventPath
 from app.web.problems import Conflict, Invalid, NotFound, responses
 from app.webhooks.inbox import Origin, State
@@ -82,7 +81,7 @@ class EventDetailView(EventView):
 
 
 class _After(BaseModel):
-    at: datetime
+    at: Instant
     id: str
 
 
@@ -92,7 +91,7 @@ async def list_events(
     state: Annotated[State | None, Query()] = None,
     event_type: Annotated[str | None, Query(alias="type", max_length=200)] = None,
     order_id: Annotated[str | None, ID, Query(alias="orderId")] = None,
-    limit: Limit = 20,
+    limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[EventView]:
     """The last received first."""

@@ -1,14 +1,18 @@
 """Is it well? Asked by load balancers and supervisors, so without a token and without detail."""
 
+import asyncio
 from typing import Literal
 
-import asyncpg
 from fastapi import APIRouter
 from pydantic import ConfigDict
 
+from app.ops import store
 from app.resources import ResourcesDep
 from app.web.contract import Contract
 from app.web.problems import Unavailable, responses
+
+# Load balancers wait for two to five seconds.
+READY_SECONDS = 1.5
 
 router = APIRouter(prefix="/health", tags=["operations"])
 
@@ -36,8 +40,7 @@ async def live() -> Health:
 async def ready(resources: ResourcesDep) -> Health:
     """Red while PostgreSQL cannot be reached or is not migrated. Digital River being down is no reason:
     documents are still listed and opened, and no other instance would do better."""
-    try:
-        await resources.hot.fetchval("SELECT 1 FROM webhook_event LIMIT 1", timeout=2)
-    except asyncpg.UndefinedTableError:
-        raise Unavailable("The database is not migrated.") from None
+    async with asyncio.timeout(READY_SECONDS), resources.engine.connect() as connection:
+        if not await store.is_migrated(connection):
+            raise Unavailable("The database is not migrated.")
     return Health()

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.leases import lease
+from app.db.schema import metadata
 from app.documents.store import file_link, order_check
 from app.idempotency.store import idempotent_request
 from app.ids import EventId
@@ -29,6 +30,11 @@ _SUMMARY = (
 )
 
 
+def _is(state: State) -> sa.ColumnElement[bool]:
+    # The state stands in the statement as text, so that the partial index of that state serves.
+    return webhook_event.c.state == sa.literal_column(f"'{state}'")
+
+
 async def list_events(
     connection: AsyncConnection,
     *,
@@ -41,7 +47,9 @@ async def list_events(
     """Events, the last received first."""
     table = webhook_event
     statement = sa.select(*_SUMMARY).order_by(table.c.received_at.desc(), table.c.id.desc()).limit(limit)
-    wanted = ((table.c.state, state), (table.c.type, event_type), (table.c.order_id, order_id))
+    if state is not None:
+        statement = statement.where(_is(state))
+    wanted = ((table.c.type, event_type), (table.c.order_id, order_id))
     for column, value in wanted:
         if value is not None:
             statement = statement.where(column == value)
@@ -73,7 +81,7 @@ async def revive(connection: AsyncConnection, event_id: EventId) -> bool:
 async def revive_all(connection: AsyncConnection, event_type: str | None, *, limit: int) -> Sequence[EventId]:
     """Revive up to `limit` buried events, the oldest first; returns their ids."""
     table = webhook_event
-    statement = sa.select(table.c.id).where(table.c.state == sa.literal_column("'buried'"))
+    statement = sa.select(table.c.id).where(_is("buried"))
     if event_type is not None:
         statement = statement.where(table.c.type == event_type)
     chosen = await connection.execute(statement.order_by(table.c.received_at, table.c.id).limit(limit))
@@ -82,16 +90,21 @@ async def revive_all(connection: AsyncConnection, event_type: str | None, *, lim
 
 async def count_events(connection: AsyncConnection, state: State) -> int:
     """How many events are in a state."""
-    # The state stands in the statement as text, so that the partial index of that state serves.
-    is_in_state = webhook_event.c.state == sa.literal_column(f"'{state}'")
-    statement = sa.select(sa.func.count()).select_from(webhook_event).where(is_in_state)
+    statement = sa.select(sa.func.count()).select_from(webhook_event).where(_is(state))
     return (await connection.execute(statement)).scalar_one()
+
+
+async def is_migrated(connection: AsyncConnection) -> bool:
+    """Whether every table is there that this version uses. More may be there: the next version's."""
+    names = sa.func.unnest(sa.cast([*metadata.tables], sa.ARRAY(sa.Text))).column_valued("name")
+    statement = sa.select(sa.func.bool_and(sa.func.to_regclass(names).is_not(None)))
+    return bool((await connection.execute(statement)).scalar())
 
 
 async def find_oldest_open_age(connection: AsyncConnection) -> timedelta | None:
     """How long the oldest open event has been waiting; None when none is open."""
     age = sa.type_coerce(sa.func.now() - sa.func.min(webhook_event.c.received_at), sa.Interval)
-    statement = sa.select(age).where(webhook_event.c.state == sa.literal_column("'pending'"))
+    statement = sa.select(age).where(_is("pending"))
     return (await connection.execute(statement)).scalar()
 
 

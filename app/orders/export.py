@@ -26,10 +26,10 @@ async def list_whole_orders(resources: Resources, customer_id: CustomerId) -> Se
     Raises:
         DigitalRiverError: a part was not to be had, or there are more than 2000 orders.
     """
-    found = await _fetch_all(resources.far, customer_id)
+    found = await _fetch_all(resources.far.background, customer_id)
     slots = asyncio.Semaphore(READS_AT_ONCE)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_whole(resources.far, order, slots)) for order in found]
+        tasks = [group.create_task(_whole(resources.far.background, order, slots)) for order in found]
     return [task.result() for task in tasks]
 
 

@@ -13,10 +13,10 @@ from app.orders.schemas import OrderView
 from app.orders.service import OrderState, Wanted
 from app.orders.summaries import OrdersPage
 from app.orders.tracking import TrackingView
-from app.resources import ResourcesDep
+from app.resources import ResourcesDep, base_url_of
 from app.web.contract import Instant
 from app.web.etags import NOT_MODIFIED, conditional
-from app.web.paging import Cursor, Limit
+from app.web.paging import DEFAULT_LIMIT, Cursor, Limit
 from app.web.path_ids import OrderPath
 from app.web.problems import BadGateway, Invalid, NotFound, Unavailable, responses
 
@@ -46,7 +46,7 @@ async def list_orders(
     created_to: Annotated[
         Instant | None, Query(alias="createdTo", description="Only orders placed then or earlier.")
     ] = None,
-    limit: Limit = 20,
+    limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> OrdersPage:
     """Newest first. A page may hold fewer entries than `limit` before the end: go by `nextCursor`."""
@@ -72,7 +72,7 @@ async def get_order(
     """Everything that a page about the order shows, in one document. When refunds, shipments or documents
     cannot be read, the page comes without them and names them in `incomplete`."""
     parts = await service.get_order_parts(
-        resources, owner, order_id, documents_of=documents_of, base_url=str(request.base_url)
+        resources, owner, order_id, documents_of=documents_of, base_url=base_url_of(request)
     )
     return conditional(request, views.page(parts, is_buyers=owner is not None))
 

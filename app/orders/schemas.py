@@ -9,26 +9,19 @@ from app.orders.refunds import REFUND_EXAMPLE, RefundView
 from app.orders.status import DisplayStatus
 from app.orders.summaries import LINE_EXAMPLE, ORDER_EXAMPLE, LineView
 from app.orders.timeline import Kind
+from app.web.address import ADDRESS_EXAMPLE, AddressView
 from app.web.contract import Contract, Instant, Money
 
 Part = Literal["refunds", "shipments", "documents"]
 TransactionKind = Literal["charged", "released"]
 TransactionState = Literal["pending", "complete", "failed"]
 
-_ADDRESS: dict[str, Any] = {
-    "line1": "10380 Bren Rd W",
-    "line2": None,
-    "city": "Minnetonka",
-    "postalCode": "55343",
-    "state": "MN",
-    "country": "US",
-}
 _PARTY: dict[str, Any] = {
     "name": "Ada Byron",
     "organization": None,
     "phone": None,
     "email": "ada@example.com",
-    "address": _ADDRESS,
+    "address": ADDRESS_EXAMPLE,
 }
 _ITEM: dict[str, Any] = {
     **LINE_EXAMPLE,
@@ -81,19 +74,6 @@ _STEP: dict[str, Any] = {
 }
 _SHIPPING: dict[str, Any] = {"description": "Standard", "amount": "5.00", "tax": "0.40"}
 _SELLER: dict[str, Any] = {"id": "DR_INC-ENTITY", "name": "Digital River Inc."}
-
-
-class AddressView(Contract):
-    """A postal address."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_ADDRESS]})
-
-    line1: str | None
-    line2: str | None
-    city: str | None
-    postal_code: str | None
-    state: str | None
-    country: str | None
 
 
 class PartyView(Contract):

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from app.digital_river.method_labels import label
 from app.digital_river.models import (
-    Address,
     ChargeOperation,
     Fulfillment,
     Order,
@@ -20,7 +19,6 @@ from app.orders import refunds as refund_views
 from app.orders.amounts import printed, printed_part
 from app.orders.documents import OrderDocumentsView
 from app.orders.schemas import (
-    AddressView,
     AmountsView,
     ItemView,
     OrderView,
@@ -39,6 +37,7 @@ from app.orders.summaries import LineView, OrderSummary
 from app.orders.timeline import timeline
 from app.orders.tracking import Settled, settled
 from app.orders.web_links import web_link
+from app.web.address import AddressView
 
 LINES_IN_A_LIST = 3
 _DIGITS_SHOWN = 4
@@ -169,20 +168,7 @@ def _party(party: Party | None) -> PartyView | None:
         organization=party.organization,
         phone=party.phone,
         email=party.email,
-        address=_address(party.address),
-    )
-
-
-def _address(address: Address | None) -> AddressView | None:
-    if address is None:
-        return None
-    return AddressView(
-        line1=address.line1,
-        line2=address.line2,
-        city=address.city,
-        postal_code=address.postal_code,
-        state=address.state,
-        country=address.country,
+        address=AddressView.of(party.address),
     )
 
 

@@ -4,12 +4,12 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
+from app.digital_river import customers
 from app.digital_river.models import Customer, Party
 from app.ids import CustomerId
-from app.payment_sources.schemas import ADDRESS_EXAMPLE, BillingAddress, address_view
-from app.payment_sources.service import find_customer
 from app.resources import Resources
 from app.settings import Settings
+from app.web.address import ADDRESS_EXAMPLE, AddressView
 from app.web.contract import Contract
 
 # Digital River docs, Drop-in: always the hosted files, never a copy.
@@ -76,7 +76,7 @@ class DropInBilling(Contract):
     email: str | None
     organization: str | None
     phone_number: str | None
-    address: BillingAddress | None
+    address: AddressView | None
 
 
 class DropInConfiguration(Contract):
@@ -117,7 +117,7 @@ async def fetch_configuration(
     Raises:
         DigitalRiverError: the profile could not be read.
     """
-    customer = await find_customer(resources.far, customer_id)
+    customer = await customers.find_customer(resources.far, customer_id)
     settings = resources.settings
     return DropInConfiguration(
         script_url=SCRIPT_URL,
@@ -151,5 +151,5 @@ def _billing(customer: Customer, shipping: Party) -> DropInBilling:
         email=shipping.email or customer.email or None,
         organization=shipping.organization or None,
         phone_number=shipping.phone or None,
-        address=address_view(shipping.address),
+        address=AddressView.of(shipping.address),
     )

@@ -1,5 +1,6 @@
 """Routes of payment sources: open Drop-in, list, save, choose the default, remove."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
@@ -30,7 +31,7 @@ router = APIRouter(
 
 
 def _view(saved: SavedSource) -> PaymentSource:
-    return view(saved.source, is_default=saved.is_default, now=saved.now)
+    return view(saved.source, is_default=saved.is_default, now=datetime.now(UTC))
 
 
 @router.get(

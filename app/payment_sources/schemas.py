@@ -6,20 +6,13 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Strict
 
 from app.digital_river.method_labels import label
-from app.digital_river.models import Address, Owner, Source, SourceDetails
+from app.digital_river.models import Owner, Source, SourceDetails
 from app.ids import SourceId
+from app.web.address import ADDRESS_EXAMPLE, AddressView
 from app.web.contract import Contract
 from app.web.paging import Page
 from app.web.path_ids import ID
 
-ADDRESS_EXAMPLE: dict[str, Any] = {
-    "line1": "Domstr. 1",
-    "line2": None,
-    "city": "Köln",
-    "postalCode": "50667",
-    "state": None,
-    "country": "DE",
-}
 _EXAMPLE: dict[str, Any] = {
     "id": "721adac5-cbfa-4f4f-989b-58414dd231c3",
     "type": "creditCard",
@@ -35,20 +28,6 @@ _EXAMPLE: dict[str, Any] = {
     "isExpired": False,
     "isReusable": True,
 }
-
-
-class BillingAddress(Contract):
-    """A postal address; every part may be unknown."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [ADDRESS_EXAMPLE]})
-
-    line1: str | None
-    line2: str | None
-    city: str | None
-    postal_code: str | None
-    state: str | None
-    country: str | None
-    """ISO 3166-1 alpha-2."""
 
 
 class PaymentSource(Contract):
@@ -70,7 +49,7 @@ class PaymentSource(Contract):
     expiry_year: int | None
     """With four digits."""
     owner_name: str | None
-    billing_address: BillingAddress | None
+    billing_address: AddressView | None
     state: str | None
     """`chargeable` methods can be paid with; others, such as `failed` or `cancelled`, cannot. An open set."""
     is_default: bool
@@ -130,25 +109,11 @@ def view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
         expiry_month=details.expiration_month,
         expiry_year=details.expiration_year,
         owner_name=_name_of(source.owner),
-        billing_address=address_view(source.owner.address if source.owner else None),
+        billing_address=AddressView.of(source.owner.address if source.owner else None),
         state=source.state,
         is_default=is_default,
         is_expired=is_expired(details, now),
         is_reusable=bool(source.reusable),
-    )
-
-
-def address_view(address: Address | None) -> BillingAddress | None:
-    """The address with null for whatever is empty or unknown; None when there is no address."""
-    if address is None:
-        return None
-    return BillingAddress(
-        line1=address.line1 or None,
-        line2=address.line2 or None,
-        city=address.city or None,
-        postal_code=address.postal_code or None,
-        state=address.state or None,
-        country=address.country or None,
     )
 
 

@@ -4,18 +4,15 @@ The browser only ever names a source; whose it is and whether it is usable is re
 of one customer run one after the other, so that a default is never chosen on an outdated list.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from app.db.leases import customer_lease
 from app.digital_river import customers, sources
 from app.digital_river.errors import Conflict, Missing, Refused
 from app.digital_river.models import Customer, CustomerChanges, Source
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, SourceId
-from app.payment_sources import store
 from app.resources import Resources
 from app.web.problems import Invalid, NotFound
 
@@ -32,11 +29,10 @@ _BY_CODE = {"nonreusable_source": _NOT_SAVABLE, "source_not_chargeable": _UNUSAB
 
 @dataclass(frozen=True, slots=True)
 class SavedSource:
-    """A source saved with a customer, as of `now` (the database's time, in UTC)."""
+    """A source saved with a customer."""
 
     source: Source
     is_default: bool
-    now: datetime
 
 
 async def list_sources(resources: Resources, customer_id: CustomerId) -> list[SavedSource]:
@@ -45,12 +41,10 @@ async def list_sources(resources: Resources, customer_id: CustomerId) -> list[Sa
     Raises:
         DigitalRiverError: Digital River could not be asked.
     """
-    customer, now = await asyncio.gather(
-        find_customer(resources.far, customer_id), store.fetch_now(resources.hot)
-    )
+    customer = await customers.find_customer(resources.far, customer_id)
     if customer is None:
         return []
-    return [_saved(customer, source, now) for source in customer.sources]
+    return [_saved(customer, source) for source in customer.sources]
 
 
 async def save_source(
@@ -65,7 +59,7 @@ async def save_source(
         DigitalRiverError, LeaseBusy: it may or may not be saved; asking again is safe.
     """
     far = resources.far
-    async with _alone(resources, customer_id) as now:
+    async with resources.leases.hold(customer_lease(customer_id)):
         source = await _fetch_usable(far, customer_id, source_id)
         customer = await customers.ensure_customer(far, customer_id)
         is_new = _find_saved(customer, source_id) is None
@@ -75,7 +69,7 @@ async def save_source(
             customer = await customers.fetch_customer(far, customer_id)
         if make_default:
             customer = await _make_default(far, customer, customer_id, source_id)
-        return _saved(customer, source, now), is_new
+        return _saved(customer, source), is_new
 
 
 async def choose_default(resources: Resources, customer_id: CustomerId, source_id: SourceId) -> SavedSource:
@@ -85,13 +79,13 @@ async def choose_default(resources: Resources, customer_id: CustomerId, source_i
         Invalid: at `/sourceId`: it is not saved with this customer, or Digital River does not accept it.
         DigitalRiverError, LeaseBusy: it may or may not be the default; asking again is safe.
     """
-    async with _alone(resources, customer_id) as now:
-        customer = await find_customer(resources.far, customer_id)
+    async with resources.leases.hold(customer_lease(customer_id)):
+        customer = await customers.find_customer(resources.far, customer_id)
         source = None if customer is None else _find_saved(customer, source_id)
         if customer is None or source is None:
             raise Invalid.at(_POINTER, _UNKNOWN)
         customer = await _make_default(resources.far, customer, customer_id, source_id)
-        return _saved(customer, source, now)
+        return _saved(customer, source)
 
 
 async def remove_source(resources: Resources, customer_id: CustomerId, source_id: SourceId) -> None:
@@ -103,29 +97,13 @@ async def remove_source(resources: Resources, customer_id: CustomerId, source_id
         NotFound: it is not saved with this customer.
         Conflict, DigitalRiverError, LeaseBusy: it could not be removed.
     """
-    async with _alone(resources, customer_id):
-        customer = await find_customer(resources.far, customer_id)
+    async with resources.leases.hold(customer_lease(customer_id)):
+        customer = await customers.find_customer(resources.far, customer_id)
         if customer is None or _find_saved(customer, source_id) is None:
             raise NotFound()
         # It was there a moment ago: a repeated call finds its own work done.
         with suppress(Missing):
             await customers.detach_source(resources.far, customer_id, source_id)
-
-
-async def find_customer(far: Transport, customer_id: CustomerId) -> Customer | None:
-    """The customer at Digital River; None for somebody who has not needed one there yet."""
-    try:
-        return await customers.fetch_customer(far, customer_id)
-    except Missing:
-        return None
-
-
-@asynccontextmanager
-async def _alone(resources: Resources, customer_id: CustomerId) -> AsyncIterator[datetime]:
-    """Nobody else changes this customer during the block; yields the database's time in UTC."""
-    lease = resources.leases.hold(f"customer:{customer_id}")
-    async with lease as now:
-        yield now.astimezone(UTC)
 
 
 async def _fetch_usable(far: Transport, customer_id: CustomerId, source_id: SourceId) -> Source:
@@ -175,5 +153,5 @@ def _find_saved(customer: Customer, source_id: SourceId) -> Source | None:
     return next((source for source in customer.sources if source.id == source_id), None)
 
 
-def _saved(customer: Customer, source: Source, now: datetime) -> SavedSource:
-    return SavedSource(source, customer.default_source_id == source.id, now)
+def _saved(customer: Customer, source: Source) -> SavedSource:
+    return SavedSource(source, customer.default_source_id == source.id)

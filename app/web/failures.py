@@ -31,7 +31,6 @@ _BY_STATUS: dict[int, type[Problem]] = {
         near.TooLarge,
         near.UnsupportedMedia,
         near.Invalid,
-        near.TooManyRequests,
         near.Unavailable,
     )
 }
@@ -41,7 +40,9 @@ _DATABASE_GONE = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    # Too many connections, a full disk; and a replica that has not become the primary yet.
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
     sql.OperationalError,
     sql.InterfaceError,
     sql.TimeoutError,
@@ -123,7 +124,7 @@ def _from_far_side(error: far.DigitalRiverError) -> Problem:
         case far.Conflict():
             return near.Conflict()
         case far.Refused():
-            return near.Invalid("The shop's payment partner does not accept these values.")
+            return near.Invalid.at("", "The shop's payment partner does not accept these values.")
         case _:
             return near.BadGateway()
 

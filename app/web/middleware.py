@@ -20,7 +20,7 @@ log = structlog.get_logger("app.requests")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 _POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-# FastAPI's own pages load Swagger UI or ReDoc from this CDN and start it with an inline script.
+# FastAPI's page starts Swagger UI with an inline script; Swagger UI draws with inline styles and images.
 _DOCS_POLICY = (
     b"default-src 'none'; connect-src 'self'; img-src 'self' data:; "
     b"script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "

@@ -47,7 +47,6 @@ _HEADERS: JsonObject = {
 _HEADERS_OF_STATUS = {
     "304": {"ETag": "ETag"},
     "401": {"WWW-Authenticate": "Challenge"},
-    "429": {"Retry-After": "RetryAfter"},
     "503": {"Retry-After": "RetryAfter"},
 }
 _IF_NONE_MATCH: JsonObject = {

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import StringConstraints
 
-from app.ids import CustomerId, DocumentId, EventId, OrderId, SourceId, TaxIdentifierId
+from app.ids import CustomerId, EventId, OrderId, SourceId, TaxIdentifierId
 
 ID_PATTERN = r"^[A-Za-z0-9_:@|+=~-][A-Za-z0-9_.:@|+=~-]*$"
 LONGEST_ID = 100
@@ -22,9 +22,6 @@ CustomerPath = Annotated[
     CustomerId, ID, Path(alias="customerId", description="`me`, or the caller's own id.", examples=["me"])
 ]
 OrderPath = Annotated[OrderId, ID, Path(alias="orderId", examples=["204440790336"])]
-DocumentPath = Annotated[
-    DocumentId, ID, Path(alias="documentId", examples=["0198f3c2-5f0a-7c3e-9d51-2f6a4b7c8d90"])
-]
 EventPath = Annotated[EventId, ID, Path(alias="eventId", examples=["bdcf5832-fc2c-4c79-92e0-85b261818ae0"])]
 SourcePath = Annotated[
     SourceId, ID, Path(alias="sourceId", examples=["0d0f3c2e-8d4f-4f0b-9d51-2f6a4b7c8d90"])

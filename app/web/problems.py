@@ -13,7 +13,6 @@ Problem                        type urn:portal:problem:<slug>
 ├── UnsupportedMedia      415  wrong Content-Type, or a compressed body
 ├── Invalid               422  readable but wrong: `errors` says where
 ├── PreconditionRequired  428  If-Match is missing
-├── TooManyRequests       429  with Retry-After
 ├── Internal              500  our mistake; says nothing
 ├── BadGateway            502  Digital River answered something unusable
 └── Unavailable           503  something needed is down; with Retry-After
@@ -163,18 +162,6 @@ class PreconditionRequired(Problem):
     status, slug, title = 428, "precondition-required", "If-Match is needed for this change"
 
 
-class _Later(Problem):
-    """`retry_after` in seconds becomes a Retry-After header, rounded up, never less than one."""
-
-    def __init__(self, detail: str | None = None, *, retry_after: float | None = None) -> None:
-        seconds = DEFAULT_RETRY_SECONDS if retry_after is None else retry_after
-        super().__init__(detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
-
-
-class TooManyRequests(_Later):
-    status, slug, title = 429, "too-many-requests", "Too many requests"
-
-
 class Internal(Problem):
     status, slug, title = 500, "internal", "Something went wrong on our side"
 
@@ -183,8 +170,14 @@ class BadGateway(Problem):
     status, slug, title = 502, "bad-gateway", "The shop's payment partner gave no usable answer"
 
 
-class Unavailable(_Later):
+class Unavailable(Problem):
+    """`retry_after` in seconds becomes a Retry-After header, rounded up, never less than one."""
+
     status, slug, title = 503, "unavailable", "The service is unavailable for a moment"
+
+    def __init__(self, detail: str | None = None, *, retry_after: float | None = None) -> None:
+        seconds = DEFAULT_RETRY_SECONDS if retry_after is None else retry_after
+        super().__init__(detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
 
 
 def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:

@@ -61,7 +61,11 @@ def _refuse_unknown_query(request: Request) -> None:
 
 def _unknown(given: Iterable[tuple[str, str]], names: frozenset[str]) -> list[FieldError]:
     errors = {}
+    seen: set[str] = set()
     for name, value in given:
+        if name in seen:
+            errors[name] = "This query parameter can be given once only."
+        seen.add(name)
         if name not in names:
             errors[name] = "This query parameter is not known here."
         elif "\0" in value:

@@ -134,6 +134,8 @@ class Slot:
 
     async def _write(self) -> None:
         while self._waiting:
+            # Whoever has given up meanwhile will deliver again.
+            self._waiting = [one for one in self._waiting if not one[1].done()]
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             await self._write_batch(batch)
 

@@ -17,9 +17,9 @@ from app.web.contract import Contract
 from app.web.problems import (
     FieldError,
     Malformed,
+    Problem,
     RequestTimeout,
     TooLarge,
-    Unauthenticated,
     Unavailable,
     UnsupportedMedia,
     responses,
@@ -34,6 +34,12 @@ MAX_BODY = 256 * 1024
 BODY_SECONDS = 1.0
 
 log = structlog.get_logger()
+
+
+class NotAuthentic(Problem):
+    """Without detail: whoever forges deliveries learns nothing about why they fail."""
+
+    status, slug, title = 401, "not-authentic", "The delivery could not be authenticated"
 
 
 class LetterBox:
@@ -111,7 +117,7 @@ _BODY: dict[str, Any] = {
     summary="Receive an event from Digital River",
     status_code=status.HTTP_202_ACCEPTED,
     response_model=Receipt,
-    responses=responses(Malformed, Unauthenticated, RequestTimeout, TooLarge, UnsupportedMedia, Unavailable),
+    responses=responses(Malformed, NotAuthentic, RequestTimeout, TooLarge, UnsupportedMedia, Unavailable),
     openapi_extra=_BODY,
 )
 async def receive_event(request: Request) -> Response:
@@ -124,8 +130,7 @@ async def receive_event(request: Request) -> Response:
     except Refused as refused:
         log.warning("webhook.refused", verdict=refused.verdict.value)
         DELIVERIES.labels(refused.verdict.value, "none").inc()
-        # No detail: whoever forges deliveries learns nothing about why they fail.
-        raise Unauthenticated(challenge="Signature") from None
+        raise NotAuthentic() from None
     try:
         event = read_event(body, box.handled_types)
     except NotAnEvent as error:

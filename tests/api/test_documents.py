@@ -186,6 +186,53 @@ async def test_a_lost_event_is_made_good_by_reading_through(
     assert (await open_document(portal, document, token)).status_code == 303
 
 
+async def test_a_file_that_is_not_there_yet_hides_nothing_else(
+    portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
+) -> None:
+    await sandbox.fault("drop", eventType="order.*")
+    order = await sandbox.order("ada")
+    file_id = await sandbox.invoiced(order)
+    await sandbox.fault("hide", path=f"/files/{file_id}")
+    token = await sandbox.token("ada")
+    path = f"/v1/orders/{order['id']}/documents"
+    answer = await portal.get(path, token)
+    assert (answer.status_code, answer.json()["data"]) == (200, [])
+    assert answer.json()["availability"]["invoice"] == "pending"
+    await sandbox.client.delete("/_sandbox/faults")
+    await pass_time(database, sandbox, 20)
+    answer = await portal.get(path, token)
+    assert [document["kind"] for document in answer.json()["data"]] == ["invoice"]
+
+
+async def test_a_stranger_learns_nothing_from_the_failures_of_somebody_elses_files(
+    portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
+) -> None:
+    await sandbox.fault("drop", eventType="order.*")
+    order = await sandbox.order("ada")
+    file_id = await sandbox.invoiced(order)
+    await sandbox.fault("garbage", path=f"/files/{file_id}")
+    path = f"/v1/orders/{order['id']}/documents"
+    assert (await portal.get(path, await sandbox.token("mallory"))).status_code == 404
+    assert (await portal.get(path, await sandbox.token("ada"))).json()["availability"]["invoice"] == "pending"
+    await sandbox.client.delete("/_sandbox/faults")
+    await pass_time(database, sandbox, 20)
+    assert len((await portal.get(path, await sandbox.token("ada"))).json()["data"]) == 1
+
+
+async def test_documents_outlive_their_order_at_digital_river(
+    portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
+) -> None:
+    order = await sandbox.order("ada")
+    await sandbox.invoiced(order)
+    token = await sandbox.token("ada")
+    await portal.documents(token, 1)
+    path = f"/v1/orders/{order['id']}/documents"
+    await portal.get(path, token)
+    await sandbox.fault("hide", path=f"/orders/{order['id']}")
+    await pass_time(database, sandbox, 2 * 24 * HOUR)
+    assert len((await portal.get(path, token)).json()["data"]) == 1
+
+
 async def test_once_stored_an_orders_documents_cost_no_far_side_call(
     portal: Portal, sandbox: Sandbox
 ) -> None:
@@ -273,6 +320,16 @@ _BAD: dict[str, tuple[str, dict[str, str], int, str]] = {
     "strange order": ("/v1/orders/a%00b/documents", {}, 422, "/path/orderId"),
     "a path in an order": ("/v1/orders/..%2Ffiles/documents", {}, 404, ""),
     "tampered cursor": ("/v1/documents", {"cursor": "eyJhdCI6IjAifQ"}, 422, "/query/cursor"),
+    "a cursor before all time": (
+        "/v1/documents",
+        # The first hour of year 1, east of Greenwich: in UTC there is no such time.
+        {
+            "cursor": "eyJhdCI6IjAwMDEtMDEtMDFUMDA6MDA6MDArMjM6NTkiLCJpZCI6IjRlMzg2MWQxLTZkNGYtNDdm"
+            "Ny05NTJiLTdhMGYzODBhNTZiYSJ9"
+        },
+        422,
+        "/query/cursor",
+    ),
     "no base64": ("/v1/documents", {"cursor": "%%%"}, 422, "/query/cursor"),
     "limit 0": ("/v1/documents", {"limit": "0"}, 422, "/query/limit"),
     "limit 101": ("/v1/documents", {"limit": "101"}, 422, "/query/limit"),
@@ -280,6 +337,7 @@ _BAD: dict[str, tuple[str, dict[str, str], int, str]] = {
     "unknown kind": ("/v1/documents", {"kind": "receipt"}, 422, "/query/kind"),
     "unknown name": ("/v1/documents", {"kinds": "invoice"}, 422, "/query/kinds"),
     "file id": ("/v1/documents", {"fileId": "f"}, 422, "/query/fileId"),
+    "a limit twice": ("/v1/documents?limit=1&limit=2", {}, 422, "/query/limit"),
     "empty order": ("/v1/documents", {"orderId": ""}, 422, "/query/orderId"),
     "unknown disposition": (
         f"/v1/documents/{uuid4()}/content",

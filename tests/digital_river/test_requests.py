@@ -70,7 +70,6 @@ CALLS: dict[str, Calling] = {
         far,
         types=["order.accepted", "refund.complete"],
         created_from=NOON,
-        created_to=NOON,
         starting_after=UUID,
     ),
     "event": lambda far: events.fetch_event(far, EventId(UUID)),

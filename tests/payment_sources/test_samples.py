@@ -102,15 +102,16 @@ def test_no_printed_source_leaks_anything_else() -> None:
     assert secrets > 100
 
 
-@needs_samples
-def test_the_printed_cards_are_dated_by_the_end_of_their_month() -> None:
-    googles = [source for source in printed_sources() if source["type"] == "googlePay"]
-    assert googles
-    for source in googles:
-        details = source["googlePay"]
-        for year, month, is_over in ((2026, 1, False), (2025, 12, True), (2026, 2, False), (2025, 1, True)):
-            source["googlePay"] = {**details, "expirationYear": year, "expirationMonth": month}
-            assert shown(source)["isExpired"] is is_over
+@pytest.mark.parametrize("kind", ["creditCard", "googlePay"])
+@pytest.mark.parametrize(
+    ("year", "month", "is_over"),
+    [(2025, 1, True), (2025, 12, True), (2026, 1, False), (2026, 2, False), (2025, None, True)],
+)
+def test_a_card_expires_with_the_end_of_its_month(
+    kind: str, year: int, month: int | None, is_over: bool
+) -> None:
+    source = {"id": "1", "type": kind, kind: {"expirationYear": year, "expirationMonth": month}}
+    assert shown(source)["isExpired"] is is_over
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from app.settings import Settings
 from app.web import assembly
 from app.web.contract import Contract, Instant, Money
 from app.web.etags import NOT_MODIFIED, conditional, require_match
-from app.web.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
+from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from app.web.path_ids import ID, OrderPath
 from app.web.problems import Conflict, NotFound, PreconditionFailed, PreconditionRequired, responses
 from app.web.routes import StrictRoute
@@ -111,7 +111,7 @@ async def order(order_id: OrderPath) -> Page[str]:
 
 @v1.get("/orders")
 async def orders(
-    limit: Limit = 20,
+    limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
     order_id: Annotated[OrderId | None, ID, Query(alias="orderId")] = None,
 ) -> Page[str]:
