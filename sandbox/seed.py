@@ -20,6 +20,14 @@ PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.2
 TOO_MANY_REQUESTS = 429
 DAY_SECONDS = 86_400
+ADDRESS = {
+    "line1": "12 Analytical Way",
+    "city": "Minnetonka",
+    "state": "MN",
+    "postalCode": "55343",
+    "country": "US",
+}
+OWNER = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com", "address": ADDRESS}
 
 
 class Seed:
@@ -80,14 +88,7 @@ class Seed:
     def _register(self) -> None:
         """What a buyer does in the portal's profile pages, by the portal's own API."""
         self._put("/v1/customers/me", {"email": "ada@example.com", "type": "business", "locale": "en-US"})
-        address = {
-            "line1": "12 Analytical Way",
-            "city": "Minnetonka",
-            "state": "MN",
-            "postalCode": "55343",
-            "country": "US",
-        }
-        shipping = {"name": "Ada Lovelace", "phone": "952-111-1111", "address": address}
+        shipping = {"name": "Ada Lovelace", "phone": "952-111-1111", "address": ADDRESS}
         self._put("/v1/customers/me/shipping-address", shipping)
         tax = {"type": "de", "value": "DE123456789"}
         self._portal.post("/v1/customers/me/tax-identifiers", json=tax).raise_for_status()
@@ -102,6 +103,7 @@ class Seed:
                 "lastFourDigits": digits,
                 "expirationMonth": 7,
                 "expirationYear": year,
+                "owner": OWNER,
             }
             source = self._post("/_sandbox/sources", card)["id"]
             body = {"sourceId": source}
