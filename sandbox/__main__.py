@@ -65,6 +65,8 @@ def main() -> None:
             http=ExposedProtocol,
             log_level="warning",
             access_log=False,
+            # As a load balancer does: a client that keeps connections for less never meets one just closed.
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=2,
         )
         AnnouncingServer(config, url).run(sockets=[listening])

@@ -21,6 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from app.cli import KEEP_ALIVE_SECONDS
 from app.digital_river import customers
 from app.digital_river.errors import BreakerOpen, Missing, Throttled
 from app.digital_river.transport import Transport
@@ -300,7 +301,15 @@ async def running_portal(
     """API on a socket and, unless told otherwise, a worker, both in this process."""
     settings = settings_for(database_url, sandbox_url, **changes)
     app = create_app(settings)
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app,
+        port=0,
+        log_config=None,
+        access_log=False,
+        # As `portal api`. With uvicorn's five seconds, which are httpx's too, both may close at once.
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=2,
+    )
     server = _Server(config)
     serving = asyncio.create_task(server.serve())
 
