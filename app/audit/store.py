@@ -22,7 +22,6 @@ audit_record = sa.Table(
     sa.Column("path_ids", JSONB, nullable=False),
     sa.Column("request_id", sa.Text, nullable=False),
     sa.Index("ix_audit_record_customer", "customer_id", "at"),
-    sa.Index("ix_audit_record_at", "at"),
 )
 
 

@@ -46,8 +46,7 @@ async def renewing(resources: Resources, far: Transport, file_id: FileId) -> Asy
     Raises:
         DigitalRiverError, LeaseBusy: as `usable`.
     """
-    lease = resources.leases.hold(f"link:{file_id}")
-    async with lease as now:
+    async with resources.leases.hold(f"link:{file_id}") as now:
         async with resources.engine.connect() as connection:
             stored = await store.find_usable_link(connection, file_id)
         lifetime = timedelta(seconds=resources.settings.file_link_lifetime)

@@ -100,7 +100,7 @@ async def from_order(resources: Resources, order: Order) -> OrderDocuments:
     come; what is known already costs no far-side call.
 
     Raises:
-        DigitalRiverError: the order names a document that was not to be had.
+        DigitalRiverError: the order names a document that could not be asked for.
     """
     owner, order_id = _owner(order), OrderId(order.id)
     if await _is_news(resources, order):
@@ -109,9 +109,17 @@ async def from_order(resources: Resources, order: Order) -> OrderDocuments:
     kinds = {document.kind for document in documents}
     return OrderDocuments(
         documents,
-        "ready" if "invoice" in kinds else invoice_availability(order),
-        "ready" if "creditMemo" in kinds else credit_memo_availability(order),
+        _availability("invoice" in kinds, invoice_availability(order)),
+        _availability("creditMemo" in kinds, credit_memo_availability(order)),
     )
+
+
+def _availability(is_stored: bool, said: Availability) -> Availability:
+    """What to say of a kind of which Digital River has `said` this."""
+    if is_stored:
+        return "ready"
+    # Announced, but its file was not to be had yet.
+    return "pending" if said == "ready" else said
 
 
 async def _is_news(resources: Resources, order: Order) -> bool:
@@ -153,10 +161,7 @@ class _Known:
         return self.check.age > patience
 
     def availability(self, kind: DocumentKind) -> Availability:
-        if kind in self.kinds:
-            return "ready"
-        # Announced, but its file was not to be had yet.
-        return "pending" if self._checked(kind) == "ready" else self._checked(kind)
+        return _availability(kind in self.kinds, self._checked(kind))
 
     def _checked(self, kind: DocumentKind) -> Availability:
         if self.check is None:
@@ -173,8 +178,7 @@ async def _look_up(resources: Resources, owner: CustomerId | None, order_id: Ord
 
 async def _read_through(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> _Known:
     """Ask Digital River for the order, one caller at a time; whoever waited finds the answer stored."""
-    lease = resources.leases.hold(f"order:{order_id}")
-    async with lease:
+    async with resources.leases.hold(f"order:{order_id}"):
         known = await _look_up(resources, owner, order_id)
         if not known.is_incomplete:
             return known

@@ -212,7 +212,7 @@ async def find_check(connection: AsyncConnection, order_id: OrderId) -> OrderChe
     return OrderCheck(customer_id, row.invoice, row.credit_memo, row.age)
 
 
-# The list is the portal's most frequent read: bare asyncpg, one prepared statement, no mapping in between.
+# The list is the portal's most frequent read: bare asyncpg, one prepared statement.
 _SELECT = f"""
 SELECT d.id::text, d.file_id, d.order_id, d.kind, d.file_name, d.created_at, d.available_since,
        l.link_id, l.url, l.expires_at

@@ -22,7 +22,6 @@ def upgrade() -> None:
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_record")),
     )
-    op.create_index("ix_audit_record_at", "audit_record", ["at"], unique=False)
     op.create_index("ix_audit_record_customer", "audit_record", ["customer_id", "at"], unique=False)
     op.create_table(
         "idempotent_request",

@@ -236,6 +236,19 @@ async def test_what_cannot_be_read_is_left_out_and_named(
     assert page["amounts"]["total"] == "107.78"
 
 
+async def test_a_document_whose_file_is_not_there_yet_is_pending_on_the_page(
+    ada: Buyer, sandbox: Sandbox
+) -> None:
+    await sandbox.fault("drop", eventType="order.invoice.created")
+    order = await ada.order(items=[LAMP])
+    await sandbox.invoiced(order)
+    await sandbox.fault("hide", path="/files*", method="GET")
+    page = await ada.page(order)
+    assert page["incomplete"] == []
+    assert page["documents"]["data"] == []
+    assert page["documents"]["availability"]["invoice"] == "pending"
+
+
 async def test_a_page_does_not_wait_for_what_it_can_do_without(
     ada: Buyer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
