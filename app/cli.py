@@ -165,10 +165,10 @@ def show_event(event_id: str) -> None:
 @events.command("revive")
 def revive_events(
     event_ids: Annotated[list[str] | None, typer.Argument(help="Which; or use --all.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every buried event.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every stuck event.")] = False,
     event_type: Annotated[str | None, typer.Option("--type", help="With --all: only of this type.")] = None,
 ) -> None:
-    """Let buried events be handled again, with all their attempts before them."""
+    """Handle stuck events now: buried ones, with all their attempts before them, and those that wait."""
     if bool(event_ids) == everything:
         raise typer.BadParameter("name the events, or use --all")
     if everything:
@@ -179,7 +179,7 @@ def revive_events(
     refused = _with_resources(lambda resources: terminal.revive(resources, ids))
     typer.echo(f"{len(ids) - len(refused)} events revived.")
     if refused:
-        raise SystemExit(f"Not buried or not known: {', '.join(refused)}")
+        raise SystemExit(f"Not stuck or not known: {', '.join(refused)}")
 
 
 @main.command()

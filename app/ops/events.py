@@ -127,16 +127,17 @@ async def get_event(request: Request, resources: ResourcesDep, event_id: EventPa
 @router.post(
     "/events/{eventId}/revive",
     operation_id="reviveEvent",
-    summary="Handle a buried event again",
+    summary="Handle a stuck event now",
     responses=responses(Invalid, NotFound, Conflict),
 )
 async def revive_event(resources: ResourcesDep, event_id: EventPath) -> EventDetailView:
-    """It becomes `pending`, due now, with all its attempts before it."""
+    """A buried event becomes `pending` with all its attempts before it; one that waits after a failure is due
+    now."""
     async with resources.engine.begin() as connection:
         is_revived = await store.revive(connection, event_id)
     event = await _get(resources, event_id)
     if not is_revived:
-        raise Conflict(f"Only a buried event can be revived; this one is {event.state}.")
+        raise Conflict(f"Only what is buried, or waits after a failure, is revived; this is {event.state}.")
     return event
 
 

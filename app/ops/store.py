@@ -64,13 +64,30 @@ async def find_event(connection: AsyncConnection, event_id: EventId) -> sa.RowMa
     return (await connection.execute(statement)).mappings().first()
 
 
+_IS_BURIED = _is("buried")
+# One that is in a worker's hands may be among them. That costs work done twice, and nothing else: it
+# is claimed again, and whoever has it now can no longer finish it.
+_IS_WAITING = sa.and_(
+    _is("pending"), webhook_event.c.reason.is_not(None), webhook_event.c.due_at > sa.func.now()
+)
+_IS_STUCK = sa.or_(_IS_BURIED, _IS_WAITING)
+
+
 async def revive(connection: AsyncConnection, event_id: EventId) -> bool:
-    """Let a buried event be handled again, with all its attempts; False when it is not buried."""
+    """Let a stuck event be handled now; False when it is not stuck. A buried one has all its attempts before
+    it again; one that waits after a failure keeps count."""
+    table = webhook_event
     statement = (
-        sa.update(webhook_event)
-        .where(webhook_event.c.id == event_id, webhook_event.c.state == "buried")
-        .values(state="pending", due_at=sa.func.now(), attempts=0, finished_at=None, reason=None)
-        .returning(webhook_event.c.id)
+        sa.update(table)
+        .where(table.c.id == event_id, _IS_STUCK)
+        .values(
+            state="pending",
+            due_at=sa.func.now(),
+            attempts=sa.case((_IS_BURIED, 0), else_=table.c.attempts),
+            reason=sa.case((_IS_BURIED, None), else_=table.c.reason),
+            finished_at=None,
+        )
+        .returning(table.c.id)
     )
     if (await connection.execute(statement)).first() is None:
         return False
@@ -79,9 +96,9 @@ async def revive(connection: AsyncConnection, event_id: EventId) -> bool:
 
 
 async def revive_all(connection: AsyncConnection, event_type: str | None, *, limit: int) -> Sequence[EventId]:
-    """Revive up to `limit` buried events, the oldest first; returns their ids."""
+    """Revive up to `limit` stuck events, the oldest first; returns their ids."""
     table = webhook_event
-    statement = sa.select(table.c.id).where(_is("buried"))
+    statement = sa.select(table.c.id).where(_IS_STUCK)
     if event_type is not None:
         statement = statement.where(table.c.type == event_type)
     chosen = await connection.execute(statement.order_by(table.c.received_at, table.c.id).limit(limit))

@@ -50,13 +50,13 @@ async def show_event(resources: Resources, event_id: EventId) -> str | None:
 
 
 async def revive(resources: Resources, event_ids: Sequence[EventId]) -> Sequence[EventId]:
-    """Revive these; returns those that are not buried."""
+    """Revive these; returns those that are not stuck."""
     async with resources.engine.begin() as connection:
         return [event_id for event_id in event_ids if not await store.revive(connection, event_id)]
 
 
 async def revive_all(resources: Resources, event_type: str | None) -> int:
-    """Revive everything that is buried, in batches; returns how many events that were."""
+    """Revive everything that is stuck, in batches; returns how many events that were."""
     count = 0
     while True:
         async with resources.engine.begin() as connection:

@@ -5,7 +5,7 @@ import json
 import asyncpg
 import pytest
 
-from tests.house import Json, Sandbox, invoice_event, running_portal, settings_for
+from tests.house import Json, Sandbox, eventually, invoice_event, running_portal, settings_for
 from tests.ops.terminal import portal_command
 
 
@@ -63,6 +63,25 @@ async def test_revived_events_are_handled_with_all_their_attempts(
         await portal.documents(await sandbox.token("ada"), 1)
         await portal.settle(own_database)
     assert len((await sandbox.get("/file-links", fileId=file_id))["data"]) == 1
+
+
+async def test_a_revived_event_that_waits_after_a_failure_waits_no_longer(
+    own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
+) -> None:
+    await sandbox.invoiced(await sandbox.order("ada"))
+    (event,) = (await sandbox.get("/events", type="order.invoice.created"))["data"]
+    await sandbox.fault("status", status=500, path="/files/{id}")
+    async with running_portal(own_database_url, sandbox.url) as portal:
+        await portal.deliver(event)
+        failed = """UPDATE webhook_event SET due_at = now() + interval '6 hours'
+                    WHERE jsonb_array_length(errors) = attempts AND attempts > 0 RETURNING attempts"""
+        attempts = await eventually(lambda: own_database.fetchval(failed))
+        (await sandbox.client.delete("/_sandbox/faults")).raise_for_status()
+        revived = await portal_command(portal.settings, "events", "revive", "--all")
+        assert revived.output == "1 events revived.\n"
+        await portal.documents(await sandbox.token("ada"), 1)
+        await portal.settle(own_database)
+    assert await own_database.fetchval("SELECT attempts FROM webhook_event") > attempts
 
 
 async def test_everything_of_a_type_is_revived_at_once(
