@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Starting a process is several times faster when its modules are compiled once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup dev test check format bench openapi
+.PHONY: setup dev test check format bench chaos openapi
 
 setup: .venv/ready
 
@@ -32,6 +32,10 @@ openapi: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+# For example: make chaos MINUTES=1 SEED=7
+chaos: setup
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.db.leases import LeaseBusy
+from app.db.outages import is_outage
 from app.digital_river.errors import BreakerOpen, DigitalRiverError, Throttled, Unauthorised
 from app.documents.intake import Unreadable
 from app.webhooks.inbox import Claim
@@ -76,7 +77,8 @@ def backoff(attempts: int) -> timedelta:
 
 def is_foreseen(error: Exception) -> bool:
     """Whether this failure belongs to the plan; any other is a mistake of ours."""
-    return isinstance(error, DigitalRiverError | LeaseBusy | Unreadable | TimeoutError)
+    is_planned = isinstance(error, DigitalRiverError | LeaseBusy | Unreadable | TimeoutError)
+    return is_planned or is_outage(error)
 
 
 def describe(error: Exception) -> str:

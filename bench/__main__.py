@@ -10,6 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ ROUNDS = 3
 LISTS = 3000
 RATE, RATE_SECONDS = 200, 30
 JOURNEYS = 30
+TROUBLE_SECONDS = 12
 CUSTOMER = "ada"
 
 
@@ -59,6 +61,7 @@ def measure(server: EmbeddedPostgres) -> None:
         with running_portal(server, sandbox, "worker"):
             asyncio.run(_wait_for_sweep(server.url("portal")))
             journeys(server, sandbox, port)
+            troubles(server, sandbox, port, token)
 
 
 def ingest(portal: int, floor: int) -> None:
@@ -82,6 +85,34 @@ def rate(portal: int) -> None:
     )
     refused = sum(count for status, count in outcome.statuses.items() if status != 202)
     _print("  of these not accepted", f"{refused}", "0")
+
+
+def troubles(server: EmbeddedPostgres, sandbox: str, portal: int, token: str) -> None:
+    """How long a delivery takes while Digital River hangs, and while PostgreSQL restarts."""
+    post(f"{sandbox}/_sandbox/faults", {"kind": "delay", "seconds": 60.0})
+    _print_trouble("Digital River hangs", asyncio.run(_beside_hanging_buyers(portal, token)))
+    with ThreadPoolExecutor(1) as threads:
+        deliveries = _deliveries(RATE * TROUBLE_SECONDS)
+        running = threads.submit(asyncio.run, at_rate(portal, deliveries, RATE, CLIENTS))
+        time.sleep(TROUBLE_SECONDS / 3)
+        server.stop()
+        time.sleep(1)
+        server.start()
+        _print_trouble("PostgreSQL restarts", running.result())
+
+
+async def _beside_hanging_buyers(portal: int, token: str) -> Outcome:
+    orders = request("GET", "/v1/orders", {"Authorization": f"Bearer {token}"})
+    buyers = asyncio.create_task(full_speed(portal, [orders] * CLIENTS, CLIENTS))
+    outcome = await at_rate(portal, _deliveries(RATE * TROUBLE_SECONDS), RATE, CLIENTS)
+    await buyers
+    return outcome
+
+
+def _print_trouble(what: str, outcome: Outcome) -> None:
+    refused = {status: count for status, count in sorted(outcome.statuses.items()) if status != 202}
+    _print(f"p99 at {RATE} events/s while {what}", f"{outcome.percentile(0.99) * 1000:.0f} ms", "≤ 3 s")
+    _print("  of these not accepted", ", ".join(f"{n} × {status}" for status, n in refused.items()) or "0")
 
 
 def listing(portal: int, floor: int, token: str) -> None:

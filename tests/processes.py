@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -26,10 +26,18 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["app.cli"])
 
 
-def _be_portal(arguments: Sequence[str], environment: Mapping[str, str], output: str, errors: str) -> None:
+def _be_portal(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    output: str,
+    errors: str,
+    first: Callable[[], None] | None,
+) -> None:
     os.environ.update(environment)
     for number, path in ((1, output), (2, errors)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    if first is not None:
+        first()
     cli.main(list(arguments), prog_name="portal")
 
 
@@ -47,10 +55,13 @@ class Running:
         *,
         output: Path = Path(os.devnull),
         errors: Path = Path(os.devnull),
+        first: Callable[[], None] | None = None,
     ) -> "Running":
-        """`portal <arguments>`, writing to the ends of these files."""
+        """`portal <arguments>`, writing to the ends of these files; before it, `first` is called there."""
         process = _FORKS.Process(
-            target=_be_portal, args=(arguments, dict(environment), str(output), str(errors)), daemon=True
+            target=_be_portal,
+            args=(arguments, dict(environment), str(output), str(errors), first),
+            daemon=True,
         )
         process.start()
         return cls(process)

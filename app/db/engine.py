@@ -33,6 +33,8 @@ async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
         # After a restart of the server one failed request per pooled connection would be one too many.
         pool_pre_ping=True,
         pool_recycle=1800,
+        # Errors would quote what a statement was given, which may be personal.
+        hide_parameters=True,
         connect_args={
             "timeout": CONNECT_SECONDS,
             "command_timeout": STATEMENT_SECONDS,

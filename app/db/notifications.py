@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 
 from app.db.engine import CONNECT_SECONDS
+from app.db.outages import is_outage
 
 RECONNECT_SECONDS = 1.0
 
@@ -31,8 +32,10 @@ async def _listen(url: str, channel: str, rung: asyncio.Event) -> None:
     while True:
         try:
             await _listen_once(url, channel, rung)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("bell.lost", error=type(error).__name__)
+        except Exception as error:
+            # No failure may end the listening for good; one that nobody foresaw comes with its trace.
+            trace = None if is_outage(error) else error
+            log.warning("bell.lost", error=type(error).__name__, exc_info=trace)
         await asyncio.sleep(RECONNECT_SECONDS)
 
 

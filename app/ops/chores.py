@@ -5,11 +5,10 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from functools import partial
 
-import asyncpg
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.customers.tax_identifiers import finish_replacements
+from app.db.outages import is_outage
 from app.digital_river.errors import DigitalRiverError
 from app.ops import metrics
 from app.ops.pruning import prune_if_free
@@ -46,15 +45,9 @@ async def _every(seconds: float, name: str, chore: Callable[[], Awaitable[object
     while True:
         try:
             await chore()
-        except (
-            DigitalRiverError,
-            SQLAlchemyError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            OSError,
-        ) as error:
-            log.warning("chore.failed", chore=name, error=type(error).__name__)
         except Exception as error:
-            # No failure of a chore may end it for good.
-            log.error("chore.failed", chore=name, exc_info=error)
+            # No failure of a chore may end it for good; one that nobody foresaw comes with its trace.
+            is_foreseen = isinstance(error, DigitalRiverError) or is_outage(error)
+            trace = None if is_foreseen else error
+            log.warning("chore.failed", chore=name, error=type(error).__name__, exc_info=trace)
         await asyncio.sleep(seconds)

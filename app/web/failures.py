@@ -2,14 +2,13 @@
 
 from urllib.parse import quote
 
-import asyncpg
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy import exc as sql
 from starlette.exceptions import HTTPException
 
 from app.db.leases import LeaseBusy
+from app.db.outages import is_outage
 from app.digital_river import errors as far
 from app.web import problems as near
 from app.web.problems import MEDIA_TYPE, Problem
@@ -34,19 +33,6 @@ _BY_STATUS: dict[int, type[Problem]] = {
         near.Unavailable,
     )
 }
-
-_DATABASE_GONE = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    # Too many connections, a full disk; and a replica that has not become the primary yet.
-    asyncpg.InsufficientResourcesError,
-    asyncpg.ReadOnlySQLTransactionError,
-    sql.OperationalError,
-    sql.InterfaceError,
-    sql.TimeoutError,
-)
 
 
 def install(app: FastAPI) -> None:
@@ -85,26 +71,9 @@ def problem_of(error: Exception, request: Request) -> Problem:
             told = max(parts, key=lambda part: (part.status == near.Internal.status, part.status))
         case LeaseBusy():
             told = near.Unavailable()
-        case _ if is_database_gone(error):
+        case _ if is_outage(error):
             told = near.Unavailable(retry_after=DATABASE_RETRY_SECONDS)
     return told
-
-
-def is_database_gone(error: BaseException) -> bool:
-    """Whether this means that PostgreSQL cannot be reached now, so that trying again later may help."""
-    match error:
-        case asyncpg.InterfaceError():
-            # asyncpg has one class for misuse and for closed connections and pools; only the text differs.
-            return "clos" in str(error)
-        case sql.DBAPIError() if error.connection_invalidated:
-            return True
-        case sql.DBAPIError() if (cause := getattr(error.orig, "__cause__", None)) is not None:
-            return isinstance(error, _DATABASE_GONE) or is_database_gone(cause)
-        case OSError():
-            # Connecting fails with many kinds of OSError; those about files name the file.
-            return error.filename is None
-        case _:
-            return isinstance(error, _DATABASE_GONE)
 
 
 def _from_framework(error: HTTPException, request: Request) -> Problem:

@@ -1,11 +1,15 @@
 """PostgreSQL goes away and comes back: 503 meanwhile, and recovery by itself."""
 
+import asyncio
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import asyncpg
 import pytest
+from sqlalchemy.engine import make_url
 
 from app.db import migrate
 from app.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -55,6 +59,56 @@ async def test_a_stopped_database_is_503_and_a_started_one_is_found_again(
         await eventually(is_ready)
         await portal.documents(token, 2)
         assert (await portal.deliver({"id": "e1", "type": "order.updated"})).json()["status"] == "accepted"
+
+
+async def test_a_connection_that_the_server_has_just_ended_is_503(
+    own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
+) -> None:
+    async with (
+        running_laggard(own_database_url) as (slow_url, said_goodbye),
+        running_portal(slow_url, sandbox.url, with_worker=False) as portal,
+    ):
+        token = await sandbox.token("ada")
+        assert (await portal.get("/v1/documents", token)).is_success
+        await own_database.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+        )
+        await said_goodbye.wait()
+        answer = await portal.get("/v1/documents", token)
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:portal:problem:unavailable")
+
+
+@asynccontextmanager
+async def running_laggard(database_url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """The address of a way to the database on which the end of a connection comes much later than its last
+    words; and the event of such last words."""
+    real = make_url(database_url)
+    said_goodbye = asyncio.Event()
+    writers: list[asyncio.StreamWriter] = []
+
+    async def pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            sink.write(data)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, questions = await asyncio.open_connection(real.host, real.port)
+        writers.extend((writer, questions))
+        with suppress(OSError):
+            async with asyncio.TaskGroup() as both:
+                asking = both.create_task(pour(reader, questions))
+                await pour(answers, writer)
+                said_goodbye.set()
+                await asking
+
+    proxy = await asyncio.start_server(talk, "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+    try:
+        yield real.set(host="127.0.0.1", port=port).render_as_string(hide_password=False), said_goodbye
+    finally:
+        proxy.close()
+        for writer in writers:
+            writer.close()
 
 
 def test_a_second_starter_is_told_and_hurts_nobody(server: EmbeddedPostgres) -> None:

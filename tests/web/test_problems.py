@@ -78,6 +78,7 @@ def wrapped(cause: Exception) -> sql.DBAPIError:
         asyncpg.AdminShutdownError(PRIVATE),
         asyncpg.TooManyConnectionsError(PRIVATE),
         asyncpg.InterfaceError("connection is closed"),
+        asyncpg.InternalClientError("cannot switch to state 12"),
         sql.OperationalError(PRIVATE, {}, Exception(PRIVATE)),
         sql.InterfaceError(PRIVATE, {}, Exception(PRIVATE)),
         sql.TimeoutError(PRIVATE),

@@ -1,0 +1,137 @@
+"""A whole production house of processes that can be killed one by one, each writing its log into a file."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from app.db import migrate
+from app.db.embedded import EmbeddedPostgres
+from tests.chaos import points
+from tests.chaos.balancer import running_balancer
+from tests.house import Sandbox, as_environment, eventually, settings_for
+from tests.processes import Running
+
+APIS = ("api-1", "api-2")
+WORKERS = ("worker-1", "worker-2")
+LEASE_SECONDS = 2.0
+# The shortest there is; in production it is ten minutes.
+SWEEP_SECONDS = 10
+MERCY = 0.5
+
+
+@dataclass
+class House:
+    """Two APIs behind a balancer and two workers, over one PostgreSQL of their own."""
+
+    server: EmbeddedPostgres
+    folder: Path
+    url: str
+    ports: dict[str, int]
+    environment: dict[str, str]
+    secrets: list[str] = field(default_factory=list)
+    processes: dict[str, Running] = field(default_factory=dict)
+    armed: dict[str, str] = field(default_factory=dict)
+    died_at: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def database_url(self) -> str:
+        return self.server.url("portal")
+
+    def start(self, name: str, point: str | None = None, passes: int = 0) -> None:
+        """Start one process; it goes on writing where the one before it stopped. With a `point` it will die
+        there by itself."""
+        environment = {
+            **self.environment,
+            "PORTAL_WEBHOOK_SECRETS": json.dumps(self.secrets),
+            "PORTAL_PORT": str(self.ports.get(name, 0)),
+        }
+        log = self.folder / f"{name}.log"
+        first = None
+        if point is not None:
+            self.armed[name] = point
+            first = partial(points.arm, point, passes)
+        command = name.partition("-")[0]
+        self.processes[name] = Running.start([command], environment, output=log, errors=log, first=first)
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL: no chance to put anything down."""
+        self.armed.pop(name, None)
+        await self.processes[name].end(signal.SIGKILL)
+
+    def raise_the_dead(self, dice: random.Random | None = None) -> None:
+        """Do what a supervisor does, and note who died where. With dice, half of the risen die again."""
+        for name in (*APIS, *WORKERS):
+            if self.processes[name].process.exitcode is None:
+                continue
+            self.died_at[self.armed.pop(name, "anywhere")] += 1
+            places = points.OF_APIS if name in APIS else points.OF_WORKERS
+            if dice is None or dice.random() < MERCY:
+                self.start(name)
+            else:
+                self.start(name, dice.choice(list(places)), passes=dice.randrange(6))
+
+    def crash_database(self) -> None:
+        """Without a checkpoint: it has to recover from its log. To be called from the main thread."""
+        os.kill(self.server.pid, signal.SIGQUIT)
+        self.server.stop()
+
+    async def until_ready(self, http: httpx.AsyncClient) -> None:
+        """Wait until both APIs can serve, whoever is still to die of what he was armed with."""
+        for port in self.ports.values():
+
+            async def is_ready(port: int = port) -> bool:
+                self.raise_the_dead()
+                try:
+                    return (await http.get(f"http://127.0.0.1:{port}/health/ready")).is_success
+                except httpx.TransportError:
+                    return False
+
+            await eventually(is_ready, within=60)
+
+    def logs(self) -> str:
+        """Everything that any process has written."""
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
+
+
+@asynccontextmanager
+async def running_house(sandbox: Sandbox, folder: Path) -> AsyncIterator[House]:
+    """The house against this sandbox, with a webhook there; its database and its logs are in `folder`."""
+    server = EmbeddedPostgres(folder / "postgres")
+    server.start()
+    try:
+        await asyncio.to_thread(_build, server)
+        ports = {name: _free_port() for name in APIS}
+        settings = settings_for(server.url("portal"), sandbox.url, worker_lease=LEASE_SECONDS)
+        environment = {**as_environment(settings), "PORTAL_SWEEP_INTERVAL": str(SWEEP_SECONDS)}
+        async with running_balancer(list(ports.values())) as url:
+            house = House(server, folder, url, ports, environment)
+            try:
+                yield house
+            finally:
+                for name in house.processes:
+                    await house.kill(name)
+    finally:
+        server.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _build(server: EmbeddedPostgres) -> None:
+    server.recreate("portal")
+    migrate.upgrade(server.url("portal"))

@@ -1,0 +1,200 @@
+"""Trade goes on and buyers read while processes die, PostgreSQL goes away and Digital River misbehaves."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+
+from app.handlers import HANDLERS
+from tests.chaos.house import APIS, WORKERS, House
+from tests.house import Json, Sandbox
+
+CANARY = "canary"
+BUYERS = ("customer-ada", "customer-grace", "customer-barbara")
+READERS = 3
+# Beside the types we handle, some that are only kept.
+SUBSCRIBED = (*HANDLERS, "order.accepted", "order.complete", "refund.complete")
+# Of the deliveries; the sweep has to find what is dropped.
+DROPPED, DOUBLED, REORDERED = 0.05, 0.2, 0.2
+# A call is repeated twice by itself: three failures are an attempt at an event.
+CALL_FAULTS: tuple[dict[str, Any], ...] = (
+    {"kind": "status", "status": 500, "times": 3},
+    {"kind": "status", "status": 503, "afterwards": True, "times": 3},
+    {"kind": "throttle", "retryAfter": 1, "times": 2},
+    {"kind": "reset", "times": 3},
+    {"kind": "reset", "afterwards": True, "times": 3},
+    {"kind": "garbage", "times": 3},
+    {"kind": "empty", "times": 3},
+    {"kind": "delay", "seconds": 1.0, "times": 10},
+)
+PATHS = ("/files/{id}", "/file-links", "/events")
+
+
+@dataclass
+class Ledger:
+    """What buyers saw during the storm, and what the storm did."""
+
+    tokens: dict[str, dict[str, str]]
+    orders: list[Json] = field(default_factory=list)
+    answers: Counter[int | str] = field(default_factory=Counter)
+    moves: Counter[str] = field(default_factory=Counter)
+    seen: dict[str, set[str]] = field(default_factory=lambda: {buyer: set() for buyer in BUYERS})
+    leaks: int = 0
+    dead_links: int = 0
+
+
+@dataclass
+class Storm:
+    """Blows until `ends` (by the monotonic clock); its dice make the same choices for the same seed."""
+
+    house: House
+    sandbox: Sandbox
+    http: httpx.AsyncClient
+    ledger: Ledger
+    webhook_id: str
+    ends: float
+    dice: random.Random
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() > self.ends
+
+    async def blow(self) -> None:
+        """Everything at once; returns when the last order is done with."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._trade(tasks))
+            tasks.create_task(self._havoc())
+            tasks.create_task(self._supervise())
+            for _ in range(READERS):
+                tasks.create_task(self._read_along())
+
+    async def _trade(self, tasks: asyncio.TaskGroup) -> None:
+        while not self.is_over:
+            tasks.create_task(self._deal(len(self.ledger.orders)))
+            await asyncio.sleep(self.dice.uniform(0.1, 0.6))
+
+    async def _deal(self, number: int) -> None:
+        """An order with its invoice, and for every second one a credit memo."""
+        buyer = BUYERS[number % len(BUYERS)]
+        order = await self.sandbox.order(buyer, email=f"{CANARY}-{number}@example.com")
+        self.ledger.orders.append(order)
+        await self._decide_delivery("order.invoice.created")
+        await self.sandbox.fulfil(order)
+        if number % 2:
+            await self._decide_delivery("order.credit_memo.created")
+            await self.sandbox.refund(order)
+
+    async def _decide_delivery(self, event_type: str) -> None:
+        """What happens to the next delivery of this type."""
+        fates = {"drop": DROPPED, "duplicate": DOUBLED, "reorder": REORDERED}
+        for fate, share in fates.items():
+            if self.dice.random() < share:
+                await self.sandbox.fault(fate, eventType=event_type, times=1)
+
+    async def _supervise(self) -> None:
+        while not self.is_over:
+            self.house.raise_the_dead(self.dice)
+            await asyncio.sleep(0.2)
+
+    async def _havoc(self) -> None:
+        moves: Mapping[str, tuple[int, Callable[[], Awaitable[None]]]] = {
+            "process killed": (6, self._kill),
+            "call fault": (8, self._fail_calls),
+            "far side down": (1, self._far_side_down),
+            "far side hangs": (1, self._far_side_hangs),
+            "database restarted": (2, self._restart_database),
+            "database crashed": (1, self._crash_database),
+            "connections terminated": (3, self._terminate_connections),
+            "secret rotated": (1, self._rotate_secret),
+        }
+        while not self.is_over:
+            await asyncio.sleep(self.dice.uniform(0.3, 1.5))
+            (name,) = self.dice.choices(list(moves), [weight for weight, _ in moves.values()])
+            self.ledger.moves[name] += 1
+            await moves[name][1]()
+
+    async def _kill(self) -> None:
+        await self.house.kill(self.dice.choice((*APIS, *WORKERS)))
+
+    async def _fail_calls(self) -> None:
+        fault = dict(self.dice.choice(CALL_FAULTS))
+        await self.sandbox.fault(fault.pop("kind"), path=self.dice.choice(PATHS), **fault)
+
+    async def _far_side_down(self) -> None:
+        await self._for_a_while("status", status=503)
+
+    async def _far_side_hangs(self) -> None:
+        await self._for_a_while("delay", seconds=20.0)
+
+    async def _for_a_while(self, kind: str, **more: Any) -> None:
+        until = datetime.now(UTC) + timedelta(seconds=self.dice.uniform(2, 6))
+        for path in PATHS:
+            await self.sandbox.fault(kind, path=path, until=until.isoformat(), **more)
+
+    async def _restart_database(self) -> None:
+        self.house.server.stop()
+        await self._start_database()
+
+    async def _crash_database(self) -> None:
+        self.house.crash_database()
+        await self._start_database()
+
+    async def _start_database(self) -> None:
+        await asyncio.sleep(self.dice.uniform(0, 2))
+        self.house.server.start()
+
+    async def _terminate_connections(self) -> None:
+        database = await asyncpg.connect(self.house.database_url)
+        await database.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = 'portal' AND pid <> pg_backend_pid() AND random() < $1""",
+            self.dice.choice((0.3, 1.0)),
+        )
+        await database.close()
+
+    async def _rotate_secret(self) -> None:
+        """As the runbook says: the new one beside the old one, then the APIs one after the other."""
+        rotate = f"/_sandbox/webhooks/{self.webhook_id}/secrets/rotate"
+        self.house.secrets = (await self.sandbox.post(rotate, {"keepOld": True}))["secrets"]
+        for name in APIS:
+            await self.house.kill(name)
+            self.house.raise_the_dead(self.dice)
+
+    async def _read_along(self) -> None:
+        """A buyer who lists, opens, and looks at orders; and who tries what is another's."""
+        while not self.is_over:
+            buyer = self.dice.choice(BUYERS)
+            try:
+                await self._look(buyer)
+            except httpx.TransportError as error:
+                self.ledger.answers[type(error).__name__] += 1
+            await asyncio.sleep(self.dice.uniform(0.02, 0.1))
+
+    async def _look(self, buyer: str) -> None:
+        listed = await self._ask(buyer, "/v1/documents")
+        mine = [document["id"] for document in listed.json()["data"]] if listed.is_success else []
+        self.ledger.seen[buyer].update(mine)
+        if mine:
+            opened = await self._ask(buyer, f"/v1/documents/{self.dice.choice(mine)}/content")
+            if opened.has_redirect_location:
+                file = await self.http.get(opened.headers["Location"])
+                self.ledger.dead_links += not file.content.startswith(b"%PDF")
+        others = [each for other, ids in self.ledger.seen.items() if other != buyer for each in ids]
+        if others:
+            stolen = await self._ask(buyer, f"/v1/documents/{self.dice.choice(others)}/content")
+            self.ledger.leaks += stolen.status_code < 400
+        orders = [order for order in self.ledger.orders[-20:] if order["customerId"] == buyer]
+        if orders:
+            await self._ask(buyer, f"/v1/orders/{self.dice.choice(orders)['id']}/documents")
+
+    async def _ask(self, buyer: str, path: str) -> httpx.Response:
+        answer = await self.http.get(self.house.url + path, headers=self.ledger.tokens[buyer])
+        self.ledger.answers[answer.status_code] += 1
+        return answer

@@ -1,0 +1,32 @@
+"""The two promises, proven by comparing ledgers: what was sent is what is kept, linked, and opened by its
+owner and nobody else, whatever dies meanwhile; and no log of it all holds anything private."""
+
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.run import run
+
+SECONDS = 6.0
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where PostgreSQL's account can reach its own part of it."""
+    folder = Path(tempfile.mkdtemp(prefix="portal-storm-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+# Starting the processes, again and again, is most of it; on a busy machine that takes its time.
+@pytest.mark.timeout(240)
+async def test_ledgers_agree_after_a_storm(folder: Path) -> None:
+    # Seeded by pytest-randomly before each test, which prints its seed; `make chaos` is the long version.
+    seed = random.randrange(1_000_000)
+    reckoning = await run(SECONDS, seed, folder)
+    assert not reckoning.wrong, f"seed {seed}\n{reckoning.table()}"
