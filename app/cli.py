@@ -11,11 +11,11 @@ from typing import Annotated, TextIO, TypeVar
 import typer
 import uvicorn
 from pydantic import SecretStr
-from sqlalchemy.exc import SQLAlchemyError
 
 from app import dev as development
 from app.db import migrate as migration
 from app.db.embedded import EmbeddedPostgresError, embedded_postgres
+from app.db.outages import FAILURES
 from app.digital_river.errors import DigitalRiverError
 from app.handlers import HANDLERS
 from app.ids import EventId
@@ -70,7 +70,7 @@ def _with_resources(act: Callable[[Resources], Awaitable[_T]]) -> _T:
     with _ready_settings(log_to=sys.stderr) as settings:
         try:
             return asyncio.run(run(settings))
-        except (SQLAlchemyError, OSError) as error:
+        except FAILURES as error:
             raise SystemExit(
                 f"PostgreSQL cannot be reached or is not migrated: {type(error).__name__}"
             ) from None

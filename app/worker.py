@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.notifications import bell
+from app.db.outages import FAILURES
 from app.documents.intake import Unreadable
 from app.handlers import HANDLERS
 from app.ops import chores, metrics
@@ -65,7 +65,7 @@ class Worker:
                 return POLL_SECONDS
             wait = await inbox.find_wait(self._resources.engine)
             return POLL_SECONDS if wait is None else min(wait, POLL_SECONDS)
-        except (SQLAlchemyError, OSError) as error:
+        except FAILURES as error:
             log.error("worker.database_unavailable", error=type(error).__name__)
             return RETRY_SECONDS
 
@@ -97,7 +97,7 @@ class Worker:
             except LeaseLost:
                 HANDLED.labels(held.type, "lease_lost").inc()
                 log.warning("event.lease_lost")
-            except (SQLAlchemyError, OSError) as error:
+            except FAILURES as error:
                 # The lease runs out by itself, and then the event is due again.
                 HANDLED.labels(held.type, "left").inc()
                 log.error("event.left_to_its_lease", error=type(error).__name__)

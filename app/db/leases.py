@@ -10,9 +10,9 @@ from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID, insert
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.db.outages import FAILURES
 from app.db.schema import metadata
 from app.ids import CustomerId
 
@@ -98,7 +98,7 @@ class Leases:
         while True:
             await asyncio.sleep(seconds / 3)
             # The next beat may succeed; if none does in time, the lease is lost like that of a dead holder.
-            with suppress(SQLAlchemyError, OSError):
+            with suppress(*FAILURES):
                 await self.claim(name, holder, seconds)
 
     async def claim(self, name: str, holder: uuid.UUID, seconds: float) -> datetime | None:
@@ -124,6 +124,6 @@ class Leases:
     async def _release(self, name: str, holder: uuid.UUID) -> None:
         statement = sa.delete(lease).where(lease.c.name == name, lease.c.holder == holder)
         # Not releasing is no harm but a delay: the lease runs out by itself.
-        with suppress(SQLAlchemyError, OSError):
+        with suppress(*FAILURES):
             async with self._engine.begin() as connection:
                 await connection.execute(statement)

@@ -1,7 +1,16 @@
-"""Which failures mean that PostgreSQL cannot be reached now, so that trying again later may help."""
+"""How PostgreSQL fails, and which of that means that it cannot be reached now: later it may work."""
 
 import asyncpg
 from sqlalchemy import exc as sql
+
+# Whatever a statement may raise. SQLAlchemy lets asyncpg's own errors through while it connects.
+FAILURES = (
+    sql.SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 
 _OUTAGES = (
     asyncpg.PostgresConnectionError,

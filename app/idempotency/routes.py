@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import structlog
 from fastapi import Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
+from app.db.outages import FAILURES
 from app.idempotency import store
 from app.idempotency.fingerprint import WatchedBody
 from app.idempotency.store import LEASE_SECONDS, Answer, Held
@@ -182,7 +182,7 @@ async def _keep(resources: Resources, attempt: _Attempt, response: Response) -> 
     try:
         if not await store.keep_answer(resources.engine, attempt.held, kept):
             log.warning("idempotency.lease_lost")
-    except (SQLAlchemyError, OSError) as error:
+    except FAILURES as error:
         log.error("idempotency.answer_not_kept", error=type(error).__name__)
 
 
@@ -196,5 +196,5 @@ async def _read_rest(body: WatchedBody) -> None:
 async def _free(resources: Resources, attempt: _Attempt) -> None:
     """Let the request be made again; should that fail, the lease runs out by itself."""
     if attempt.held is not None:
-        with suppress(SQLAlchemyError, OSError):
+        with suppress(*FAILURES):
             await store.free_request(resources.engine, attempt.held)

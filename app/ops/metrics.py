@@ -8,8 +8,8 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Header, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_latest, start_http_server
-from sqlalchemy.exc import SQLAlchemyError
 
+from app.db.outages import FAILURES
 from app.ops import store
 from app.resources import Resources, ResourcesDep
 from app.web.problems import Unauthenticated
@@ -50,7 +50,7 @@ async def collect(resources: Resources) -> None:
                 INBOX_EVENTS.labels(state).set(await store.count_events(connection, state))
             age = await store.find_oldest_open_age(connection)
             memory = await sweeps.recall(connection)
-    except (SQLAlchemyError, OSError) as error:
+    except FAILURES as error:
         DATABASE_UP.set(0)
         log.error("metrics.database_unavailable", error=type(error).__name__)
         return

@@ -76,7 +76,7 @@ async def sweep_if_due(resources: Resources, types: Collection[str]) -> Finds | 
     """Sweep when it is time and nobody else does; None when there was nothing to do.
 
     Raises:
-        DigitalRiverError, SQLAlchemyError, OSError: it failed, which is on record, and will be tried again.
+        DigitalRiverError, or one of the database's FAILURES: it failed, and will be tried again.
     """
     interval = timedelta(seconds=resources.settings.sweep_interval)
     async with resources.engine.connect() as connection:
@@ -97,7 +97,7 @@ async def sweep_now(resources: Resources, types: Collection[str], reach: timedel
 
     Raises:
         SweepBusy: another process is sweeping.
-        DigitalRiverError, SQLAlchemyError, OSError: as `sweep_if_due`.
+        DigitalRiverError, or one of the database's `FAILURES`: as `sweep_if_due`.
     """
     async with resources.leases.hold_if_free(LEASE, seconds=LEASE_SECONDS) as held:
         if held is None:

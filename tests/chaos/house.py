@@ -79,7 +79,7 @@ class House:
             if dice is None or dice.random() < MERCY:
                 self.start(name)
             else:
-                self.start(name, dice.choice(list(places)), passes=dice.randrange(6))
+                self.start(name, dice.choice(list(places)), passes=dice.randrange(3))
 
     def crash_database(self) -> None:
         """Without a checkpoint: it has to recover from its log. To be called from the main thread."""

@@ -115,13 +115,16 @@ class Storm:
             "secret rotated": (1, self._rotate_secret),
         }
         while not self.is_over:
-            await asyncio.sleep(self.dice.uniform(0.3, 1.5))
+            await asyncio.sleep(self.dice.uniform(0.3, 2.5))
             (name,) = self.dice.choices(list(moves), [weight for weight, _ in moves.values()])
             self.ledger.moves[name] += 1
             await moves[name][1]()
 
     async def _kill(self) -> None:
-        await self.house.kill(self.dice.choice((*APIS, *WORKERS)))
+        """Whoever is not to die at a place of his own."""
+        free = [name for name in (*APIS, *WORKERS) if name not in self.house.armed]
+        if free:
+            await self.house.kill(self.dice.choice(free))
 
     async def _fail_calls(self) -> None:
         fault = dict(self.dice.choice(CALL_FAULTS))

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from app.db import migrate
 from app.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tests.house import Sandbox, eventually, running_portal
+from tests.house import PATIENCE_SECONDS, Sandbox, eventually, running_portal
 
 
 @pytest.fixture
@@ -64,9 +64,17 @@ async def test_a_stopped_database_is_503_and_a_started_one_is_found_again(
 async def test_a_connection_that_the_server_has_just_ended_is_503(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
+    said_goodbye = asyncio.Event()
+
+    async def lag(server: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        """The end of a connection comes much later than the server's last words."""
+        await pour(server, client)
+        said_goodbye.set()
+        await asyncio.sleep(PATIENCE_SECONDS)
+
     async with (
-        running_laggard(own_database_url) as (slow_url, said_goodbye),
-        running_portal(slow_url, sandbox.url, with_worker=False) as portal,
+        running_passage(own_database_url, lag) as url,
+        running_portal(url, sandbox.url, with_worker=False) as portal,
     ):
         token = await sandbox.token("ada")
         assert (await portal.get("/v1/documents", token)).is_success
@@ -80,35 +88,46 @@ async def test_a_connection_that_the_server_has_just_ended_is_503(
 
 
 @asynccontextmanager
-async def running_laggard(database_url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """The address of a way to the database on which the end of a connection comes much later than its last
-    words; and the event of such last words."""
+async def running_passage(
+    database_url: str, tell: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+) -> AsyncIterator[str]:
+    """The address of a way to the database on which `tell` decides what the client hears of the server's
+    words; the connection ends with it."""
     real = make_url(database_url)
-    said_goodbye = asyncio.Event()
-    writers: list[asyncio.StreamWriter] = []
-
-    async def pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while data := await source.read(65536):
-            sink.write(data)
+    talks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answers, questions = await asyncio.open_connection(real.host, real.port)
-        writers.extend((writer, questions))
-        with suppress(OSError):
-            async with asyncio.TaskGroup() as both:
-                asking = both.create_task(pour(reader, questions))
-                await pour(answers, writer)
-                said_goodbye.set()
-                await asking
+        asking = asyncio.create_task(pour(reader, questions))
+        try:
+            with suppress(OSError):
+                await tell(answers, writer)
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
+            writer.close()
+            questions.close()
 
-    proxy = await asyncio.start_server(talk, "127.0.0.1", 0)
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(talk(reader, writer))
+        talks.add(task)
+        task.add_done_callback(talks.discard)
+
+    proxy = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = proxy.sockets[0].getsockname()[1]
     try:
-        yield real.set(host="127.0.0.1", port=port).render_as_string(hide_password=False), said_goodbye
+        yield real.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
     finally:
         proxy.close()
-        for writer in writers:
-            writer.close()
+        for task in talks:
+            task.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+
+
+async def pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await source.read(65536):
+            sink.write(data)
 
 
 def test_a_second_starter_is_told_and_hurts_nobody(server: EmbeddedPostgres) -> None:
