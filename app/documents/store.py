@@ -32,6 +32,7 @@ document = sa.Table(
     sa.Column("available_since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.CheckConstraint("kind IN ('invoice', 'creditMemo')", name="kind"),
     sa.Index("ix_document_customer", "customer_id", "created_at", "id"),
+    sa.Index("ix_document_customer_kind", "customer_id", "kind", "created_at", "id"),
     sa.Index("ix_document_order_id", "order_id"),
 )
 
@@ -43,6 +44,7 @@ file_link = sa.Table(
     sa.Column("link_id", sa.Text, nullable=False),
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("ix_file_link_expires_at", "expires_at"),
 )
 
 order_check = sa.Table(
@@ -54,6 +56,8 @@ order_check = sa.Table(
     sa.Column("invoice", sa.Text, nullable=False),
     sa.Column("credit_memo", sa.Text, nullable=False),
     sa.Column("checked_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Index("ix_order_check_checked_at", "checked_at"),
+    sa.Index("ix_order_check_customer_id", "customer_id"),
 )
 
 

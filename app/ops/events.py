@@ -134,9 +134,9 @@ async def revive_event(resources: ResourcesDep, event_id: EventPath) -> EventDet
     """A buried event becomes `pending` with all its attempts before it; one that waits after a failure is due
     now."""
     async with resources.engine.begin() as connection:
-        is_revived = await store.revive(connection, event_id)
+        revived = await store.revive(connection, [event_id])
     event = await _get(resources, event_id)
-    if not is_revived:
+    if not revived:
         raise Conflict(f"Only what is buried, or waits after a failure, is revived; this is {event.state}.")
     return event
 

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.leases import lease
-from app.db.schema import metadata
+from app.db.schema import in_plain_sight, metadata
 from app.documents.store import file_link, order_check
 from app.idempotency.store import idempotent_request
 from app.ids import EventId
-from app.webhooks.inbox import CHANNEL, State, webhook_event
+from app.webhooks.inbox import CHANNEL, State, in_state, webhook_event
 from app.webhooks.store import sweep
 
 _SUMMARY = (
@@ -30,11 +30,6 @@ _SUMMARY = (
 )
 
 
-def _is(state: State) -> sa.ColumnElement[bool]:
-    # The state stands in the statement as text, so that the partial index of that state serves.
-    return webhook_event.c.state == sa.literal_column(f"'{state}'")
-
-
 async def list_events(
     connection: AsyncConnection,
     *,
@@ -48,7 +43,7 @@ async def list_events(
     table = webhook_event
     statement = sa.select(*_SUMMARY).order_by(table.c.received_at.desc(), table.c.id.desc()).limit(limit)
     if state is not None:
-        statement = statement.where(_is(state))
+        statement = statement.where(in_state(state))
     wanted = ((table.c.type, event_type), (table.c.order_id, order_id))
     for column, value in wanted:
         if value is not None:
@@ -64,22 +59,23 @@ async def find_event(connection: AsyncConnection, event_id: EventId) -> sa.RowMa
     return (await connection.execute(statement)).mappings().first()
 
 
-_IS_BURIED = _is("buried")
+_IS_BURIED = in_state("buried")
 # One that is in a worker's hands may be among them. That costs work done twice, and nothing else: it
 # is claimed again, and whoever has it now can no longer finish it.
 _IS_WAITING = sa.and_(
-    _is("pending"), webhook_event.c.reason.is_not(None), webhook_event.c.due_at > sa.func.now()
+    in_state("pending"), webhook_event.c.reason.is_not(None), webhook_event.c.due_at > sa.func.now()
 )
-_IS_STUCK = sa.or_(_IS_BURIED, _IS_WAITING)
 
 
-async def revive(connection: AsyncConnection, event_id: EventId) -> bool:
-    """Let a stuck event be handled now; False when it is not stuck. A buried one has all its attempts before
+async def revive(connection: AsyncConnection, event_ids: Sequence[EventId]) -> set[EventId]:
+    """Let these events be handled now; returns those that were stuck. A buried one has all its attempts before
     it again; one that waits after a failure keeps count."""
     table = webhook_event
     statement = (
         sa.update(table)
-        .where(table.c.id == event_id, _IS_STUCK)
+        .where(
+            table.c.id == sa.any_(sa.cast([*event_ids], sa.ARRAY(sa.Text))), sa.or_(_IS_BURIED, _IS_WAITING)
+        )
         .values(
             state="pending",
             due_at=sa.func.now(),
@@ -89,25 +85,29 @@ async def revive(connection: AsyncConnection, event_id: EventId) -> bool:
         )
         .returning(table.c.id)
     )
-    if (await connection.execute(statement)).first() is None:
-        return False
-    await connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
-    return True
+    revived = {EventId(one) for one in (await connection.execute(statement)).scalars()}
+    if revived:
+        await connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
+    return revived
 
 
-async def revive_all(connection: AsyncConnection, event_type: str | None, *, limit: int) -> Sequence[EventId]:
-    """Revive up to `limit` stuck events, the oldest first; returns their ids."""
+async def revive_all(connection: AsyncConnection, event_type: str | None, *, limit: int) -> set[EventId]:
+    """Revive up to `limit` stuck events, the buried ones first; returns their ids."""
     table = webhook_event
-    statement = sa.select(table.c.id).where(_IS_STUCK)
-    if event_type is not None:
-        statement = statement.where(table.c.type == event_type)
-    chosen = await connection.execute(statement.order_by(table.c.received_at, table.c.id).limit(limit))
-    return [event_id for event_id in chosen.scalars().all() if await revive(connection, event_id)]
+    found: list[EventId] = []
+    # Two questions, because each has an index that leads to the first ones.
+    for is_stuck, order in ((_IS_BURIED, table.c.received_at), (_IS_WAITING, table.c.due_at)):
+        statement = sa.select(table.c.id).where(is_stuck).order_by(order)
+        if event_type is not None:
+            statement = statement.where(table.c.type == event_type)
+        chosen = await connection.execute(statement.limit(in_plain_sight(limit - len(found))))
+        found += map(EventId, chosen.scalars())
+    return await revive(connection, found)
 
 
 async def count_events(connection: AsyncConnection, state: State) -> int:
     """How many events are in a state."""
-    statement = sa.select(sa.func.count()).select_from(webhook_event).where(_is(state))
+    statement = sa.select(sa.func.count()).select_from(webhook_event).where(in_state(state))
     return (await connection.execute(statement)).scalar_one()
 
 
@@ -121,7 +121,7 @@ async def is_migrated(connection: AsyncConnection) -> bool:
 async def find_oldest_open_age(connection: AsyncConnection) -> timedelta | None:
     """How long the oldest open event has been waiting; None when none is open."""
     age = sa.type_coerce(sa.func.now() - sa.func.min(webhook_event.c.received_at), sa.Interval)
-    statement = sa.select(age).where(_is("pending"))
+    statement = sa.select(age).where(in_state("pending"))
     return (await connection.execute(statement)).scalar()
 
 
@@ -162,7 +162,7 @@ def perished(what: Perishable, *, limit: int) -> sa.Select[tuple[object]]:
     """The keys of up to `limit` rows that may be deleted, the oldest first; what others hold is left out."""
     (key,) = what.table.primary_key.columns
     rows = sa.select(key).where(what.is_past).order_by(what.order)
-    return rows.limit(limit).with_for_update(skip_locked=True)
+    return rows.limit(in_plain_sight(limit)).with_for_update(skip_locked=True)
 
 
 async def delete_perished(connection: AsyncConnection, what: Perishable, *, limit: int) -> int:

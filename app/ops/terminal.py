@@ -52,7 +52,8 @@ async def show_event(resources: Resources, event_id: EventId) -> str | None:
 async def revive(resources: Resources, event_ids: Sequence[EventId]) -> Sequence[EventId]:
     """Revive these; returns those that are not stuck."""
     async with resources.engine.begin() as connection:
-        return [event_id for event_id in event_ids if not await store.revive(connection, event_id)]
+        revived = await store.revive(connection, event_ids)
+    return [event_id for event_id in event_ids if event_id not in revived]
 
 
 async def revive_all(resources: Resources, event_type: str | None) -> int:

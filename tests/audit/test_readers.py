@@ -158,6 +158,16 @@ async def test_customers_can_see_that_support_looked(
     assert "agent-7" not in str(reads)
 
 
+async def test_customers_with_more_things_than_a_statement_takes_values_see_it_too(
+    settings: Settings, support: Token, database: asyncpg.Connection
+) -> None:
+    await ask(settings, support, "/v1/orders/17")
+    things = {str(number) for number in range(40_000)}
+    async with open_resources(settings) as resources:
+        (read,) = await list_support_reads(resources, CustomerId("grace"), things)
+    assert read.operation == "GET /v1/orders/{orderId}"
+
+
 async def test_a_read_that_finds_nothing_is_recorded_too(
     settings: Settings, support: Token, database: asyncpg.Connection
 ) -> None:
