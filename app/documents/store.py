@@ -1,6 +1,6 @@
 """The tables of documents and their links, and every statement about them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -216,7 +216,8 @@ async def find_check(connection: AsyncConnection, order_id: OrderId) -> OrderChe
     return OrderCheck(customer_id, row.invoice, row.credit_memo, row.age)
 
 
-# The list is the portal's most frequent read: bare asyncpg, one prepared statement.
+# The list is the portal's most frequent read: bare asyncpg, and for each set of filters a statement that
+# names those and no others. One for all sets would be planned for none of them, and read everything.
 _SELECT = f"""
 SELECT d.id::text, d.file_id, d.order_id, d.kind, d.file_name, d.created_at, d.available_since,
        l.link_id, l.url, l.expires_at
@@ -224,18 +225,6 @@ FROM document d
 LEFT JOIN file_link l ON l.file_id = d.file_id
     AND l.expires_at > now() + interval '{MINIMUM_LIFE.total_seconds():.0f} seconds'
 """  # noqa: S608
-
-_LIST = """
-  AND ($2::text IS NULL OR d.kind = $2)
-  AND ($3::text IS NULL OR d.order_id = $3)
-  AND ($4::timestamptz IS NULL OR (d.created_at, d.id) < ($4, $5::uuid))
-ORDER BY d.created_at DESC, d.id DESC
-LIMIT $6
-"""
-
-# Two statements each, because the owner's index serves only a statement that always names the owner.
-_OWNERS, _ANYBODYS = _SELECT + "WHERE d.customer_id = $1", _SELECT + "WHERE $1::text IS NULL"
-_ONE = " AND d.id = $2::uuid"
 
 
 async def list_documents(
@@ -249,8 +238,17 @@ async def list_documents(
 ) -> Sequence[Document]:
     """The owner's documents, newest first, at most `limit`; with None as owner, anybody's."""
     position = (None, None) if after is None else (after.created_at, after.id)
+    conditions, values = _given(
+        {
+            "d.customer_id = {}": (owner,),
+            "d.kind = {}": (kind,),
+            "d.order_id = {}": (order_id,),
+            "(d.created_at, d.id) < ({}, {})": position,
+        }
+    )
+    statement = f"{_SELECT}{conditions} ORDER BY d.created_at DESC, d.id DESC LIMIT ${len(values) + 1}"
     async with pool.acquire(timeout=POOL_SECONDS) as connection:
-        rows = await connection.fetch(_selected(owner) + _LIST, owner, kind, order_id, *position, limit)
+        rows = await connection.fetch(statement, *values, limit)
     return [_document(row) for row in rows]
 
 
@@ -258,13 +256,18 @@ async def find_document(
     pool: asyncpg.Pool, owner: CustomerId | None, document_id: DocumentId
 ) -> Document | None:
     """The document, if it is there and the owner's; with None as owner, whoever's it is."""
+    conditions, values = _given({"d.id = {}": (document_id,), "d.customer_id = {}": (owner,)})
     async with pool.acquire(timeout=POOL_SECONDS) as connection:
-        row = await connection.fetchrow(_selected(owner) + _ONE, owner, document_id)
+        row = await connection.fetchrow(_SELECT + conditions, *values)
     return None if row is None else _document(row)
 
 
-def _selected(owner: CustomerId | None) -> str:
-    return _ANYBODYS if owner is None else _OWNERS
+def _given(filters: Mapping[str, tuple[object, ...]]) -> tuple[str, list[object]]:
+    """A WHERE clause of those filters whose values are given, and the values for its parameters."""
+    given = {condition: values for condition, values in filters.items() if None not in values}
+    values = [value for of_one in given.values() for value in of_one]
+    parameters = (f"${number}" for number in range(1, len(values) + 1))
+    return f"WHERE {' AND '.join(given)}".format(*parameters) if given else "", values
 
 
 def _document(row: Any) -> Document:
