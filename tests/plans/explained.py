@@ -1,0 +1,154 @@
+"""How PostgreSQL runs what the product sends: each statement is written down on its way, then explained."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import asyncpg
+import sqlalchemy as sa
+
+from app.resources import Resources
+from tests.plans.million import TABLES
+
+# PostgreSQL may plan a prepared statement once, without its values: it must be good both ways.
+Mode = Literal["custom", "generic"]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement as it was sent, with its values."""
+
+    text: str
+    values: tuple[Any, ...]
+
+
+@dataclass
+class Notebook:
+    """Stands where the hot pool and SQLAlchemy's cursors are, writes down what goes by, and lets it pass."""
+
+    connection: asyncpg.Connection
+    statements: list[Statement] = field(default_factory=list)
+
+    def listen(self, resources: Resources) -> Resources:
+        """The resources, with nothing sent unnoticed."""
+        sa.event.listen(resources.engine.sync_engine, "before_cursor_execute", self._note)
+        return replace(resources, hot=self)
+
+    def _note(self, _: object, __: object, text: str, values: Any, ___: object, is_many: bool) -> None:
+        assert not is_many, "one set of values at a time can be explained"
+        self.statements.append(Statement(text, tuple(values)))
+
+    async def fetch(self, text: str, *values: Any) -> Any:
+        self.statements.append(Statement(text, values))
+        return await self.connection.fetch(text, *values)
+
+    async def fetchrow(self, text: str, *values: Any) -> Any:
+        self.statements.append(Statement(text, values))
+        return await self.connection.fetchrow(text, *values)
+
+    @asynccontextmanager
+    async def acquire(self, *, timeout: float) -> AsyncIterator["Notebook"]:  # noqa: ASYNC109
+        yield self
+
+    async def statements_of(self, question: Callable[[], Awaitable[object]]) -> list[Statement]:
+        """What was sent while the question was answered."""
+        self.statements.clear()
+        await question()
+        return list(self.statements)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One statement's plan, as it ran."""
+
+    nodes: tuple[dict[str, Any], ...]
+
+    @property
+    def indexes(self) -> frozenset[str]:
+        return frozenset(node["Index Name"] for node in self.nodes if "Index Name" in node)
+
+    @property
+    def tables_read_whole(self) -> frozenset[str]:
+        scans = (node for node in self.nodes if node["Node Type"].endswith("Seq Scan"))
+        return frozenset(node["Relation Name"] for node in scans) & TABLES
+
+    @property
+    def buffers(self) -> int:
+        """Pages touched, wherever they were found."""
+        root = self.nodes[0]
+        return int(root["Shared Hit Blocks"]) + int(root["Shared Read Blocks"])
+
+    @property
+    def rows_read(self) -> float:
+        """Rows that scans have looked at, those included that they threw away."""
+        return sum(_looked_at(node) for node in self.nodes if "Scan" in node["Node Type"])
+
+    @property
+    def rows_sorted(self) -> float:
+        sorts = (node for node in self.nodes if node["Node Type"] == "Sort")
+        return max(
+            (node["Actual Rows"] * node["Actual Loops"] for sort in sorts for node in sort["Plans"]),
+            default=0,
+        )
+
+
+def _rows(node: dict[str, Any]) -> float:
+    return float(node["Actual Rows"] * node["Actual Loops"])
+
+
+def _looked_at(node: dict[str, Any]) -> float:
+    thrown_away = sum(count for name, count in node.items() if name.startswith("Rows Removed by"))
+    return _rows(node) + float(thrown_away * node["Actual Loops"])
+
+
+async def explain(connection: asyncpg.Connection, statement: Statement, mode: Mode) -> Plan:
+    """Run the statement once more, and take back what it did."""
+    given = f"({', '.join(map(_literal, statement.values))})" if statement.values else ""
+    async with _rolled_back(connection):
+        await connection.execute(
+            f"SET LOCAL plan_cache_mode = 'force_{mode}_plan'; PREPARE probe AS {statement.text}"
+        )
+        found = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE probe {given}")
+    (explained,) = json.loads(found)
+    return Plan(tuple(_walk(explained["Plan"])))
+
+
+@asynccontextmanager
+async def _rolled_back(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    finally:
+        await transaction.rollback()
+        await connection.execute("DEALLOCATE probe")
+
+
+def _walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _walk(child)
+
+
+def _literal(value: Any) -> str:
+    return "NULL" if value is None else "'" + _text(value).replace("'", "''") + "'"
+
+
+def _text(value: Any) -> str:
+    """As PostgreSQL reads it, whatever the parameter's type."""
+    match value:
+        case bytes():
+            return rf"\x{value.hex()}"
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return f"{value.total_seconds()} seconds"
+        case list() | tuple():
+            return "{" + ",".join("NULL" if one is None else json.dumps(_text(one)) for one in value) + "}"
+        case dict():
+            return json.dumps(value)
+        case _:
+            return str(value)

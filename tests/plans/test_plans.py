@@ -1,0 +1,304 @@
+"""At a million rows every statement of the product still touches a handful of pages, found by an index."""
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, get_args
+
+import asyncpg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit import store as audit
+from app.documents import store as documents
+from app.documents.store import Link, NewDocument, Position
+from app.idempotency import store as idempotency
+from app.idempotency.fingerprint import Fingerprint
+from app.ids import CustomerId, DocumentId, EventId, FileId, OrderId
+from app.ops import pruning
+from app.ops import store as ops
+from app.resources import Resources, open_resources
+from app.webhooks import inbox
+from app.webhooks import store as sweeps
+from app.webhooks.inbox import NewEvent, State
+from tests.house import settings_for
+from tests.plans.explained import Mode, Notebook, Plan, explain
+from tests.plans.million import BACKLOG, MERCHANT, SHOPPER, fill, key, suffer_outage
+
+PAGE = 21
+ORDER = OrderId("order-10")
+FILE = FileId(f"file-{key('file999999')}")
+DOCUMENT = DocumentId(str(uuid.UUID(key("document20"))))
+MIDDLE = datetime.now(UTC) - timedelta(days=26)
+LATER = datetime.now(UTC) + timedelta(days=9)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something that the product asks, the indexes that must answer it, and the most that each of its
+    statements may cost: pages touched, and rows looked at."""
+
+    ask: Callable[[Resources], Awaitable[object]]
+    indexes: frozenset[str]
+    pages: int
+    rows: float
+
+
+def question(
+    ask: Callable[[Resources], Awaitable[object]], *indexes: str, pages: int = 130, rows: float = 4 * PAGE
+) -> Question:
+    return Question(ask, frozenset(indexes), pages, rows)
+
+
+def told(
+    ask: Callable[..., Awaitable[object]], *given: Any, **more: Any
+) -> Callable[[Resources], Awaitable[object]]:
+    """A function of a store that wants a connection, as a transaction of its own."""
+
+    async def in_transaction(resources: Resources) -> None:
+        async with resources.engine.begin() as connection:
+            await ask(connection, *given, **more)
+
+    return in_transaction
+
+
+async def claim_and_finish(resources: Resources) -> None:
+    (held,) = await inbox.claim(resources.engine, limit=1, lease=60)
+    async with resources.engine.begin() as connection:
+        await inbox.finish(connection, held)
+
+
+async def claim_and_postpone(resources: Resources) -> None:
+    (held,) = await inbox.claim(resources.engine, limit=1, lease=60)
+    async with resources.engine.begin() as connection:
+        await inbox.postpone(connection, held, delay=timedelta(0), error="not now")
+
+
+async def answer_once(resources: Resources) -> None:
+    name = key("an own request").encode()
+    held = await idempotency.claim_request(resources.engine, name, CustomerId(SHOPPER))
+    assert isinstance(held, idempotency.Held)
+    await idempotency.keep_answer(
+        resources.engine, held, idempotency.Answer(Fingerprint(b"", 0), 200, {}, b"")
+    )
+
+
+async def export_support_reads(connection: AsyncConnection, customer_id: CustomerId) -> None:
+    things = await documents.find_things(connection, customer_id)
+    await audit.list_records(connection, customer_id, things)
+
+
+def listed(owner: str | None, **filters: Any) -> Callable[[Resources], Awaitable[object]]:
+    owner_id = None if owner is None else CustomerId(owner)
+    return lambda resources: documents.list_documents(resources.hot, owner_id, limit=PAGE, **filters)
+
+
+def events(
+    state: State | None = None, event_type: str | None = None, *, is_first: bool = True, **order: str
+) -> Callable[[Resources], Awaitable[object]]:
+    after = None if is_first else (MIDDLE, "x")
+    filters = {"order_id": None, **order}
+    return told(ops.list_events, state=state, event_type=event_type, after=after, limit=PAGE, **filters)
+
+
+def put(count: int) -> Callable[[Resources], Awaitable[object]]:
+    arrived = [
+        NewEvent(EventId(key(f"event{n}")), "t", "pending", ORDER, None, "{}")
+        for n in range(999_000, 999_000 + 2 * count)
+        if n % 2
+    ]
+    return lambda resources: inbox.put(resources.hot, arrived, "webhook")
+
+
+INBOX: Mapping[str, Question] = {
+    "claim and finish": question(claim_and_finish, "ix_webhook_event_due", "pk_webhook_event"),
+    "claim and postpone": question(claim_and_postpone, "ix_webhook_event_due", "pk_webhook_event"),
+    "claim twenty": question(
+        lambda resources: inbox.claim(resources.engine, limit=20, lease=60), "ix_webhook_event_due", pages=900
+    ),
+    "when is the next due": question(
+        lambda resources: inbox.find_wait(resources.engine), "ix_webhook_event_due"
+    ),
+    # Five pages an event: to look for its id, and what the upsert's own checks read.
+    "put a hundred": question(put(100), pages=700, rows=200),
+    "oldest open": question(told(ops.find_oldest_open_age), "ix_webhook_event_state"),
+    # A number that nobody keeps: it is counted, in an index.
+    "count open": question(told(ops.count_events, "pending"), pages=3000, rows=BACKLOG + 500),
+    "count buried": question(told(ops.count_events, "buried"), "ix_webhook_event_state"),
+    "events": question(events(), "ix_webhook_event_received"),
+    "events, next page": question(events(is_first=False), "ix_webhook_event_received"),
+    "events of an order": question(events(order_id=ORDER), "ix_webhook_event_order_id"),
+    "events of a frequent type": question(events(event_type="order.invoice.created")),
+    "events of a rare type": question(events(event_type="order.rare"), "ix_webhook_event_type"),
+    "events of no type": question(events(event_type="no.such", is_first=False), "ix_webhook_event_type"),
+    "open events": question(events("pending")),
+    "open events, next page": question(events("pending", is_first=False)),
+    "done events": question(events("done")),
+    "done events, next page": question(events("done", is_first=False)),
+    "ignored events": question(events("ignored"), "ix_webhook_event_state"),
+    "buried events": question(events("buried"), "ix_webhook_event_state"),
+    "buried events of a type": question(
+        events("buried", "order.credit_memo.created"), "ix_webhook_event_state"
+    ),
+    "one event": question(told(ops.find_event, EventId(key("event7"))), "pk_webhook_event"),
+    "revive": question(told(ops.revive_all, "order.invoice.created", limit=2), "ix_webhook_event_state"),
+    "prune events": question(
+        told(ops.delete_perished, ops.PERISHABLES[0], limit=pruning.BATCH),
+        "ix_webhook_event_received",
+        pages=8000,
+        rows=3 * pruning.BATCH,
+    ),
+}
+
+DOCUMENTS: Mapping[str, Question] = {
+    f"{owner}'s {name}": question(listed(owner, **filters), "pk_file_link", index)
+    for owner in (MERCHANT, SHOPPER)
+    for name, filters, index in (
+        ("documents", {}, "ix_document_customer"),
+        ("documents, next page", {"after": Position(MIDDLE, DOCUMENT)}, "ix_document_customer"),
+        ("credit memos", {"kind": "creditMemo"}, "ix_document_customer_kind"),
+        (
+            "credit memos, next page",
+            {"kind": "creditMemo", "after": Position(MIDDLE, DOCUMENT)},
+            "ix_document_customer_kind",
+        ),
+        ("documents of an order", {"order_id": ORDER}, "ix_document_order_id"),
+        ("documents of no order", {"order_id": OrderId("none")}, "ix_document_order_id"),
+        (
+            "invoices of an order, next page",
+            {"kind": "invoice", "order_id": ORDER, "after": Position(MIDDLE, DOCUMENT)},
+            "ix_document_order_id",
+        ),
+    )
+} | {
+    "anybody's documents of an order": question(listed(None, order_id=ORDER), "ix_document_order_id"),
+    "one document": question(
+        lambda resources: documents.find_document(resources.hot, CustomerId(MERCHANT), DOCUMENT),
+        "pk_document",
+    ),
+    "keep a document": question(
+        told(
+            documents.keep_document,
+            NewDocument(FILE, ORDER, CustomerId(SHOPPER), "invoice", "invoice.pdf", MIDDLE),
+        )
+    ),
+    "keep a link": question(told(documents.keep_link, FILE, Link("id", "https://links.invalid/1", LATER))),
+    "a usable link": question(told(documents.find_usable_link, FILE), "pk_file_link"),
+    "kinds of an order": question(
+        told(documents.find_kinds, CustomerId(SHOPPER), ORDER), "ix_document_order_id"
+    ),
+    "files of an order": question(
+        told(documents.find_known_files, ORDER, CustomerId(SHOPPER)), "ix_document_order_id"
+    ),
+    "what is known of an order": question(told(documents.find_check, ORDER), "pk_order_check"),
+    "keep what is known of an order": question(
+        told(documents.keep_check, ORDER, customer_id=None, invoice="ready", credit_memo="notIssued")
+    ),
+    "the export of a shopper": question(
+        told(export_support_reads, CustomerId(SHOPPER)), "ix_order_check_customer_id", "ix_audit_record_order"
+    ),
+    # As much as there is to export: fifty thousand documents and their orders.
+    "all things of a merchant": question(
+        told(documents.find_things, CustomerId(MERCHANT)),
+        "ix_order_check_customer_id",
+        pages=40_000,
+        rows=160_000,
+    ),
+}
+
+AROUND: Mapping[str, Question] = {
+    f"prune {what.table.name}": question(
+        told(ops.delete_perished, what, limit=pruning.BATCH), pages=8000, rows=7 * pruning.BATCH
+    )
+    for what in ops.PERISHABLES[1:]
+} | {
+    "answer once": question(
+        answer_once, "pk_idempotent_request", "ix_idempotent_request_valid_until", pages=300
+    ),
+    "forget answers": question(
+        lambda resources: idempotency.erase_answers(resources.engine, CustomerId(SHOPPER)),
+        "ix_idempotent_request_customer_id",
+    ),
+    "keep an audit record": question(
+        lambda resources: audit.keep_record(
+            resources.engine,
+            subject="support",
+            customer_id=CustomerId(SHOPPER),
+            operation="GET /v1/orders",
+            path_ids={},
+            request_id="request",
+        )
+    ),
+    "a lease": question(lambda resources: resources.leases.claim("any", uuid.uuid4(), 5)),
+    # Forty-five days of sweeps are few rows, and read whole.
+    "what sweeps remember": question(told(sweeps.recall), rows=7000),
+    "the last sweep": question(told(sweeps.find_last), rows=7000),
+    "swept lately": question(told(sweeps.count_found, within=timedelta(days=1)), rows=7000),
+    "ask for a sweep": question(told(sweeps.request, None), rows=7000),
+    "clear up sweeps": question(told(sweeps.clear_up), rows=7000),
+}
+
+
+@pytest.fixture
+async def full_database_url(own_database_url: str, own_database: asyncpg.Connection) -> str:
+    """As production sees it: without the tests' clock in the way of the planner."""
+    name = await own_database.fetchval("SELECT current_database()")
+    await own_database.execute(f'ALTER DATABASE "{name}" SET search_path = public')
+    await fill(own_database_url)
+    return own_database_url
+
+
+@pytest.fixture
+async def looking(full_database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(full_database_url, statement_cache_size=0)
+    yield connection
+    await connection.close()
+
+
+# One test, because its database takes seconds to fill and the processes of a test run share none.
+@pytest.mark.timeout(180)
+async def test_every_statement_keeps_its_index_at_a_million_rows(
+    full_database_url: str, looking: asyncpg.Connection, subtests: pytest.Subtests
+) -> None:
+    settings = settings_for(full_database_url, "http://127.0.0.1:1")
+    async with open_resources(settings) as opened, opened.hot.acquire() as connection:
+        notebook = Notebook(connection)
+        look = partial(check, notebook, notebook.listen(opened), looking)
+        for name, asked in {**INBOX, **DOCUMENTS, **AROUND}.items():
+            with subtests.test(name):
+                await look(asked)
+        await suffer_outage(looking)
+        for name, asked in INBOX.items():
+            with subtests.test(f"{name}, after an outage"):
+                await look(asked)
+
+
+async def check(
+    notebook: Notebook, resources: Resources, looking: asyncpg.Connection, asked: Question
+) -> None:
+    """Ask, and look at the plan of each statement: the one for its values, and the one for any values."""
+    statements = await notebook.statements_of(partial(asked.ask, resources))
+    assert statements
+    for mode in get_args(Mode):
+        used: set[str] = set()
+        for statement in statements:
+            plan = await explain(looking, statement, mode)
+            assert not (plan.tables_read_whole - {"sweep"}), f"{mode}: {plan}"
+            assert plan.buffers <= asked.pages, f"{mode}: {plan}"
+            assert plan.rows_read <= asked.rows, f"{mode}: {plan}"
+            assert plan.rows_sorted <= max(asked.rows, PAGE), f"{mode}: {plan}"
+            used |= plan.indexes
+        assert asked.indexes <= used, f"{mode}: {sorted(used)}"
+
+
+def test_a_plan_tells_of_tables_that_are_read_whole() -> None:
+    scan = {
+        "Node Type": "Parallel Seq Scan",
+        "Relation Name": "document",
+        "Actual Rows": 1,
+        "Actual Loops": 2,
+    }
+    assert Plan(({**scan, "Rows Removed by Filter": 9},)).tables_read_whole == {"document"}
+    assert Plan(({**scan, "Rows Removed by Filter": 9},)).rows_read == 20
