@@ -66,6 +66,13 @@ class Plan:
 
     nodes: tuple[dict[str, Any], ...]
 
+    def __str__(self) -> str:
+        read_whole = f", whole: {sorted(self.tables_read_whole)}" if self.tables_read_whole else ""
+        return (
+            f"{self.buffers} pages, {self.rows_read:.0f} rows, {self.rows_sorted:.0f} sorted, "
+            f"by {sorted(self.indexes)}{read_whole}"
+        )
+
     @property
     def indexes(self) -> frozenset[str]:
         return frozenset(node["Index Name"] for node in self.nodes if "Index Name" in node)
