@@ -68,8 +68,8 @@ _IS_WAITING = sa.and_(
 
 
 async def revive(connection: AsyncConnection, event_ids: Sequence[EventId]) -> set[EventId]:
-    """Let these events be handled now; returns those that were stuck. A buried one has all its attempts before
-    it again; one that waits after a failure keeps count."""
+    """Let these events be handled now; returns those that were stuck. A buried one has all its attempts
+    before it again; one that waits after a failure keeps count."""
     table = webhook_event
     statement = (
         sa.update(table)

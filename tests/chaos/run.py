@@ -22,6 +22,8 @@ async def run(seconds: float, seed: int, folder: Path) -> Reckoning:
         httpx.AsyncClient(timeout=30) as http,
         running_house(sandbox, folder) as house,
     ):
+        # The storm takes most of the machine.
+        sandbox.client.timeout = httpx.Timeout(60)
         address = f"{house.url}/webhooks/digital-river"
         webhook = await sandbox.post("/webhooks", {"types": list(SUBSCRIBED), "address": address})
         house.secrets = (await sandbox.get(f"/_sandbox/webhooks/{webhook['id']}/secrets"))["secrets"]

@@ -143,7 +143,12 @@ INBOX: Mapping[str, Question] = {
         events("buried", "order.credit_memo.created"), "ix_webhook_event_state"
     ),
     "one event": question(told(ops.find_event, EventId(key("event7"))), "pk_webhook_event"),
-    "revive": question(told(ops.revive_all, "order.invoice.created", limit=2), "ix_webhook_event_state"),
+    "revive": question(
+        told(ops.revive_all, "order.invoice.created", limit=20),
+        "ix_webhook_event_state",
+        "ix_webhook_event_due",
+        "pk_webhook_event",
+    ),
     "prune events": question(
         told(ops.delete_perished, ops.PERISHABLES[0], limit=pruning.BATCH),
         "ix_webhook_event_received",
