@@ -23,14 +23,13 @@ from app.main import create_app
 from app.ops import terminal
 from app.resources import Resources, open_resources
 from app.settings import Settings, read_settings
+from app.web import server
 from app.web.logs import configure
 from app.webhooks.inbox import State
 from app.webhooks.store import REACH
 from app.webhooks.sweep import SweepBusy, sweep_now
 from app.worker import work
 
-# Load balancers keep idle connections for a minute; closing first would lose a request now and then.
-KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 20
 
 main = typer.Typer(
@@ -98,7 +97,9 @@ def api() -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            http=server.BoundedProtocol,
+            ws="none",
+            timeout_keep_alive=server.KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
 

@@ -21,7 +21,6 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from app.cli import KEEP_ALIVE_SECONDS
 from app.digital_river import customers
 from app.digital_river.errors import BreakerOpen, Missing, Throttled
 from app.digital_river.transport import Transport
@@ -29,6 +28,7 @@ from app.handlers import HANDLERS
 from app.ids import CustomerId
 from app.main import create_app
 from app.settings import Settings
+from app.web.server import KEEP_ALIVE_SECONDS, BoundedProtocol
 from app.webhooks.inbox import Slot
 from app.webhooks.router import LetterBox
 from app.worker import Worker
@@ -306,6 +306,8 @@ async def running_portal(
         port=0,
         log_config=None,
         access_log=False,
+        http=BoundedProtocol,
+        ws="none",
         # As `portal api`. With uvicorn's five seconds, which are httpx's too, both may close at once.
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=2,

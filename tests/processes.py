@@ -84,9 +84,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(command: str, settings: Settings, **environment: str) -> AsyncIterator[Running]:
+async def running(
+    command: str, settings: Settings, prepare: Callable[[], None] = _as_it_is, **environment: str
+) -> AsyncIterator[Running]:
     """`portal <command>` with these settings; killed with the block if it still runs."""
-    portal = Running.start([command], {**as_environment(settings), **environment})
+    portal = Running.start([command], {**as_environment(settings), **environment}, prepare=prepare)
     try:
         yield portal
     finally:
@@ -95,7 +97,10 @@ async def running(command: str, settings: Settings, **environment: str) -> Async
 
 @asynccontextmanager
 async def running_api(
-    settings: Settings, *, stop_with: signal.Signals = signal.SIGTERM
+    settings: Settings,
+    *,
+    stop_with: signal.Signals = signal.SIGTERM,
+    prepare: Callable[[], None] = _as_it_is,
 ) -> AsyncIterator[Portal]:
     """`portal api` on a free port, once it is ready; its `stop` sends this signal."""
     with socket.socket() as probe:
@@ -103,7 +108,7 @@ async def running_api(
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     async with (
-        running("api", settings, PORTAL_PORT=str(port)) as api,
+        running("api", settings, prepare, PORTAL_PORT=str(port)) as api,
         httpx.AsyncClient(base_url=url, timeout=15) as client,
     ):
 

@@ -13,7 +13,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from app.digital_river.multipart import Upload
-from app.web.problems import Invalid, Malformed, RequestTimeout, TooLarge, UnsupportedMedia
+from app.web.bodies import late
+from app.web.problems import Invalid, Malformed, TooLarge, UnsupportedMedia
 from app.web.validation import pointer_to
 
 # Digital River docs, Files: PDF, JPG or PNG of at most 10 MB.
@@ -66,7 +67,7 @@ async def read_form(request: Request) -> AsyncIterator[Form]:
             async with asyncio.timeout(SECONDS):
                 await _read(request, reader)
         except TimeoutError:
-            raise RequestTimeout(f"The form was not complete after {SECONDS:g} seconds.") from None
+            raise late(f"The form was not complete after {SECONDS:g} seconds.") from None
         yield reader.form()
 
 

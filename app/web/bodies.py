@@ -37,7 +37,12 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
         async with asyncio.timeout(seconds):
             return await _gather(request, limit)
     except TimeoutError:
-        raise RequestTimeout(f"The body was not complete after {seconds:g} seconds.") from None
+        raise late(f"The body was not complete after {seconds:g} seconds.") from None
+
+
+def late(detail: str) -> RequestTimeout:
+    """The rest of a late body is not waited for: its connection ends with the answer (RFC 9110, 15.5.9)."""
+    return RequestTimeout(detail, headers={"Connection": "close"})
 
 
 def require_text(body: bytes) -> None:
