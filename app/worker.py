@@ -151,8 +151,10 @@ def _subject(body: str, *, is_live: bool) -> Mapping[str, Any]:
         Unreadable: there is none, or the event is of the other mode.
     """
     event = read_json(body)
-    if event.get("liveMode") is not is_live:
-        raise Unreadable(f"liveMode is {event.get('liveMode')!r:.20}, this service processes {is_live}")
+    if (mode := event.get("liveMode")) is not is_live:
+        # Nothing else of it is named: a text in its place could be anything.
+        given = mode if isinstance(mode, bool) else "neither true nor false"
+        raise Unreadable(f"liveMode is {given}, this service processes {is_live}")
     data = event.get("data")
     subject = data.get("object") if isinstance(data, dict) else None
     if not isinstance(subject, dict):

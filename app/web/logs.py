@@ -30,9 +30,10 @@ _PRIVATE_WORDS = frozenset(
     | {"address", "body", "claims", "email", "href", "link", "payload", "phone", "query", "url"}
 )
 _HARMLESS_LAST_WORDS = frozenset({"id", "ids", "count", "kind", "type"})
-# Links, mail addresses, JSON Web Tokens and Digital River's confidential keys, wherever a text holds them.
+# Links, mail addresses, JSON Web Tokens and Digital River's confidential keys and webhook secrets, wherever a
+# text holds them.
 _PRIVATE_TEXT = re.compile(
-    r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S+|[^\s@]{1,64}@[^\s@]{1,255}|\beyJ[\w-]+\.[\w.-]+|\bsk_\w+"
+    r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S+|[^\s@]{1,64}@[^\s@]{1,255}|\beyJ[\w-]+\.[\w.-]+|\b(?:sk|whs)_\w+"
     r"|\b[Bb]earer\s+\S+"
 )
 MOST_CHARACTERS = 2000
@@ -77,8 +78,13 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Mask private keys and private texts; of anything but plain values only the type remains."""
     for key, value in event.items():
         if key != "stack" and not key.startswith("_"):
-            event[key] = MASK if _is_private(key) else _plain(value)
+            event[key] = MASK if _is_private_key(key) else _plain(value)
     return event
+
+
+def is_private(text: str) -> bool:
+    """Whether some of this text would be masked in a log."""
+    return _masked(text) != text
 
 
 class _Exceptions:
@@ -117,7 +123,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 @lru_cache(maxsize=1024)
-def _is_private(key: str) -> bool:
+def _is_private_key(key: str) -> bool:
     words = key.lower().split("_")
     return words[-1] not in _HARMLESS_LAST_WORDS and not _PRIVATE_WORDS.isdisjoint(words)
 
@@ -128,13 +134,14 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(one) for one in value]
     if isinstance(value, dict):
-        return {str(key): MASK if _is_private(str(key)) else _plain(one) for key, one in value.items()}
+        return {str(key): MASK if _is_private_key(str(key)) else _plain(one) for key, one in value.items()}
     return value if isinstance(value, _PLAIN) else f"<{type(value).__name__}>"
 
 
 def _masked(text: str) -> str:
-    # The expression is dear and this runs on every value of every line; these five tests are not.
-    if "://" in text or "@" in text or "eyJ" in text or "sk_" in text or "earer" in text:
+    # The expression is dear and this runs on every value of every line; these tests are not.
+    may_be_private = "://" in text or "@" in text or "eyJ" in text
+    if may_be_private or "sk_" in text or "whs_" in text or "earer" in text:
         return _PRIVATE_TEXT.sub(MASK, text)
     return text
 

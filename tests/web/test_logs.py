@@ -58,6 +58,7 @@ def test_private_keys_are_masked_and_ids_are_not(stream: io.StringIO) -> None:
         "ada@example.test",
         TOKEN,
         "sk_live_abc123",
+        "whs_abc123",
         "Bearer abc",
         "postgresql://portal:geheim@db.test/portal",
     ],

@@ -38,6 +38,22 @@ async def test_any_other_is_replaced_by_a_new_one(http: httpx.AsyncClient, given
     assert given not in ids
 
 
+@pytest.mark.parametrize(
+    "given", ["4917610000000000", "4917-6100-0000-0000", "sk_live_abc", "a.whs_abc", "eyJh.eyJ"]
+)
+async def test_a_card_number_or_a_secret_is_no_name_for_a_request(
+    http: httpx.AsyncClient, given: str
+) -> None:
+    response = await http.get("/v1/orders", headers={"x-request-id": given})
+    assert given not in response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("given", ["204440790336", "20260131-093000", "0f8fad5b-d9cb-469f-a165-70867728950e"])
+async def test_numbers_and_identifiers_are_good_names(http: httpx.AsyncClient, given: str) -> None:
+    response = await http.get("/v1/orders", headers={"x-request-id": given})
+    assert response.headers["x-request-id"] == given
+
+
 async def test_the_request_id_reaches_logs_and_the_far_side_and_ends_with_the_request() -> None:
     app = FastAPI()
     seen: dict[str, Any] = {}
