@@ -319,7 +319,7 @@ async def test_an_answer_that_nobody_reads_is_dropped_in_time(api: Portal) -> No
     async def is_dropped() -> bool:
         return await ended(api, "unread") > before
 
-    async with wire(api) as connection:
+    async with wire(api) as connection, asyncio.timeout(UNREAD + LATE + LATE):
         connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
         while not await is_dropped():
             await _ask_for_much(connection)
