@@ -28,7 +28,6 @@ from tests.processes import running_api
 PROFILE = "/v1/customers/me"
 LIVE = "/health/live"
 EVENT = '{"id":"e1","type":"order.updated"}'
-SIGNED = [f"{name}: {value}" for name, value in signed(EVENT.encode()).items()]
 # A noisy machine may be late; a client that is never cut off would be later.
 LATE = 3.0
 
@@ -53,6 +52,11 @@ async def ended(api: Portal, reason: str) -> float:
     start = f'portal_connections_ended_total{{reason="{reason}"}} '
     lines = (await api.client.get("/metrics")).text.splitlines()
     return sum(float(line.removeprefix(start)) for line in lines if line.startswith(start))
+
+
+def signature() -> list[str]:
+    """The header fields of an honest delivery of the event, signed just now."""
+    return [f"{name}: {value}" for name, value in signed(EVENT.encode()).items()]
 
 
 def one_problem(received: bytes, status: int) -> None:
@@ -126,10 +130,12 @@ async def test_what_surrounds_chunks_has_a_limit_too(kind: str, api: Portal) -> 
 
 async def test_trailer_fields_do_not_become_header_fields(api: Portal, database: asyncpg.Connection) -> None:
     chunked = f"{len(EVENT):x}\r\n{EVENT}\r\n0\r\n"
-    signature = "\r\n".join(SIGNED)
+    trailer = "\r\n".join(signature())
     head = ("Transfer-Encoding: chunked", "Connection: close")
-    assert statuses(await say(api, post(WEBHOOK, *head, body=f"{chunked}{signature}\r\n\r\n"))) == [401]
-    assert statuses(await say(api, post(WEBHOOK, *SIGNED, *head, body=f"{chunked}X: y\r\n\r\n"))) == [202]
+    assert statuses(await say(api, post(WEBHOOK, *head, body=f"{chunked}{trailer}\r\n\r\n"))) == [401]
+    assert statuses(await say(api, post(WEBHOOK, *signature(), *head, body=f"{chunked}X: y\r\n\r\n"))) == [
+        202
+    ]
 
 
 @pytest.mark.parametrize(("path", "limit"), [(WEBHOOK, 256 * 1024), (PROFILE, 1024 * 1024)])
@@ -178,20 +184,20 @@ AMBIGUOUS = {
 @pytest.mark.parametrize("kind", AMBIGUOUS)
 async def test_a_body_whose_length_could_be_read_in_two_ways_is_not_read(kind: str, api: Portal) -> None:
     smuggled = get("/metrics").decode()
-    received = await say(api, post(WEBHOOK, *SIGNED, *AMBIGUOUS[kind], body=EVENT + smuggled))
+    received = await say(api, post(WEBHOOK, *signature(), *AMBIGUOUS[kind], body=EVENT + smuggled))
     assert len(statuses(received)) == 1, "the rest was taken for a request"
     assert statuses(received)[0] in {400, 408, 413}
 
 
 async def test_more_than_was_announced_is_not_taken_for_a_part_of_it(api: Portal) -> None:
-    request = post(WEBHOOK, *SIGNED, f"Content-Length: {len(EVENT)}", body=EVENT + "}}}\r\n\r\n")
+    request = post(WEBHOOK, *signature(), f"Content-Length: {len(EVENT)}", body=EVENT + "}}}\r\n\r\n")
     received = await say(api, request)
     assert statuses(received) == [202], "the first is answered; the rest is no request and ends it"
 
 
 async def test_less_than_was_announced_is_waited_for_until_the_deadline(api: Portal) -> None:
     began = time.monotonic()
-    one_problem(await say(api, post(WEBHOOK, *SIGNED, "Content-Length: 99", body=EVENT)), 408)
+    one_problem(await say(api, post(WEBHOOK, *signature(), "Content-Length: 99", body=EVENT)), 408)
     assert time.monotonic() - began < 1.0 + LATE
 
 
@@ -207,7 +213,7 @@ LYING_CHUNKS = [
 
 @pytest.mark.parametrize("chunks", LYING_CHUNKS)
 async def test_a_chunk_that_is_not_as_long_as_it_says_is_refused(chunks: str, api: Portal) -> None:
-    one_problem(await say(api, post(WEBHOOK, *SIGNED, "Transfer-Encoding: chunked", body=chunks)), 400)
+    one_problem(await say(api, post(WEBHOOK, *signature(), "Transfer-Encoding: chunked", body=chunks)), 400)
 
 
 @pytest.mark.parametrize(("path", "seconds"), [(WEBHOOK, 1.0), (PROFILE, BODY)])
@@ -304,7 +310,7 @@ async def test_no_other_protocol_is_spoken(protocol: str, api: Portal) -> None:
 
 async def test_whoever_closes_their_half_has_gone(api: Portal) -> None:
     async with wire(api) as connection:
-        await connection.send(post(WEBHOOK, *SIGNED, "Content-Length: 99", body=EVENT))
+        await connection.send(post(WEBHOOK, *signature(), "Content-Length: 99", body=EVENT))
         connection.writer.write_eof()
         began = time.monotonic()
         await connection.everything()
