@@ -35,6 +35,7 @@ from app.web.problems import MEDIA_TYPE, Malformed, Problem, RequestTimeout
 MAX_HEAD = 16 * 1024
 MOST_FIELDS = 100
 HEAD_SECONDS = 10.0
+LAST_LOOK_SECONDS = 0.05
 # Load balancers keep idle connections for a minute; closing first would lose a request now and then.
 KEEP_ALIVE_SECONDS = 75
 # For the answer to be read while the client still sends: closing at once could destroy it on its way.
@@ -86,7 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._end_in(HEAD_SECONDS, self._end_late_head)
+        self._end_in(HEAD_SECONDS, self._look_once_more)
         if len(self.connections) > MOST_CONNECTIONS:
             self._make_room()
 
@@ -175,7 +176,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._pending > MAX_HEAD or len(self.headers) > MOST_FIELDS:
             self._refuse(HeadTooLarge())
         elif self._expects_head() and self._deadline is None:
-            self._end_in(HEAD_SECONDS, self._end_late_head)
+            self._end_in(HEAD_SECONDS, self._look_once_more)
 
     def _expects_head(self) -> bool:
         """Whether the client has begun a head. Empty lines before one are allowed, but not for ever."""
@@ -261,6 +262,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
+
+    def _look_once_more(self) -> None:
+        """Timers go off before sockets are read: what came while this process was busy is not late."""
+        self._end_in(LAST_LOOK_SECONDS, self._end_late_head)
 
     def _end_late_head(self) -> None:
         if self._phase is _Phase.HEAD:
