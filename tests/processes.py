@@ -85,10 +85,10 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    command: str, settings: Settings, prepare: Callable[[], None] = _as_it_is, **environment: str
+    command: str, settings: Settings, first: Callable[[], None] | None = None, **environment: str
 ) -> AsyncIterator[Running]:
     """`portal <command>` with these settings; killed with the block if it still runs."""
-    portal = Running.start([command], {**as_environment(settings), **environment}, prepare=prepare)
+    portal = Running.start([command], {**as_environment(settings), **environment}, first=first)
     try:
         yield portal
     finally:
@@ -100,7 +100,7 @@ async def running_api(
     settings: Settings,
     *,
     stop_with: signal.Signals = signal.SIGTERM,
-    prepare: Callable[[], None] = _as_it_is,
+    first: Callable[[], None] | None = None,
 ) -> AsyncIterator[Portal]:
     """`portal api` on a free port, once it is ready; its `stop` sends this signal."""
     with socket.socket() as probe:
@@ -108,7 +108,7 @@ async def running_api(
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     async with (
-        running("api", settings, prepare, PORTAL_PORT=str(port)) as api,
+        running("api", settings, first, PORTAL_PORT=str(port)) as api,
         httpx.AsyncClient(base_url=url, timeout=15) as client,
     ):
 

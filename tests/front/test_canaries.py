@@ -84,7 +84,7 @@ async def running_house(
     for name in ("api", "worker"):
         log = folder / f"{name}.log"
         start = partial(Running.start, [name], environment, output=log, errors=log)
-        processes.append(start(prepare=log_as_in_production))
+        processes.append(start(first=log_as_in_production))
     try:
         async with httpx.AsyncClient(base_url=url, timeout=15) as client:
 

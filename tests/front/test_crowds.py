@@ -98,7 +98,7 @@ async def test_five_hundred_tricklers_keep_no_honest_delivery_out_and_are_gone_i
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     settings = settings_for(own_database_url, sandbox.url)
-    async with running_api(settings, prepare=lose_patience_soon) as portal:
+    async with running_api(settings, first=lose_patience_soon) as portal:
         crowd = Crowd(portal)
         halves = (HEADS, BODIES)
         async with asyncio.TaskGroup() as tasks:
@@ -130,7 +130,7 @@ async def test_when_the_house_is_full_the_one_that_has_waited_longest_gives_way(
     token = (await sandbox.token("ada"))["Authorization"]
     await sandbox.fault("delay", seconds=1.5, path="/orders/{id}")
     settings = settings_for(own_database_url, sandbox.url)
-    async with running_api(settings, prepare=hold_few) as portal, contextlib.AsyncExitStack() as stack:
+    async with running_api(settings, first=hold_few) as portal, contextlib.AsyncExitStack() as stack:
         patient = await stack.enter_async_context(wire(portal))
         await patient.send(get(f"/v1/orders/{order['id']}/documents", f"Authorization: {token}"))
 

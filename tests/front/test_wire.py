@@ -35,7 +35,7 @@ LATE = 3.0
 @pytest.fixture(scope="module")
 async def api(database_url: str, sandbox_process: Sandbox) -> AsyncIterator[Portal]:
     """A process of its own, since whatever harms it shall harm no other test."""
-    async with running_api(settings_for(database_url, sandbox_process.url), prepare=hurry) as portal:
+    async with running_api(settings_for(database_url, sandbox_process.url), first=hurry) as portal:
         yield portal
 
 
