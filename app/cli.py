@@ -31,6 +31,7 @@ from app.webhooks.sweep import SweepBusy, sweep_now
 from app.worker import work
 
 GRACE_SECONDS = 20
+LOOPBACK = ("127.0.0.1", "::1")
 
 main = typer.Typer(
     help="The customer portal: its processes and its operator's tools.",
@@ -101,6 +102,8 @@ def api() -> None:
             ws="none",
             timeout_keep_alive=server.KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            # Always said, so that uvicorn's own variable cannot open it to everybody.
+            forwarded_allow_ips=[*LOOPBACK, *map(str, settings.trusted_proxies)],
         )
 
 

@@ -9,6 +9,7 @@ from app.customers import router as customers
 from app.customers import tax_router as tax
 from app.customers.neighbours import Eraser, Section
 from app.customers.tax_identifiers import erase_replacements
+from app.db.buckets import Buckets
 from app.documents import router as documents
 from app.documents.export import list_records, list_support_reads
 from app.handlers import HANDLERS
@@ -23,6 +24,7 @@ from app.payment_sources.export import list_payment_sources
 from app.resources import open_resources
 from app.settings import Settings, read_settings
 from app.web import assembly
+from app.web.limits import Limits
 from app.webhooks import router as webhooks
 from app.webhooks.inbox import Slot
 
@@ -37,6 +39,8 @@ The customer portal of a shop that sells through Digital River: documents, profi
 * **Times** are RFC 3339 in UTC, money is a decimal string beside its ISO 4217 currency.
 * **Repeating** is safe: send an `Idempotency-Key` with a POST, and after a timeout the same request again.
 * **Changing** what others may change too needs the `ETag` you have read as `If-Match`; 412 means: read again.
+* **Limits**: `RateLimit` says how many requests are left, of the buyer and of the address they come from.
+  After a 429 wait as long as `Retry-After` says.
 * **Support** tokens (`portal:support`) may read any customer's things; each such read is recorded.
 """
 
@@ -72,6 +76,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with open_resources(settings) as resources, Tokens.open(settings) as tokens:
             app.state.resources = resources
             app.state.tokens = tokens
+            secret = settings.digital_river_secret_key.get_secret_value()
+            app.state.limits = Limits(Buckets(resources.hot, secret), settings)
             app.state.documents_of = documents.documents_of
             app.state.export_sections = EXPORT_SECTIONS
             app.state.erasers = ERASERS
@@ -88,7 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         license_info={"name": "MIT", "identifier": "MIT"},
     )
-    assembly.install(app, settings)
+    assembly.install(app, settings, is_limited=True)
     # The hot paths first: routes are tried in this order. Not by `include_router`, which would try them
     # through a layer for each room and costs a tenth of a webhook's time.
     for room in (

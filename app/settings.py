@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 LIVE_REQUESTS_PER_SECOND = 250
@@ -50,6 +50,13 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = ()
     # Where frontends reach this API; without it, what each request was sent to.
     public_url: str = ""
+    # Whose word is taken for where a request came from, beside those of this machine.
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+
+    # Requests a minute; so many at once, too.
+    rate_limit_per_buyer: int = Field(300, ge=1, le=1_000_000)
+    # An office, or a mobile carrier, may share one address.
+    rate_limit_per_address: int = Field(3000, ge=1, le=1_000_000)
 
     worker_concurrency: int = Field(16, ge=1, le=200)
     worker_lease: float = Field(30.0, ge=1.0, le=600.0)
@@ -109,6 +116,9 @@ class Settings(BaseSettings):
                 not self.public_url or self.public_url.startswith("https://")
             ),
             "PORTAL_CORS_ORIGINS must name origins, not *": "*" not in self.cors_origins,
+            "PORTAL_TRUSTED_PROXIES must name proxies, not everybody": all(
+                network.prefixlen for network in self.trusted_proxies
+            ),
             "PORTAL_DROPIN_RETURN_URL must start with https://": _is_safe_or_unset(self.dropin_return_url),
             "PORTAL_DROPIN_CANCEL_URL must start with https://": _is_safe_or_unset(self.dropin_cancel_url),
         }

@@ -54,6 +54,9 @@ def running_portal(
         "PORTAL_OIDC_ISSUER": f"{sandbox}/_sandbox/oidc",
         "PORTAL_OIDC_AUDIENCE": "portal",
         "PORTAL_PORT": str(port),
+        # One buyer at one address sends all of it.
+        "PORTAL_RATE_LIMIT_PER_BUYER": "1000000",
+        "PORTAL_RATE_LIMIT_PER_ADDRESS": "1000000",
     }
     started = time.perf_counter()
     with _process(["-m", "app.cli", command], environment) as process:

@@ -194,6 +194,9 @@ def settings_for(database_url: str, sandbox_url: str, **changes: Any) -> Setting
         "oidc_issuer": f"{sandbox_url}/_sandbox/oidc",
         "oidc_audience": "portal",
         "worker_lease": 5.0,
+        # All tests call from one address.
+        "rate_limit_per_buyer": 1_000_000,
+        "rate_limit_per_address": 1_000_000,
     }
     return Settings(**{**values, **changes})
 
@@ -212,6 +215,9 @@ def as_environment(settings: Settings) -> dict[str, str]:
         "PORTAL_OIDC_ISSUER": settings.oidc_issuer,
         "PORTAL_OIDC_AUDIENCE": settings.oidc_audience,
         "PORTAL_WORKER_LEASE": str(settings.worker_lease),
+        "PORTAL_RATE_LIMIT_PER_BUYER": str(settings.rate_limit_per_buyer),
+        "PORTAL_RATE_LIMIT_PER_ADDRESS": str(settings.rate_limit_per_address),
+        "PORTAL_TRUSTED_PROXIES": json.dumps([str(network) for network in settings.trusted_proxies]),
     }
 
 

@@ -101,6 +101,7 @@ async def running_api(
     *,
     stop_with: signal.Signals = signal.SIGTERM,
     first: Callable[[], None] | None = None,
+    **environment: str,
 ) -> AsyncIterator[Portal]:
     """`portal api` on a free port, once it is ready; its `stop` sends this signal."""
     with socket.socket() as probe:
@@ -108,7 +109,7 @@ async def running_api(
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     async with (
-        running("api", settings, first, PORTAL_PORT=str(port)) as api,
+        running("api", settings, first, PORTAL_PORT=str(port), **environment) as api,
         httpx.AsyncClient(base_url=url, timeout=15) as client,
     ):
 

@@ -33,7 +33,7 @@ REST_SECONDS = 0.5
 
 _KEPT_HEADERS = ("content-type", "etag", "location")
 # These say something of the moment or of the token, not of the request: the next attempt may fare better.
-_PASSING = frozenset({401, 403, 408})
+_PASSING = frozenset({401, 403, 408, 429})
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 

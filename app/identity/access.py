@@ -9,6 +9,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 from app.identity.principal import Principal, customer_of
 from app.identity.tokens import Tokens
 from app.ids import CustomerId
+from app.web.limits import Tally
 from app.web.problems import Forbidden, Unauthenticated
 
 OPS = "portal:ops"
@@ -24,6 +25,7 @@ class _Caller(HTTPBearer):
         Raises:
             Unauthenticated: there is no bearer token, or it is not valid.
             Forbidden: a scope is missing that the route needs.
+            TooManyRequests: this buyer has made too many, where they are counted.
             Unavailable: the issuer's keys cannot be had.
         """
         given = request.headers.getlist("authorization")
@@ -32,6 +34,9 @@ class _Caller(HTTPBearer):
             raise Unauthenticated("Send an access token as Authorization: Bearer ….")
         tokens: Tokens = request.app.state.tokens
         principal = await tokens.verify(credentials)
+        tally: Tally | None = request.scope.get(Tally.SCOPE)
+        if tally is not None:
+            await tally.count("buyer", principal.name)
         missing = [scope for scope in needed.scopes if scope not in principal.scopes]
         if missing:
             challenge = f'Bearer error="insufficient_scope", scope="{needed.scope_str}"'

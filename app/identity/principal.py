@@ -17,6 +17,11 @@ class Principal:
     subject: str
     scopes: frozenset[str]
 
+    @property
+    def name(self) -> str:
+        """Tells callers apart, whether they are customers or not."""
+        return f"subject {self.subject}" if self.customer_id is None else f"customer {self.customer_id}"
+
 
 def customer_of(principal: Principal) -> CustomerId:
     """The customer who is calling.

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.buckets import rate_bucket
 from app.db.leases import lease
 from app.db.schema import in_plain_sight, metadata
 from app.documents.store import file_link, order_check
@@ -155,6 +156,10 @@ PERISHABLES = (
     ),
     Perishable(sweep, sweep.c.finished_at < sa.func.now() - EVENTS_KEPT, sweep.c.finished_at),
     Perishable(lease, lease.c.held_until < sa.func.now() - timedelta(days=1), lease.c.held_until),
+    # A full bucket of a key at rest: without its row it is full too.
+    Perishable(
+        rate_bucket, rate_bucket.c.full_at < sa.func.now() - timedelta(minutes=10), rate_bucket.c.full_at
+    ),
 )
 
 

@@ -7,6 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app.settings import Settings
 from app.web import docs, failures, openapi
+from app.web.limits import AddressLimit
 from app.web.middleware import Envelope, JsonBodies, LastResort
 
 JSON_BODY_LIMIT = 1024 * 1024
@@ -23,11 +24,20 @@ _READ_HEADERS = (
     "If-None-Match",
     "X-Request-ID",
 )
-_SHOWN_HEADERS = ("ETag", "Idempotency-Replayed", "Location", "Retry-After", "X-Request-ID")
+_SHOWN_HEADERS = (
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-ID",
+)
 
 
-def install(app: FastAPI, settings: Settings) -> None:
-    """Failures, OpenAPI, and the middlewares: outside in Envelope, CORS (if any), LastResort, JsonBodies.
+def install(app: FastAPI, settings: Settings, *, is_limited: bool = False) -> None:
+    """Failures, OpenAPI, and the middlewares: outside in Envelope, CORS (if any), LastResort, AddressLimit
+    (where requests are limited), JsonBodies.
 
     Every refusal is answered inside of the first two, so it too carries a request id and their headers.
     """
@@ -42,6 +52,8 @@ def install(app: FastAPI, settings: Settings) -> None:
         seconds=JSON_BODY_SECONDS,
         reads_itself=lambda path: _READS_ITSELF.fullmatch(path) is not None,
     )
+    if is_limited:
+        app.add_middleware(AddressLimit)
     app.add_middleware(LastResort)
     if settings.cors_origins:
         app.add_middleware(

@@ -30,6 +30,7 @@ _BY_STATUS: dict[int, type[Problem]] = {
         near.TooLarge,
         near.UnsupportedMedia,
         near.Invalid,
+        near.TooManyRequests,
         near.Unavailable,
     )
 }

@@ -13,6 +13,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from app.digital_river.caller import CALLER, Caller
 from app.web.bodies import read_body, require_text
 from app.web.failures import answer
+from app.web.limits import Tally
 from app.web.logs import is_private
 from app.web.routes import find_facts
 
@@ -58,7 +59,7 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._dress(message, scope["path"], request_id)
+                self._dress(message, scope, request_id)
             await send(message)
 
         client = scope.get("client")
@@ -71,14 +72,17 @@ class Envelope:
             reset_contextvars(**bound)
             CALLER.reset(caller)
 
-    def _dress(self, message: Message, path: str, request_id: str) -> None:
+    def _dress(self, message: Message, scope: Scope, request_id: str) -> None:
         headers = [*message.get("headers", ()), (b"x-request-id", request_id.encode()), *self._always]
         present = {name for name, _ in headers}
         if b"cache-control" not in present:
             headers.append((b"cache-control", b"private, no-store"))
         if b"content-security-policy" not in present:
-            policy = _DOCS_POLICY if path in self._docs_paths else _POLICY
+            policy = _DOCS_POLICY if scope["path"] in self._docs_paths else _POLICY
             headers.append((b"content-security-policy", policy))
+        tally: Tally | None = scope.get(Tally.SCOPE)
+        if tally is not None:
+            headers += tally.headers()
         message["headers"] = headers
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.web.limits import LIMITED
 from app.web.problems import (
     Internal,
     Invalid,
@@ -14,6 +15,7 @@ from app.web.problems import (
     ProblemDocument,
     RequestTimeout,
     TooLarge,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     UnsupportedMedia,
@@ -23,7 +25,7 @@ from app.web.problems import (
 JsonObject = dict[str, Any]
 
 _METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options"})
-_OURS = ("/v1/", "/ops/")
+_OURS = (LIMITED, "/ops/")
 _REFERENCE = "#/components/schemas/{model}"
 
 _HEADERS: JsonObject = {
@@ -39,6 +41,15 @@ _HEADERS: JsonObject = {
         "description": "Seconds to wait before trying again.",
         "schema": {"type": "integer", "minimum": 1},
     },
+    "RateLimit": {
+        "description": "For the buyer, and for the address that the request came from: `r` more requests "
+        "pass now, and after `t` seconds more than that. Left out is what is not known at the moment.",
+        "schema": {"type": "string", "examples": ['"address";r=2998;t=1, "buyer";r=297;t=1']},
+    },
+    "RateLimitPolicy": {
+        "description": "How many requests (`q`) pass in how many seconds (`w`), evenly or all at once.",
+        "schema": {"type": "string", "examples": ['"address";q=3000;w=60, "buyer";q=300;w=60']},
+    },
     "Challenge": {
         "description": "What kind of token is needed, and why the one given was refused (RFC 6750).",
         "schema": {"type": "string"},
@@ -47,8 +58,10 @@ _HEADERS: JsonObject = {
 _HEADERS_OF_STATUS = {
     "304": {"ETag": "ETag"},
     "401": {"WWW-Authenticate": "Challenge"},
+    "429": {"Retry-After": "RetryAfter"},
     "503": {"Retry-After": "RetryAfter"},
 }
+_LIMIT_HEADERS = {"RateLimit": "RateLimit", "RateLimit-Policy": "RateLimitPolicy"}
 _IF_NONE_MATCH: JsonObject = {
     "name": "If-None-Match",
     "in": "header",
@@ -92,7 +105,7 @@ def _complete(found: JsonObject) -> JsonObject:
     components["headers"] = _HEADERS
     for path, operation in _operations(found):
         _declare_problems(path, operation)
-        _declare_headers(operation)
+        _declare_headers(path, operation)
     return found
 
 
@@ -113,6 +126,8 @@ def _declare_problems(path: str, operation: JsonObject) -> None:
     common: list[type[Problem]] = []
     if path.startswith(_OURS):
         common += [Invalid, Internal, Unavailable]
+    if path.startswith(LIMITED):
+        common += [TooManyRequests]
     if operation.get("security"):
         common += [Unauthenticated]
     if "requestBody" in operation:
@@ -124,10 +139,12 @@ def _as_text(*kinds: type[Problem]) -> JsonObject:
     return {str(status): entry for status, entry in responses(*kinds).items()}
 
 
-def _declare_headers(operation: JsonObject) -> None:
+def _declare_headers(path: str, operation: JsonObject) -> None:
     declared: JsonObject = operation["responses"]
     for status, response in declared.items():
         names = {"X-Request-ID": "RequestId", **_HEADERS_OF_STATUS.get(status, {})}
+        if path.startswith(LIMITED):
+            names |= _LIMIT_HEADERS
         if status == "200" and "304" in declared:
             names["ETag"] = "ETag"
         headers = response.setdefault("headers", {})

@@ -13,6 +13,7 @@ Problem                        type urn:portal:problem:<slug>
 ├── UnsupportedMedia      415  wrong Content-Type, or a compressed body
 ├── Invalid               422  readable but wrong: `errors` says where
 ├── PreconditionRequired  428  If-Match is missing
+├── TooManyRequests       429  of this buyer or this address; with Retry-After
 ├── Internal              500  our mistake; says nothing
 ├── BadGateway            502  Digital River answered something unusable
 └── Unavailable           503  something needed is down; with Retry-After
@@ -162,6 +163,15 @@ class PreconditionRequired(Problem):
     status, slug, title = 428, "precondition-required", "If-Match is needed for this change"
 
 
+class TooManyRequests(Problem):
+    """`retry_after` as of Unavailable."""
+
+    status, slug, title = 429, "too-many-requests", "Too many requests were sent in a short time"
+
+    def __init__(self, detail: str | None = None, *, retry_after: float | None = None) -> None:
+        super().__init__(detail, headers=_retry_after(retry_after))
+
+
 class Internal(Problem):
     status, slug, title = 500, "internal", "Something went wrong on our side"
 
@@ -176,8 +186,11 @@ class Unavailable(Problem):
     status, slug, title = 503, "unavailable", "The service is unavailable for a moment"
 
     def __init__(self, detail: str | None = None, *, retry_after: float | None = None) -> None:
-        seconds = DEFAULT_RETRY_SECONDS if retry_after is None else retry_after
-        super().__init__(detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
+        super().__init__(detail, headers=_retry_after(retry_after))
+
+
+def _retry_after(seconds: float | None) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(DEFAULT_RETRY_SECONDS if seconds is None else seconds)))}
 
 
 def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:

@@ -43,6 +43,7 @@ def test_an_operation_declares_how_it_can_fail(name: str) -> None:
     declared = set(operation["responses"])
     assert operation["security"] == [{"bearer": ["portal:ops"] if path.startswith("/ops/") else []}]
     assert {"401", "422", "500", "503"} <= declared
+    assert ("429" in declared) is path.startswith("/v1/")
     if "{" in path:
         assert "404" in declared
     if method == "POST":
@@ -50,6 +51,15 @@ def test_an_operation_declares_how_it_can_fail(name: str) -> None:
         assert "Idempotency-Key" in {parameter["name"] for parameter in operation["parameters"]}
     if "412" in declared:
         assert "428" in declared
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_what_is_limited_says_so_with_each_answer(name: str) -> None:
+    for answer in OPERATIONS[name]["responses"].values():
+        told = {"RateLimit", "RateLimit-Policy"} & set(answer["headers"])
+        assert told == ({"RateLimit", "RateLimit-Policy"} if " /v1/" in name else set())
+    if " /v1/" in name:
+        assert "Retry-After" in OPERATIONS[name]["responses"]["429"]["headers"]
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if " /v1/" in name])

@@ -52,6 +52,12 @@ def test_each_missing_value_is_named(name: str, monkeypatch: pytest.MonkeyPatch)
         ("PORTAL_WEBHOOK_TOLERANCE", "0"),
         ("PORTAL_FILE_LINK_LIFETIME", "60"),
         ("PORTAL_PORT", "eighty"),
+        ("PORTAL_RATE_LIMIT_PER_BUYER", "0"),
+        ("PORTAL_RATE_LIMIT_PER_ADDRESS", "0"),
+        ("PORTAL_TRUSTED_PROXIES", '["*"]'),
+        ("PORTAL_TRUSTED_PROXIES", '["0.0.0.0/0"]'),
+        ("PORTAL_TRUSTED_PROXIES", '["::/0"]'),
+        ("PORTAL_TRUSTED_PROXIES", '["10.0.0.1/8"]'),
     ],
 )
 def test_each_unsafe_value_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
