@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -62,10 +63,10 @@ class Crowd:
         path: str = "/v1/documents",
         method: str = "GET",
         address: str | None = None,
-        **more: object,
+        **more: Any,
     ) -> httpx.Response:
         headers = {**token, **come_from(address or new_address())}
-        return await portal.client.request(method, path, headers=headers, **more)  # type: ignore[arg-type]
+        return await portal.client.request(method, path, headers=headers, **more)
 
     async def exhaust(
         self, portal: Portal, token: Mapping[str, str], *, address: str | None = None

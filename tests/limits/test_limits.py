@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from math import ceil
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -60,9 +61,9 @@ async def test_an_address_has_a_limit_for_all_its_tokens_good_or_bad(crowd: Crow
 
 async def test_what_cannot_even_be_read_counts_for_its_address(crowd: Crowd) -> None:
     address, token = new_address(), await crowd.sandbox.token(new_buyer())
-    garbage = {"path": "/v1/customers/me/tax-identifiers", "method": "POST", "content": b"{"}
+    garbage: dict[str, Any] = {"path": "/v1/customers/me/tax-identifiers", "method": "POST", "content": b"{"}
     for expected in range(PER_ADDRESS - 1, PER_ADDRESS - 4, -1):
-        answer = await crowd.ask(crowd.one, token, address=address, **garbage)  # type: ignore[arg-type]
+        answer = await crowd.ask(crowd.one, token, address=address, **garbage)
         assert answer.status_code in {400, 415, 422}
         assert remaining(answer)["address"] == expected
 
@@ -160,7 +161,7 @@ async def test_a_frontend_of_another_origin_can_read_it(crowd: Crowd) -> None:
 async def test_a_refusal_uses_up_no_idempotency_key(crowd: Crowd, database: asyncpg.Connection) -> None:
     token = await crowd.sandbox.token(new_buyer())
     (await crowd.ask(crowd.one, token, path="/v1/customers/me", method="PUT", json={})).raise_for_status()
-    post = {
+    post: dict[str, Any] = {
         "path": "/v1/customers/me/tax-identifiers",
         "method": "POST",
         "json": {"type": "de", "value": "DE123456789"},
@@ -168,11 +169,11 @@ async def test_a_refusal_uses_up_no_idempotency_key(crowd: Crowd, database: asyn
     once = {**token, "Idempotency-Key": str(uuid4())}
     await crowd.exhaust(crowd.one, token)
     await crowd.sandbox.client.delete("/_sandbox/requests")
-    assert refused_for(await crowd.ask(crowd.one, once, **post)) == "buyer"  # type: ignore[arg-type]
+    assert refused_for(await crowd.ask(crowd.one, once, **post)) == "buyer"
     assert await database.fetchval("SELECT count(*) FROM idempotent_request") == 0
     assert (await crowd.sandbox.get("/_sandbox/requests"))["calls"] == []
     await pass_time(database, crowd.sandbox, 60)
-    done = await crowd.ask(crowd.other, once, **post)  # type: ignore[arg-type]
+    done = await crowd.ask(crowd.other, once, **post)
     assert (done.status_code, "Idempotency-Replayed" in done.headers) == (201, False)
 
 
