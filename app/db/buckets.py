@@ -85,6 +85,19 @@ class _Purse:
             return Standing(True, self.tokens + self.behind, 0.0)
         return None
 
+    def fill(self, portion: int, held: float, seconds_each: float) -> Standing:
+        """Spend the first token of a new portion, while the bucket holds `held` more; or note the refusal."""
+        now = monotonic()
+        self.tokens = self.given = portion
+        if not portion:
+            wait = (1 - held) * seconds_each
+            self.empty_until = now + wait
+            return Standing(False, 0, wait)
+        self.tokens -= 1
+        self.behind = floor(held + ROUNDING)
+        self.spoils_at = now + PORTION_SECONDS
+        return Standing(True, self.tokens + self.behind, 0.0)
+
     def wants(self) -> int:
         """How large the next portion should be: a busy key comes back less and less often."""
         was_used_up = not self.tokens and monotonic() < self.spoils_at
@@ -139,11 +152,4 @@ class Buckets:
             self._blind_until = monotonic() + BLIND_SECONDS
             log.warning("limits.blind", error=type(error).__name__)
             return None
-        now = monotonic()
-        held = limit - fills_in / seconds_each
-        if not portion:
-            purse.empty_until = now + (1 - held) * seconds_each
-        purse.tokens = purse.given = portion
-        purse.behind = floor(held + ROUNDING)
-        purse.spoils_at = now + PORTION_SECONDS
-        return purse.spend()
+        return purse.fill(portion, limit - fills_in / seconds_each, seconds_each)

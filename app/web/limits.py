@@ -55,7 +55,7 @@ class Tally:
         if standing is None:
             return
         # Within so many seconds there are no more than those, even if not one of them is used.
-        wait = ceil(WINDOW_SECONDS / size if standing.is_admitted else standing.wait)
+        wait = max(1, ceil(WINDOW_SECONDS / size if standing.is_admitted else standing.wait))
         self._told.append(f'"{by}";r={standing.remaining};t={wait}')
         if not standing.is_admitted:
             REFUSED.labels(by).inc()
