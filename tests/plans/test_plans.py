@@ -147,7 +147,6 @@ INBOX: Mapping[str, Question] = {
         told(ops.revive_all, "order.invoice.created", limit=20),
         "ix_webhook_event_state",
         "ix_webhook_event_due",
-        "pk_webhook_event",
     ),
     "prune events": question(
         told(ops.delete_perished, ops.PERISHABLES[0], limit=pruning.BATCH),
