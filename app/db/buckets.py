@@ -10,6 +10,7 @@ import asyncpg
 import sqlalchemy as sa
 import structlog
 
+from app.db.outages import FAILURES
 from app.db.schema import metadata
 
 WINDOW_SECONDS = 60
@@ -147,7 +148,7 @@ class Buckets:
                 portion, fills_in = await self._pool.fetchrow(
                     _TAKE, digest, limit, seconds_each, purse.wants(), LARGEST_SHARE
                 )
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except FAILURES as error:
             # For a while nobody asks: one request that waits is enough.
             self._blind_until = monotonic() + BLIND_SECONDS
             log.warning("limits.blind", error=type(error).__name__)

@@ -23,6 +23,7 @@ TYPES: Mapping[Kind, str] = {
     "unknown": "order.never_heard_of",
 }
 HANDLED: frozenset[Kind] = frozenset({"invoice", "creditMemo"})
+BUYING_AT_ONCE = 6
 STRANGER = "customer-mallory"
 
 
@@ -62,7 +63,9 @@ async def begin(
     await sandbox.reset()
     empty = "; ".join(f"DELETE FROM {table.name}" for table in metadata.sorted_tables)
     await database.execute(f"{empty}; UPDATE clock.shift SET by = '0'")
-    orders = await asyncio.gather(*(_buy(sandbox, owner) for owner in owners))
+    # A few at a time: each waits for its capture by asking.
+    free = asyncio.Semaphore(BUYING_AT_ONCE)
+    orders = await asyncio.gather(*(_buy(sandbox, owner, free) for owner in owners))
     events = await eventually(lambda: _events_of(sandbox, orders))
     trades = [
         Trade(order["id"], owner, events[order["id"]]) for order, owner in zip(orders, owners, strict=True)
@@ -72,12 +75,13 @@ async def begin(
     return World(portal, sandbox, database, trades, tokens, operator)
 
 
-async def _buy(sandbox: Sandbox, owner: str) -> Json:
-    order = await sandbox.order(owner)
-    await sandbox.fulfil(order)
-    await sandbox.refund(order)
-    about = {"type": TYPES["unknown"], "object": {"id": order["id"]}, "deliver": False}
-    await sandbox.post("/_sandbox/events", about)
+async def _buy(sandbox: Sandbox, owner: str, free: asyncio.Semaphore) -> Json:
+    async with free:
+        order = await sandbox.order(owner)
+        await sandbox.fulfil(order)
+        await sandbox.refund(order)
+        about = {"type": TYPES["unknown"], "object": {"id": order["id"]}, "deliver": False}
+        await sandbox.post("/_sandbox/events", about)
     return order
 
 
