@@ -34,6 +34,7 @@ CALL_FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "empty", "times": 3},
     {"kind": "delay", "seconds": 1.0, "times": 10},
 )
+CALL_FAULT_SECONDS = 5.0
 PATHS = ("/files/{id}", "/file-links", "/events")
 
 
@@ -127,8 +128,10 @@ class Storm:
             await self.house.kill(self.dice.choice(free))
 
     async def _fail_calls(self) -> None:
+        """One path for a few calls. Not for long: nothing shall pile up where calls are rare."""
         fault = dict(self.dice.choice(CALL_FAULTS))
-        await self.sandbox.fault(fault.pop("kind"), path=self.dice.choice(PATHS), **fault)
+        until = _in(CALL_FAULT_SECONDS)
+        await self.sandbox.fault(fault.pop("kind"), path=self.dice.choice(PATHS), until=until, **fault)
 
     async def _far_side_down(self) -> None:
         await self._for_a_while("status", status=503)
@@ -137,9 +140,9 @@ class Storm:
         await self._for_a_while("delay", seconds=20.0)
 
     async def _for_a_while(self, kind: str, **more: Any) -> None:
-        until = datetime.now(UTC) + timedelta(seconds=self.dice.uniform(2, 6))
+        until = _in(self.dice.uniform(2, 6))
         for path in PATHS:
-            await self.sandbox.fault(kind, path=path, until=until.isoformat(), **more)
+            await self.sandbox.fault(kind, path=path, until=until, **more)
 
     async def _restart_database(self) -> None:
         self.house.server.stop()
@@ -201,3 +204,7 @@ class Storm:
         answer = await self.http.get(self.house.url + path, headers=self.ledger.tokens[buyer])
         self.ledger.answers[answer.status_code] += 1
         return answer
+
+
+def _in(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
