@@ -5,6 +5,7 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,23 +22,27 @@ from app.digital_river.transport import Transport
 from tests.house import Portal, Sandbox, running_portal, running_sandbox
 
 TEMPLATE = "portal_template"
+# Names a server that has the template already: mutmut runs the tests hundreds of times, several at once.
+READY_SERVER = "PORTAL_TEST_READY_SERVER"
 SERVER_URL = pytest.StashKey[str]()
-SERVER = pytest.StashKey[EmbeddedPostgres]()
 
 
 def _with_database(url: str, database: str) -> str:
     return sa.make_url(url).set(database=database).render_as_string(hide_password=False)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Start one server for all workers, with one migrated database that each of them copies."""
-    workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
-    if workerinput is not None:
-        config.stash[SERVER_URL] = workerinput["server_url"]
-        return
-    if given := os.environ.get("PORTAL_DATABASE_URL"):
-        config.stash[SERVER_URL] = given
-    else:
+def _server_url(config: pytest.Config) -> str:
+    """One server for all workers, started when it is first needed, with a migrated database to copy."""
+    if SERVER_URL not in config.stash:
+        workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
+        ready = workerinput["server_url"] if workerinput else os.environ.get(READY_SERVER)
+        config.stash[SERVER_URL] = ready or _start_server(config)
+    return config.stash[SERVER_URL]
+
+
+def _start_server(config: pytest.Config) -> str:
+    url = os.environ.get("PORTAL_DATABASE_URL")
+    if url is None:
         folder = tempfile.TemporaryDirectory(
             prefix="portal-test-", dir="/var/tmp", ignore_cleanup_errors=True
         )
@@ -46,9 +51,15 @@ def pytest_configure(config: pytest.Config) -> None:
         server = EmbeddedPostgres(Path(folder.name) / "postgres", durable=False)
         server.start()
         config.add_cleanup(server.stop)
-        config.stash[SERVER_URL] = server.url("postgres")
-    asyncio.run(_recreate(config.stash[SERVER_URL], TEMPLATE))
-    template = _with_database(config.stash[SERVER_URL], TEMPLATE)
+        url = server.url("postgres")
+    make_template(url)
+    return url
+
+
+def make_template(server_url: str) -> None:
+    """The migrated database that tests copy, with a clock that they can move."""
+    asyncio.run(_recreate(server_url, TEMPLATE))
+    template = _with_database(server_url, TEMPLATE)
     migrate.upgrade(template)
     asyncio.run(_run(template, CLOCK))
 
@@ -56,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell an xdist worker where the server is."""
-    node.workerinput["server_url"] = node.config.stash[SERVER_URL]
+    node.workerinput["server_url"] = _server_url(node.config)
 
 
 async def _recreate(url: str, database: str, template: str = "template0") -> None:
@@ -68,6 +79,14 @@ async def _recreate(url: str, database: str, template: str = "template0") -> Non
         await connection.execute(f'ALTER DATABASE "{database}" SET search_path = public, clock, pg_catalog')
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def _copy_of_template(server_url: str) -> AsyncIterator[str]:
+    name = f"portal_test_{uuid4().hex}"
+    await _recreate(server_url, name, TEMPLATE)
+    yield _with_database(server_url, name)
+    await _run(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 # A clock for tests: `now()` with a shift, found before PostgreSQL's own by the search path above.
@@ -91,15 +110,14 @@ async def _run(url: str, script: str) -> None:
 @pytest.fixture(scope="session")
 def server_url(pytestconfig: pytest.Config) -> str:
     """The address of the PostgreSQL server, for tests that make databases of their own."""
-    return pytestconfig.stash[SERVER_URL]
+    return _server_url(pytestconfig)
 
 
 @pytest.fixture(scope="session")
-async def database_url(server_url: str) -> str:
+async def database_url(server_url: str) -> AsyncIterator[str]:
     """This worker's own migrated database."""
-    name = f"portal_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    await _recreate(server_url, name, TEMPLATE)
-    return _with_database(server_url, name)
+    async with _copy_of_template(server_url) as url:
+        yield url
 
 
 @pytest.fixture
@@ -117,10 +135,8 @@ async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 async def own_database_url(server_url: str) -> AsyncIterator[str]:
     """A database of this test's own, for tests that bring their own workers: the shared portal's worker
     would take their events."""
-    name = f"portal_own_{uuid4().hex}"
-    await _recreate(server_url, name, TEMPLATE)
-    yield _with_database(server_url, name)
-    await _run(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    async with _copy_of_template(server_url) as url:
+        yield url
 
 
 @pytest.fixture
