@@ -163,15 +163,15 @@ async def claim(engine: AsyncEngine, *, limit: int, lease: float) -> list[Claim]
     """Take up to `limit` due events for `lease` seconds, oldest first; each counts as an attempt now, so
     that an event which kills its worker is buried in the end."""
     table = webhook_event
-    # MATERIALIZED, because a bare limited subquery may be run again and take more rows than its limit.
+    # A CTE, because a bare limited subquery may be run again and take more rows than its limit. PostgreSQL
+    # never folds one that locks rows into its surroundings.
     due = (
         sa.select(table.c.id)
         .where(in_state("pending"), table.c.due_at <= sa.func.now())
         .order_by(table.c.due_at)
         .limit(in_plain_sight(limit))
         .with_for_update(skip_locked=True)
-        .cte("due")
-        .prefix_with("MATERIALIZED", dialect="postgresql")
+        .cte()
     )
     statement = (
         sa.update(table)
