@@ -1,6 +1,6 @@
 """Every test of this folder calls a small app that trusts the tiny issuer."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -38,12 +38,14 @@ def build() -> FastAPI:
 
 
 @asynccontextmanager
-async def calling(issuer: Issuer, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an app with these settings, on the issuer's clock."""
+async def calling(
+    issuer: Issuer, *, clock: Callable[[], float] | None = None, **changes: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an app with these settings, on the issuer's clock; `clock` measures what has passed."""
     chosen = settings(**changes)
     app = build()
     assembly.install(app, chosen)
-    opened = Tokens.open(chosen, transport=issuer.transport, now=issuer.clock, clock=issuer.clock)
+    opened = Tokens.open(chosen, transport=issuer.transport, now=issuer.clock, clock=clock or issuer.clock)
     async with (
         opened as app.state.tokens,
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://portal.test") as client,

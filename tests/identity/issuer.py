@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from functools import cache
 from typing import Any
 
 import httpx
@@ -24,24 +26,32 @@ class Clock:
         return self.seconds
 
 
+@cache
+def rsa_key() -> RSAKey:
+    """All issuers share it: making one takes longer than a whole test."""
+    return RSAKey.generate_key(2048, {"kid": "rsa-1"})
+
+
 class Issuer:
     """Publishes its keys over httpx's mock transport and signs tokens; every answer can be made to fail."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.rsa = RSAKey.generate_key(2048, {"kid": "rsa-1"})
+        self.rsa = rsa_key()
         self.ec = ECKey.generate_key("P-256", {"kid": "ec-1"})
         self.published: list[dict[str, Any]] = [published(self.rsa), published(self.ec)]
         self.discovery: dict[str, Any] = {"issuer": ISSUER, "jwks_uri": "https://keys.test/jwks"}
         self.down = False
         self.raw_keys: bytes | None = None
         self.fetches = 0
+        self.requests: list[httpx.Request] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked = asyncio.Event()
         self.transport = httpx.MockTransport(self._answer)
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
         if request.url.path == "/jwks":
             self.fetches += 1
             self.asked.set()
@@ -51,8 +61,11 @@ class Issuer:
         if str(request.url) == f"{ISSUER}/.well-known/openid-configuration":
             return httpx.Response(200, json=self.discovery)
         if str(request.url) == "https://keys.test/jwks":
-            return httpx.Response(200, content=self.raw_keys or json.dumps({"keys": self.published}))
+            return httpx.Response(200, content=_pieces(self.raw_keys or self._keys()))
         return httpx.Response(404)
+
+    def _keys(self) -> bytes:
+        return json.dumps({"keys": self.published}).encode()
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """What an honest token says; None removes a claim."""
@@ -80,6 +93,13 @@ class Issuer:
         spoken = {"alg": algorithm, "kid": key.kid} | (header or {})
         spoken = {name: value for name, value in spoken.items() if value is not None}
         return jwt.encode(spoken, self.claims(**claims), key, algorithms=[spoken["alg"]])
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    """As a network delivers it."""
+    middle = len(content) // 2
+    yield content[:middle]
+    yield content[middle:]
 
 
 def published(key: RSAKey | ECKey) -> dict[str, Any]:

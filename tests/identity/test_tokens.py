@@ -9,6 +9,7 @@ import httpx
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
+from app.identity import tokens
 from tests.identity.conftest import calling
 from tests.identity.issuer import AUDIENCE, Issuer, published
 
@@ -21,7 +22,9 @@ async def assert_refused(http: httpx.AsyncClient, token: str) -> None:
     response = await ask(http, token)
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
-    assert response.json()["type"] == "urn:portal:problem:unauthenticated"
+    problem = response.json()
+    assert problem["type"] == "urn:portal:problem:unauthenticated"
+    assert problem["detail"]
 
 
 async def test_a_good_token_tells_who_is_calling(http: httpx.AsyncClient, issuer: Issuer) -> None:
@@ -63,7 +66,9 @@ NOW = 1_800_000_000
         {"exp": "never"},
         {"exp": True},
         {"exp": float("inf")},
+        {"exp": 10**11},
         {"exp": 10**400},
+        {"iat": -1},
         {"nbf": NOW + 31},
         {"iat": NOW + 31},
         {"iat": "yesterday"},
@@ -85,6 +90,17 @@ async def test_a_token_with_wrong_claims_is_refused(
     http: httpx.AsyncClient, issuer: Issuer, claims: dict[str, Any]
 ) -> None:
     await assert_refused(http, issuer.token(**claims))
+
+
+@pytest.mark.parametrize("claims", [{"sub": "x" * 255}, {"iat": 0, "nbf": 0}, {"exp": 10**11 - 1}], ids=str)
+async def test_a_token_at_the_edge_of_what_claims_may_say_is_good(
+    http: httpx.AsyncClient, issuer: Issuer, claims: dict[str, Any]
+) -> None:
+    assert (await ask(http, issuer.token(**claims))).status_code == 200
+
+
+async def test_a_customer_id_may_have_forty_characters(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    assert (await ask(http, issuer.token(sub="x" * 40))).json()["customer"] == "x" * 40
 
 
 async def test_clocks_may_differ_by_half_a_minute(http: httpx.AsyncClient, issuer: Issuer) -> None:
@@ -193,6 +209,36 @@ async def test_a_withdrawn_key_ends_remembered_tokens_too(http: httpx.AsyncClien
     await assert_refused(http, token)
 
 
+async def withdraw(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    """The issuer no longer publishes its RSA key, and the portal has heard of it."""
+    issuer.published = [published(issuer.ec)]
+    await assert_refused(http, issuer.token(header={"kid": "invented"}))
+
+
+async def test_a_token_seen_before_outlives_its_key_by_five_minutes(
+    http: httpx.AsyncClient, issuer: Issuer
+) -> None:
+    token = issuer.token()
+    assert (await ask(http, token)).status_code == 200
+    await withdraw(http, issuer)
+    await assert_refused(http, issuer.token(sub="customer-2"))
+    issuer.clock.seconds += 299.9
+    assert (await ask(http, token)).json()["customer"] == "customer-1"
+    issuer.clock.seconds += 0.1
+    await assert_refused(http, token)
+
+
+async def test_of_too_many_tokens_the_one_seen_first_is_forgotten(
+    http: httpx.AsyncClient, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "MOST_REMEMBERED", 2)
+    seen = [issuer.token(sub=f"customer-{number}") for number in range(3)]
+    for token in seen:
+        assert (await ask(http, token)).status_code == 200
+    await withdraw(http, issuer)
+    assert [(await ask(http, token)).status_code for token in seen] == [401, 200, 200]
+
+
 @pytest.mark.parametrize(
     ("claims", "scopes"),
     [
@@ -214,6 +260,7 @@ async def test_a_missing_scope_is_forbidden_and_named(http: httpx.AsyncClient, i
     response = await ask(http, issuer.token(scope="portal:opsx"), "/ops/status")
     assert response.status_code == 403
     assert 'error="insufficient_scope", scope="portal:ops"' in response.headers["www-authenticate"]
+    assert response.json()["detail"]
     assert (await http.get("/ops/status")).status_code == 401
 
 
