@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Starting a process is several times faster when its modules are compiled once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup dev test check format bench chaos openapi
+.PHONY: setup dev test check format bench chaos mutants openapi
 
 setup: .venv/ready
 
@@ -36,6 +36,11 @@ bench: setup
 # For example: make chaos MINUTES=1 SEED=7
 chaos: setup
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
+mutants: setup
+	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --locked --inexact --group mutation
+	@rm -rf mutants
+	$(BIN)/python -m bench.mutants
 
 check: setup
 	$(BIN)/ruff format --check .
