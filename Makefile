@@ -21,7 +21,7 @@ dev: setup
 
 # Three on two cores, because many tests wait for something.
 test: setup
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 3 --dist worksteal
 
 format: setup
 	$(BIN)/ruff format .
@@ -52,4 +52,4 @@ check: setup
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@! grep -oE 'https?://[^/"]+' uv.lock | sort -u | grep -vE '^https://(pypi\.org|files\.pythonhosted\.org)$$'
 	$(BIN)/portal openapi | diff -u openapi/portal.json -
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 3 --dist worksteal

@@ -12,6 +12,7 @@ import typer
 from tests.chaos.run import run
 
 FOLDER = Path(".data/chaos")
+CALM = 2.5
 
 
 def main(
@@ -24,7 +25,7 @@ def main(
     typer.echo(f"A storm of {minutes:g} minutes, seed {seed}. Logs: {FOLDER}")
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    reckoning = asyncio.run(run(minutes * 60, seed, FOLDER))
+    reckoning = asyncio.run(run(minutes * 60, CALM, seed, FOLDER))
     typer.echo(reckoning.table())
     for fault in reckoning.wrong:
         typer.echo(f"WRONG: {fault}", err=True)

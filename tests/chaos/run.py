@@ -14,8 +14,9 @@ from tests.house import running_sandbox
 DAY_SECONDS = 86_400
 
 
-async def run(seconds: float, seed: int, folder: Path) -> Reckoning:
-    """Let a storm blow for so long; the database and all logs are in `folder`."""
+async def run(seconds: float, calm: float, seed: int, folder: Path) -> Reckoning:
+    """Let a storm blow for so long, with up to `calm` seconds between two moves; the database and all logs
+    are in `folder`."""
     # A Digital River that delivers again and again, as the real one does.
     async with (
         running_sandbox(SANDBOX_RETRIES="6", SANDBOX_RETRY_DELAY="0.2") as sandbox,
@@ -32,6 +33,7 @@ async def run(seconds: float, seed: int, folder: Path) -> Reckoning:
         await house.until_ready(http)
         ledger = Ledger({name: await sandbox.token(name, expiresIn=DAY_SECONDS) for name in BUYERS})
         ends = time.monotonic() + seconds
-        await Storm(house, sandbox, http, ledger, webhook["id"], ends, random.Random(seed)).blow()
+        storm = Storm(house, sandbox, http, ledger, webhook["id"], ends, calm, random.Random(seed))
+        await storm.blow()
         healed_after = await heal(house, sandbox, http)
         return await reckon(house, sandbox, ledger, http, healed_after)

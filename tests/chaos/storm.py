@@ -53,7 +53,8 @@ class Ledger:
 
 @dataclass
 class Storm:
-    """Blows until `ends` (by the monotonic clock); its dice make the same choices for the same seed."""
+    """Blows until `ends` (by the monotonic clock), with up to `calm` seconds between two moves; its dice make
+    the same choices for the same seed."""
 
     house: House
     sandbox: Sandbox
@@ -61,6 +62,7 @@ class Storm:
     ledger: Ledger
     webhook_id: str
     ends: float
+    calm: float
     dice: random.Random
 
     @property
@@ -116,7 +118,7 @@ class Storm:
             "secret rotated": (1, self._rotate_secret),
         }
         while not self.is_over:
-            await asyncio.sleep(self.dice.uniform(0.3, 2.5))
+            await asyncio.sleep(self.dice.uniform(0.1, 1.0) * self.calm)
             (name,) = self.dice.choices(list(moves), [weight for weight, _ in moves.values()])
             self.ledger.moves[name] += 1
             await moves[name][1]()
