@@ -53,7 +53,7 @@ async def test_an_event_that_may_still_be_on_its_way_is_kept_without_an_alarm(
 async def test_many_pages_are_found_once_while_new_ones_happen(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
-    before = await happen(sandbox, 1050)
+    before = await happen(sandbox, 2050)
     sweeping = asyncio.create_task(sweep_now(resources, HANDLERS, MONTH))
     meanwhile: set[str] = set()
     while not sweeping.done():
