@@ -7,10 +7,11 @@ import random
 import signal
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import httpx
@@ -18,9 +19,9 @@ import httpx
 from app.db import migrate
 from app.db.embedded import EmbeddedPostgres
 from tests.chaos import points
-from tests.chaos.balancer import running_balancer
 from tests.house import Sandbox, as_environment, eventually, settings_for
 from tests.processes import Running
+from tests.relay import Connection, running_relay
 
 APIS = ("api-1", "api-2")
 WORKERS = ("worker-1", "worker-2")
@@ -114,8 +115,8 @@ async def running_house(sandbox: Sandbox, folder: Path) -> AsyncIterator[House]:
         ports = {name: _free_port() for name in APIS}
         settings = settings_for(server.url("portal"), sandbox.url, worker_lease=LEASE_SECONDS)
         environment = {**as_environment(settings), "PORTAL_SWEEP_INTERVAL": str(SWEEP_SECONDS)}
-        async with running_balancer(list(ports.values())) as url:
-            house = House(server, folder, url, ports, environment)
+        async with running_relay(_in_turns(list(ports.values()))) as port:
+            house = House(server, folder, f"http://127.0.0.1:{port}", ports, environment)
             try:
                 yield house
             finally:
@@ -123,6 +124,20 @@ async def running_house(sandbox: Sandbox, folder: Path) -> AsyncIterator[House]:
                     await house.kill(name)
     finally:
         server.stop()
+
+
+def _in_turns(ports: Sequence[int]) -> Callable[[], Awaitable[Connection]]:
+    """What a load balancer in front of these ports of this machine does: it leaves out the dead."""
+    turns = cycle(range(len(ports)))
+
+    async def connect() -> Connection:
+        first = next(turns)
+        for port in (*ports[first:], *ports[:first]):
+            with suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", port)
+        raise ConnectionRefusedError("nobody is there")
+
+    return connect
 
 
 def _free_port() -> int:

@@ -3,8 +3,8 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import asyncpg
@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from app.db import migrate
 from app.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tests.house import PATIENCE_SECONDS, Sandbox, eventually, running_portal
+from tests.relay import pour, running_relay
 
 
 @pytest.fixture
@@ -72,10 +73,12 @@ async def test_a_connection_that_the_server_has_just_ended_is_503(
         said_goodbye.set()
         await asyncio.sleep(PATIENCE_SECONDS)
 
-    async with (
-        running_passage(own_database_url, lag) as url,
-        running_portal(url, sandbox.url, with_worker=False) as portal,
-    ):
+    real = make_url(own_database_url)
+    async with AsyncExitStack() as stack:
+        relay = running_relay(lambda: asyncio.open_connection(real.host, real.port), lag)
+        near = real.set(host="127.0.0.1", port=await stack.enter_async_context(relay))
+        url = near.render_as_string(hide_password=False)
+        portal = await stack.enter_async_context(running_portal(url, sandbox.url, with_worker=False))
         token = await sandbox.token("ada")
         assert (await portal.get("/v1/documents", token)).is_success
         await own_database.execute(
@@ -85,49 +88,6 @@ async def test_a_connection_that_the_server_has_just_ended_is_503(
         await said_goodbye.wait()
         answer = await portal.get("/v1/documents", token)
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:portal:problem:unavailable")
-
-
-@asynccontextmanager
-async def running_passage(
-    database_url: str, tell: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-) -> AsyncIterator[str]:
-    """The address of a way to the database on which `tell` decides what the client hears of the server's
-    words; the connection ends with it."""
-    real = make_url(database_url)
-    talks: set[asyncio.Task[None]] = set()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answers, questions = await asyncio.open_connection(real.host, real.port)
-        asking = asyncio.create_task(pour(reader, questions))
-        try:
-            with suppress(OSError):
-                await tell(answers, writer)
-        finally:
-            asking.cancel()
-            await asyncio.wait([asking])
-            writer.close()
-            questions.close()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(talk(reader, writer))
-        talks.add(task)
-        task.add_done_callback(talks.discard)
-
-    proxy = await asyncio.start_server(accept, "127.0.0.1", 0)
-    port = proxy.sockets[0].getsockname()[1]
-    try:
-        yield real.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-    finally:
-        proxy.close()
-        for task in talks:
-            task.cancel()
-        await asyncio.gather(*talks, return_exceptions=True)
-
-
-async def pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await source.read(65536):
-            sink.write(data)
 
 
 def test_a_second_starter_is_told_and_hurts_nobody(server: EmbeddedPostgres) -> None:
