@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -128,11 +129,11 @@ async def find_oldest_open_age(connection: AsyncConnection) -> timedelta | None:
 
 @dataclass(frozen=True, slots=True)
 class Perishable:
-    """Rows that may be forgotten. `order` lets an index lead to the first ones, where there is one."""
+    """Rows that may be forgotten. `order` lets an index lead to the first ones."""
 
     table: sa.Table
     is_past: sa.ColumnElement[bool]
-    order: sa.ColumnElement[datetime]
+    order: sa.ColumnElement[Any]
 
 
 # Longer than Digital River lists events: a sweep must recognise everything that it may find.
@@ -156,15 +157,16 @@ PERISHABLES = (
     ),
     Perishable(sweep, sweep.c.finished_at < sa.func.now() - EVENTS_KEPT, sweep.c.finished_at),
     Perishable(lease, lease.c.held_until < sa.func.now() - timedelta(days=1), lease.c.held_until),
-    # A full bucket of a key at rest: without its row it is full too.
+    # A full bucket of a key at rest: without its row it is full too. In the order of the key, because there
+    # is no index of the times.
     Perishable(
-        rate_bucket, rate_bucket.c.full_at < sa.func.now() - timedelta(minutes=10), rate_bucket.c.full_at
+        rate_bucket, rate_bucket.c.full_at < sa.func.now() - timedelta(minutes=10), rate_bucket.c.digest
     ),
 )
 
 
 def perished(what: Perishable, *, limit: int) -> sa.Select[tuple[object]]:
-    """The keys of up to `limit` rows that may be deleted, the oldest first; what others hold is left out."""
+    """The keys of up to `limit` rows that may be deleted, in their order; what others hold is left out."""
     (key,) = what.table.primary_key.columns
     rows = sa.select(key).where(what.is_past).order_by(what.order)
     return rows.limit(in_plain_sight(limit)).with_for_update(skip_locked=True)

@@ -69,6 +69,12 @@ SELECT decode(md5('request' || n), 'hex'), 'customer-' || n % 100000, gen_random
 FROM generate_series(4, {EVENTS}, 4) AS n
 """
 
+# Somebody has come with many addresses, an hour ago.
+_BUCKETS = f"""
+INSERT INTO rate_bucket (digest, full_at, portion)
+SELECT decode(md5('bucket' || n), 'hex'), now() - interval '1 hour', 4 FROM generate_series(1, {EVENTS}) AS n
+"""
+
 # Every ten minutes for the 45 days that they are kept.
 _SWEEPS = """
 INSERT INTO sweep (reaches_back_to, started_at, finished_at)
@@ -78,7 +84,7 @@ FROM generate_series(1, 6480) AS n, LATERAL (SELECT now() - (6480 - n) * interva
 
 # Two at a time, because machines have at least two cores.
 _SHARES = (
-    {"webhook_event": _EVENTS, "order_check": _CHECKS, "sweep": _SWEEPS},
+    {"webhook_event": _EVENTS, "order_check": _CHECKS, "sweep": _SWEEPS, "rate_bucket": _BUCKETS},
     {"document": _DOCUMENTS, "file_link": _LINKS, "audit_record": _AUDIT, "idempotent_request": _REQUESTS},
 )
 TABLES = frozenset(table for share in _SHARES for table in share)
