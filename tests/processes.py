@@ -83,6 +83,22 @@ class Running:
         return await self.wait(seconds=15)
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def is_ready(client: httpx.AsyncClient, url: str = "") -> bool:
+    """Whether the API there can serve; there may be none yet."""
+    try:
+        return (await client.get(f"{url}/health/ready")).is_success
+    except httpx.TransportError:
+        return False
+
+
 @asynccontextmanager
 async def running(
     command: str, settings: Settings, first: Callable[[], None] | None = None, **environment: str
@@ -104,20 +120,11 @@ async def running_api(
     **environment: str,
 ) -> AsyncIterator[Portal]:
     """`portal api` on a free port, once it is ready; its `stop` sends this signal."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     async with (
         running("api", settings, first, PORTAL_PORT=str(port), **environment) as api,
         httpx.AsyncClient(base_url=url, timeout=15) as client,
     ):
-
-        async def is_ready() -> bool:
-            try:
-                return (await client.get("/health/ready")).is_success
-            except httpx.TransportError:
-                return False
-
-        await eventually(is_ready)
+        await eventually(lambda: is_ready(client))
         yield Portal(url, client, settings, stop=partial(api.send, stop_with))

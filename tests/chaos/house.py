@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -20,7 +19,7 @@ from app.db import migrate
 from app.db.embedded import EmbeddedPostgres
 from tests.chaos import points
 from tests.house import Sandbox, as_environment, eventually, settings_for
-from tests.processes import Running
+from tests.processes import Running, free_port, is_ready
 from tests.relay import Connection, running_relay
 
 APIS = ("api-1", "api-2")
@@ -91,14 +90,11 @@ class House:
         """Wait until both APIs can serve, whoever is still to die of what he was armed with."""
         for port in self.ports.values():
 
-            async def is_ready(port: int = port) -> bool:
+            async def has_risen(url: str = f"http://127.0.0.1:{port}") -> bool:
                 self.raise_the_dead()
-                try:
-                    return (await http.get(f"http://127.0.0.1:{port}/health/ready")).is_success
-                except httpx.TransportError:
-                    return False
+                return await is_ready(http, url)
 
-            await eventually(is_ready, within=60)
+            await eventually(has_risen, within=60)
 
     def logs(self) -> str:
         """Everything that any process has written."""
@@ -112,7 +108,7 @@ async def running_house(sandbox: Sandbox, folder: Path) -> AsyncIterator[House]:
     server.start()
     try:
         await asyncio.to_thread(_build, server)
-        ports = {name: _free_port() for name in APIS}
+        ports = {name: free_port() for name in APIS}
         settings = settings_for(server.url("portal"), sandbox.url, worker_lease=LEASE_SECONDS)
         environment = {**as_environment(settings), "PORTAL_SWEEP_INTERVAL": str(SWEEP_SECONDS)}
         async with running_relay(_in_turns(list(ports.values()))) as port:
@@ -138,13 +134,6 @@ def _in_turns(ports: Sequence[int]) -> Callable[[], Awaitable[Connection]]:
         raise ConnectionRefusedError("nobody is there")
 
     return connect
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _build(server: EmbeddedPostgres) -> None:

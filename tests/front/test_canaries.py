@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from tests.house import (
     invoice_event,
     settings_for,
 )
-from tests.processes import Running
+from tests.processes import Running, free_port, is_ready
 from tests.security.matrix import EMAIL, ENTRIES, OWNER, SHIPPING, Prepare, Stage, Values
 
 DOCUMENT = build().openapi()
@@ -69,9 +68,7 @@ class House:
 async def running_house(
     database_url: str, database: asyncpg.Connection, sandbox: Sandbox, folder: Path
 ) -> AsyncIterator[House]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     secrets = await sandbox.register_webhook(url)
     settings = settings_for(database_url, sandbox.url)
@@ -87,14 +84,7 @@ async def running_house(
         processes.append(start(first=log_as_in_production))
     try:
         async with httpx.AsyncClient(base_url=url, timeout=15) as client:
-
-            async def is_ready() -> bool:
-                try:
-                    return (await client.get("/health/ready")).is_success
-                except httpx.TransportError:
-                    return False
-
-            await eventually(is_ready)
+            await eventually(lambda: is_ready(client))
             portal = Portal(url, client, settings)
             token = await sandbox.token(OWNER)
             private = {SECRET, *secrets, token["Authorization"], EMAIL, "sk_test_sandbox"}
