@@ -11,6 +11,7 @@ from starlette.responses import Response
 from sandbox import order_states, orders, payouts, refunds
 from sandbox.clock import stamp_microseconds
 from sandbox.faults import Fault
+from sandbox.lies import LIES
 from sandbox.order_shapes import show_order
 from sandbox.purchases import Purchase, place_order
 from sandbox.world import world_of
@@ -49,6 +50,12 @@ class ClockFace(_Wire):
 
 class FaultList(_Wire):
     faults: list[Fault]
+
+
+class Lies(_Wire):
+    """The kinds of lie and their variants, as `kind` and `variant` of a fault."""
+
+    lies: dict[str, list[str]]
 
 
 class CallLog(_Wire):
@@ -133,6 +140,12 @@ async def add_fault(fault: Fault, request: Request) -> FaultList:
 async def clear_faults(request: Request) -> Response:
     world_of(request).faults.clear()
     return Response(status_code=204)
+
+
+@router.get("/lies", operation_id="listLies", tags=["Faults"])
+async def list_lies() -> Lies:
+    """What a storm may draw from: every kind of lie that a fault can tell, with its variants."""
+    return Lies(lies={kind: list(variants) for kind, variants in LIES.items()})
 
 
 @router.get("/requests", operation_id="listRequests", tags=["Sandbox"])

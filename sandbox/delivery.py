@@ -15,6 +15,7 @@ import httpx
 
 from sandbox.clock import stamp_milliseconds
 from sandbox.faults import Fault
+from sandbox.lying import lie_about_event
 from sandbox.settings import SignatureTimestamp
 from sandbox.state import Json, Secret
 from sandbox.world import World
@@ -61,9 +62,11 @@ def copy_of(resource: Json) -> Json:
 
 def dispatch(world: World, event: Json) -> None:
     """Deliver to every matching webhook in the background, as the armed faults of its type demand."""
-    faults = {fault.kind: fault for fault in world.faults.take_for_event(event["type"], world.now())}
+    taken = world.faults.take_for_event(event["type"], world.now())
+    faults = {fault.kind: fault for fault in taken}
     if "drop" in faults:
         return
+    event = lie_about_event([fault for fault in taken if fault.is_lie], world, event)
     copies = 1 + (faults["duplicate"].copies if "duplicate" in faults else 0)
     waiting = _seconds_to_wait(faults.values())
     if "reorder" in faults:
@@ -120,7 +123,8 @@ async def _deliver(world: World, webhook_id: str, event: Json, waiting: float) -
 
 
 async def _attempt(world: World, hook: Json, event: Json) -> tuple[int | None, str | None]:
-    body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    # Half a surrogate has no bytes of its own: it leaves as an escape, which is legal JSON.
+    body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
     stamp = signature_timestamp(world.signing.timestamp, time.time() + world.signing.skew)
     header = signature_header(body, active_secrets(world, hook["id"]), stamp)
     headers = {"Content-Type": "application/json", "DigitalRiver-Signature": header}

@@ -3,16 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-Kind = Literal[
-    "delay", "status", "throttle", "reset", "garbage", "empty", "duplicate", "reorder", "drop", "hide"
-]
+from sandbox.lies import LIES, LieKind
+
+Kind = (
+    Literal[
+        "delay", "status", "throttle", "reset", "garbage", "empty", "duplicate", "reorder", "drop", "hide"
+    ]
+    | LieKind
+)
 _REPLACING: tuple[Kind, ...] = ("status", "throttle", "reset", "garbage", "empty")
 _OF_DELIVERIES: tuple[Kind, ...] = ("duplicate", "reorder", "drop")
+_LYING: tuple[LieKind, ...] = get_args(LieKind)
+_OF_LISTS: tuple[Kind, ...] = ("unfiltered", "endless")
 
 
 class _Wire(BaseModel):
@@ -39,6 +46,21 @@ class Fault(_Wire):
     without those members (as if `invoicePDFs` did not exist yet).
     For deliveries. delay: wait `seconds`. duplicate: `copies` more. drop: listed in /events, never delivered.
     reorder: after the next delivery, or after `seconds` (0.5) when none follows.
+
+    For both: lies, which answer or deliver with status and signature as ever. GET /_sandbox/lies names their
+    variants; without `variant` one is drawn, by `seed`, the same for all calls of one method and path
+    template, or all deliveries of one type. With `fields` a lie about single members is about those names
+    only (`*`: all). unfiltered: a list as if nothing but paging had been asked for. endless: a list that
+    always has more: the same page (`same`), an empty one (`empty`), or after the last the first again
+    (`cycle`). stranger: another one of the kind in the place of the one asked for, or beside those in a list,
+    of another customer when there is one: with its own id (`open`) or under the right one (`renamed`), or
+    only its parts, such as sources and documents, in the right one (`nested`). misnamed: the id of something
+    else in one member that holds an id, or in each of `fields`. hostile: `variant` stands at the end of every
+    text that people read, and as a key of metadata; with `fields` also in ids, states and addresses. odd: one
+    drawn member, or each of `fields`, has another type; textNumbers: every number is a text; numericIds:
+    every id of digits is a number. untimely: every moment is another. misleading: every address (`url`,
+    `…Url`, `…URL`) is another; expired and brief: links have ended, or end in 20 seconds.
+
     With `afterwards` the resource does its work first and only the answer goes wrong (lost, or late).
     Of several faults that replace the answer only the first hits, and only it is spent.
     Any fault ends after `times` hits or at `until`; hide also `seconds` after it was set. Both moments are on
@@ -53,14 +75,32 @@ class Fault(_Wire):
     copies: int = Field(default=1, ge=1, le=100)
     fields: list[str] = Field(default_factory=list)
     afterwards: bool = False
+    variant: str | None = None
+    seed: int = 0
     times: int | None = Field(default=None, ge=1)
     until: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _must_make_sense(self) -> Self:
-        if self.target.event_type is not None and self.kind not in ("delay", *_OF_DELIVERIES):
+        if self.target.event_type is not None and self.kind not in ("delay", *_OF_DELIVERIES, *_LYING):
             raise ValueError(f"{self.kind} happens to calls, not to deliveries")
+        if self.target.event_type is not None and self.kind in _OF_LISTS:
+            raise ValueError(f"{self.kind} happens to lists, not to deliveries")
+        if self.variant is not None and (not self.is_lie or self.variant not in LIES[self.lie]):
+            raise ValueError(f"{self.kind} has no variant {self.variant!r}")
         return self
+
+    @property
+    def is_lie(self) -> bool:
+        return self.kind in _LYING
+
+    @property
+    def lie(self) -> LieKind:
+        """Raises ValueError for the kinds that only fail."""
+        for kind in _LYING:
+            if kind == self.kind:
+                return kind
+        raise ValueError(f"{self.kind} is no lie")
 
     @property
     def hits_deliveries(self) -> bool:

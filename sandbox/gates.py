@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sandbox.clock import stamp_milliseconds
 from sandbox.errors import Complaint, Refusal, too_many_requests, unauthorized
 from sandbox.faults import Fault
+from sandbox.lying import answer_with_lies
 from sandbox.rate_limit import RETRY_AFTER
 from sandbox.state import new_id
 from sandbox.world import World
@@ -137,6 +138,7 @@ class FaultGate:
             scope["method"], scope["path"], scope["sandbox.template"], world.now()
         )
         hidden: set[str] = set()
+        lies = [fault for fault in faults if fault.is_lie]
         for fault in faults:
             if fault.kind == "delay" and fault.afterwards:
                 send = _late(fault.seconds or 0.0, send)
@@ -145,9 +147,13 @@ class FaultGate:
             elif fault.replaces_the_answer:
                 await self._replace_answer(fault, scope, receive, send)
                 return
-            else:
+            elif fault.kind == "hide":
                 hidden.update(fault.fields)
-        await self._app(scope, receive, _without(hidden, send) if hidden else send)
+        send = _without(hidden, send) if hidden else send
+        if lies:
+            await answer_with_lies(lies, self._app, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     async def _replace_answer(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.afterwards:

@@ -137,7 +137,10 @@ class Sandbox:
 
     async def fault(self, kind: str, *, times: int | None = None, **more: Any) -> None:
         """Turn the fault dial; what is not about the fault itself is its target."""
-        about_fault = ("seconds", "status", "retryAfter", "copies", "until", "afterwards", "fields")
+        about_fault = (
+            *("seconds", "status", "retryAfter", "copies", "until", "afterwards", "fields"),
+            *("variant", "seed"),
+        )
         fault = {name: more.pop(name) for name in about_fault if name in more}
         await self.post("/_sandbox/faults", {"kind": kind, "target": more, "times": times, **fault})
 

@@ -1,0 +1,243 @@
+"""The dial's lies: each is told where it was aimed, says what it promises, and leaves what is kept true."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.lies import LIES
+from tests.house import eventually
+from tests.sandbox.far_side import FarSide, Json
+from tests.sandbox.receiver import Receiver
+
+Lie = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture
+def read(raw: httpx.AsyncClient) -> Lie:
+    """Reads as a merchant, without the official document as judge."""
+
+    async def get(path: str, **params: Any) -> Any:
+        headers = {"Authorization": "Bearer sk_test_sandbox"}
+        return (await raw.get(path, params=params or None, headers=headers)).raise_for_status().json()
+
+    return get
+
+
+@pytest.fixture
+def lie(raw: httpx.AsyncClient) -> Lie:
+    """Arms one lie in the place of all before."""
+
+    async def arm(kind: str, path: str | None = None, **more: Any) -> None:
+        target = {"target": {"path": path}} if path else {}
+        wish = {"faults": [{"kind": kind, **target, **more}]}
+        (await raw.put("/_sandbox/faults", json=wish)).raise_for_status()
+
+    return arm
+
+
+async def file_ids(far: FarSide) -> tuple[str, str]:
+    """An invoice of Ada and one of Grace, each with a link."""
+    found = []
+    for buyer in ("ada", "grace"):
+        order = await far.complete(customerId=buyer)
+        found.append(order["invoicePDFs"][0]["id"])
+        await far.post("/file-links", {"fileId": found[-1], "expiresTime": "2099-01-01T00:00:00Z"})
+    return found[0], found[1]
+
+
+async def test_the_catalogue_names_every_variant_that_a_fault_may_have(raw: httpx.AsyncClient) -> None:
+    lies = (await raw.get("/_sandbox/lies")).json()["lies"]
+    assert set(lies) == set(LIES)
+    for kind, variants in lies.items():
+        for variant in (None, *variants):
+            fault = {"kind": kind, "variant": variant}
+            assert (await raw.post("/_sandbox/faults", json=fault)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "hostile", "variant": "open"},
+        {"kind": "status", "variant": "open"},
+        {"kind": "endless", "target": {"eventType": "order.complete"}},
+        {"kind": "unfiltered", "target": {"eventType": "order.complete"}},
+    ],
+)
+async def test_a_lie_that_cannot_be_told_is_refused(raw: httpx.AsyncClient, fault: Json) -> None:
+    assert (await raw.post("/_sandbox/faults", json=fault)).status_code == 422
+
+
+async def test_an_unfiltered_list_forgets_what_it_was_asked_for(far: FarSide, read: Lie, lie: Lie) -> None:
+    mine, other = await file_ids(far)
+    await lie("unfiltered", "/file-links", times=1)
+    links = (await read("/file-links", fileId=mine, expired="false"))["data"]
+    assert {link["fileId"] for link in links} == {mine, other}
+    assert len((await read("/file-links", fileId=mine))["data"]) == 1
+
+
+async def test_a_stranger_answers_in_the_place_of_the_one_asked_for(
+    far: FarSide, read: Lie, lie: Lie
+) -> None:
+    mine, other = await far.complete(customerId="ada"), await far.complete(customerId="grace")
+    path = f"/orders/{mine['id']}"
+    await lie("stranger", "/orders/{id}", variant="open")
+    assert (await read(path))["id"] == other["id"]
+    await lie("stranger", "/orders/{id}", variant="renamed")
+    renamed = await read(path)
+    assert (renamed["id"], renamed["customerId"]) == (mine["id"], "grace")
+    await lie("stranger", "/orders/{id}", variant="nested")
+    nested = await read(path)
+    assert (nested["id"], nested["customerId"]) == (mine["id"], "ada")
+    assert nested["invoicePDFs"] == other["invoicePDFs"]
+
+
+async def test_a_stranger_stands_among_those_of_a_list(far: FarSide, read: Lie, lie: Lie) -> None:
+    mine, other = await file_ids(far)
+    await lie("stranger", "/file-links", variant="open")
+    assert [link["fileId"] for link in (await read("/file-links", fileId=mine))["data"]] == [other, mine]
+
+
+async def test_a_new_link_may_be_that_of_another_file(far: FarSide, raw: httpx.AsyncClient, lie: Lie) -> None:
+    mine, other = await file_ids(far)
+    await lie("stranger", "/file-links", variant="open")
+    body = {"fileId": mine, "expiresTime": "2099-01-01T00:00:00Z"}
+    answer = await raw.post("/file-links", json=body, headers={"Authorization": "Bearer sk_test_sandbox"})
+    assert (answer.status_code, answer.json()["fileId"]) == (201, other)
+
+
+async def test_the_tracking_of_another_order_can_answer(far: FarSide, read: Lie, lie: Lie) -> None:
+    mine, other = await far.order(customerId="ada"), await far.order(customerId="grace")
+    for order in (mine, other):
+        await far.post(f"/_sandbox/orders/{order['id']}/shipments")
+    await lie("stranger", "/orders/{id}/tracking", variant="open")
+    assert (await read(f"/orders/{mine['id']}/tracking"))["orderId"] == other["id"]
+
+
+async def test_an_id_can_be_that_of_something_else(far: FarSide, read: Lie, lie: Lie) -> None:
+    mine, other = await far.order(customerId="ada"), await far.order(customerId="grace")
+    await lie("misnamed", "/orders/{id}", fields=["customerId"])
+    assert (await read(f"/orders/{mine['id']}"))["customerId"] == "grace"
+    await lie("misnamed", "/orders/{id}", fields=["id"])
+    assert (await read(f"/orders/{mine['id']}"))["id"] == other["id"]
+
+
+async def test_hostile_text_is_in_what_people_read_and_in_ids_when_asked(
+    far: FarSide, read: Lie, lie: Lie
+) -> None:
+    order = await far.complete(customerId="ada", metadata={"gift": "yes"})
+    file_id = order["invoicePDFs"][0]["id"]
+    await lie("hostile", variant="nul")
+    shown = await read(f"/orders/{order['id']}")
+    assert shown["items"][0]["productDetails"]["name"] == "Desk lamp\x00"
+    assert (shown["id"], shown["state"], shown["metadata"]) == (
+        order["id"],
+        "complete",
+        {"gift": "yes\x00", "\x00": "\x00"},
+    )
+    await lie("hostile", variant="surrogate", fields=["id"])
+    file = await read(f"/files/{file_id}")
+    assert file["id"] == f"{file_id}cut \ud83d"
+
+
+async def test_numbers_are_texts_and_ids_are_numbers(far: FarSide, read: Lie, lie: Lie) -> None:
+    order = await far.order()
+    await lie("odd", variant="textNumbers")
+    shown = await read(f"/orders/{order['id']}")
+    assert (shown["totalAmount"], shown["liveMode"]) == ("44.0", False)
+    await lie("odd", variant="numericIds")
+    assert (await read(f"/orders/{order['id']}"))["id"] == int(order["id"])
+
+
+async def test_one_drawn_member_is_odd_the_same_for_the_same_seed(far: FarSide, read: Lie, lie: Lie) -> None:
+    order = await far.order()
+    told = set()
+    for seed in (1, 2, 3, 4):
+        await lie("odd", variant="list", seed=seed)
+        first, again = [await read(f"/orders/{order['id']}") for _ in range(2)]
+        assert first == again != order
+        told.add(json.dumps(first))
+    assert len(told) > 1
+
+
+async def test_a_list_may_never_end(far: FarSide, read: Lie, lie: Lie) -> None:
+    orders = [(await far.order())["id"] for _ in range(3)][::-1]
+
+    async def page(after: str | None = None) -> tuple[list[str], bool]:
+        answer = await read("/orders", limit=2, **({"startingAfter": after} if after else {}))
+        return [order["id"] for order in answer["data"]], answer["hasMore"]
+
+    await lie("endless", variant="same")
+    assert await page() == await page(orders[1]) == (orders[:2], True)
+    await lie("endless", variant="empty")
+    assert await page() == ([], True)
+    await lie("endless", variant="cycle")
+    assert [await page(orders[1]), await page(orders[2])] == [(orders[2:], True), (orders[:2], True)]
+
+
+async def test_every_moment_can_be_another(far: FarSide, read: Lie, lie: Lie) -> None:
+    order = await far.order()
+    await lie("untimely", variant="yearOne")
+    shown = await read(f"/orders/{order['id']}")
+    assert {shown["createdTime"], shown["stateTransitions"]["accepted"]} == {"0001-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [("javascript", "javascript:"), ("foreign", "https://evil."), ("relative", "/links/"), ("empty", "")],
+)
+async def test_a_link_can_lead_anywhere(
+    far: FarSide, read: Lie, lie: Lie, variant: str, expected: str
+) -> None:
+    mine, _ = await file_ids(far)
+    await lie("misleading", variant=variant)
+    (link,) = (await read("/file-links", fileId=mine))["data"]
+    assert link["url"].startswith(expected)
+    assert bool(link["url"]) == bool(expected)
+
+
+async def test_a_link_can_be_dead_on_arrival(
+    far: FarSide, raw: httpx.AsyncClient, read: Lie, lie: Lie
+) -> None:
+    mine, _ = await file_ids(far)
+    now = (await raw.get("/_sandbox/clock")).json()["now"]
+    await lie("misleading", variant="expired")
+    (link,) = (await read("/file-links", fileId=mine))["data"]
+    assert (link["expired"], link["expiresTime"] < now) == (False, True)
+    await lie("misleading", variant="gone")
+    (link,) = (await read("/file-links", fileId=mine))["data"]
+    assert (await raw.get(link["url"])).status_code == 404
+
+
+async def delivered(receiver: Receiver) -> Json:
+    async def find() -> list[Json]:
+        return [json.loads(letter.body) for letter in receiver.letters]
+
+    found: Json = (await eventually(find))[-1]
+    return found
+
+
+async def test_a_delivered_event_lies_and_the_listed_one_does_not(far: FarSide, receiver: Receiver) -> None:
+    await far.webhook(receiver.url)
+    target = {"eventType": "order.complete"}
+    await far.post("/_sandbox/faults", {"kind": "hostile", "variant": "surrogate", "target": target})
+    event = await far.event(object={"id": "1", "name": "Ada"})
+    assert (await delivered(receiver))["data"]["object"]["name"] == "Adacut \ud83d"
+    assert (await far.get(f"/events/{event['id']}"))["data"]["object"] == {"id": "1", "name": "Ada"}
+
+
+async def test_an_event_can_speak_of_another_buyers_document(far: FarSide, receiver: Receiver) -> None:
+    await far.complete(customerId="grace")
+    await far.webhook(receiver.url)
+    target = {"eventType": "order.invoice.created"}
+    await far.post("/_sandbox/faults", {"kind": "misnamed", "fields": ["customerId"], "target": target})
+    await far.complete(customerId="ada")
+
+    async def find() -> list[Json]:
+        letters = [json.loads(letter.body) for letter in receiver.letters]
+        return [letter for letter in letters if letter["type"] == "order.invoice.created"]
+
+    (told,) = await eventually(find)
+    assert told["data"]["object"]["customerId"] == "grace"
