@@ -15,7 +15,15 @@ from app.idempotency.routes import IdempotentRoute
 from app.resources import ResourcesDep
 from app.web.paging import Page
 from app.web.path_ids import TaxIdentifierPath
-from app.web.problems import BadGateway, Conflict, Invalid, NotFound, Unavailable, responses
+from app.web.problems import (
+    BadGateway,
+    Conflict,
+    InsufficientStorage,
+    Invalid,
+    NotFound,
+    Unavailable,
+    responses,
+)
 
 router = APIRouter(prefix="/v1", tags=["tax"], route_class=IdempotentRoute)
 
@@ -100,7 +108,7 @@ async def list_tax_certificates(
     operation_id="addTaxCertificate",
     summary="Hand in a US exemption certificate",
     status_code=status.HTTP_201_CREATED,
-    responses=_WRITES,
+    responses={**_WRITES, **responses(InsufficientStorage)},
     openapi_extra=_certificate_form(),
 )
 async def add_tax_certificate(

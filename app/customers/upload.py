@@ -5,13 +5,13 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from tempfile import SpooledTemporaryFile
-from typing import IO, Literal
+from typing import Literal
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
+from app.customers.spool import Spool
 from app.digital_river.multipart import Upload
 from app.web.bodies import late
 from app.web.problems import Invalid, Malformed, TooLarge, UnsupportedMedia
@@ -25,7 +25,6 @@ MOST_PARTS = 16
 LONGEST_FILE_NAME = 120
 # 10 MB at 1 Mbit/s.
 SECONDS = 90.0
-IN_MEMORY = 128 * 1024
 PIECE = 64 * 1024
 
 Kind = Literal["pdf", "jpg", "png"]
@@ -59,9 +58,10 @@ async def read_form(request: Request) -> AsyncIterator[Form]:
         RequestTimeout: it did not arrive in time.
         Malformed: it is no form, or its end is missing.
         Invalid: a part is not what it must be, or the file is not what its name says.
+        InsufficientStorage: there is no room for the file here.
     """
     boundary = _boundary(request)
-    with SpooledTemporaryFile(max_size=IN_MEMORY) as spool:
+    with Spool() as spool:
         reader = _Reader(boundary, spool)
         try:
             async with asyncio.timeout(SECONDS):
@@ -102,7 +102,7 @@ async def _read(request: Request, reader: "_Reader") -> None:
 class _Reader:
     """Takes a form piece by piece. A wrong beginning of the file is noticed before its end has arrived."""
 
-    def __init__(self, boundary: bytes, spool: IO[bytes]) -> None:
+    def __init__(self, boundary: bytes, spool: Spool) -> None:
         self.is_complete = False
         self._spool = spool
         self._fields: dict[str, str] = {}
@@ -137,7 +137,7 @@ class _Reader:
         """What was read."""
         if self._file_name is None or self._kind is None:
             return Form(self._fields)
-        self._spool.seek(0)
+        self._spool.rewind()
         chunks = _chunks(self._spool.read)
         upload = Upload(self._file_name, _MEDIA_TYPES[self._kind], self._length, chunks)
         return Form(self._fields, upload)
@@ -206,7 +206,6 @@ class _Reader:
         self._length += len(data)
         if self._length > LARGEST_FILE:
             raise _too_large()
-        # On the event loop: such pieces go to the page cache in microseconds.
         self._spool.write(data)
 
 

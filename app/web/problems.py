@@ -16,7 +16,8 @@ Problem                        type urn:portal:problem:<slug>
 ├── TooManyRequests       429  of this buyer or this address; with Retry-After
 ├── Internal              500  our mistake; says nothing
 ├── BadGateway            502  Digital River answered something unusable
-└── Unavailable           503  something needed is down; with Retry-After
+├── Unavailable           503  something needed is down; with Retry-After
+└── InsufficientStorage   507  no room to keep the body on its way
 """
 
 import math
@@ -187,6 +188,10 @@ class Unavailable(Problem):
 
     def __init__(self, detail: str | None = None, *, retry_after: float | None = None) -> None:
         super().__init__(detail, headers=_retry_after(retry_after))
+
+
+class InsufficientStorage(Problem):
+    status, slug, title = 507, "insufficient-storage", "There is no room for this file at the moment"
 
 
 def _retry_after(seconds: float | None) -> dict[str, str]:
