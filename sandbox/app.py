@@ -82,6 +82,7 @@ def create_app(settings: Settings, base_url: str) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with _opened_world(settings, base_url) as world:
             app.state.world = world
+            webhooks.keep_configured(world)
             yield
 
     app = FastAPI(

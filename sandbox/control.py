@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
-from sandbox import order_states, orders, payouts, refunds
+from sandbox import order_states, orders, payouts, refunds, webhooks
 from sandbox.clock import stamp_microseconds
 from sandbox.faults import Fault
 from sandbox.lies import LIES
@@ -67,8 +67,10 @@ class CallLog(_Wire):
 
 @router.post("/reset", status_code=204, operation_id="reset", tags=["Sandbox"])
 async def reset(request: Request) -> Response:
-    """Forget all state, faults, logs and the moved clock; pending deliveries and captures never happen."""
-    await world_of(request).reset()
+    """As after a start: no state, faults, logs, moved clock; pending deliveries and captures never happen."""
+    world = world_of(request)
+    await world.reset()
+    webhooks.keep_configured(world)
     return Response(status_code=204)
 
 

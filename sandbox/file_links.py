@@ -52,7 +52,7 @@ def make_link(world: World, file_id: str, expires_time: object, metadata: object
         "expired": False,
         "expiresTime": stamp(_future(world, expires_time)),
         "fileId": file_id,
-        "url": f"{world.base_url}/links/{identity}",
+        "url": f"{world.settings.link_url or world.base_url}/links/{identity}",
         "liveMode": world.settings.live_mode,
     }
     if metadata is not None:

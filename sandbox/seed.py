@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from sandbox.settings import Settings
+from sandbox.webhooks import DOCUMENT_TYPES
 
 PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.2
@@ -40,10 +41,13 @@ class Seed:
         self._customer_id = f"buyer-{uuid.uuid4().hex[:8]}"
 
     def register_webhook(self) -> dict[str, str]:
-        """Let the sandbox deliver to the portal; returns the portal's settings for this sandbox."""
+        """Let the sandbox deliver to the portal, unless it does; returns the portal's settings for it."""
         address = str(self._portal.base_url.join("/webhooks/digital-river"))
-        webhook = self._post(
-            "/webhooks", {"types": ["order.invoice.created", "order.credit_memo.created"], "address": address}
+        known = [hook for hook in self._ask("GET", "/webhooks") if hook["address"] == address]
+        webhook = (
+            known[0]
+            if known
+            else self._post("/webhooks", {"types": list(DOCUMENT_TYPES), "address": address})
         )
         secrets = self._get(f"/_sandbox/webhooks/{webhook['id']}/secrets")["secrets"]
         return {
@@ -141,17 +145,18 @@ class Seed:
         return self._get(f"/orders/{order['id']}")
 
     def _get(self, path: str) -> dict[str, Any]:
-        return self._ask("GET", path)
+        answer: dict[str, Any] = self._ask("GET", path)
+        return answer
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self._ask("POST", path, json=body)
+        answer: dict[str, Any] = self._ask("POST", path, json=body)
+        return answer
 
-    def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, **more: Any) -> Any:
         """The sandbox's answer; portal and seed share one key, and its limit."""
         while (response := self._sandbox.request(method, path, **more)).status_code == TOO_MANY_REQUESTS:
             time.sleep(float(response.headers["Retry-After"]))
-        answer: dict[str, Any] = response.raise_for_status().json()
-        return answer
+        return response.raise_for_status().json()
 
     def _put(self, path: str, body: dict[str, Any]) -> None:
         self._portal.put(path, json=body).raise_for_status()

@@ -16,6 +16,11 @@ class Settings(BaseSettings):
     port: int = 8800
     # What the sandbox calls itself in URLs; empty: the address it listens on.
     public_url: str = ""
+    # Where browsers reach it, when that is another address: public file links lead there.
+    link_url: str = ""
+    # A webhook that is there from the start, for invoices and credit memos, and the secret that signs for it.
+    webhook_address: str = ""
+    webhook_secret: str = ""
     secret_key: str = "sk_test_sandbox"  # noqa: S105 - the sandbox's well-known key, opens nothing else
     public_key: str = "pk_test_sandbox"
     tether: bool = False

@@ -17,6 +17,7 @@ from sandbox.world import World, world_of
 _KNOWN = ("types", "address", "enabled", "apiVersion", "transportType", "authentication", "oauth")
 _TRANSPORTS = ("HTTP", "OAUTH")
 _ADDRESS = re.compile(r"https?://[^/\s]+")
+DOCUMENT_TYPES = ("order.invoice.created", "order.credit_memo.created")
 
 
 def get_stored(world: World, identity: str) -> Json:
@@ -59,20 +60,32 @@ async def create_webhook(request: Request) -> Response:
     form = _read_form(await read_json(request))
     form.require("types", "address")
     form.done()
+    return JSONResponse(_keep(world, form.body, new_secret()), 201)
+
+
+def keep_configured(world: World) -> None:
+    """The webhook that the settings name, if they name one: whoever starts the portal knows its secret."""
+    settings = world.settings
+    if settings.webhook_address:
+        wish = {"types": list(DOCUMENT_TYPES), "address": settings.webhook_address}
+        _keep(world, wish, settings.webhook_secret or new_secret())
+
+
+def _keep(world: World, wish: Json, secret: str) -> Json:
     now = stamp_milliseconds(world.now())
     hook: Json = {
         "id": new_id(),
         "enabled": True,
         "apiVersion": "default",
         "transportType": "HTTP",
-        **form.body,
+        **wish,
         "liveMode": world.settings.live_mode,
         "createdTime": now,
         "updatedTime": now,
     }
     world.ledger.webhooks[hook["id"]] = hook
-    world.ledger.signing_secrets[hook["id"]] = [Secret(new_secret())]
-    return JSONResponse(hook, 201)
+    world.ledger.signing_secrets[hook["id"]] = [Secret(secret)]
+    return hook
 
 
 async def list_webhooks(request: Request) -> Response:

@@ -1,0 +1,34 @@
+"""An engine asks the API in the container itself, whatever its port, and nobody on the way there."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+from tests.house import Sandbox, settings_for
+from tests.processes import free_port, running_api
+
+
+async def _ask(health_check: Sequence[str], port: int) -> int:
+    """The exit status of the check in a container whose network leads through a proxy that is down."""
+    interpreter, *arguments = health_check
+    assert interpreter == "python"
+    down = f"http://127.0.0.1:{free_port()}"
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), down)
+    environment = {**os.environ, **proxies, "PORTAL_PORT": str(port)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, env=environment, stderr=asyncio.subprocess.DEVNULL
+    )
+    return await process.wait()
+
+
+async def test_it_finds_the_api_at_its_own_port(
+    own_database_url: str, sandbox: Sandbox, health_check: list[str]
+) -> None:
+    async with running_api(settings_for(own_database_url, sandbox.url)) as api:
+        assert api.client.base_url.port is not None
+        assert await _ask(health_check, api.client.base_url.port) == 0
+
+
+async def test_it_notices_that_nobody_answers(health_check: list[str]) -> None:
+    assert await _ask(health_check, free_port()) == 1
