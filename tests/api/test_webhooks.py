@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.house import SECRET, Json, Portal, eventually, invoice_event, signed
+from tests.house import SECRET, Json, Portal, Sandbox, eventually, invoice_event, signed
 
 PATH = "/webhooks/digital-river"
 
@@ -68,6 +68,30 @@ async def test_a_retired_secret_is_refused(portal: Portal, database: asyncpg.Con
     portal.trust(["whs_new_secret"])
     answer = await portal.deliver({"id": "e1", "type": "t"}, secret="whs_old_secret")
     assert (answer.status_code, await kept(database)) == (401, 0)
+
+
+async def test_however_many_secrets_live_at_digital_river_two_of_them_are_enough(
+    portal: Portal, sandbox: Sandbox
+) -> None:
+    (hook,) = (await sandbox.client.get("/webhooks")).json()
+    for _ in range(30):
+        rotated = await sandbox.post(f"/_sandbox/webhooks/{hook['id']}/secrets/rotate", {"keepOld": True})
+    portal.trust(rotated["secrets"][:2])
+    await sandbox.invoiced(await sandbox.order())
+
+    async def deliveries() -> list[Json]:
+        return [*(await sandbox.client.get("/_sandbox/deliveries")).json()]
+
+    assert len(rotated["secrets"]) == 31
+    assert {one["status"] for one in await eventually(deliveries)} == {202}
+
+
+async def test_as_many_signatures_as_a_head_has_room_for_are_checked(portal: Portal) -> None:
+    stamp, ours = signed(_EVENT)["DigitalRiver-Signature"].split(", ")
+    foreign = signed(_EVENT, secret="whs_ended_long_ago")["DigitalRiver-Signature"].partition(", ")[2]
+    header = ", ".join([stamp, *[foreign] * 340, ours])
+    answer = await portal.client.post(PATH, content=_EVENT, headers={"DigitalRiver-Signature": header})
+    assert answer.status_code == 202
 
 
 _EVENT = b'{"id":"e1","type":"order.updated"}'
