@@ -1,5 +1,6 @@
 """Assembly: the resources of Digital River, the control doors, and the gates every call passes."""
 
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -72,6 +73,8 @@ async def _opened_world(settings: Settings, base_url: str) -> AsyncIterator[Worl
             issuer=Issuer(f"{base_url}/_sandbox/oidc", settings.audience),
             signing=SigningManner(settings.signature_timestamp),
             http=http,
+            calls=deque(maxlen=settings.log_entries),
+            deliveries=deque(maxlen=settings.log_entries),
         )
 
 

@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     # The unit is undocumented; the official cartridge treats it as opaque text.
     signature_timestamp: SignatureTimestamp = "milliseconds"
     audience: str = "portal"
+    # How many calls and how many deliveries the logs of the control API hold; older ones are forgotten.
+    log_entries: int = 20_000
 
     @property
     def live_mode(self) -> bool:

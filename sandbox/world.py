@@ -36,10 +36,10 @@ class World:
     issuer: Issuer
     signing: SigningManner
     http: httpx.AsyncClient
+    calls: deque[Json]
+    deliveries: deque[Json]
     # Notified after every attempt to deliver.
     tried: asyncio.Condition = field(default_factory=asyncio.Condition)
-    calls: deque[Json] = field(default_factory=lambda: deque(maxlen=20_000))
-    deliveries: deque[Json] = field(default_factory=lambda: deque(maxlen=20_000))
 
     def now(self) -> datetime:
         return self.ledger.clock.now()

@@ -6,20 +6,30 @@ from pathlib import Path
 
 import httpx
 
-from tests.chaos.house import APIS, WORKERS, running_house
-from tests.chaos.reckoning import Reckoning, heal, reckon
+from tests.chaos.books import LOG_ENTRIES, open_books
+from tests.chaos.house import APIS, WORKERS, House, running_house
+from tests.chaos.reckoning import Reckoning, reckon
 from tests.chaos.storm import BUYERS, SUBSCRIBED, Ledger, Storm
-from tests.house import running_sandbox
+from tests.house import Json, Sandbox, eventually, running_sandbox
+from tests.processes import Running
 
 DAY_SECONDS = 86_400
+HEALING_SECONDS = 180.0
 
 
-async def run(seconds: float, calm: float, seed: int, folder: Path) -> Reckoning:
+async def run(
+    seconds: float, calm: float, seed: int, folder: Path, *, median_within: float = 1.0
+) -> Reckoning:
     """Let a storm blow for so long, with up to `calm` seconds between two moves; the database and all logs
-    are in `folder`."""
-    # A Digital River that delivers again and again, as the real one does.
+    are in `folder`. Half of the documents must be there `median_within` seconds after their events."""
+    # A Digital River that delivers again and again, as the real one does, and remembers all of it.
+    manners = {
+        "SANDBOX_RETRIES": "6",
+        "SANDBOX_RETRY_DELAY": "0.2",
+        "SANDBOX_LOG_ENTRIES": str(LOG_ENTRIES),
+    }
     async with (
-        running_sandbox(SANDBOX_RETRIES="6", SANDBOX_RETRY_DELAY="0.2") as sandbox,
+        running_sandbox(**manners) as sandbox,
         httpx.AsyncClient(timeout=30) as http,
         running_house(sandbox, folder) as house,
     ):
@@ -31,9 +41,43 @@ async def run(seconds: float, calm: float, seed: int, folder: Path) -> Reckoning
         for name in (*APIS, *WORKERS):
             house.start(name)
         await house.until_ready(http)
-        ledger = Ledger({name: await sandbox.token(name, expiresIn=DAY_SECONDS) for name in BUYERS})
+        tokens = {name: await sandbox.token(name, expiresIn=DAY_SECONDS) for name in BUYERS}
+        ledger = Ledger(tokens, secrets=set(house.secrets))
         ends = time.monotonic() + seconds
         storm = Storm(house, sandbox, http, ledger, webhook["id"], ends, calm, random.Random(seed))
         await storm.blow()
-        healed_after = await heal(house, sandbox, http)
-        return await reckon(house, sandbox, ledger, http, healed_after)
+        healed_after = await _heal(house, sandbox, ledger, http)
+        books = await open_books(house, sandbox, ledger, http)
+        return reckon(
+            books,
+            ledger,
+            median_within=median_within,
+            healed_after=healed_after,
+            died_at=house.died_at,
+        )
+
+
+async def _heal(house: House, sandbox: Sandbox, ledger: Ledger, http: httpx.AsyncClient) -> float:
+    """What an operator does when it is over: sweep, and let nothing wait. Returns after how many seconds
+    all that was ever announced is done."""
+    began = time.monotonic()
+    (await sandbox.client.delete("/_sandbox/faults")).raise_for_status()
+    await house.until_ready(http)
+    ops = ledger.tokens["operator"] = await sandbox.token("operator", scopes=["portal:ops"])
+    answer = await http.post(f"{house.url}/ops/sweep?days=1", headers=ops)
+    asked: Json = answer.raise_for_status().json()
+    next_revival = 0.0
+
+    async def has_settled() -> bool:
+        nonlocal next_revival
+        house.raise_the_dead()
+        if time.monotonic() > next_revival:
+            next_revival = time.monotonic() + 3
+            await Running.start(["events", "revive", "--all"], house.environment).wait()
+        answer = await http.get(f"{house.url}/ops/status", headers=ops)
+        status: Json = answer.json() if answer.is_success else {"lastSweep": None}
+        last = status["lastSweep"]
+        return bool(last and last["id"] >= asked["id"] and last["finishedAt"] and status["open"] == 0)
+
+    await eventually(has_settled, within=HEALING_SECONDS)
+    return time.monotonic() - began

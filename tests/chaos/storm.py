@@ -1,10 +1,12 @@
 """Trade goes on and buyers read while processes die, PostgreSQL goes away and Digital River misbehaves."""
 
 import asyncio
+import json
 import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +16,7 @@ import httpx
 
 from app.handlers import HANDLERS
 from tests.chaos.house import APIS, WORKERS, House
-from tests.house import Json, Sandbox
+from tests.house import Json, Sandbox, invoice_event, signed
 
 CANARY = "canary"
 BUYERS = ("customer-ada", "customer-grace", "customer-barbara")
@@ -36,6 +38,8 @@ CALL_FAULTS: tuple[dict[str, Any], ...] = (
 )
 CALL_FAULT_SECONDS = 5.0
 PATHS = ("/files/{id}", "/file-links", "/events")
+# Long enough for a header with many more signatures than the APIs know secrets, and with an end.
+OLD_SECRET_SECONDS = 600
 
 
 @dataclass
@@ -43,10 +47,15 @@ class Ledger:
     """What buyers saw during the storm, and what the storm did."""
 
     tokens: dict[str, dict[str, str]]
+    secrets: set[str]
     orders: list[Json] = field(default_factory=list)
     answers: Counter[int | str] = field(default_factory=Counter)
     moves: Counter[str] = field(default_factory=Counter)
     seen: dict[str, set[str]] = field(default_factory=lambda: {buyer: set() for buyer in BUYERS})
+    forged: set[str] = field(default_factory=set)
+    forgeries: Counter[int] = field(default_factory=Counter)
+    drops: int = 0
+    thefts: int = 0
     leaks: int = 0
     dead_links: int = 0
 
@@ -75,6 +84,7 @@ class Storm:
             tasks.create_task(self._trade(tasks))
             tasks.create_task(self._havoc())
             tasks.create_task(self._supervise())
+            tasks.create_task(self._forge())
             for _ in range(READERS):
                 tasks.create_task(self._read_along())
 
@@ -99,6 +109,7 @@ class Storm:
         fates = {"drop": DROPPED, "duplicate": DOUBLED, "reorder": REORDERED}
         for fate, share in fates.items():
             if self.dice.random() < share:
+                self.ledger.drops += fate == "drop"
                 await self.sandbox.fault(fate, eventType=event_type, times=1)
 
     async def _supervise(self) -> None:
@@ -170,10 +181,27 @@ class Storm:
     async def _rotate_secret(self) -> None:
         """As the runbook says: the new one beside the old one, then the APIs one after the other."""
         rotate = f"/_sandbox/webhooks/{self.webhook_id}/secrets/rotate"
-        self.house.secrets = (await self.sandbox.post(rotate, {"keepOld": True}))["secrets"]
+        manner = {"keepOld": True, "keepOldSeconds": OLD_SECRET_SECONDS}
+        self.house.secrets = (await self.sandbox.post(rotate, manner))["secrets"][:2]
+        self.ledger.secrets.update(self.house.secrets)
         for name in APIS:
             await self.house.kill(name)
             self.house.raise_the_dead(self.dice)
+
+    async def _forge(self) -> None:
+        """A stranger who knows the address, the format and the time, but no secret."""
+        while not self.is_over:
+            event = invoice_event()
+            self.ledger.forged.add(event["id"])
+            body = json.dumps(event).encode()
+            with suppress(httpx.TransportError):
+                answer = await self.http.post(
+                    f"{self.house.url}/webhooks/digital-river",
+                    content=body,
+                    headers=signed(body, secret="whs_forged"),
+                )
+                self.ledger.forgeries[answer.status_code] += 1
+            await asyncio.sleep(self.dice.uniform(0.2, 1.0))
 
     async def _read_along(self) -> None:
         """A buyer who lists, opens, and looks at orders; and who tries what is another's."""
@@ -196,6 +224,7 @@ class Storm:
                 self.ledger.dead_links += not file.content.startswith(b"%PDF")
         others = [each for other, ids in self.ledger.seen.items() if other != buyer for each in ids]
         if others:
+            self.ledger.thefts += 1
             stolen = await self._ask(buyer, f"/v1/documents/{self.dice.choice(others)}/content")
             self.ledger.leaks += stolen.status_code < 400
         orders = [order for order in self.ledger.orders[-20:] if order["customerId"] == buyer]
