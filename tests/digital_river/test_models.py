@@ -167,7 +167,9 @@ def test_an_order_keeps_what_a_page_shows() -> None:
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the Digital River dossier is not on this machine")
 def test_no_secret_of_a_source_is_ever_held() -> None:
-    for path in (SAMPLES / "sources").glob("*.json"):
+    paths = [*(SAMPLES / "sources").glob("*.json")]
+    assert paths
+    for path in paths:
         printed = json.loads(path.read_text())
         source = Source.model_validate(printed)
         kept = source.model_dump_json()

@@ -103,7 +103,9 @@ async def test_the_documentation_loads_its_scripts_from_here_and_nothing_else_ma
 ) -> None:
     page = await http.get("/docs")
     assert page.status_code == 200
-    for asset in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+    assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(assets) >= 2, "a script and its style sheet at least"
+    for asset in assets:
         assert asset.startswith("/docs/assets/")
         assert (await http.get(asset)).status_code == 200
     assert "script-src 'self'" in page.headers["content-security-policy"]
