@@ -4,8 +4,10 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 import httpx
 from fastapi import FastAPI
+from httpx_aiohttp import AiohttpTransport
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
@@ -60,8 +62,9 @@ _DOORS = (control, control_buyers, control_orders, control_webhooks, identity_pr
 @asynccontextmanager
 async def _opened_world(settings: Settings, base_url: str) -> AsyncIterator[World]:
     """An empty world; leaving it cancels whatever is still under way."""
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
-    client = httpx.AsyncClient(timeout=settings.delivery_timeout, limits=limits, trust_env=False)
+    # httpx's own pool loses a connection now and then when a request is given up, and in the end has none.
+    network = AiohttpTransport(client=aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+    client = httpx.AsyncClient(timeout=settings.delivery_timeout, transport=network)
     async with client as http, Errands() as errands:
         yield World(
             settings=settings,

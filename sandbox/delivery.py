@@ -130,7 +130,7 @@ async def _attempt(world: World, hook: Json, event: Json) -> tuple[int | None, s
     headers = {"Content-Type": "application/json", "DigitalRiver-Signature": header}
     try:
         # httpx limits each step; the three seconds are for the whole exchange.
-        async with asyncio.timeout(world.settings.delivery_timeout):
+        async with world.turns, asyncio.timeout(world.settings.delivery_timeout):
             answer = await world.http.post(
                 hook["address"], content=body, headers=headers, auth=_authentication(hook)
             )

@@ -38,6 +38,8 @@ class World:
     http: httpx.AsyncClient
     calls: deque[Json]
     deliveries: deque[Json]
+    # An endpoint that hangs makes deliveries wait for their turn; the time for an answer begins with it.
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
     # Notified after every attempt to deliver.
     tried: asyncio.Condition = field(default_factory=asyncio.Condition)
 

@@ -101,6 +101,22 @@ async def test_a_failed_delivery_is_tried_again_with_a_fresh_signature(
     assert third.at - second.at > 1.5 * (second.at - first.at)
 
 
+async def test_an_endpoint_that_hung_gets_its_deliveries_again(far: FarSide, receiver: Receiver) -> None:
+    receiver.seconds = 0.8
+    await far.webhook(receiver.url)
+    for _ in range(150):
+        await far.event()
+    await far.deliveries(300)
+    receiver.seconds = 0
+    late = await far.event("order.fulfilled")
+
+    async def is_taken() -> bool:
+        attempts = await far.get("/_sandbox/deliveries")
+        return any(one["eventId"] == late["id"] and one["status"] == 202 for one in attempts)
+
+    await eventually(is_taken)
+
+
 async def test_retries_end_after_three(far: FarSide, receiver: Receiver) -> None:
     receiver.answers = [503] * 10
     await far.webhook(receiver.url)
