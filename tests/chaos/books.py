@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -40,6 +41,11 @@ class Books:
     @cached_property
     def sent_ids(self) -> set[str]:
         return {event["id"] for event in self.sent}
+
+    @cached_property
+    def happened_at(self) -> dict[str, datetime]:
+        """By Digital River's own list; what was delivered may have lied about it."""
+        return {event["id"]: datetime.fromisoformat(event["createdTime"]) for event in self.sent}
 
     @cached_property
     def accepted(self) -> Counter[str]:

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from operator import itemgetter
 from statistics import median
 from typing import Any
 
@@ -138,17 +137,14 @@ def _done(books: Books) -> set[str]:
 def _overtaken(books: Books) -> int:
     """How many events came in after one that happened later."""
     kept = books.sent_ids & books.kept.keys()
-    came = sorted((books.kept[one] for one in kept), key=itemgetter("received_at"))
-    latest = accumulate((row["happened_at"] for row in came), max)
-    return sum(row["happened_at"] < last for row, last in zip(came, latest, strict=True))
+    came = [books.happened_at[one] for one in sorted(kept, key=lambda one: books.kept[one]["received_at"])]
+    return sum(happened < last for happened, last in zip(came, accumulate(came, max), strict=True))
 
 
 def _delays(books: Books, event_ids: Collection[str]) -> list[float]:
-    rows = (books.kept[event_id] for event_id in event_ids if event_id in books.kept)
+    finished = {one: books.kept[one]["finished_at"] for one in event_ids if one in books.kept}
     return sorted(
-        (row["finished_at"] - row["happened_at"]).total_seconds()
-        for row in rows
-        if row["finished_at"] is not None
+        (moment - books.happened_at[one]).total_seconds() for one, moment in finished.items() if moment
     )
 
 

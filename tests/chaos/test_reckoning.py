@@ -19,14 +19,18 @@ Spoil = Callable[[dict[str, Any], Ledger], object]
 
 def _event(number: int) -> dict[str, Any]:
     subject = {"fileId": f"file-{number}", "orderId": f"order-{number}"}
-    return {"id": f"event-{number}", "data": {"object": subject}}
+    return {
+        "id": f"event-{number}",
+        "createdTime": (NOON + timedelta(seconds=number)).isoformat(),
+        "data": {"object": subject},
+    }
 
 
 def _kept(number: int) -> dict[str, Any]:
     happened = NOON + timedelta(seconds=number)
     received = happened + timedelta(seconds=0.1)
     finished = happened + timedelta(seconds=0.3)
-    return {"state": "done", "happened_at": happened, "received_at": received, "finished_at": finished}
+    return {"state": "done", "received_at": received, "finished_at": finished}
 
 
 def _delivery(number: int) -> dict[str, Any]:
