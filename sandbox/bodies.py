@@ -35,10 +35,13 @@ async def read_json(request: Request) -> Json:
 
 
 class Form:
-    """One body, or one object inside it, being read; `path` is where it stands (`shipping.address`)."""
+    """One body, or one object inside it, being read; `path` is where it stands (`shipping.address`).
+
+    `body` is what is kept: without nulls, which mean the same as nothing, and texts as texts.
+    """
 
     def __init__(self, body: Json, known: Collection[str], *, path: str = "") -> None:
-        self.body = body
+        self.body = {name: value for name, value in body.items() if value is not None}
         self.path = path
         self.complaints = [
             Complaint(f"'{name}' is an unknown parameter.", "unknown_parameter", self.at(name))
@@ -70,6 +73,7 @@ class Form:
         if not isinstance(value, str) or (longest is not None and len(value) > longest):
             self.refuse_value(name)
             return None
+        self.body[name] = value
         return value
 
     def one_of(self, name: str, allowed: Collection[str]) -> str | None:
@@ -109,6 +113,13 @@ class Form:
             self.refuse_value(name)
         return number
 
+    def cost(self, name: str) -> Decimal | None:
+        """A number that is not below zero."""
+        number = self.number(name)
+        if number is not None and number < 0:
+            self.refuse_value(name)
+        return number
+
     def quantity(self, name: str) -> int:
         """A whole number ≥ 0, 0 when absent; texts are accepted (`"2"`)."""
         number = self.number(name)
@@ -132,7 +143,9 @@ class Form:
         if not isinstance(value, dict):
             self.refuse_value(name)
             return None
-        return Form(value, known, path=self.at(name))
+        inner = Form(value, known, path=self.at(name))
+        self.body[name] = inner.body
+        return inner
 
     def objects(self, name: str) -> list[Json]:
         """A list of objects, empty when absent."""

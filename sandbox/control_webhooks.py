@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from starlette.responses import Response
 
 from sandbox import delivery, webhooks
 from sandbox.errors import not_found
@@ -81,6 +82,12 @@ async def set_signature_manner(manner: Manner, request: Request) -> Manner:
 async def list_deliveries(request: Request) -> list[dict[str, Any]]:
     """Every attempt that has been answered or given up, oldest first."""
     return list(world_of(request).deliveries)
+
+
+@router.delete("/deliveries", status_code=204, operation_id="clearDeliveries")
+async def clear_deliveries(request: Request) -> Response:
+    world_of(request).deliveries.clear()
+    return Response(status_code=204)
 
 
 @router.post("/events", status_code=201, operation_id="makeEvent")

@@ -109,7 +109,7 @@ def _read_shipping(form: Form) -> Json | None:
     for name in ("name", "phone", "organization"):
         shipping.text(name)
     shipping.email("email")
-    shipping.absorb(shipping.nested("additionalAddressInfo", _ADDITIONAL))
+    shipping.absorb(read_additional(shipping))
     address = shipping.nested("address", _ADDRESS)
     if address is None:
         shipping.require("address")
@@ -118,6 +118,15 @@ def _read_shipping(form: Form) -> Json | None:
         shipping.absorb(address)
     form.absorb(shipping)
     return shipping.body
+
+
+def read_additional(form: Form) -> Form | None:
+    """`additionalAddressInfo`, as customers and owners of sources have it."""
+    additional = form.nested("additionalAddressInfo", _ADDITIONAL)
+    if additional is not None:
+        for name in _ADDITIONAL:
+            additional.text(name)
+    return additional
 
 
 def check_address(address: Form) -> None:
@@ -141,6 +150,7 @@ def _read_certificate(world: World, form: Form) -> Json | None:
     if certificate is None:
         return None
     certificate.require(*_CERTIFICATE)
+    certificate.text("companyName")
     authority, file_id = certificate.text("taxAuthority"), certificate.text("fileId")
     if authority and f"US-{authority}" not in _SUBDIVISIONS:
         certificate.refuse_value("taxAuthority")
@@ -159,7 +169,7 @@ async def create_customer(request: Request) -> Response:
     world = world_of(request)
     body = await read_json(request)
     read = _read(world, body, _CREATE, None)
-    if "metadata" in body:
+    if body.get("metadata") is not None:
         read["metadata"] = merged_metadata({}, body["metadata"])
     if read.get("id") in world.ledger.customers:
         raise conflict("already_exists", f"Customer '{read['id']}' already exists.", "id")
@@ -196,7 +206,7 @@ async def update_customer(request: Request) -> Response:
     customer = get_stored(world, request.path_params["id"])
     body = await read_json(request)
     changes = _read(world, body, _UPDATE, customer["id"])
-    if "metadata" in body:
+    if body.get("metadata") is not None:
         changes["metadata"] = merged_metadata(customer.get("metadata"), body["metadata"])
     previous = {
         name: customer[name] for name in changes if name in customer and customer[name] != changes[name]

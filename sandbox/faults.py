@@ -49,17 +49,17 @@ class Fault(_Wire):
 
     For both: lies, which answer or deliver with status and signature as ever. GET /_sandbox/lies names their
     variants; without `variant` one is drawn, by `seed`, the same for all calls of one method and path
-    template, or all deliveries of one type. With `fields` a lie about single members is about those names
-    only (`*`: all). unfiltered: a list as if nothing but paging had been asked for. endless: a list that
-    always has more: the same page (`same`), an empty one (`empty`), or after the last the first again
-    (`cycle`). stranger: another one of the kind in the place of the one asked for, or beside those in a list,
-    of another customer when there is one: with its own id (`open`) or under the right one (`renamed`), or
-    only its parts, such as sources and documents, in the right one (`nested`). misnamed: the id of something
-    else in one member that holds an id, or in each of `fields`. hostile: `variant` stands at the end of every
-    text that people read, and as a key of metadata; with `fields` also in ids, states and addresses. odd: one
-    drawn member, or each of `fields`, has another type; textNumbers: every number is a text; numericIds:
-    every id of digits is a number. untimely: every moment is another. misleading: every address (`url`,
-    `…Url`, `…URL`) is another; expired and brief: links have ended, or end in 20 seconds.
+    template, or all deliveries of one type. With `fields` a lie about single members or lists is about those
+    names only (`*`: all members). unfiltered: a list as if nothing but paging had been asked for. endless: a
+    list that always has more: the same page (`same`), an empty one (`empty`), or after the last the first
+    again (`cycle`). stranger: another one of the kind in the place of the one asked for, or beside those in a
+    list, of another customer when there is one: with its own id (`open`) or under the right one (`renamed`),
+    or only its lists, such as sources and documents, in the right one (`nested`). misnamed: the id of
+    something else in one member that holds an id, or in each of `fields`. hostile: `variant` stands at the
+    end of every text that people read, and as a key of metadata; with `fields` also in ids, states and
+    addresses. odd: one drawn member, or each of `fields`, has another type; textNumbers: every number is a
+    text; numericIds: every id of digits is a number. untimely: every moment is another. misleading: every
+    address (`url`, `…Url`, `…URL`) is another; expired and brief: links have ended, or end in 20 seconds.
 
     With `afterwards` the resource does its work first and only the answer goes wrong (lost, or late).
     Of several faults that replace the answer only the first hits, and only it is spent.

@@ -20,7 +20,9 @@ from sandbox.world import World, world_of
 
 _TRACKING = ("trackingCompany", "trackingNumber", "trackingUrl")
 _KNOWN = ("orderId", "items", "shipmentId", "currency", "metadata", "partnerId", *_TRACKING)
-_KNOWN_ITEM = ("itemId", "skuId", "shipmentItemId", "quantity", "cancelQuantity", *_TRACKING)
+_COSTS = ("distributorCost", "shippingCost")
+_NAMES = ("shipmentItemId", "subfulfillerId", *_TRACKING)
+_KNOWN_ITEM = ("itemId", "skuId", "quantity", "cancelQuantity", *_COSTS, *_NAMES)
 _FILTERS = Filters(
     equals={
         **plain("orderId", "trackingCompany", "trackingNumber"),
@@ -44,16 +46,16 @@ class Portion:
     item: Json
     quantity: int
     cancelled: int
-    wish: Json
+    # What was said about it besides: tracking, the distributor's names and costs.
+    more: Json
 
     def as_json(self) -> Json:
-        tracking = {name: self.wish[name] for name in _TRACKING if name in self.wish}
         return {
             "quantity": self.quantity,
             "cancelQuantity": self.cancelled,
             "skuId": self.item["skuId"],
             "itemId": self.item["id"],
-            **tracking,
+            **self.more,
         }
 
 
@@ -62,18 +64,25 @@ async def create_fulfillment(request: Request) -> Response:
     form = Form(await read_json(request), _KNOWN)
     form.require("orderId", "items")
     order_id = form.text("orderId")
+    for name in ("shipmentId", "currency", "partnerId", *_TRACKING):
+        form.text(name)
     wishes = form.objects("items")
+    if "currency" not in form.body and any(wish.get(name) is not None for wish in wishes for name in _COSTS):
+        # OpenAPI document, FulfillmentRequest: costs are nothing without their currency.
+        form.complain("currency", "'currency' is required with costs.", "missing_parameter")
     form.done()
     metadata = merged_metadata({}, form.body["metadata"]) if "metadata" in form.body else None
     order = _fulfillable(world, str(order_id))
-    portions = [_portion(world, order, wish, place) for place, wish in enumerate(wishes)]
+    portions: list[Portion] = []
+    for place, wish in enumerate(wishes):
+        portions.append(_portion(world, order, wish, place, portions))
     fulfillment: Json = {
         "id": new_id("ful_"),
         "createdTime": stamp(world.now()),
         "items": [portion.as_json() for portion in portions],
         "orderId": order["id"],
         "liveMode": world.settings.live_mode,
-        **{name: form.body[name] for name in (*_TRACKING, "shipmentId") if name in form.body},
+        **{name: form.body[name] for name in (*_TRACKING, "shipmentId", "currency") if name in form.body},
     }
     if metadata is not None:
         fulfillment["metadata"] = metadata
@@ -95,27 +104,50 @@ def _fulfillable(world: World, order_id: str) -> Json:
     return order
 
 
-def _portion(world: World, order: Json, wish: Json, place: int) -> Portion:
-    """Raises for the first bad item only, as Digital River does."""
+def _portion(world: World, order: Json, wish: Json, place: int, before: list[Portion]) -> Portion:
+    """What one wish settles, after those before it. Raises for the first bad item only, as Digital River."""
     form = Form(wish, _KNOWN_ITEM, path=f"items[{place}]")
-    form.require("itemId")
+    item_id, sku_id = form.text("itemId"), form.text("skuId")
+    if not item_id and not sku_id:
+        form.require("itemId")
+    for name in _NAMES:
+        form.text(name)
+    costs = {name: float(cost) for name in _COSTS if (cost := form.cost(name)) is not None}
     quantity, cancelled = form.quantity("quantity"), form.quantity("cancelQuantity")
     if not quantity and not cancelled:
         form.complain("quantity", "A quantity or a cancelQuantity is required.", "invalid_quantity_amount")
     form.done()
-    item_id = str(wish["itemId"])
-    item = next((item for item in order["items"] if item["id"] == item_id), None)
+    item = _find_item(world, order, item_id, sku_id, before)
     if item is None:
-        raise bad_request("invalid_parameter", form.at("itemId"), f"Item '{item_id}' not found.")
+        name = "itemId" if item_id else "skuId"
+        raise bad_request("invalid_parameter", form.at(name), f"Item '{item_id or sku_id}' not found.")
+    item_id = str(item["id"])
     settled = world.ledger.progress[item_id]
-    left = item["quantity"] - settled.fulfilled - settled.cancelled
-    if left == 0:
+    left = _open_quantity(world, item, before)
+    if settled.fulfilled + settled.cancelled == item["quantity"]:
         code = "item_fulfilled" if settled.fulfilled else "item_cancelled"
         raise conflict(code, f"Item '{item_id}' has been settled.", form.at("itemId"))
     if quantity + cancelled > left:
         message = f"The quantity of item '{item_id}' exceeds the open quantity {left}."
         raise conflict("quantity_too_large", message, form.at("quantity"))
-    return Portion(item, quantity, cancelled, wish)
+    names = {name: form.body[name] for name in _NAMES if name in form.body}
+    return Portion(item, quantity, cancelled, names | costs)
+
+
+def _find_item(
+    world: World, order: Json, item_id: str | None, sku_id: str | None, before: list[Portion]
+) -> Json | None:
+    """By its id; by its SKU alone, as the official collection asks, the first that is still open."""
+    if item_id:
+        return next((item for item in order["items"] if item["id"] == item_id), None)
+    found = [item for item in order["items"] if item["skuId"] == sku_id]
+    return next((item for item in found if _open_quantity(world, item, before)), found[0] if found else None)
+
+
+def _open_quantity(world: World, item: Json, before: list[Portion]) -> int:
+    settled = world.ledger.progress[item["id"]]
+    asked = sum(portion.quantity + portion.cancelled for portion in before if portion.item is item)
+    return int(item["quantity"]) - settled.fulfilled - settled.cancelled - asked
 
 
 def _settle(world: World, order: Json, portions: list[Portion], fulfillment_id: str) -> None:
@@ -173,10 +205,13 @@ async def update_fulfillment(request: Request) -> Response:
         changes["metadata"] = merged_metadata(fulfillment.get("metadata"), form.body["metadata"])
     items = {item["itemId"]: item for item in fulfillment["items"]}
     for place, wish in enumerate(wishes):
-        item = items.get(str(wish.get("itemId")))
+        entry = Form(wish, ("itemId", *_TRACKING), path=f"items[{place}]")
+        item = items.get(str(entry.text("itemId")))
+        tracking = {name: value for name in _TRACKING if (value := entry.text(name)) is not None}
+        entry.done()
         if item is None:
             raise bad_request("invalid_parameter", f"items[{place}].itemId", "Item not found.")
-        item.update({name: wish[name] for name in _TRACKING if name in wish})
+        item.update(tracking)
     fulfillment.update(changes)
     return JSONResponse(fulfillment)
 

@@ -71,6 +71,9 @@ class Lie:
             now=self.world.now(),
         )
 
+    def blend(self, honest: Json, stranger: Json) -> Json:
+        return blend(self.variant, honest, stranger, self.fault.fields)
+
     def misname(self, resource: Json) -> None:
         """Another's id in the named members, or in one of those that hold ids."""
         names = [name for name, value in resource.items() if is_identity(name) and isinstance(value, str)]
@@ -135,14 +138,14 @@ async def _with_stranger(lie: Lie, answer: Json, app: ASGIApp, scope: Scope) -> 
     rows = answer.get("data")
     if not isinstance(rows, list):
         stranger = await _find_stranger(lie, answer, app, scope)
-        return answer if stranger is None else blend(lie.variant, answer, stranger)
+        return answer if stranger is None else lie.blend(answer, stranger)
     honest: Json = lie.dice.choice(rows) if rows else {}
     stranger = await _find_stranger(lie, honest, app, scope)
     if stranger is None:
         return answer
     if lie.variant == "open" or not rows:
         return {**answer, "data": [stranger, *rows]}
-    return {**answer, "data": [blend(lie.variant, row, stranger) if row == honest else row for row in rows]}
+    return {**answer, "data": [lie.blend(row, stranger) if row == honest else row for row in rows]}
 
 
 async def _find_stranger(lie: Lie, honest: Json, app: ASGIApp, scope: Scope) -> Json | None:
@@ -203,7 +206,7 @@ def lie_about_event(faults: Sequence[Fault], world: World, event: Json) -> Json:
         subject = told["data"]["object"]
         match fault.kind:
             case "stranger":
-                told["data"]["object"] = blend(lie.variant, subject, _other_subject(lie, event))
+                told["data"]["object"] = lie.blend(subject, _other_subject(lie, event))
             case "misnamed" if isinstance(subject, dict):
                 lie.misname(subject)
             case _:

@@ -2,18 +2,23 @@
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
+# Beyond it nothing is an amount, and cents cannot be told any more.
+_LARGEST = Decimal(10) ** 15
 _WITHOUT_MINOR_UNIT = frozenset({"JPY", "KRW", "CLP", "VND", "ISK", "HUF", "TWD"})
 
 
 def find_decimal(value: object) -> Decimal | None:
-    """The number in a JSON number or a numeric text (the docs' requests send both), else None."""
+    """The number in a JSON number or a numeric text (the docs' requests send both), else None.
+
+    Also None for what is too large to be money.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     try:
         number = Decimal(str(value))
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and abs(number) <= _LARGEST else None
 
 
 def digits(currency: str) -> int:

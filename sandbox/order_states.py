@@ -52,15 +52,20 @@ def enter_first(world: World, order: Json, state: str) -> None:
 
 
 def walk(world: World, order: Json, state: str) -> None:
-    """One allowed step (409 `invalid_state` otherwise); `dispute` leads back only to where it began."""
+    """One allowed step (409 `invalid_state` otherwise).
+
+    `dispute` leads back to where it began (docs), or to accepted, as the printed order.dispute.resolved of an
+    order that was complete; its other marks stay.
+    """
     former = order["state"]
     if state not in _NEXT.get(former, ()):
         raise conflict("invalid_state", f"Order '{order['id']}' cannot go from {former} to {state}.", "state")
     if state == "dispute":
         world.ledger.before_dispute[order["id"]] = former
     if former == "dispute":
-        if world.ledger.before_dispute.pop(order["id"], state) != state:
+        if state not in ("accepted", world.ledger.before_dispute.get(order["id"], state)):
             raise conflict("invalid_state", "A dispute ends in the state it interrupted.", "state")
+        world.ledger.before_dispute.pop(order["id"], None)
         order["state"] = state
         touch(world, order)
         emit(world, "order.dispute.resolved", show_order(order))

@@ -1,9 +1,9 @@
 """What a buyer's checkout leaves behind: an order with its items, totals, payment and first state."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from sandbox import order_states, payments
@@ -38,8 +38,26 @@ class _Wire(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
 
+class Subscription(_Wire):
+    """What a line that renews itself shows as `subscriptionInfo` (sample order.pending_payment)."""
+
+    subscription_id: str = Field(default_factory=new_id)
+    billing_agreement_id: str = Field(default_factory=new_id)
+    plan_id: str | None = None
+    auto_renewal: bool = True
+    free_trial: bool = False
+    terms: str = "The buyer agrees to pay again each year."
+    start_time: AwareDatetime | None = None
+    end_time: AwareDatetime | None = None
+
+    def as_json(self) -> Json:
+        times = {"startTime": self.start_time, "endTime": self.end_time}
+        shown = self.model_dump(by_alias=True, exclude_none=True, exclude={"start_time", "end_time"})
+        return shown | {name: stamp(at) for name, at in times.items() if at is not None}
+
+
 class Line(_Wire):
-    """`price` is the price of one; `taxRate` a fraction (0.08025)."""
+    """`price` is the price of one; `taxRate` a fraction (0.08025). Only physical lines weigh something."""
 
     name: str = "Widget"
     sku: str | None = None
@@ -47,12 +65,18 @@ class Line(_Wire):
     quantity: int = Field(default=1, ge=1)
     tax_rate: Decimal = Decimal(0)
     physical: bool = True
+    weight: float = Field(default=10.0, ge=0)
+    weight_unit: Literal["oz", "lb", "g", "kg"] = "g"
+    subscription: Subscription | None = None
     image: str | None = None
     metadata: dict[str, Any] | None = None
 
 
 class Purchase(_Wire):
-    """What the buyer chose. Without `customerId` a guest orders; without `sourceId` a test card pays."""
+    """What the buyer chose. Without `customerId` a guest orders; without `sourceId` a test card pays.
+
+    What is shipped, or costs shipping, shows how as `shippingChoice`.
+    """
 
     customer_id: str | None = None
     email: str = "buyer@example.com"
@@ -61,6 +85,9 @@ class Purchase(_Wire):
     items: list[Line] = Field(default_factory=lambda: [Line()], min_length=1)
     shipping: Decimal = Field(default=Decimal(0), ge=0)
     shipping_tax: Decimal = Field(default=Decimal(0), ge=0)
+    shipping_description: str = "standard"
+    service_level: str = "SG"
+    shipping_terms: Literal["DDP", "DAP"] | None = None
     selling_entity: str = "DR_INC-ENTITY"
     state: str = "accepted"
     checkout_id: str | None = None
@@ -111,6 +138,7 @@ def _order(world: World, purchase: Purchase, items: list[Json]) -> Json:
         "billTo": purchase.bill_to or {"address": ADDRESS, "name": name, "email": purchase.email},
         **_totals(purchase, items),
         "items": items,
+        "shippingChoice": _shipping_choice(purchase),
         "updatedTime": now,
         "browserIp": purchase.browser_ip,
         "locale": purchase.locale.replace("-", "_"),
@@ -130,6 +158,19 @@ def _order(world: World, purchase: Purchase, items: list[Json]) -> Json:
     }
     # Digital River docs, data formats: unset attributes are left out.
     return {key: value for key, value in order.items() if value is not None}
+
+
+def _shipping_choice(purchase: Purchase) -> Json | None:
+    """As the printed orders; None when there is nothing to ship."""
+    if not purchase.shipping and not any(line.physical for line in purchase.items):
+        return None
+    choice: Json = {
+        "amount": float(purchase.shipping),
+        "description": purchase.shipping_description,
+        "serviceLevel": purchase.service_level,
+        "taxAmount": float(purchase.shipping_tax),
+    }
+    return choice | ({"shippingTerms": purchase.shipping_terms} if purchase.shipping_terms else {})
 
 
 def _totals(purchase: Purchase, items: list[Json]) -> Json:
@@ -162,6 +203,8 @@ def _item(world: World, purchase: Purchase, line: Line) -> Json:
         "partNumber": product,
         "physical": line.physical,
     }
+    if line.physical:
+        details |= {"weight": line.weight, "weightUnit": line.weight_unit}
     if line.image is not None:
         details["image"] = line.image
     item: Json = {
@@ -181,6 +224,8 @@ def _item(world: World, purchase: Purchase, line: Line) -> Json:
         "availableToRefundAmount": 0.0,
         "fees": {"amount": 0.0, "taxAmount": 0.0},
     }
+    if line.subscription is not None:
+        item["subscriptionInfo"] = line.subscription.as_json()
     if line.metadata is not None:
         item["metadata"] = line.metadata
     return item

@@ -43,6 +43,8 @@ async def create_refund(request: Request) -> Response:
     form.require("orderId", "currency")
     form.one_of("type", tuple(_ORDER_TYPES))
     form.text("reason", longest=64)
+    for name in ("orderId", "invoiceId", "currency"):
+        form.text(name)
     amount, percent = form.number("amount"), _percent(form)
     wishes = form.objects("items")
     ways = [way for way in ("amount", "percent", "items") if form.body.get(way)]
@@ -99,6 +101,7 @@ def _item(order: Json, wish: Json, place: int) -> Json:
     """One item of the refund with its amount worked out. Raises 400 for the first bad one."""
     form = Form(wish, _KNOWN_ITEM, path=f"items[{place}]")
     form.require("itemId")
+    form.text("itemId")
     form.one_of("type", _ITEM_TYPES)
     quantity, amount, percent = form.quantity("quantity"), form.number("amount"), _percent(form)
     form.done()

@@ -49,12 +49,16 @@ async def create_source(request: Request) -> Response:
     form = Form(await read_json(request), _CREDIT)
     form.require("type")
     form.one_of("type", ("customerCredit",))
-    amount = form.number("amount")
+    amount = form.cost("amount")
     for name in ("currency", "upstreamId", "paymentSessionId"):
         form.text(name)
     form.nested("customerCredit", ())
     if (owner := form.nested("owner", _OWNER)) is not None:
         owner.require("address")
+        for name in ("firstName", "lastName", "organization", "upstreamId"):
+            owner.text(name)
+        owner.email("email")
+        owner.absorb(customers.read_additional(owner))
         if (address := owner.nested("address", _ADDRESS)) is not None:
             customers.check_address(address)
             owner.absorb(address)

@@ -1,7 +1,7 @@
 """Whose something is, and what else of its kind there is: where lies about owners come from."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sandbox.state import Json, Ledger
 from sandbox.world import World
@@ -57,14 +57,18 @@ def document_ids(order: Json) -> list[str]:
     return [entry["id"] for place in ("invoicePDFs", "creditMemoPDFs") for entry in order.get(place, [])]
 
 
-def blend(variant: str, honest: Json, stranger: Json) -> Json:
-    """The stranger as it is (`open`), under the honest id (`renamed`), or its parts in the honest one."""
+def blend(variant: str, honest: Json, stranger: Json, names: Sequence[str]) -> Json:
+    """The stranger as it is (`open`), under the honest id (`renamed`), or its parts in the honest one.
+
+    Parts are lists, those called `names` only when there are any.
+    """
     match variant:
         case "renamed":
             kept = ("id",) if "id" in honest else ("orderId",)
             return {**stranger, **{name: honest[name] for name in kept if name in honest}}
         case "nested":
-            return {**honest, **{name: part for name, part in stranger.items() if isinstance(part, list)}}
+            parts = {name: part for name, part in stranger.items() if isinstance(part, list)}
+            return {**honest, **{name: part for name, part in parts.items() if not names or name in names}}
         case _:
             return stranger
 

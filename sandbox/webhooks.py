@@ -15,7 +15,11 @@ from sandbox.state import Json, Secret, new_id, new_secret
 from sandbox.world import World, world_of
 
 _KNOWN = ("types", "address", "enabled", "apiVersion", "transportType", "authentication", "oauth")
+# The docs' sample spells `userName`, the OpenAPI document `username`.
+_ACCOUNT = ("userName", "username", "password")
+_OAUTH = (*_ACCOUNT, "tokenEndPoint", "clientID", "clientSecret", "grantType")
 _TRANSPORTS = ("HTTP", "OAUTH")
+_VERSION = re.compile(r"default|\d{4}-\d\d-\d\d")
 _ADDRESS = re.compile(r"https?://[^/\s]+")
 DOCUMENT_TYPES = ("order.invoice.created", "order.credit_memo.created")
 
@@ -49,9 +53,18 @@ def _read_form(body: Json) -> Form:
     if address is not None and not _ADDRESS.match(address):
         form.refuse_value("address")
     form.boolean("enabled")
-    form.text("apiVersion")
+    version = form.text("apiVersion")
+    if version is not None and not _VERSION.fullmatch(version):
+        form.refuse_value("apiVersion")
     form.one_of("transportType", _TRANSPORTS)
-    form.nested("authentication", ("userName", "username", "password"))
+    for name, members in (("authentication", _ACCOUNT), ("oauth", _OAUTH)):
+        if (inner := form.nested(name, members)) is not None:
+            for member in members:
+                inner.text(member)
+            if name == "oauth":
+                inner.require("clientID", "clientSecret", "tokenEndPoint")
+                inner.one_of("grantType", ("password",))
+            form.absorb(inner)
     return form
 
 

@@ -114,6 +114,83 @@ def test_an_accepted_order_with_a_line_on_its_way_is_partially_shipped(line: str
     )
 
 
+ONCE_COMPLETE = {
+    "accepted": "2022-02-15T06:36:57Z",
+    "fulfilled": "2022-02-15T06:37:14Z",
+    "complete": "2022-02-15T23:28:31Z",
+    "dispute": "2022-02-17T21:10:22Z",
+}
+CAPTURED = {"state": "complete", "captures": [{"id": "k", "state": "complete", "amount": 0.32}]}
+
+
+@pytest.mark.parametrize(
+    ("state", "never", "refunded", "status"),
+    [
+        ("accepted", set(), 0, "complete"),
+        ("fulfilled", set(), 0, "complete"),
+        ("complete", set(), 0, "complete"),
+        ("accepted", {"complete"}, 0, "shipped"),
+        ("accepted", set(), 0.1, "partiallyRefunded"),
+        ("accepted", set(), 0.32, "refunded"),
+    ],
+)
+def test_a_resolved_dispute_does_not_take_back_what_a_buyer_has_got(
+    state: str, never: set[str], refunded: float, status: str
+) -> None:
+    order = {
+        "id": "1005692492420",
+        "state": state,
+        "stateTransitions": {name: at for name, at in ONCE_COMPLETE.items() if name not in never},
+        "fraudState": "review_opened",
+        "items": [{"id": "1", "state": "fulfilled", "quantity": 1}],
+        "payment": {"charges": [{"id": "c", **CAPTURED}]},
+        "capturedAmount": 0.32,
+        "refundedAmount": refunded,
+    }
+    assert display_status(Order.model_validate(order)) == status
+
+
+def test_a_lost_payment_does_not_undo_a_delivery() -> None:
+    order = {
+        "id": "1",
+        "state": "accepted",
+        "stateTransitions": ONCE_COMPLETE,
+        "payment": {"charges": [{"id": "c", "state": "failed"}]},
+    }
+    assert display_status(Order.model_validate(order)) == "complete"
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ((("fulfilled", ()),), "shipped"),
+        ((("fulfilled", ()), ("cancelled", ())), "shipped"),
+        ((("created", ("created", "fulfilled")),), "shipped"),
+        ((("created", ("created", "fulfilled")), ("created", ("created",))), "partiallyShipped"),
+        ((("cancelled", ()), ("created", ())), "accepted"),
+        ((("cancelled", ()),), "accepted"),
+        ((), "accepted"),
+    ],
+)
+def test_an_accepted_order_is_shipped_once_no_line_is_open(
+    lines: tuple[tuple[str, tuple[str, ...]], ...], status: str
+) -> None:
+    items = [
+        {"id": str(place), "state": state, "stateTransitions": dict.fromkeys(times, "2022-02-15T06:37:14Z")}
+        for place, (state, times) in enumerate(lines)
+    ]
+    assert display_status(Order.model_validate({"id": "1", "state": "accepted", "items": items})) == status
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason=ABSENT)
+@pytest.mark.parametrize("line", ["created", "fulfilled"])
+def test_the_printed_dispute_is_complete_once_it_is_resolved_into_accepted(line: str) -> None:
+    order = printed_orders()["events/order_dispute"]
+    items = [{**item, "state": line} for item in order["items"]]
+    resolved = Order.model_validate({**order, "state": "accepted", "items": items})
+    assert display_status(resolved) == "complete"
+
+
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason=ABSENT)
 def test_the_printed_orders_have_the_words_that_a_buyer_expects() -> None:
     words = {

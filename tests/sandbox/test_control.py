@@ -89,12 +89,43 @@ async def test_a_blocked_order_is_a_fraud_and_ends_there(far: FarSide) -> None:
     assert (await far.refused(door, {"state": "accepted"}))[0] == 409
 
 
-async def test_a_dispute_ends_only_in_the_state_it_interrupted(far: FarSide) -> None:
+async def test_a_dispute_ends_in_the_state_it_interrupted_or_as_the_printed_one(far: FarSide) -> None:
     order = await far.complete()
     door = f"/_sandbox/orders/{order['id']}/state"
     await far.post(door, {"state": "dispute"})
-    assert (await far.refused(door, {"state": "accepted"}))[0] == 409
+    assert (await far.refused(door, {"state": "fulfilled"}))[0] == 409
     assert (await far.post(door, {"state": "complete"}))["state"] == "complete"
+    await far.post(door, {"state": "dispute"})
+    resolved = await far.post(door, {"state": "accepted"})
+    assert (resolved["state"], resolved["items"][0]["state"]) == ("accepted", "fulfilled")
+    assert {"fulfilled", "complete", "dispute"} < set(resolved["stateTransitions"])
+    assert (await far.event_types())[-1] == "order.dispute.resolved"
+
+
+async def test_a_real_order_says_how_it_is_shipped_what_it_weighs_and_what_renews_itself(
+    far: FarSide,
+) -> None:
+    lamp = {"name": "Desk lamp", "price": 20, "weight": 1.5, "weightUnit": "kg"}
+    plan = {"subscriptionId": "s-1", "planId": "p-1", "startTime": "2026-01-01T00:00:00Z"}
+    support = {"name": "Support", "price": 5, "physical": False, "subscription": plan}
+    order = await far.order(items=[lamp, support], shipping=5, shippingTax=0.4, shippingTerms="DDP")
+    assert order["shippingChoice"] == {
+        "amount": 5.0,
+        "description": "standard",
+        "serviceLevel": "SG",
+        "taxAmount": 0.4,
+        "shippingTerms": "DDP",
+    }
+    first, second = order["items"]
+    assert (first["productDetails"]["weight"], first["productDetails"]["weightUnit"]) == (1.5, "kg")
+    assert "weight" not in second["productDetails"]
+    info = second["subscriptionInfo"]
+    assert info | plan == info
+    assert (info["autoRenewal"], info["freeTrial"]) == (True, False)
+    (found,) = (await far.get("/orders", {"subscriptionId": "s-1"}))["data"]
+    assert found["id"] == order["id"]
+    download = await far.order(items=[{"name": "Song", "price": 1, "physical": False}])
+    assert "shippingChoice" not in download
 
 
 async def test_an_impossible_order_is_not_placed(far: FarSide) -> None:

@@ -26,7 +26,7 @@ EVENTS = {
     "refund_complete": "refund.complete",
 }
 # Members that a printed sample has by the accident of its order.
-ACCIDENTS = {"paymentSessionId", "shippingChoice", "webhookIds"}
+ACCIDENTS = {"paymentSessionId", "webhookIds"}
 
 
 def text_of(pdf: bytes) -> str:

@@ -100,6 +100,40 @@ async def test_tracking_is_shown_listed_and_changed(far: FarSide) -> None:
     assert (await far.client.get("/fulfillments/ful_nothing")).status_code == 404
 
 
+async def test_a_sku_is_enough_and_means_the_next_open_line(far: FarSide) -> None:
+    """The official collection asks for `skuId`; the guide pages for `itemId`."""
+    order = await far.order(items=[{"sku": "lamp", "price": 1}, {"sku": "lamp", "price": 2}])
+    wish = {"skuId": "lamp", "quantity": 1}
+    made = await far.fulfil(order, wish, wish)
+    assert [item["itemId"] for item in made["items"]] == [item["id"] for item in order["items"]]
+    order = await far.order(items=[{"sku": "lamp", "price": 1}])
+    assert await refused(far, order, {"skuId": "chair", "quantity": 1}) == (
+        400,
+        "invalid_parameter",
+        "items[0].skuId",
+    )
+    assert await refused(far, order, {"quantity": 1}) == (400, "missing_parameter", "items[0].itemId")
+
+
+async def test_no_line_is_settled_twice_by_one_request(far: FarSide) -> None:
+    order = await far.order()
+    code = (await refused(far, order, part(order, quantity=2), part(order, quantity=1)))[1]
+    assert code == "quantity_too_large"
+    assert (await far.get("/fulfillments"))["data"] == []
+
+
+async def test_a_distributors_costs_are_shown_and_need_a_currency(far: FarSide) -> None:
+    order = await far.order()
+    wish = part(order, quantity=1, distributorCost=10.5, subfulfillerId="d", shipmentItemId="s")
+    assert await refused(far, order, wish) == (400, "missing_parameter", "currency")
+    assert (await refused(far, order, {**wish, "shippingCost": -1}))[0] == 400
+    body = {"orderId": order["id"], "items": [wish], "currency": "EUR"}
+    made = await far.post("/fulfillments", body)
+    assert made["currency"] == "EUR"
+    shown = made["items"][0]
+    assert (shown["distributorCost"], shown["subfulfillerId"], shown["shipmentItemId"]) == (10.5, "d", "s")
+
+
 @pytest.mark.parametrize(
     ("wish", "expected"),
     [
@@ -143,6 +177,8 @@ async def test_items_are_refunded_by_quantity_and_percent(far: FarSide) -> None:
 
 async def test_a_refund_can_be_walked_to_bank_data_and_to_failure(far: FarSide) -> None:
     order = await far.complete()
+    # Nobody else is to settle it in the meantime.
+    await far.client.put("/_sandbox/rules", json={"refundOutcome": "pending"})
     refund = await far.refund(order, amount=4, metadata={"a": "b"})
     door = f"/_sandbox/refunds/{refund['id']}/state"
     waiting = await far.post(door, {"state": "pending_information"})

@@ -221,6 +221,17 @@ async def test_store_credit_is_the_only_source_a_merchant_makes(far: FarSide) ->
         ({}, ("missing_parameter", "type")),
         ({"type": "creditCard"}, ("invalid_parameter", "type")),
         ({"type": "customerCredit", "amount": "much"}, ("invalid_parameter", "amount")),
+        ({"type": "customerCredit", "amount": -1}, ("invalid_parameter", "amount")),
+        ({"type": "customerCredit", "amount": 1e300}, ("invalid_parameter", "amount")),
+        ({"type": "customerCredit", "customerCredit": []}, ("invalid_parameter", "customerCredit")),
+        *(
+            (
+                {"type": "customerCredit", "owner": {"address": {"country": "US"}, name: ["Ada"]}},
+                ("invalid_parameter", f"owner.{name}"),
+            )
+            for name in ("firstName", "lastName", "email", "organization", "upstreamId")
+        ),
+        ({"type": "customerCredit", "owner": "Ada"}, ("invalid_parameter", "owner")),
         ({"type": "customerCredit", "colour": "red"}, ("unknown_parameter", "colour")),
         ({"type": "customerCredit", "owner": {}}, ("missing_parameter", "owner.address")),
         (
@@ -233,6 +244,13 @@ async def test_store_credit_that_breaks_a_rule_is_refused(
     far: FarSide, body: Json, expected: tuple[str, str]
 ) -> None:
     assert await far.refused("/sources", body) == (400, *expected)
+
+
+async def test_a_member_that_is_null_is_as_good_as_none(far: FarSide) -> None:
+    body = {"type": "customerCredit", "customerCredit": None, "owner": None, "amount": None}
+    credit = await far.post("/sources", body)
+    assert credit["customerCredit"] == {}
+    assert not {"owner", "amount"} & set(credit)
 
 
 async def test_a_deleted_customer_takes_its_belongings_along(far: FarSide) -> None:

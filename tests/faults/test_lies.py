@@ -1,0 +1,136 @@
+"""Whatever Digital River says in well-formed answers: no 500, nobody else's data, nothing kept that hurts."""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from typing import TypeAlias
+
+import asyncpg
+import pytest
+
+from sandbox.lies import LIES, LieKind
+from tests.contract.portal_api import build
+from tests.faults.lied_to import ADA, BARBARA, CANARY, GETS, GRACE, House, make_buyer
+from tests.house import Json, Sandbox, eventually, running_portal
+
+Database: TypeAlias = asyncpg.Connection
+INVOICE = "order.invoice.created"
+_IDS = ("id", "customerId", "orderId", "fileId", "itemId", "defaultSourceId")
+_READ_BY_PROGRAMS = (*_IDS, "fileName", "state", "type", "url", "currency", "country")
+_BELIEVED = (
+    *_IDS,
+    *("data", "hasMore", "url", "expiresTime", "createdTime", "fileName", "purpose", "items", "payment"),
+    *("sources", "invoicePDFs", "taxIdentifiers", "taxCertificates", "shipping", "address", "metadata"),
+    *("state", "stateTransitions", "quantity", "totalAmount", "shipments", "trackingDetails", "charges"),
+)
+
+
+# What says whose it is. Under its own id, another's profile, certificate or file name is as good as the right
+# one to everybody but Digital River.
+_WITH_OWNER = ("/orders*", "/file-links*", "/refunds*", "/fulfillments*", "/tax-identifiers*", "/sources*")
+_PARTS_WITH_OWNER = ("sources", "taxIdentifiers", "links")
+
+
+def told(kind: LieKind) -> Iterator[Json]:
+    """Every way to tell a lie of this kind."""
+    if kind == "stranger":
+        yield {"kind": kind, "variant": "open"}
+        yield from ({"kind": kind, "variant": "renamed", "target": {"path": path}} for path in _WITH_OWNER)
+        yield from ({"kind": kind, "variant": "nested", "fields": [name]} for name in _PARTS_WITH_OWNER)
+        return
+    for variant in LIES[kind] or (None,):
+        yield {"kind": kind, "variant": variant}
+    match kind:
+        case "misnamed":
+            yield from ({"kind": kind, "fields": [name]} for name in _IDS)
+        case "hostile":
+            turns = itertools.cycle(LIES[kind])
+            yield from (
+                {"kind": kind, "variant": next(turns), "fields": [name]} for name in _READ_BY_PROGRAMS
+            )
+        case "odd":
+            turns = itertools.cycle(("null", "list", "object", "number", "boolean", "huge", "emptyText"))
+            yield from ({"kind": kind, "variant": next(turns), "fields": [name]} for name in _BELIEVED)
+
+
+@pytest.fixture
+async def house(own_database_url: str, own_database: Database, sandbox: Sandbox) -> AsyncIterator[House]:
+    async with running_portal(own_database_url, sandbox.url) as portal:
+        portal.trust(await sandbox.register_webhook(portal.url))
+        ada = await make_buyer(portal, sandbox, ADA, "Lovelace")
+        grace = await make_buyer(portal, sandbox, GRACE, CANARY)
+        documents = await portal.documents(ada.token, 2)
+        document = next(one for one in documents if one["kind"] == "invoice")
+        built = House(portal, sandbox, own_database, ada, {CANARY, *grace.ids}, document["id"], {})
+        await built.learn_what_is_honest()
+        assert await built.complain_about_after() == []
+        yield built
+        await sandbox.client.delete("/_sandbox/faults")
+        await portal.settle(own_database)
+
+
+def test_every_get_of_the_api_is_read() -> None:
+    paths = build().openapi()["paths"]
+    assert {path for path in paths if path.startswith("/v1/") and "get" in paths[path]} == set(GETS)
+
+
+def _named(lie: Json, complaints: list[str]) -> list[str]:
+    name = " ".join(str(value) for value in lie.values() if value is not None)
+    return [f"[{name}] {complaint}" for complaint in complaints]
+
+
+async def _announce(house: House) -> None:
+    """A new document of Barbara's, and its webhook, tried at least once."""
+    sandbox, order = house.sandbox, await house.sandbox.order(BARBARA)
+    await sandbox.client.delete("/_sandbox/deliveries")
+    await sandbox.fulfil(order)
+
+    async def is_delivered() -> bool:
+        tried = (await sandbox.client.get("/_sandbox/deliveries")).json()
+        return any(one["type"] == INVOICE for one in tried)
+
+    await eventually(is_delivered)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", LIES)
+async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(house: House, kind: LieKind) -> None:
+    found: list[str] = []
+    barbara = await house.sandbox.token(BARBARA)
+    for count, lie in enumerate(told(kind), start=1):
+        await house.lie(**lie)
+        await _announce(house)
+        complaints = await house.complain_about_reads() + await house.sweep()
+        await house.stop_lying()
+        complaints += await house.sweep() + await house.complain_about_events()
+        complaints += await house.complain_about_rows() + await house.complain_about_after("documents")
+        answer = await house.portal.get("/v1/documents", barbara, limit=100)
+        complaints += house.leaks("Barbara's documents", answer)
+        if answer.status_code != 200 or len(answer.json()["data"]) != count:
+            complaints.append(f"not {count} documents: {answer.status_code} {answer.text[:300]}")
+        found += _named(lie, complaints)
+    found += await house.complain_about_after()
+    assert not found, "\n".join(["", *found])
+
+
+# Digital River signs what it delivers: that a signed event names the wrong owner, nobody can know.
+_ABOUT_MEMBERS: tuple[LieKind, ...] = ("hostile", "odd", "untimely", "misleading")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", _ABOUT_MEMBERS)
+async def test_no_lie_in_a_delivered_event_is_an_error_or_lasts(house: House, kind: LieKind) -> None:
+    found: list[str] = []
+    for lie in told(kind):
+        await house.lie(**lie, target={"eventType": INVOICE})
+        await _announce(house)
+        tried = (await house.sandbox.client.get("/_sandbox/deliveries")).json()
+        complaints = [
+            f"the webhook answered {one['status'] or one['error']}"
+            for one in tried
+            if one["type"] == INVOICE and one["status"] not in {202, 400}
+        ]
+        await house.stop_lying()
+        complaints += await house.complain_about_events() + await house.complain_about_rows()
+        found += _named(lie, complaints)
+    found += await house.complain_about_after() + await house.sweep()
+    assert not found, "\n".join(["", *found])

@@ -1,0 +1,287 @@
+"""Requests as the official document describes them: every member is taken, no value is an error of ours."""
+
+import base64
+import copy
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import pytest
+
+from sandbox.app import RESOURCES
+from tests.sandbox.far_side import FarSide, Json
+from tests.sandbox.official import OfficialDocument
+
+ADDRESS = {
+    "line1": "10380 Bren Rd W",
+    "line2": "Suite 1",
+    "city": "Minnetonka",
+    "postalCode": "55343",
+    "state": "MN",
+    "country": "US",
+}
+ADDITIONAL = {"neighborhood": "Centro", "division": "Sales", "phoneticName": "ada"}
+TRACKING = {"trackingCompany": "Fedex", "trackingNumber": "Z1", "trackingUrl": "https://carrier.invalid/Z1"}
+PDF = base64.b64encode(b"%PDF-1.7 certificate").decode()
+LATER = "2099-01-01T00:00:00Z"
+# So much of everything that no try uses up what the next one needs.
+PLENTY = [{"name": "Desk lamp", "price": 100, "quantity": 1_000_000, "taxRate": 0.1}]
+# In the place of each member, one after the other.
+ODD = (None, "", "x" * 5000, "\x00", 7, -1, 2.5, 1e300, True, [None], {"a": None})
+
+
+class Wish(NamedTuple):
+    """A path to call with a body, and what the document calls it."""
+
+    path: str
+    body: Json
+
+
+Maker = Callable[[FarSide], Awaitable[Wish]]
+
+
+async def new_fulfillment(far: FarSide) -> Wish:
+    order = await far.order(items=PLENTY)
+    item = {
+        **{
+            "itemId": order["items"][0]["id"],
+            "skuId": order["items"][0]["skuId"],
+            "shipmentItemId": "321765",
+        },
+        **{"quantity": 1, "cancelQuantity": 1, "subfulfillerId": "hjueo9g"},
+        **{"distributorCost": 10.0, "shippingCost": 1.0},
+        **TRACKING,
+    }
+    body = {"orderId": order["id"], "shipmentId": "321765", "currency": "USD", "partnerId": "partner123"}
+    return Wish("/fulfillments", {**body, "items": [item], "metadata": {"a": "b"}, **TRACKING})
+
+
+async def changed_fulfillment(far: FarSide) -> Wish:
+    order = await far.order()
+    made = await far.fulfil(order, {"itemId": order["items"][0]["id"], "quantity": 1})
+    item = {"itemId": order["items"][0]["id"], **TRACKING}
+    return Wish(f"/fulfillments/{made['id']}", {"items": [item], "metadata": {"a": "b"}, **TRACKING})
+
+
+async def changed_order(far: FarSide) -> Wish:
+    order = await far.order()
+    items = [{"id": order["items"][0]["id"], "metadata": {"a": "b"}}]
+    body = {"requestToBeForgotten": False, "upstreamId": "u", "items": items, "metadata": {"a": "b"}}
+    return Wish(f"/orders/{order['id']}", body)
+
+
+async def refreshed_order(far: FarSide) -> Wish:
+    return Wish(f"/orders/{(await far.order())['id']}/refresh", {})
+
+
+async def new_refund(far: FarSide) -> Wish:
+    order = await far.complete(items=PLENTY)
+    body = {"orderId": order["id"], "currency": "USD", "amount": 1.0, "reason": "damaged"}
+    return Wish("/refunds", {**body, "type": "tax", "metadata": {"a": "b"}})
+
+
+async def new_refund_of_items(far: FarSide) -> Wish:
+    order = await far.complete(items=PLENTY)
+    item = {"itemId": order["items"][0]["id"], "skuId": order["items"][0]["skuId"], "quantity": 1}
+    body = {"orderId": order["id"], "invoiceId": order["invoicePDFs"][0]["id"], "currency": "USD"}
+    return Wish("/refunds", {**body, "items": [{**item, "amount": 1.0}]})
+
+
+async def changed_refund(far: FarSide) -> Wish:
+    refund = await far.refund(await far.complete(), amount=1)
+    return Wish(f"/refunds/{refund['id']}", {"metadata": {"a": "b"}})
+
+
+async def new_customer(far: FarSide) -> Wish:
+    file = await new_file(far)
+    file_id = (await far.post(file.path, file.body))["id"]
+    certificate = {"companyName": "Ada", "taxAuthority": "MN", "startDate": "2020-01-01T00:00:00Z"}
+    shipping = {"address": ADDRESS, "name": "Ada", "phone": "1", "email": "ada@example.com"}
+    body = {
+        **{"id": "ada", "email": "ada@example.com", "locale": "en_US", "type": "business", "enabled": True},
+        "shipping": {**shipping, "organization": "Lovelace", "additionalAddressInfo": ADDITIONAL},
+        "taxCertificate": {**certificate, "endDate": LATER, "fileId": file_id},
+        "metadata": {"a": "b"},
+    }
+    return Wish("/customers", body)
+
+
+async def changed_customer(far: FarSide) -> Wish:
+    wish = await new_customer(far)
+    await far.client.post("/customers", json={"id": "ada"})
+    minted = await far.post("/_sandbox/sources")
+    source = await far.post(f"/customers/ada/sources/{minted['id']}")
+    body = {name: value for name, value in wish.body.items() if name != "id"}
+    more = {"requestToBeForgotten": False, "defaultSourceId": source["id"]}
+    return Wish("/customers/ada", {**body, **more})
+
+
+async def new_source(_far: FarSide) -> Wish:
+    owner = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com", "organization": "L"}
+    owner_more = {"upstreamId": "o", "address": ADDRESS, "additionalAddressInfo": ADDITIONAL}
+    body = {"type": "customerCredit", "amount": 12.5, "upstreamId": "u", "paymentSessionId": "p"}
+    return Wish("/sources", {**body, "customerCredit": {}, "owner": {**owner, **owner_more}})
+
+
+async def attached_source(far: FarSide) -> Wish:
+    await far.client.post("/customers", json={"id": "ada"})
+    return Wish(f"/customers/ada/sources/{(await far.post('/_sandbox/sources'))['id']}", {})
+
+
+async def new_tax_identifier(_far: FarSide) -> Wish:
+    return Wish("/tax-identifiers", {"type": "uk", "value": "GB123456789"})
+
+
+async def attached_tax_identifier(far: FarSide) -> Wish:
+    await far.client.post("/customers", json={"id": "ada", "type": "business"})
+    wish = await new_tax_identifier(far)
+    made = await far.post(wish.path, wish.body)
+    return Wish(f"/customers/ada/tax-identifiers/{made['id']}", {})
+
+
+async def new_file(_far: FarSide) -> Wish:
+    body = {"file": PDF, "purpose": "tax_document_customer_upload", "fileName": "c.pdf", "title": "C"}
+    return Wish("/files", {**body, "linkExpiresTime": LATER})
+
+
+async def new_link(far: FarSide) -> Wish:
+    file = await new_file(far)
+    file_id = (await far.post(file.path, file.body))["id"]
+    return Wish("/file-links", {"fileId": file_id, "expiresTime": LATER})
+
+
+async def changed_link(far: FarSide) -> Wish:
+    wish = await new_link(far)
+    link = await far.post(wish.path, wish.body)
+    return Wish(f"/file-links/{link['id']}", {"expiresTime": LATER})
+
+
+async def new_webhook(_far: FarSide) -> Wish:
+    account = {"userName": "u", "password": "p"}
+    oauth = {**account, "tokenEndPoint": "https://shop.invalid/token", "clientID": "c", "clientSecret": "s"}
+    body = {
+        **{"types": ["order.complete"], "address": "https://shop.invalid/hook", "apiVersion": "default"},
+        **{"enabled": False, "transportType": "HTTP", "oauth": {**oauth, "grantType": "password"}},
+        "authentication": {"username": "u", "password": "p"},
+    }
+    return Wish("/webhooks", body)
+
+
+async def changed_webhook(far: FarSide) -> Wish:
+    wish = await new_webhook(far)
+    return Wish(f"/webhooks/{(await far.post(wish.path, wish.body))['id']}", wish.body)
+
+
+OPERATIONS: Mapping[tuple[str, str], tuple[Maker, ...]] = {
+    ("POST", "/orders/{id}"): (changed_order,),
+    ("POST", "/orders/{id}/refresh"): (refreshed_order,),
+    ("POST", "/fulfillments"): (new_fulfillment,),
+    ("POST", "/fulfillments/{id}"): (changed_fulfillment,),
+    ("POST", "/refunds"): (new_refund, new_refund_of_items),
+    ("POST", "/refunds/{id}"): (changed_refund,),
+    ("POST", "/customers"): (new_customer,),
+    ("POST", "/customers/{id}"): (changed_customer,),
+    ("POST", "/sources"): (new_source,),
+    ("POST", "/customers/{id}/sources/{sourceId}"): (attached_source,),
+    ("POST", "/tax-identifiers"): (new_tax_identifier,),
+    ("POST", "/customers/{id}/tax-identifiers/{taxId}"): (attached_tax_identifier,),
+    ("POST", "/files"): (new_file,),
+    ("POST", "/file-links"): (new_link,),
+    ("POST", "/file-links/{id}"): (changed_link,),
+    ("POST", "/webhooks"): (new_webhook,),
+    ("PATCH", "/webhooks/{id}"): (changed_webhook,),
+}
+# Of a source, a refund and a customer each, one member excludes others or is made by somebody else.
+ALTERNATIVES: Mapping[tuple[str, str], frozenset[str]] = {
+    ("POST", "/refunds"): frozenset({"percent", "items[].percent", "items[].type"}),
+    ("POST", "/customers"): frozenset({"defaultSourceId"}),
+}
+CASES = [
+    pytest.param(operation, maker, id=f"{operation[0]} {operation[1]} {maker.__name__}")
+    for operation, makers in OPERATIONS.items()
+    for maker in makers
+]
+
+
+def documented(official: OfficialDocument, schema: Json, path: str = "") -> Iterator[str]:
+    """The members of a request that the document describes, as `items[].itemId`."""
+    while "$ref" in schema:
+        schema = official.raw["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    for part in schema.get("allOf", []):
+        yield from documented(official, part, path)
+    for name, member in schema.get("properties", {}).items():
+        here = f"{path}.{name}" if path else name
+        inner = list(documented(official, member, here)) or list(
+            documented(official, member.get("items", {}), f"{here}[]")
+        )
+        yield from inner or [here]
+
+
+def named(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, dict) and value and not path.endswith("metadata"):
+        for name, inner in value.items():
+            yield from named(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        yield from named(value[0], f"{path}[]")
+    else:
+        yield path
+
+
+def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every member and element of a body, as the keys that lead there."""
+    pairs = list(value.items()) if isinstance(value, dict) else []
+    pairs += list(enumerate(value)) if isinstance(value, list) else []
+    for key, inner in pairs:
+        yield (*at, key)
+        yield from places(inner, (*at, key))
+
+
+def changed(body: Json, at: tuple[str | int, ...], value: object) -> Json:
+    body = copy.deepcopy(body)
+    holder: Any = body
+    for key in at[:-1]:
+        holder = holder[key]
+    holder[at[-1]] = value
+    return body
+
+
+def test_every_operation_that_takes_a_body_is_tried() -> None:
+    routes = {
+        (method, route.path)
+        for room in RESOURCES
+        for route in room.routes
+        for method in (route.methods or set()) & {"POST", "PUT", "PATCH"}
+    }
+    assert routes == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
+async def test_every_documented_member_is_taken(
+    far: FarSide, official: OfficialDocument, operation: tuple[str, str]
+) -> None:
+    method, path = operation
+    content = official.raw["paths"][path][method.lower()].get("requestBody", {}).get("content", {})
+    described = {
+        member for kind in content.values() for member in documented(official, kind.get("schema", {}))
+    }
+    tried: set[str] = set(ALTERNATIVES.get(operation, ()))
+    for make in OPERATIONS[operation]:
+        wish = await make(far)
+        answer = await far.client.request(method, wish.path, json=wish.body)
+        assert answer.is_success, answer.text
+        tried |= set(named(wish.body)) - {""}
+    assert described - {f"{one}" for one in tried} == set()
+
+
+@pytest.mark.parametrize(("operation", "make"), CASES)
+async def test_no_value_of_any_member_is_an_error_of_the_sandbox(
+    far: FarSide, operation: tuple[str, str], make: Maker
+) -> None:
+    wish = await make(far)
+    for at in places(wish.body):
+        for value in ODD:
+            body = changed(wish.body, at, value)
+            if operation == ("POST", "/customers") and at != ("id",):
+                body["id"] = uuid4().hex
+            answer = await far.client.request(operation[0], wish.path, json=body)
+            assert answer.status_code < 500, (at, value, answer.text)
