@@ -18,11 +18,32 @@ STATEMENT_SECONDS = 10.0
 POOL_SECONDS = 3.0
 # A list takes milliseconds; a buyer shall not wait for a database that hangs.
 HOT_SECONDS = 5.0
-# A server that lives confirms within milliseconds that it has stopped a statement.
+# A server that lives confirms within milliseconds that it has stopped a statement, or says good-bye.
 RELEASE_SECONDS = 0.1
 
 
-async def connect(url: str, application_name: str, **options: Any) -> asyncpg.Connection:
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    """Never waits for a server that hangs: it is closed politely, or soon."""
+
+    async def close(self, **_: object) -> None:
+        with suppress(TimeoutError):
+            await super().close(timeout=RELEASE_SECONDS)
+
+
+class _HotPool(asyncpg.Pool):  # type: ignore[misc]
+    """Never waits for a server that hangs.
+
+    asyncpg asks the server to stop a statement that was given up, and its pool waits for the answer as long
+    as a statement may take. A connection whose server does not answer at once is abandoned instead."""
+
+    async def release(self, connection: object, **_: object) -> None:
+        with suppress(TimeoutError):
+            await super().release(connection, timeout=RELEASE_SECONDS)
+
+
+async def connect(
+    url: str, application_name: str, *, connection_class: type = _Connection, **options: Any
+) -> asyncpg.Connection:
     """A connection for whoever needs one; the address means the same to all of them.
 
     Raises:
@@ -34,7 +55,13 @@ async def connect(url: str, application_name: str, **options: Any) -> asyncpg.Co
     except UnusableDatabaseUrl as error:
         raise ConnectionError(f"PORTAL_DATABASE_URL {error}") from None
     session = {"application_name": application_name}
-    return await asyncpg.connect(**where, timeout=CONNECT_SECONDS, server_settings=session, **options)
+    return await asyncpg.connect(
+        **where,
+        timeout=CONNECT_SECONDS,
+        connection_class=connection_class,
+        server_settings=session,
+        **options,
+    )
 
 
 def create_engine(url: str, *, command_timeout: float | None = None, **options: Any) -> AsyncEngine:
@@ -64,17 +91,6 @@ async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-class _HotPool(asyncpg.Pool):  # type: ignore[misc]
-    """Never waits for a server that hangs.
-
-    asyncpg asks the server to stop a statement that was given up, and its pool waits for the answer as long
-    as a statement may take. A connection whose server does not answer at once is abandoned instead."""
-
-    async def release(self, connection: object, **_: object) -> None:
-        with suppress(TimeoutError):
-            await super().release(connection, timeout=RELEASE_SECONDS)
-
-
 async def _leave_as_it_is(_: asyncpg.Connection) -> None:
     """Hot statements stand alone and leave nothing in their session; a reset doubles the round trips."""
 
@@ -91,7 +107,7 @@ async def open_hot_pool(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
         max_inactive_connection_lifetime=300.0,
         reset=_leave_as_it_is,
         loop=asyncio.get_running_loop(),
-        connection_class=asyncpg.Connection,
+        connection_class=_Connection,
         record_class=asyncpg.Record,
     )
     await pool
