@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from app import dev as development
 from app.db import migrate as migration
-from app.db.embedded import EmbeddedPostgresError, embedded_postgres
+from app.db.embedded import embedded_postgres
+from app.db.embedded_files import EmbeddedPostgresError
 from app.db.outages import FAILURES, describe_failure
 from app.digital_river.errors import DigitalRiverError
 from app.handlers import HANDLERS
