@@ -1,7 +1,7 @@
 """The address of PostgreSQL, read in one way for everybody who connects, with the parameters of libpq.
 
-PostgreSQL docs, "Connection URIs", "SSL Support" and "Environment Variables" of libpq. Unlike there, no file
-is looked for in the home directory, and a parameter that would be ignored is refused.
+PostgreSQL docs, "Connection URIs", "SSL Support" and "Environment Variables" of libpq. Unlike there, a
+parameter that would be ignored is refused, and TLS that is demanded looks for no file in the home directory.
 """
 
 import ipaddress

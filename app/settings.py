@@ -18,7 +18,10 @@ LIVE_REQUESTS_PER_SECOND = 250
 TEST_REQUESTS_PER_SECOND = 25
 MINIMUM_SECRET_LENGTH = 16
 # pydantic's words for what is no JSON, or other JSON, speak of Python.
-_JSON_ERRORS = {"tuple_type": "must be a JSON list", "dict_type": "must be a JSON object"}
+_JSON_ERRORS = {
+    **dict.fromkeys(("tuple_type", "list_type", "set_type"), "must be a JSON list"),
+    **dict.fromkeys(("dict_type", "model_type"), "must be a JSON object"),
+}
 
 
 class UnusableSettings(SystemExit):
