@@ -10,12 +10,14 @@ from typing import Annotated, TextIO, TypeVar
 
 import typer
 import uvicorn
+from alembic.util import CommandError
 from pydantic import SecretStr
 
 from app import dev as development
 from app.db import migrate as migration
-from app.db.embedded import EmbeddedPostgresError, embedded_postgres
-from app.db.outages import FAILURES
+from app.db.embedded import embedded_postgres
+from app.db.embedded_files import EmbeddedPostgresError
+from app.db.outages import FAILURES, describe_failure
 from app.digital_river.errors import DigitalRiverError
 from app.handlers import HANDLERS
 from app.ids import EventId
@@ -60,6 +62,18 @@ def _ready_settings(log_to: TextIO | None = None) -> Iterator[Settings]:
         raise SystemExit(str(error)) from None
 
 
+@contextmanager
+def _failures_in_a_line(settings: Settings) -> Iterator[None]:
+    """What an operator can repair is said in one line; a trace of it tells nothing more."""
+    try:
+        yield
+    except FAILURES as error:
+        raise SystemExit(describe_failure(error, settings.database_url.get_secret_value())) from None
+    except CommandError as error:
+        # Alembic's: the database is of a version that this one does not know, for example.
+        raise SystemExit(f"The database cannot be migrated: {error}") from None
+
+
 def _with_resources(act: Callable[[Resources], Awaitable[_T]]) -> _T:
     """Do something as an operator in a terminal: its output is for people, logs go to standard error."""
 
@@ -69,11 +83,8 @@ def _with_resources(act: Callable[[Resources], Awaitable[_T]]) -> _T:
 
     with _ready_settings(log_to=sys.stderr) as settings:
         try:
-            return asyncio.run(run(settings))
-        except FAILURES as error:
-            raise SystemExit(
-                f"PostgreSQL cannot be reached or is not migrated: {type(error).__name__}"
-            ) from None
+            with _failures_in_a_line(settings):
+                return asyncio.run(run(settings))
         except DigitalRiverError as error:
             raise SystemExit(f"Digital River: {type(error).__name__}: {error}") from None
 
@@ -117,7 +128,7 @@ def worker() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to the schema of this version."""
-    with _ready_settings() as settings:
+    with _ready_settings() as settings, _failures_in_a_line(settings):
         migration.upgrade(settings.database_url.get_secret_value())
 
 

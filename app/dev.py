@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from app.db import migrate
 from app.db.embedded import EmbeddedPostgres, die_with_parent, embedded_postgres
+from app.db.outages import FAILURES, describe_failure
 from app.settings import Settings
 
 HOST = "127.0.0.1"
@@ -76,7 +77,10 @@ def run() -> None:
 
 def _start(stack: ExitStack, folder: Path) -> Sequence["_Process"]:
     database_url = os.environ.get("PORTAL_DATABASE_URL") or _own_database(stack, folder)
-    migrate.upgrade(database_url)
+    try:
+        migrate.upgrade(database_url)
+    except FAILURES as error:
+        raise DevelopmentError(describe_failure(error, database_url)) from None
     api_port, sandbox_port = _port("PORTAL_PORT", 8000), _port("SANDBOX_PORT", 8800)
     api_url = f"http://{HOST}:{api_port}"
 

@@ -1,18 +1,41 @@
 """Every knob once: typed, secrets masked, and unsafe production values refused at start."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from app.database_url import DatabaseUrl, UnusableDatabaseUrl
 
 LIVE_REQUESTS_PER_SECOND = 250
 TEST_REQUESTS_PER_SECOND = 25
 MINIMUM_SECRET_LENGTH = 16
+# pydantic's words for what is no JSON, or other JSON, speak of Python.
+_JSON_ERRORS = {
+    **dict.fromkeys(("tuple_type", "list_type", "set_type"), "must be a JSON list"),
+    **dict.fromkeys(("dict_type", "model_type"), "must be a JSON object"),
+}
 
 
 class UnusableSettings(SystemExit):
     """The process must not start; the message names each setting and what is wrong with it."""
+
+
+class _Environment(EnvSettingsSource):
+    """Hands on as text what should be JSON and is not, so that validation names it, with all else."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
 
 
 class Settings(BaseSettings):
@@ -48,7 +71,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     cors_origins: tuple[str, ...] = ()
-    # Where frontends reach this API; without it, what each request was sent to.
+    # Where frontends reach this API; in development, without it, what each request was sent to.
     public_url: str = ""
     # Whose word is taken for where a request came from, beside those of this machine.
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
@@ -66,9 +89,19 @@ class Settings(BaseSettings):
 
     metrics_token: SecretStr = Field(SecretStr(""), description="Needed for /metrics, when it is set")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, _Environment(settings_cls)
+
     @model_validator(mode="after")
     def _complete_and_safe(self) -> Self:
-        problems = [*self._missing()]
+        problems = [*self._missing(), *self._unusable()]
         if self.environment == "production":
             problems += self._unsafe()
         if problems:
@@ -88,8 +121,26 @@ class Settings(BaseSettings):
                 "PORTAL_DATABASE_URL": self.database_url.get_secret_value(),
                 "PORTAL_DIGITAL_RIVER_PUBLIC_KEY": self.digital_river_public_key,
                 "PORTAL_LIVE_MODE": self.live_mode is not None,
+                # Else documents' addresses would follow whatever Host a caller names.
+                "PORTAL_PUBLIC_URL": self.public_url,
             }
         return [f"{name} is missing" for name, value in required.items() if not value]
+
+    def _unusable(self) -> list[str]:
+        """What is wrong with the database's address and the files that it names."""
+        if not (url := self.database_url.get_secret_value()):
+            return []
+        try:
+            address = DatabaseUrl.parse(url)
+            address.arguments()
+        except UnusableDatabaseUrl as error:
+            return [f"PORTAL_DATABASE_URL {error}"]
+        if self.environment == "production" and not (address.demands_tls or address.is_local):
+            return [
+                "PORTAL_DATABASE_URL must demand TLS of another machine: sslmode=verify-full with "
+                "sslrootcert, verify-ca or require"
+            ]
+        return []
 
     def _unsafe(self) -> list[str]:
         key = self.digital_river_secret_key.get_secret_value()
@@ -109,7 +160,7 @@ class Settings(BaseSettings):
             "PORTAL_LIVE_MODE must be true with a live key and false with a test key": (
                 self.live_mode is None or self.live_mode != is_test
             ),
-            "PORTAL_DIGITAL_RIVER_SECRET_KEY and …_PUBLIC_KEY must be of one mode": (
+            "PORTAL_DIGITAL_RIVER_SECRET_KEY and PORTAL_DIGITAL_RIVER_PUBLIC_KEY must be of one mode": (
                 is_test == ("_test_" in self.digital_river_public_key)
             ),
             "PORTAL_PUBLIC_URL must start with https://": (
@@ -149,11 +200,10 @@ def read_settings() -> Settings:
     """
     try:
         return Settings()
-    except SettingsError as error:
-        raise UnusableSettings(f"The portal cannot start:\n  {error} (JSON is needed)") from None
     except ValidationError as error:
         lines = []
         for problem in error.errors(include_url=False, include_input=False):
             name = "".join(f"PORTAL_{str(part).upper()}: " for part in problem["loc"][:1])
-            lines += [f"  {name}{line}" for line in problem["msg"].removeprefix("Value error, ").split("; ")]
+            told = _JSON_ERRORS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+            lines += [f"  {name}{line}" for line in told.split("; ")]
         raise UnusableSettings("The portal cannot start:\n" + "\n".join(lines)) from None

@@ -16,10 +16,15 @@ async def pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None
             await sink.drain()
 
 
+async def greet_nobody(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+    """What is between a relay and its client before the first word is handed on: nothing."""
+
+
 @asynccontextmanager
 async def running_relay(
     connect: Callable[[], Awaitable[Connection]],
     tell: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]] = pour,
+    greet: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] = greet_nobody,
 ) -> AsyncIterator[int]:
     """The port of a relay to whomever `connect` reaches; without anybody there (OSError) it hangs up. `tell`
     decides what the client hears. A connection ends when either side has no more to say."""
@@ -27,6 +32,7 @@ async def running_relay(
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
+            await greet(reader, writer)
             answers, questions = await connect()
             both = {asyncio.create_task(pour(reader, questions)), asyncio.create_task(tell(answers, writer))}
             try:

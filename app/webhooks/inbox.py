@@ -18,9 +18,9 @@ CHANNEL = "portal_inbox"
 BATCH = 500
 # While one write waits for the disk, the next one is gathered and sent.
 WRITERS = 4
-# Digital River waits 3,000 ms (docs, Webhooks best practices), which must do for the write under way and the
-# next one: a 503 in time tells it more than silence.
-WRITE_SECONDS = 0.9
+# Digital River waits 3,000 ms (docs, Webhooks best practices). They must do for the body, which has a second,
+# for the write under way and for the next one: a 503 in time tells it more than silence.
+WRITE_SECONDS = 0.7
 
 State = Literal["pending", "done", "ignored", "buried"]
 Origin = Literal["webhook", "sweep"]
@@ -124,14 +124,20 @@ class Slot:
         self._writers: set[asyncio.Task[None]] = set()
 
     async def drop(self, event: NewEvent) -> bool:
-        """Keep one event; True when it is new, False when it was kept before. Committed on return."""
+        """Keep one event; True when it is new, False when it was kept before. Committed on return.
+
+        Raises:
+            TimeoutError: neither the write under way nor the next one has kept it, as far as is known.
+        """
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((event, kept))
         if len(self._writers) < WRITERS:
             writer = asyncio.create_task(self._write())
             self._writers.add(writer)
             writer.add_done_callback(self._writers.discard)
-        return await kept
+        # However many wait, and whatever becomes of their writes.
+        async with asyncio.timeout(2 * WRITE_SECONDS):
+            return await kept
 
     async def _write(self) -> None:
         while self._waiting:

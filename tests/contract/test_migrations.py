@@ -14,6 +14,8 @@ from alembic.script import ScriptDirectory
 
 from app.db.migrate import alembic_config
 from app.db.schema import metadata
+from tests.house import eventually, settings_for
+from tests.ops.terminal import portal_command
 
 REVISIONS = [
     script.revision
@@ -31,10 +33,18 @@ ORDER BY indexdef
 """
 
 
+_INVALID = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+_MIGRATORS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'portal' AND query ~ 'advisory_lock|ROLLBACK'
+"""
+
+
 @dataclass(frozen=True)
 class Shelf:
     """An empty database for migrations, and its connection to look with."""
 
+    url: str
     config: Config
     connection: asyncpg.Connection
 
@@ -57,7 +67,7 @@ async def shelf(server_url: str) -> AsyncIterator[Shelf]:
     await server.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
     url = sa.make_url(server_url).set(database=name).render_as_string(hide_password=False)
     connection = await asyncpg.connect(url)
-    yield Shelf(alembic_config(url), connection)
+    yield Shelf(url, alembic_config(url), connection)
     await connection.close()
     await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     await server.close()
@@ -88,6 +98,56 @@ async def test_a_table_that_no_migration_makes_is_noticed(shelf: Shelf) -> None:
     await shelf.connection.execute("DROP INDEX ix_document_customer")
     with pytest.raises(Exception, match="ix_document_customer"):
         await asyncio.to_thread(command.check, shelf.config)
+
+
+async def test_several_migrators_at_once_all_succeed(shelf: Shelf) -> None:
+    # Until all of them have come, the turn is this test's: see MIGRATION_LOCK.
+    await shelf.connection.execute("SELECT pg_advisory_lock(5201314159)")
+    settings = settings_for(shelf.url, "http://nowhere.test")
+    migrators = [asyncio.create_task(portal_command(settings, "migrate")) for _ in range(3)]
+
+    async def have_come() -> bool:
+        return bool(await shelf.connection.fetchval(_MIGRATORS) == len(migrators))
+
+    await eventually(have_come)
+    await shelf.connection.execute("SELECT pg_advisory_unlock(5201314159)")
+    ends = await asyncio.gather(*migrators)
+    assert [end.status for end in ends] == [0, 0, 0], [end.errors for end in ends]
+    assert await shelf.connection.fetchval(_INVALID) == 0
+    await asyncio.to_thread(command.check, shelf.config)
+
+
+@pytest.mark.parametrize(
+    "broken_off",
+    [
+        "CREATE INDEX CONCURRENTLY ix_file_link_expires_at ON file_link (expires_at)",
+        "REINDEX INDEX CONCURRENTLY ix_file_link_expires_at",
+    ],
+)
+async def test_an_index_that_a_crash_left_invalid_is_built_again(shelf: Shelf, broken_off: str) -> None:
+    await shelf.upgrade("head")
+    before = await shelf.schema()
+    if broken_off.startswith("CREATE"):
+        await shelf.connection.execute("DROP INDEX ix_file_link_expires_at")
+    builder = await asyncpg.connect(shelf.url)
+    # Whoever wrote to the table and has not committed is waited for.
+    async with shelf.connection.transaction():
+        await shelf.connection.execute("LOCK TABLE file_link IN ROW EXCLUSIVE MODE")
+        building = asyncio.create_task(builder.execute(broken_off))
+        pid = builder.get_server_pid()
+
+        async def waits() -> bool:
+            waiting = "SELECT count(*) FROM pg_locks WHERE pid = $1 AND NOT granted"
+            return bool(await shelf.connection.fetchval(waiting, pid))
+
+        await eventually(waits)
+        await shelf.connection.execute("SELECT pg_terminate_backend($1)", pid)
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            await building
+    assert await shelf.connection.fetchval(_INVALID) == 1
+    await shelf.upgrade("head")
+    assert await shelf.connection.fetchval(_INVALID) == 0
+    assert await shelf.schema() == before
 
 
 def test_the_story_has_one_end() -> None:

@@ -1,34 +1,16 @@
 """PostgreSQL goes away and comes back: 503 meanwhile, and recovery by itself."""
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
-from app.db import migrate
-from app.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from app.db.embedded import EmbeddedPostgres
+from app.db.embedded_files import EmbeddedPostgresError
 from tests.house import PATIENCE_SECONDS, Sandbox, eventually, running_portal
 from tests.relay import pour, running_relay
-
-
-@pytest.fixture
-def server() -> Iterator[EmbeddedPostgres]:
-    """A server of this test's own, which it may stop."""
-    folder = Path(tempfile.mkdtemp(prefix="portal-fault-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    server = EmbeddedPostgres(folder / "postgres", durable=False)
-    server.start()
-    server.recreate("portal")
-    migrate.upgrade(server.url("portal"))
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
 
 
 async def test_a_stopped_database_is_503_and_a_started_one_is_found_again(

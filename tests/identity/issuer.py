@@ -109,12 +109,13 @@ def published(key: RSAKey | ECKey) -> dict[str, Any]:
 def settings(**changes: Any) -> Settings:
     values: dict[str, Any] = {
         "environment": "production",
-        "database_url": "postgresql://db.test/portal",
+        "database_url": "postgresql://db.test/portal?sslmode=require",
         "digital_river_secret_key": "sk_test_identity",
         "digital_river_public_key": "pk_test_identity",
         "live_mode": False,
         "webhook_secrets": ["a-secret-of-the-tests"],
         "oidc_issuer": ISSUER,
         "oidc_audience": AUDIENCE,
+        "public_url": "https://portal.test",
     }
     return Settings.model_validate(values | changes)

@@ -18,10 +18,11 @@ class Printed:
     errors: str
 
 
-async def portal_command(settings: Settings, *arguments: str) -> Printed:
+async def portal_command(settings: Settings, *arguments: str, **environment: str) -> Printed:
     """Run `portal <arguments>` to its end."""
     with tempfile.TemporaryDirectory() as name:
         output, errors = Path(name) / "output", Path(name) / "errors"
-        command = Running.start(arguments, as_environment(settings), output=output, errors=errors)
+        environment = {**as_environment(settings), **environment}
+        command = Running.start(arguments, environment, output=output, errors=errors)
         status = await command.wait()
         return Printed(status, output.read_text(), errors.read_text())

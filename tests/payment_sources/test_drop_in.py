@@ -135,13 +135,14 @@ def test_locales_are_written_as_digital_river_js_reads_them(locale: str | None, 
 
 def production(**changes: str) -> Settings:
     values = {
-        "database_url": SecretStr("postgresql://portal@db/portal"),
+        "database_url": SecretStr("postgresql://portal@db/portal?sslmode=require"),
         "digital_river_secret_key": SecretStr("sk_live_0123456789"),
         "digital_river_public_key": "pk_live_0123456789",
         "live_mode": True,
         "webhook_secrets": (SecretStr("whs_0123456789abcdef"),),
         "oidc_issuer": "https://id.example.com",
         "oidc_audience": "portal",
+        "public_url": "https://portal.example.com",
     }
     return Settings.model_validate({**values, **changes})
 

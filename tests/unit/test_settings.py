@@ -5,13 +5,14 @@ import pytest
 from app.settings import Settings, UnusableSettings, read_settings
 
 GOOD = {
-    "PORTAL_DATABASE_URL": "postgresql://portal@db/portal",
+    "PORTAL_DATABASE_URL": "postgresql://portal@db/portal?sslmode=require",
     "PORTAL_DIGITAL_RIVER_SECRET_KEY": "sk_live_0123456789",
     "PORTAL_DIGITAL_RIVER_PUBLIC_KEY": "pk_live_0123456789",
     "PORTAL_LIVE_MODE": "true",
     "PORTAL_WEBHOOK_SECRETS": '["whs_0123456789abcdef"]',
     "PORTAL_OIDC_ISSUER": "https://id.example.com",
     "PORTAL_OIDC_AUDIENCE": "portal",
+    "PORTAL_PUBLIC_URL": "https://portal.example.com",
 }
 
 
@@ -42,11 +43,15 @@ def test_each_missing_value_is_named(name: str, monkeypatch: pytest.MonkeyPatch)
         ("PORTAL_DIGITAL_RIVER_URL", "http://api.digitalriver.com"),
         ("PORTAL_OIDC_ISSUER", "http://id.example.com"),
         ("PORTAL_WEBHOOK_SECRETS", '["short"]'),
-        ("PORTAL_WEBHOOK_SECRETS", "not JSON"),
         ("PORTAL_DIGITAL_RIVER_SECRET_KEY", "sk_test_0123456789"),
         ("PORTAL_DIGITAL_RIVER_PUBLIC_KEY", "pk_test_0123456789"),
         ("PORTAL_LIVE_MODE", "false"),
         ("PORTAL_PUBLIC_URL", "http://portal.example"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal@db/portal"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal@postgres/portal?sslmode=disable"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal@db/portal?sslmode=allow"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal@localhost,db/portal?sslmode=prefer"),
+        ("PORTAL_DATABASE_URL", "postgresql://portal@localhost/portal?ssl=true"),
         ("PORTAL_DIGITAL_RIVER_SECRET_KEY", "pk_live_0123456789"),
         ("PORTAL_CORS_ORIGINS", '["*"]'),
         ("PORTAL_WEBHOOK_TOLERANCE", "0"),
@@ -62,8 +67,47 @@ def test_each_missing_value_is_named(name: str, monkeypatch: pytest.MonkeyPatch)
 )
 def test_each_unsafe_value_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(UnusableSettings):
+    with pytest.raises(UnusableSettings, match=name):
         read_settings()
+
+
+@pytest.mark.parametrize("name", ["PORTAL_WEBHOOK_SECRETS", "PORTAL_CORS_ORIGINS", "PORTAL_TRUSTED_PROXIES"])
+@pytest.mark.parametrize(
+    "value", ["whs_no_json_at_all", '["whs_cut_off', '"whs_one_text"', '{"whs": "secret"}', "7"]
+)
+def test_what_is_no_json_list_is_named_as_the_operator_wrote_it(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PORTAL_PORT", "eighty")
+    with pytest.raises(UnusableSettings, match="PORTAL_PORT: ") as refused:
+        read_settings()
+    assert f"  {name}: must be a JSON list" in str(refused.value).splitlines()
+    assert "whs" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://portal@localhost/portal",
+        "postgresql://portal@[::1]/portal?sslmode=disable",
+        "postgresql:///portal?host=/run/postgresql",
+        "postgresql://portal@db/portal?sslmode=require",
+        "postgresql://portal@db/portal?sslrootcert=system",
+    ],
+)
+def test_a_database_on_this_machine_or_behind_tls_is_good_for_production(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORTAL_DATABASE_URL", url)
+    assert read_settings().database_url.get_secret_value() == url
+
+
+def test_development_takes_any_database_and_follows_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORTAL_ENVIRONMENT", "development")
+    monkeypatch.setenv("PORTAL_DATABASE_URL", "postgresql://portal@postgres/portal")
+    monkeypatch.delenv("PORTAL_PUBLIC_URL")
+    assert read_settings().public_url == ""
 
 
 def test_everything_wrong_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,10 +115,11 @@ async def test_the_documentation_loads_its_scripts_from_here_and_nothing_else_ma
 async def test_production_insists_on_https() -> None:
     production = settings(
         environment="production",
-        database_url="postgresql://db.test/portal",
+        database_url="postgresql://db.test/portal?sslmode=require",
         digital_river_public_key="pk_test_web",
         live_mode=False,
         oidc_issuer="https://issuer.test",
+        public_url="https://portal.test",
     )
     transport = httpx.ASGITransport(build(Stage(), production))
     async with httpx.AsyncClient(transport=transport, base_url="https://portal.test") as client:

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.engine import sqlalchemy_url
+from app.db.engine import create_engine
 from app.remedies import MAX_ATTEMPTS
 from app.webhooks import inbox
 from app.webhooks.inbox import LeaseLost
@@ -45,7 +45,7 @@ async def state_of(database: Database, event_id: str) -> Any:
 
 @pytest.fixture
 async def engine(own_database_url: str) -> Any:
-    engine = create_async_engine(sqlalchemy_url(own_database_url))
+    engine = create_engine(own_database_url)
     yield engine
     await engine.dispose()
 

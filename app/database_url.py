@@ -1,0 +1,228 @@
+"""The address of PostgreSQL, read in one way for everybody who connects, with the parameters of libpq.
+
+PostgreSQL docs, "Connection URIs", "SSL Support" and "Environment Variables" of libpq. Unlike there, a
+parameter that would be ignored is refused, and TLS that is demanded looks for no file in the home directory.
+"""
+
+import ipaddress
+import os
+import re
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlencode, urlsplit
+
+DEFAULT_PORT, LAST_PORT = 5432, 65535
+# Where PostgreSQL's own programs, and those of distributions, put their sockets; then TCP.
+DEFAULT_HOSTS = ("/run/postgresql", "/var/run/postgresql", "/tmp", "localhost")  # noqa: S108
+WEAK_MODES = ("disable", "allow", "prefer")
+MODES = (*WEAK_MODES, "require", "verify-ca", "verify-full")
+SYSTEM_TRUST = "system"
+
+# Each parameter, and the variable of libpq that stands in for it.
+_VARIABLES = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "dbname": "PGDATABASE",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslcrl": "PGSSLCRL",
+    "sslpassword": "",
+}
+_TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword")
+_SESSIONS = ("any", "primary", "standby", "prefer-standby", "read-write", "read-only")
+
+
+class UnusableDatabaseUrl(ValueError):
+    """The address cannot be used. The message continues "PORTAL_DATABASE_URL …" and holds no secret."""
+
+
+@dataclass(frozen=True)
+class DatabaseUrl:
+    """Where PostgreSQL is, who we are there, and what TLS must prove. What is absent is ""."""
+
+    hosts: Sequence[str]
+    ports: Sequence[int]
+    parameters: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, url: str) -> "DatabaseUrl":
+        """Read `postgresql://user:password@host:port/database?sslmode=…`; several hosts go with commas.
+
+        Raises:
+            UnusableDatabaseUrl: it is malformed, or holds a parameter or a value that nobody knows.
+        """
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise UnusableDatabaseUrl("is no URL: something is wrong with its host") from None
+        if parts.scheme not in ("postgresql", "postgres"):
+            raise UnusableDatabaseUrl("must start with postgresql://")
+        if parts.netloc.count("@") > 1 or "@" in parts.path + parts.query or parts.fragment:
+            raise UnusableDatabaseUrl("holds one of @ : / ? # in a user, password or name: percent-encode it")
+        parameters = _places(parts) | _query(parts.query)
+        for name, variable in _VARIABLES.items():
+            if not parameters.get(name):
+                parameters[name] = os.environ.get(variable, "")
+        hosts, ports = _endpoints(parameters.pop("host"), parameters.pop("port"))
+        found = cls(hosts, ports, parameters)
+        found._require_known_values()
+        return found
+
+    @property
+    def mode(self) -> str:
+        """What TLS must prove; as with libpq, `prefer` unless something is said."""
+        trusts_system = self.parameters["sslrootcert"] == SYSTEM_TRUST
+        return self.parameters["sslmode"] or ("verify-full" if trusts_system else "prefer")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nothing that is said leaves this machine: a socket or a loopback address."""
+        return all(map(_is_local, self.hosts))
+
+    @property
+    def demands_tls(self) -> bool:
+        return self.mode not in WEAK_MODES
+
+    @property
+    def place(self) -> str:
+        """Host and port, for messages."""
+        pairs = zip(self.hosts, self.ports, strict=True)
+        return ", ".join(dict.fromkeys(h if h.startswith("/") else f"{h}:{p}" for h, p in pairs))
+
+    def arguments(self) -> dict[str, Any]:
+        """What `asyncpg.connect` takes. Reads the certificates, so that renewed ones are found.
+
+        Raises:
+            UnusableDatabaseUrl: one of the files cannot be used.
+        """
+        given = {
+            "host": list(self.hosts),
+            "port": list(self.ports),
+            "user": self.parameters["user"] or None,
+            "password": self.parameters["password"] or None,
+            "database": self.parameters["dbname"] or None,
+            "target_session_attrs": self.parameters["target_session_attrs"] or None,
+        }
+        context = self._context()
+        if self.demands_tls:
+            return {**given, "ssl": context}
+        # Whether there is TLS at all is then for the server to say, which asyncpg knows how to ask.
+        told = {name: self.parameters[name] for name in _TLS if self.parameters[name]}
+        return {**given, "dsn": f"postgresql://?{urlencode(told | {'sslmode': self.mode})}"}
+
+    def _require_known_values(self) -> None:
+        mode, root = self.parameters["sslmode"], self.parameters["sslrootcert"]
+        if mode and mode not in MODES:
+            raise UnusableDatabaseUrl(f"has an unknown sslmode, it must be one of {', '.join(MODES)}")
+        if root == SYSTEM_TRUST and self.mode != "verify-full":
+            raise UnusableDatabaseUrl("needs sslmode=verify-full beside sslrootcert=system")
+        if self.mode.startswith("verify-") and not root:
+            raise UnusableDatabaseUrl(f"needs sslrootcert for sslmode={mode}: a file, or the word system")
+        if self.parameters["sslkey"] and not self.parameters["sslcert"]:
+            raise UnusableDatabaseUrl("has an sslkey without sslcert")
+        session = self.parameters["target_session_attrs"]
+        if session and session not in _SESSIONS:
+            raise UnusableDatabaseUrl(f"needs target_session_attrs to be one of {', '.join(_SESSIONS)}")
+
+    def _context(self) -> ssl.SSLContext:
+        """libpq's meanings: `require` looks at the issuer only when there is something to compare it with,
+        and only `verify-full` at the name."""
+        given = self.parameters
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = self.mode == "verify-full"
+        context.set_alpn_protocols(["postgresql"])
+        if given["sslrootcert"] == SYSTEM_TRUST:
+            context.load_default_certs()
+        elif given["sslrootcert"]:
+            _load("sslrootcert", given["sslrootcert"], context.load_verify_locations)
+        else:
+            context.verify_mode = ssl.CERT_NONE
+        if given["sslcrl"]:
+            _load("sslcrl", given["sslcrl"], context.load_verify_locations)
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+        if given["sslcert"]:
+            key, password = given["sslkey"] or None, given["sslpassword"]
+            _load(
+                "sslcert or sslkey",
+                given["sslcert"],
+                # Without a password, OpenSSL would ask for one in the terminal.
+                lambda path: context.load_cert_chain(path, key, password=lambda: password),
+            )
+        return context
+
+
+def _places(parts: SplitResult) -> dict[str, str]:
+    userinfo, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = userinfo.partition(":")
+    places = {"user": user, "password": password, "dbname": parts.path.removeprefix("/"), "host": hosts}
+    return {name: unquote(text) for name, text in places.items()}
+
+
+def _query(query: str) -> dict[str, str]:
+    """By hand: a plus is a plus to libpq, and a space in forms of the web."""
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    if unknown := sorted({name for name, _, _ in pairs} - set(_VARIABLES)):
+        shown = ", ".join(
+            name if re.fullmatch(r"\w{1,40}", name) else "something without a name" for name in unknown
+        )
+        raise UnusableDatabaseUrl(f"has unknown parameters: {shown} (known are {', '.join(_VARIABLES)})")
+    return {name: unquote(value) for name, _, value in pairs if value}
+
+
+def _endpoints(hosts: str, ports: str) -> tuple[Sequence[str], Sequence[int]]:
+    """A port stands behind its host, or in the list of ports, of which one may do for all hosts."""
+    named = (
+        [_split_port(one) for one in hosts.split(",")] if hosts else [(host, "") for host in DEFAULT_HOSTS]
+    )
+    listed = ports.split(",") if ports else [""]
+    if len(listed) == 1:
+        listed *= len(named)
+    if len(listed) != len(named):
+        raise UnusableDatabaseUrl("names other numbers of hosts and of ports")
+    numbers = [
+        beside or listed_one or str(DEFAULT_PORT)
+        for (_, beside), listed_one in zip(named, listed, strict=True)
+    ]
+    if not all(host for host, _ in named):
+        raise UnusableDatabaseUrl("names an empty host")
+    # Not shown: after a password with a slash or a colon, it is a piece of that.
+    if not all(number.isascii() and number.isdigit() and 0 < int(number) <= LAST_PORT for number in numbers):
+        raise UnusableDatabaseUrl(f"has a port that is no number from 1 to {LAST_PORT}")
+    return [host for host, _ in named], [int(number) for number in numbers]
+
+
+def _split_port(one: str) -> tuple[str, str]:
+    if one.startswith("/"):
+        return one, ""
+    if one.startswith("["):
+        host, _, rest = one[1:].partition("]")
+        return host, rest.removeprefix(":")
+    if one.count(":") > 1:
+        return one, ""
+    host, _, port = one.partition(":")
+    return host, port
+
+
+def _is_local(host: str) -> bool:
+    if host.startswith("/") or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _load(name: str, path: str, load: Callable[[str], object]) -> None:
+    try:
+        load(path)
+    except (OSError, ValueError) as error:
+        # OpenSSL's own words for a file of something else are of no help.
+        why = "is not what it should be" if isinstance(error, ssl.SSLError) else "cannot be read"
+        raise UnusableDatabaseUrl(f"names a file for {name} that {why}: {path}") from None
