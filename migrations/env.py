@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 from app.audit import store as audit
 from app.customers import store as customers
 from app.db import leases
-from app.db.engine import sqlalchemy_url
+from app.db.engine import session_settings, sqlalchemy_url
 from app.db.schema import metadata
 from app.documents import store as documents
 from app.idempotency import store as idempotency
@@ -38,7 +38,11 @@ def _run(connection: sa.Connection) -> None:
 
 async def _migrate(url: str) -> None:
     # The advisory lock is the session's: it goes with the connection, however this ends.
-    engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool)
+    engine = create_async_engine(
+        sqlalchemy_url(url),
+        poolclass=NullPool,
+        connect_args={"server_settings": session_settings("portal-migrate")},
+    )
     async with engine.connect() as connection:
         await connection.run_sync(_run)
     await engine.dispose()

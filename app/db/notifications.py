@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import asyncpg
 import structlog
 
-from app.db.engine import CONNECT_SECONDS
+from app.db.engine import CONNECT_SECONDS, session_settings
 from app.db.outages import is_outage
 
 RECONNECT_SECONDS = 1.0
@@ -43,7 +43,7 @@ async def _listen_once(url: str, channel: str, rung: asyncio.Event) -> None:
     """Listen until the connection ends."""
     ended = asyncio.Event()
     connection = await asyncpg.connect(
-        url, timeout=CONNECT_SECONDS, server_settings={"application_name": "portal-bell"}
+        url, timeout=CONNECT_SECONDS, server_settings=session_settings("portal-bell")
     )
     try:
         connection.add_termination_listener(lambda _: ended.set())
