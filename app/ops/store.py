@@ -132,11 +132,19 @@ async def count_events(connection: AsyncConnection, state: State) -> int:
     return (await connection.execute(statement)).scalar_one()
 
 
+_COUNT_COLUMNS = sa.text(
+    """SELECT count(*) FROM unnest(CAST(:tables AS text[]), CAST(:names AS text[])) AS used (tab, col)
+       JOIN pg_attribute ON attrelid = to_regclass(tab) AND attname = col AND NOT attisdropped"""
+)
+
+
 async def is_migrated(connection: AsyncConnection) -> bool:
-    """Whether every table is there that this version uses. More may be there: the next version's."""
-    names = sa.func.unnest(sa.cast([*metadata.tables], sa.ARRAY(sa.Text))).column_valued("name")
-    statement = sa.select(sa.func.bool_and(sa.func.to_regclass(names).is_not(None)))
-    return bool((await connection.execute(statement)).scalar())
+    """Whether every column is there that this version uses. More may be there: the next version's."""
+    columns = [column for table in metadata.tables.values() for column in table.columns]
+    found = await connection.execute(
+        _COUNT_COLUMNS, {"tables": [c.table.name for c in columns], "names": [c.name for c in columns]}
+    )
+    return bool(found.scalar_one() == len(columns))
 
 
 async def find_oldest_open_age(connection: AsyncConnection) -> timedelta | None:
