@@ -84,7 +84,7 @@ class EventDetailView(EventView):
     """Whether its body is still kept. That of an ignored event never is, that of a done or buried one for a
     while. Without it, an event that is revived is read again at Digital River."""
     body_digest: str | None
-    """SHA-256 of the body as it was signed, in hexadecimal, once the body is let go."""
+    """SHA-256 of the body as it came, in hexadecimal, once it is not kept."""
     errors: list[AttemptView]
 
 

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import asyncpg
 import pytest
+import structlog
 
 from tests.house import Json, Portal, Sandbox, eventually, invoice_event, running_portal, settings_for
 from tests.ops.terminal import portal_command
@@ -60,6 +61,13 @@ async def test_what_the_webhook_accepts_is_shown_and_revived(
     await eventually(buried)
     unknown = await portal.get(address(f"{event_id[:190]}-else"), ops)
     assert unknown.status_code == 404
+
+
+async def test_the_log_names_the_route_as_the_document_does(portal: Portal, ops: dict[str, str]) -> None:
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+        await portal.get(address("a/b"), ops)
+    (line,) = [line for line in logs if line["event"] == "request"]
+    assert (line["route"], line["status"]) == ("/ops/events/{eventId}", 404)
 
 
 async def test_the_terminal_knows_them_all(
