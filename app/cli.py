@@ -183,15 +183,16 @@ def revive_events(
     everything: Annotated[bool, typer.Option("--all", help="Every stuck event.")] = False,
     event_type: Annotated[str | None, typer.Option("--type", help="With --all: only of this type.")] = None,
 ) -> None:
-    """Handle stuck events now: buried ones, with all their attempts before them, and those that wait."""
+    """Handle stuck events now: buried ones, with all their attempts before them, and those that wait; also
+    ignored ones whose type is handled since, when they or their type are named."""
     if bool(event_ids) == everything:
         raise typer.BadParameter("name the events, or use --all")
     if everything:
-        count = _with_resources(lambda resources: terminal.revive_all(resources, event_type))
+        count = _with_resources(lambda resources: terminal.revive_all(resources, event_type, HANDLERS))
         typer.echo(f"{count} events revived.")
         return
     ids = [EventId(event_id) for event_id in event_ids or ()]
-    refused = _with_resources(lambda resources: terminal.revive(resources, ids))
+    refused = _with_resources(lambda resources: terminal.revive(resources, ids, HANDLERS))
     typer.echo(f"{len(ids) - len(refused)} events revived.")
     if refused:
         raise SystemExit(f"Not stuck or not known: {', '.join(refused)}")

@@ -10,6 +10,9 @@ import structlog
 
 from app.db.notifications import bell
 from app.db.outages import FAILURES
+from app.digital_river.errors import Garbled, Missing, Refused
+from app.digital_river.events import fetch_event
+from app.digital_river.transport import Transport
 from app.documents.intake import Unreadable
 from app.handlers import HANDLERS
 from app.ops import chores, metrics
@@ -127,7 +130,9 @@ class Worker:
             await self._settle(held, what)
 
     async def _do(self, held: Claim) -> None:
-        subject = _subject(held.body, is_live=self._resources.settings.is_live)
+        far = self._resources.far.background
+        event = await _fetch_again(far, held) if held.body is None else read_json(held.body)
+        subject = _subject(event, is_live=self._resources.settings.is_live)
         handler = HANDLERS[held.type](self._resources, held.type, subject)
         async with handler as effect, self._resources.engine.begin() as connection:
             await effect(connection)
@@ -144,13 +149,28 @@ class Worker:
                     await inbox.bury(connection, held, reason)
 
 
-def _subject(body: str, *, is_live: bool) -> Mapping[str, Any]:
+async def _fetch_again(far: Transport, held: Claim) -> Mapping[str, Any]:
+    """The event whose body was let go before it was revived.
+
+    Raises:
+        Unreadable: Digital River does not have it any more.
+        DigitalRiverError: not now; try again.
+    """
+    try:
+        event = await fetch_event(far, held.id)
+    except (Missing, Refused):
+        raise Unreadable("its body was let go, and Digital River has no such event any more") from None
+    if (event.id, event.type) != (held.id, held.type):
+        raise Garbled("the answer is another event")
+    return {"liveMode": event.live_mode, "data": event.data}
+
+
+def _subject(event: Mapping[str, Any], *, is_live: bool) -> Mapping[str, Any]:
     """The event's `data.object`.
 
     Raises:
         Unreadable: there is none, or the event is of the other mode.
     """
-    event = read_json(body)
     if (mode := event.get("liveMode")) is not is_live:
         # Nothing else of it is named: a text in its place could be anything.
         given = mode if isinstance(mode, bool) else "neither true nor false"

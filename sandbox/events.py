@@ -56,9 +56,9 @@ def record(
 
 
 async def list_events(request: Request) -> Response:
-    """`type` (a name, or a prefix with `*`) xor `types` (fewer than 20 names)."""
+    """`type` (a name, or a prefix with `*`) xor `types` (fewer than 20 names, as the rules have it)."""
     prefix = request.query_params.get("type")
-    names = texts_of(request, "types")
+    names = _names(request)
     if prefix and names:
         raise bad_request("invalid_parameter", "types", "Provide either 'type' or 'types', not both.")
     if len(names) > _MOST_TYPES:
@@ -70,6 +70,17 @@ async def list_events(request: Request) -> Response:
         return prefix is None or matches(prefix, event["type"])
 
     return answer_list(request, world_of(request).ledger.events, _FILTERS, keep=is_wanted)
+
+
+def _names(request: Request) -> list[str]:
+    given = request.query_params.getlist("types")
+    match world_of(request).rules.event_types:
+        case "list":
+            return texts_of(request, "types")
+        case "text" if len(given) > 1:
+            raise bad_request("invalid_parameter", "types", "Provide 'types' once.")
+        case _:
+            return given[:1]
 
 
 async def get_event(request: Request) -> Response:

@@ -54,7 +54,9 @@ async def connect(
         where = DatabaseUrl.parse(url).arguments()
     except UnusableDatabaseUrl as error:
         raise ConnectionError(f"PORTAL_DATABASE_URL {error}") from None
-    session = {"application_name": application_name}
+    # UTC outranks what a database or a role says: PostgreSQL subtracts days in the session's zone, and where
+    # clocks go back, thirty days are not always 720 hours.
+    session = {"application_name": application_name, "timezone": "UTC"}
     return await asyncpg.connect(
         **where,
         timeout=CONNECT_SECONDS,

@@ -1,6 +1,5 @@
 """Events of the last 30 days, for finding those whose delivery failed."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +11,6 @@ from app.digital_river.paths import path
 from app.digital_river.times import from_instant
 from app.digital_river.transport import Transport
 from app.ids import EventId
-
-MOST_TYPES = 19  # Spec, GET /events: "less than 20 specific event names"
 
 
 class EventPage(FarSideModel):
@@ -43,20 +40,18 @@ class EventPage(FarSideModel):
 async def fetch_events(
     far: Transport,
     *,
-    types: Sequence[str],
+    event_type: str,
     created_from: datetime,
     limit: int = 100,
     starting_after: str | None = None,
 ) -> EventPage:
-    """One page of events of the given types, newest first. `limit` is 1 to 100, the bound is inclusive.
+    """One page of events of one type, newest first. `limit` is 1 to 100, the bound is inclusive.
 
-    Raises:
-        ValueError: no type at all, or more than 19.
+    Several types would be `types`, which the spec describes as an array and declares as one string: a far
+    side might refuse a list of them, or look at the first one only.
     """
-    if not 0 < len(types) <= MOST_TYPES:
-        raise ValueError(f"events are listed for 1 to {MOST_TYPES} types at a time, not {len(types)}")
     params: Params = {
-        "types": list(types),
+        "type": event_type,
         "createdTime[gte]": from_instant(created_from),
         "limit": limit,
         "startingAfter": starting_after,

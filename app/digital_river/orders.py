@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.digital_river.calls import Params
-from app.digital_river.errors import Missing
+from app.digital_river.errors import Garbled, Missing
 from app.digital_river.models import Listing, Order, Tracking
 from app.digital_river.paths import path
 from app.digital_river.times import from_instant, to_instant
@@ -34,6 +34,7 @@ async def fetch_orders(
 
     Raises:
         Refused: `starting_after` names no order.
+        Garbled: the page ends where it begins, so that nobody would ever come to the end of the list.
     """
     params: Params = {
         "customerId": customer_id,
@@ -43,7 +44,10 @@ async def fetch_orders(
         "limit": limit,
         "startingAfter": starting_after,
     }
-    return await far.fetch_json("GET", path("/orders"), params=params, model=Listing[Order])
+    page = await far.fetch_json("GET", path("/orders"), params=params, model=Listing[Order])
+    if starting_after is not None and page.next_after == starting_after:
+        raise Garbled("the list of orders repeats itself")
+    return page
 
 
 async def find_tracking(far: Transport, order_id: OrderId) -> Tracking | None:

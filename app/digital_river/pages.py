@@ -1,4 +1,7 @@
-"""Lists that are short by nature, read to their end."""
+"""Lists of several pages, read to their end, which must come."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol, TypeVar
 
 from app.digital_river.calls import Params
 from app.digital_river.errors import Garbled
@@ -8,24 +11,54 @@ from app.digital_river.paths import Path
 from app.digital_river.transport import Transport
 
 PAGE = 100
-MOST_PAGES = 20
+# Of lists that are short by nature, and that a buyer waits for.
+MOST_PAGES = 5
+
+
+class Page(Protocol):
+    """Anything that knows where the next page begins; None on the last one."""
+
+    @property
+    def next_after(self) -> str | None: ...
+
+
+PageT = TypeVar("PageT", bound=Page)
+
+
+async def each_page(
+    fetch_page: Callable[[str | None], Awaitable[PageT]], *, of: str, most: int
+) -> AsyncIterator[PageT]:
+    """The pages of a list, newest first. `fetch_page` is given where a page begins, None for the first.
+
+    Raises:
+        Garbled: the list begins again, or has more than `most` pages.
+    """
+    passed: set[str] = set()
+    after: str | None = None
+    for _ in range(most):
+        page = await fetch_page(after)
+        yield page
+        after = page.next_after
+        if after is None:
+            return
+        if after in passed:
+            raise Garbled(f"{of} repeats itself")
+        passed.add(after)
+    raise Garbled(f"{of} has no end")
 
 
 async def fetch_every(
     far: Transport, where: Path, params: Params, model: type[Listing[ResourceT]]
 ) -> list[ResourceT]:
-    """All entries of a list, newest first.
+    """All entries of a list that is short by nature, newest first.
 
     Raises:
-        Garbled: the list has no end (more than 2000 entries).
+        Garbled: the list repeats itself, or has no end (more than 500 entries).
     """
-    entries: list[ResourceT] = []
-    starting_after: str | None = None
-    for _ in range(MOST_PAGES):
-        page_params = {**params, "limit": PAGE, "startingAfter": starting_after}
-        page = await far.fetch_json("GET", where, params=page_params, model=model)
-        entries += page.data
-        starting_after = page.next_after
-        if starting_after is None:
-            return entries
-    raise Garbled(f"{where.template} has no end")
+
+    async def fetch_page(after: str | None) -> Listing[ResourceT]:
+        page_params = {**params, "limit": PAGE, "startingAfter": after}
+        return await far.fetch_json("GET", where, params=page_params, model=model)
+
+    pages = each_page(fetch_page, of=where.template, most=MOST_PAGES)
+    return [entry async for page in pages for entry in page.data]

@@ -1,8 +1,9 @@
 """What is stuck, and why? The operator's view of the inbox, and the way out of it."""
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from app.idempotency.routes import IdempotentRoute
@@ -13,9 +14,10 @@ from app.resources import ResourcesDep
 from app.web.contract import Contract, Instant
 from app.web.etags import NOT_MODIFIED, conditional
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from app.web.path_ids import ID, EventPath
+from app.web.path_ids import EventPath, EventText
 from app.web.problems import Conflict, Invalid, NotFound, responses
 from app.webhooks.inbox import Origin, State
+from app.webhooks.router import LetterBox
 
 router = APIRouter(
     prefix="/ops",
@@ -38,6 +40,7 @@ _EXAMPLE: dict[str, Any] = {
     "reason": "unusable or missing in data.object: orderId",
 }
 _ATTEMPT: dict[str, Any] = {"attempt": 1, "at": "2026-01-31T09:30:01.150000Z", "error": _EXAMPLE["reason"]}
+_DETAIL: dict[str, Any] = {**_EXAMPLE, "hasBody": True, "bodyDigest": None, "errors": [_ATTEMPT]}
 
 
 class EventView(Contract):
@@ -73,24 +76,38 @@ class AttemptView(Contract):
 
 
 class EventDetailView(EventView):
-    """An event with the error of each failed attempt, the oldest first."""
+    """An event with the error of each failed attempt, the oldest first, and what is left of its body."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{**_EXAMPLE, "errors": [_ATTEMPT]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL]})
 
+    has_body: bool
+    """Whether its body is still kept. That of an ignored event never is, that of a done or buried one for a
+    while. Without it, an event that is revived is read again at Digital River."""
+    body_digest: str | None
+    """SHA-256 of the body as it came, in hexadecimal, once it is not kept."""
     errors: list[AttemptView]
 
 
 class _After(BaseModel):
     at: Instant
-    id: str
+    id: EventText
+
+
+async def _handled_types(request: Request) -> Collection[str]:
+    box: LetterBox = request.app.state.letter_box
+    return box.handled_types
 
 
 @router.get("/events", operation_id="listEvents", summary="List events", responses=responses(Invalid))
 async def list_events(
     resources: ResourcesDep,
+    event_id: Annotated[
+        EventText | None,
+        Query(alias="id", description="For ids that a path cannot carry unharmed, as `..` behind a proxy."),
+    ] = None,
     state: Annotated[State | None, Query()] = None,
-    event_type: Annotated[str | None, Query(alias="type", max_length=200)] = None,
-    order_id: Annotated[str | None, ID, Query(alias="orderId")] = None,
+    event_type: Annotated[EventText | None, Query(alias="type")] = None,
+    order_id: Annotated[EventText | None, Query(alias="orderId")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Page[EventView]:
@@ -99,6 +116,7 @@ async def list_events(
     async with resources.engine.connect() as connection:
         rows = await store.list_events(
             connection,
+            event_id=event_id,
             state=state,
             event_type=event_type,
             order_id=order_id,
@@ -113,7 +131,7 @@ async def list_events(
 
 
 @router.get(
-    "/events/{eventId}",
+    "/events/{eventId:path}",
     operation_id="getEvent",
     summary="Show one event",
     response_model=EventDetailView,
@@ -125,20 +143,26 @@ async def get_event(request: Request, resources: ResourcesDep, event_id: EventPa
 
 
 @router.post(
-    "/events/{eventId}/revive",
+    "/events/{eventId:path}/revive",
     operation_id="reviveEvent",
     summary="Handle a stuck event now",
     responses=responses(Invalid, NotFound, Conflict),
 )
-async def revive_event(resources: ResourcesDep, event_id: EventPath) -> EventDetailView:
-    """A buried event becomes `pending` with all its attempts before it; one that waits after a failure is due
-    now."""
+async def revive_event(
+    resources: ResourcesDep,
+    event_id: EventPath,
+    handled_types: Annotated[Collection[str], Depends(_handled_types)],
+) -> EventDetailView:
+    """A buried event becomes `pending` with all its attempts before it; so does an ignored one whose type is
+    handled by now. One that waits after a failure is due now."""
     async with resources.engine.begin() as connection:
-        revived = await store.revive(connection, [event_id])
+        revived = await store.revive(connection, [event_id], handled_types)
     event = await _get(resources, event_id)
-    if not revived:
-        raise Conflict(f"Only what is buried, or waits after a failure, is revived; this is {event.state}.")
-    return event
+    if revived:
+        return event
+    if event.state == "ignored":
+        raise Conflict("Nobody handles events of this type.")
+    raise Conflict(f"Only what is buried, or waits after a failure, is revived; this is {event.state}.")
 
 
 async def _get(resources: ResourcesDep, event_id: EventId) -> EventDetailView:

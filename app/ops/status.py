@@ -14,7 +14,7 @@ from app.resources import ResourcesDep
 from app.web.contract import Contract, Instant
 from app.web.problems import Invalid, responses
 from app.webhooks import store as sweeps
-from app.webhooks.store import REACH, Sweep
+from app.webhooks.store import REACH, Kind, Sweep
 
 router = APIRouter(
     prefix="/ops",
@@ -27,6 +27,7 @@ _SWEEP: dict[str, Any] = {
     "id": 4711,
     "requestedAt": None,
     "reachesBackTo": "2026-01-31T09:05:00Z",
+    "kind": "recent",
     "startedAt": "2026-01-31T09:30:00Z",
     "finishedAt": "2026-01-31T09:30:01.200000Z",
     "seen": 12,
@@ -63,6 +64,9 @@ class SweepView(Contract):
     """When an operator asked for it; null when the clock did."""
     reaches_back_to: Instant | None
     """How far back it looks; null while it waits, for: since the last one."""
+    kind: Kind | None
+    """`full`: as far back as Digital River's list goes; `day`: a day or more; `recent`: less. Null while it
+    waits."""
     started_at: Instant | None
     finished_at: Instant | None
     seen: int
@@ -161,6 +165,7 @@ def _view(sweep: Sweep) -> SweepView:
         id=sweep.id,
         requested_at=sweep.requested_at,
         reaches_back_to=sweep.reaches_back_to,
+        kind=sweep.kind,
         started_at=sweep.started_at,
         finished_at=sweep.finished_at,
         seen=sweep.finds.seen,

@@ -1,6 +1,6 @@
 """What operators ask of the tables: events, whatever their state, and what may be forgotten."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,6 +35,7 @@ _SUMMARY = (
 async def list_events(
     connection: AsyncConnection,
     *,
+    event_id: str | None = None,
     state: State | None,
     event_type: str | None,
     order_id: str | None,
@@ -46,7 +47,7 @@ async def list_events(
     statement = sa.select(*_SUMMARY).order_by(table.c.received_at.desc(), table.c.id.desc()).limit(limit)
     if state is not None:
         statement = statement.where(in_state(state))
-    wanted = ((table.c.type, event_type), (table.c.order_id, order_id))
+    wanted = ((table.c.id, event_id), (table.c.type, event_type), (table.c.order_id, order_id))
     for column, value in wanted:
         if value is not None:
             statement = statement.where(column == value)
@@ -56,8 +57,11 @@ async def list_events(
 
 
 async def find_event(connection: AsyncConnection, event_id: EventId) -> sa.RowMapping | None:
-    """One event with the error of each attempt."""
-    statement = sa.select(*_SUMMARY, webhook_event.c.errors).where(webhook_event.c.id == event_id)
+    """One event with the error of each attempt, and whether its body is still here."""
+    table = webhook_event
+    has_body = table.c.body.is_not(None).label("has_body")
+    digest = sa.func.encode(table.c.body_digest, "hex").label("body_digest")
+    statement = sa.select(*_SUMMARY, has_body, digest, table.c.errors).where(table.c.id == event_id)
     return (await connection.execute(statement)).mappings().first()
 
 
@@ -69,20 +73,29 @@ _IS_WAITING = sa.and_(
 )
 
 
-async def revive(connection: AsyncConnection, event_ids: Sequence[EventId]) -> set[EventId]:
-    """Let these events be handled now; returns those that were stuck. A buried one has all its attempts
-    before it again; one that waits after a failure keeps count."""
+def _is_missed(handled: Collection[str]) -> sa.ColumnElement[bool]:
+    """It came when nobody handled its type, and somebody does now."""
+    return sa.and_(in_state("ignored"), webhook_event.c.type == sa.any_(_texts(handled)))
+
+
+def _texts(texts: Collection[str]) -> sa.ColumnElement[Any]:
+    return sa.cast([*texts], sa.ARRAY(sa.Text))
+
+
+async def revive(
+    connection: AsyncConnection, event_ids: Sequence[EventId], handled: Collection[str]
+) -> set[EventId]:
+    """Let these events be handled now; returns those that were stuck: buried ones, ignored ones whose type is
+    `handled` by now, and those that wait after a failure, which keep count of their attempts."""
     table = webhook_event
     statement = (
         sa.update(table)
-        .where(
-            table.c.id == sa.any_(sa.cast([*event_ids], sa.ARRAY(sa.Text))), sa.or_(_IS_BURIED, _IS_WAITING)
-        )
+        .where(table.c.id == sa.any_(_texts(event_ids)), sa.or_(_IS_BURIED, _IS_WAITING, _is_missed(handled)))
         .values(
             state="pending",
             due_at=sa.func.now(),
-            attempts=sa.case((_IS_BURIED, 0), else_=table.c.attempts),
-            reason=sa.case((_IS_BURIED, None), else_=table.c.reason),
+            attempts=sa.case((_IS_WAITING, table.c.attempts), else_=0),
+            reason=sa.case((_IS_WAITING, table.c.reason), else_=None),
             finished_at=None,
         )
         .returning(table.c.id)
@@ -93,18 +106,24 @@ async def revive(connection: AsyncConnection, event_ids: Sequence[EventId]) -> s
     return revived
 
 
-async def revive_all(connection: AsyncConnection, event_type: str | None, *, limit: int) -> set[EventId]:
-    """Revive up to `limit` stuck events, the buried ones first; returns their ids."""
+async def revive_all(
+    connection: AsyncConnection, event_type: str | None, handled: Collection[str], *, limit: int
+) -> set[EventId]:
+    """Revive up to `limit` stuck events, the buried ones first; returns their ids. Ignored ones are among
+    them only where their type is named."""
     table = webhook_event
     found: list[EventId] = []
-    # Two questions, because each has an index that leads to the first ones.
-    for is_stuck, order in ((_IS_BURIED, table.c.received_at), (_IS_WAITING, table.c.due_at)):
+    # A question for each, because each has an index that leads to the first ones.
+    stuck = [(_IS_BURIED, table.c.received_at), (_IS_WAITING, table.c.due_at)]
+    if event_type in handled:
+        stuck.append((in_state("ignored"), table.c.received_at))
+    for is_stuck, order in stuck:
         statement = sa.select(table.c.id).where(is_stuck).order_by(order)
         if event_type is not None:
             statement = statement.where(table.c.type == event_type)
         chosen = await connection.execute(statement.limit(in_plain_sight(limit - len(found))))
         found += map(EventId, chosen.scalars())
-    return await revive(connection, found)
+    return await revive(connection, found, handled)
 
 
 async def count_events(connection: AsyncConnection, state: State) -> int:
@@ -113,11 +132,19 @@ async def count_events(connection: AsyncConnection, state: State) -> int:
     return (await connection.execute(statement)).scalar_one()
 
 
+_COUNT_COLUMNS = sa.text(
+    """SELECT count(*) FROM unnest(CAST(:tables AS text[]), CAST(:names AS text[])) AS used (tab, col)
+       JOIN pg_attribute ON attrelid = to_regclass(tab) AND attname = col AND NOT attisdropped"""
+)
+
+
 async def is_migrated(connection: AsyncConnection) -> bool:
-    """Whether every table is there that this version uses. More may be there: the next version's."""
-    names = sa.func.unnest(sa.cast([*metadata.tables], sa.ARRAY(sa.Text))).column_valued("name")
-    statement = sa.select(sa.func.bool_and(sa.func.to_regclass(names).is_not(None)))
-    return bool((await connection.execute(statement)).scalar())
+    """Whether every column is there that this version uses. More may be there: the next version's."""
+    columns = [column for table in metadata.tables.values() for column in table.columns]
+    found = await connection.execute(
+        _COUNT_COLUMNS, {"tables": [c.table.name for c in columns], "names": [c.name for c in columns]}
+    )
+    return bool(found.scalar_one() == len(columns))
 
 
 async def find_oldest_open_age(connection: AsyncConnection) -> timedelta | None:
@@ -138,6 +165,15 @@ class Perishable:
 
 # Longer than Digital River lists events: a sweep must recognise everything that it may find.
 EVENTS_KEPT = timedelta(days=45)
+
+# For how long after an event is finished its body stays, which may be personal; its digest stays as long as
+# the event does. A buried one that is revived later is read again at Digital River.
+BODIES_KEPT: Mapping[State, timedelta] = {
+    "done": timedelta(days=7),
+    "buried": EVENTS_KEPT,
+    # An earlier version has kept these.
+    "ignored": timedelta(0),
+}
 
 PERISHABLES = (
     Perishable(
@@ -163,6 +199,31 @@ PERISHABLES = (
         rate_bucket, rate_bucket.c.full_at < sa.func.now() - timedelta(minutes=10), rate_bucket.c.digest
     ),
 )
+
+
+def past_bodies(state: State, *, limit: int) -> sa.Select[tuple[str]]:
+    """The ids of up to `limit` events whose body has been kept for long enough, in the order of an index."""
+    table = webhook_event
+    rows = sa.select(table.c.id).where(
+        in_state(state), table.c.body.is_not(None), table.c.finished_at <= sa.func.now() - BODIES_KEPT[state]
+    )
+    ordered = rows.order_by(table.c.finished_at).limit(in_plain_sight(limit))
+    return ordered.with_for_update(skip_locked=True)
+
+
+async def let_go_of_bodies(connection: AsyncConnection, state: State, *, limit: int) -> int:
+    """Keep the digests of up to `limit` such bodies instead of them; returns how many."""
+    table = webhook_event
+    # MATERIALIZED, as below.
+    past = past_bodies(state, limit=limit).cte("past").prefix_with("MATERIALIZED", dialect="postgresql")
+    values: dict[str, Any] = {
+        "body": None,
+        "body_digest": sa.func.sha256(sa.func.convert_to(table.c.body, "UTF8")),
+    }
+    if state == "ignored":
+        values["order_id"] = None
+    changed = await connection.execute(sa.update(table).where(table.c.id == past.c.id).values(**values))
+    return changed.rowcount
 
 
 def perished(what: Perishable, *, limit: int) -> sa.Select[tuple[object]]:

@@ -1,6 +1,6 @@
 """The operator's view of the inbox as text: the same questions as /ops, asked of PostgreSQL directly."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,19 +49,21 @@ async def show_event(resources: Resources, event_id: EventId) -> str | None:
     return "\n".join(lines)
 
 
-async def revive(resources: Resources, event_ids: Sequence[EventId]) -> Sequence[EventId]:
+async def revive(
+    resources: Resources, event_ids: Sequence[EventId], handled: Collection[str]
+) -> Sequence[EventId]:
     """Revive these; returns those that are not stuck."""
     async with resources.engine.begin() as connection:
-        revived = await store.revive(connection, event_ids)
+        revived = await store.revive(connection, event_ids, handled)
     return [event_id for event_id in event_ids if event_id not in revived]
 
 
-async def revive_all(resources: Resources, event_type: str | None) -> int:
+async def revive_all(resources: Resources, event_type: str | None, handled: Collection[str]) -> int:
     """Revive everything that is stuck, in batches; returns how many events that were."""
     count = 0
     while True:
         async with resources.engine.begin() as connection:
-            revived = await store.revive_all(connection, event_type, limit=REVIVED_AT_ONCE)
+            revived = await store.revive_all(connection, event_type, handled, limit=REVIVED_AT_ONCE)
         count += len(revived)
         if len(revived) < REVIVED_AT_ONCE:
             return count

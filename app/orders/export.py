@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from app.digital_river import fulfillments, orders, refunds
-from app.digital_river.errors import Garbled
-from app.digital_river.models import Order
+from app.digital_river.models import Listing, Order
+from app.digital_river.pages import each_page
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, OrderId
 from app.orders import views
@@ -34,18 +34,14 @@ async def list_whole_orders(resources: Resources, customer_id: CustomerId) -> Se
 
 
 async def _fetch_all(far: Transport, customer_id: CustomerId) -> list[Order]:
-    found: list[Order] = []
-    after: str | None = None
-    for _ in range(MOST_PAGES):
-        page = await orders.fetch_orders(
+    async def fetch_page(after: str | None) -> Listing[Order]:
+        return await orders.fetch_orders(
             far, customer_id=customer_id, limit=ORDERS_AT_ONCE, starting_after=after
         )
-        # Believe no filter but our own.
-        found += [order for order in page.data if order.customer_id == customer_id]
-        after = page.next_after
-        if after is None:
-            return found
-    raise Garbled("the orders of one customer have no end")
+
+    pages = each_page(fetch_page, of="the list of one customer's orders", most=MOST_PAGES)
+    # Believe no filter but our own.
+    return [order async for page in pages for order in page.data if order.customer_id == customer_id]
 
 
 async def _whole(far: Transport, order: Order, slots: asyncio.Semaphore) -> OrderView:

@@ -80,11 +80,11 @@ def _all_facts(app: FastAPI) -> dict[int, RouteFacts]:
     contexts = [route for route in iter_route_contexts(app.routes) if route.path and route.endpoint]
     methods: dict[str, set[str]] = {}
     for route in contexts:
-        methods.setdefault(str(route.path), set()).update(route.methods or ())
+        methods.setdefault(str(route.path_format), set()).update(route.methods or ())
     return {
         id(route.endpoint): RouteFacts(
-            template=str(route.path),
-            methods=tuple(sorted(methods[str(route.path)])),
+            template=str(route.path_format),
+            methods=tuple(sorted(methods[str(route.path_format)])),
             query_names=_query_names(getattr(route, "dependant", None)),
         )
         for route in contexts

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from pydantic_core import from_json
@@ -22,7 +23,8 @@ class NotAnEvent(ValueError):
 
 
 def read_event(body: bytes, handled_types: Collection[str]) -> NewEvent:
-    """Read the envelope of an event (Digital River docs, Events). Its content is the handler's business.
+    """Read the envelope of an event (Digital River docs, Events). Its content is the handler's business;
+    that of a type which nobody handles may be personal, and is of no use: only its digest is kept.
 
     Raises:
         NotAnEvent: not JSON, not an object, or without a usable id or type.
@@ -34,15 +36,11 @@ def read_event(body: bytes, handled_types: Collection[str]) -> NewEvent:
         raise NotAnEvent("", "The body is not valid JSON in UTF-8.") from error
     if not isinstance(event, dict):
         raise NotAnEvent("", "The body is not a JSON object.")
-    event_type = _name(event, "type")
-    return NewEvent(
-        id=EventId(_name(event, "id")),
-        type=event_type,
-        state="pending" if event_type in handled_types else "ignored",
-        order_id=_order_id(event, event_type),
-        happened_at=_instant(event.get("createdTime")),
-        body=text,
-    )
+    event_id, event_type = EventId(_name(event, "id")), _name(event, "type")
+    happened_at = _instant(event.get("createdTime"))
+    if event_type not in handled_types:
+        return NewEvent(event_id, event_type, "ignored", None, happened_at, None, sha256(body).digest())
+    return NewEvent(event_id, event_type, "pending", _order_id(event, event_type), happened_at, text)
 
 
 def read_json(text: str) -> Any:

@@ -36,7 +36,8 @@ webhook_event = sa.Table(
     sa.Column("happened_at", sa.DateTime(timezone=True)),
     sa.Column("received_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     # The text as it was signed: jsonb would refuse some authentic bodies (\u0000) and reorder all others.
-    sa.Column("body", sa.Text, nullable=False),
+    # It may be personal, so it is kept only while it may be needed; then its digest (SHA-256) stays.
+    sa.Column("body", sa.Text),
     # When to handle it next. A claim moves it by the length of the lease: that is the lease.
     sa.Column("due_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Column("attempts", sa.Integer, nullable=False, server_default=sa.text("0")),
@@ -44,6 +45,7 @@ webhook_event = sa.Table(
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     sa.Column("reason", sa.Text),
     sa.Column("errors", JSONB, nullable=False, server_default=sa.text("'[]'::jsonb")),
+    sa.Column("body_digest", sa.LargeBinary),
     sa.CheckConstraint("state IN ('pending', 'done', 'ignored', 'buried')", name="state"),
     sa.CheckConstraint("origin IN ('webhook', 'sweep')", name="origin"),
     sa.Index("ix_webhook_event_due", "due_at", postgresql_where=sa.text("state = 'pending'")),
@@ -51,28 +53,37 @@ webhook_event = sa.Table(
     sa.Index("ix_webhook_event_type", "type", "received_at", "id"),
     sa.Index("ix_webhook_event_received", "received_at", "id"),
     sa.Index("ix_webhook_event_order_id", "order_id"),
+    sa.Index(
+        "ix_webhook_event_kept_body",
+        "state",
+        "finished_at",
+        postgresql_where=sa.text("body IS NOT NULL AND finished_at IS NOT NULL"),
+    ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An authentic event, not yet kept. `state` is `pending` for types somebody handles, else `ignored`."""
+    """An authentic event, not yet kept. `state` is `pending` for types somebody handles, else `ignored`; of
+    those the digest is kept instead of the body."""
 
     id: EventId
     type: str
     state: Literal["pending", "ignored"]
     order_id: str | None
     happened_at: datetime | None
-    body: str
+    body: str | None
+    body_digest: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An event in the hands of one worker. `number` fences: whoever claimed later has a higher one."""
+    """An event in the hands of one worker. `number` fences: whoever claimed later has a higher one. `body` is
+    None when it was let go before the event was revived."""
 
     id: EventId
     type: str
-    body: str
+    body: str | None
     attempts: int
     number: int
     age: timedelta
@@ -84,15 +95,15 @@ class LeaseLost(Exception):
 
 _PUT = """
 WITH kept AS (
-    INSERT INTO webhook_event (id, type, state, order_id, happened_at, body, origin, finished_at)
-    SELECT id, type, state, order_id, happened_at, body, $7, CASE state WHEN 'ignored' THEN now() END
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
-        AS event (id, type, state, order_id, happened_at, body)
+    INSERT INTO webhook_event (id, type, state, order_id, happened_at, body, body_digest, origin, finished_at)
+    SELECT id, type, state, order_id, happened_at, body, digest, $8, CASE state WHEN 'ignored' THEN now() END
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::bytea[])
+        AS event (id, type, state, order_id, happened_at, body, digest)
     ORDER BY id -- two processes with the same duplicates must lock them in the same order
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 )
-SELECT id, (SELECT pg_notify($8, '')) FROM kept
+SELECT id, (SELECT pg_notify($9, '')) FROM kept
 """
 
 
@@ -108,6 +119,7 @@ async def put(pool: asyncpg.Pool, events: Sequence[NewEvent], origin: Origin) ->
         [event.order_id for event in events],
         [event.happened_at for event in events],
         [event.body for event in events],
+        [event.body_digest for event in events],
         origin,
         CHANNEL,
     )

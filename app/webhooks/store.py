@@ -1,7 +1,9 @@
 """What the sweep remembers: one row a run, from which follows what is due and how far back to look."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,6 +13,10 @@ from app.db.schema import metadata
 # Digital River docs, Events: the list reaches back 30 days.
 REACH = timedelta(days=30)
 
+Kind = Literal["recent", "day", "full"]
+# The narrowest first: one of each kind does what those before it do.
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
 sweep = sa.Table(
     "sweep",
     metadata,
@@ -18,6 +24,8 @@ sweep = sa.Table(
     # When an operator asked for it; empty when the clock did.
     sa.Column("requested_at", sa.DateTime(timezone=True)),
     sa.Column("reaches_back_to", sa.DateTime(timezone=True)),
+    # Empty until it is started. Kept, since what it was may not depend on how anybody computes with times.
+    sa.Column("kind", sa.Text),
     sa.Column("started_at", sa.DateTime(timezone=True)),
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     sa.Column("seen", sa.Integer, nullable=False, server_default=sa.text("0")),
@@ -25,6 +33,7 @@ sweep = sa.Table(
     sa.Column("overdue", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.Column("unreadable", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.Column("error", sa.Text),
+    sa.CheckConstraint("kind IN ('recent', 'day', 'full')", name="kind"),
 )
 
 
@@ -54,6 +63,7 @@ class Sweep:
     id: int
     requested_at: datetime | None
     reaches_back_to: datetime | None
+    kind: Kind | None
     started_at: datetime | None
     finished_at: datetime | None
     finds: Finds
@@ -64,33 +74,44 @@ class Sweep:
 class Memory:
     """What decides about the next sweep; each time is None when there was no such thing.
 
-    Everything that happened before `watermark` has been looked at by a sweep that went well."""
+    `tried` and `done` tell when the last one that covers a kind was started, and the last that went well."""
 
     now: datetime
-    watermark: datetime | None
-    full_tried_at: datetime | None
-    full_done_at: datetime | None
+    tried: Mapping[Kind, datetime | None]
+    done: Mapping[Kind, datetime | None]
     failed_at: datetime | None
     waiting: Sweep | None
+
+    @property
+    def watermark(self) -> datetime | None:
+        """Everything that happened before it has been looked at by a sweep that went well."""
+        return self.done["recent"]
 
 
 async def recall(connection: AsyncConnection) -> Memory:
     """What is remembered, as of the database's now."""
     table = sweep
     is_done = sa.and_(table.c.finished_at.is_not(None), table.c.error.is_(None))
-    is_full = table.c.reaches_back_to <= table.c.started_at - REACH
-    statement = sa.select(
-        sa.func.now().label("now"),
-        sa.func.max(table.c.started_at).filter(is_done).label("watermark"),
-        sa.func.max(table.c.started_at).filter(is_full).label("full_tried_at"),
-        sa.func.max(table.c.started_at).filter(is_done, is_full).label("full_done_at"),
-        sa.func.max(table.c.finished_at).filter(table.c.error.is_not(None)).label("failed_at"),
-    )
-    times = (await connection.execute(statement)).one()._asdict()
+    times = [sa.func.now(), sa.func.max(table.c.finished_at).filter(table.c.error.is_not(None))]
+    for kind in KINDS:
+        last = sa.func.max(table.c.started_at)
+        times += [last.filter(_covers(kind)), last.filter(_covers(kind), is_done)]
+    now, failed_at, *lasts = (await connection.execute(sa.select(*times))).one()
     # One that was begun and not finished, too: whoever may sweep knows that its worker has died.
     unfinished = sa.and_(table.c.requested_at.is_not(None), table.c.finished_at.is_(None))
     row = (await connection.execute(sa.select(table).where(unfinished).order_by(table.c.id).limit(1))).first()
-    return Memory(**times, waiting=None if row is None else _sweep(row))
+    return Memory(
+        now,
+        tried=dict(zip(KINDS, lasts[::2], strict=True)),
+        done=dict(zip(KINDS, lasts[1::2], strict=True)),
+        failed_at=failed_at,
+        waiting=None if row is None else _sweep(row),
+    )
+
+
+def _covers(kind: Kind) -> sa.ColumnElement[bool]:
+    """Any sweep does what the narrowest does."""
+    return sa.true() if kind == KINDS[0] else sweep.c.kind.in_(KINDS[KINDS.index(kind) :])
 
 
 async def find_last(connection: AsyncConnection) -> Sweep | None:
@@ -126,12 +147,20 @@ async def request(connection: AsyncConnection, reach: timedelta | None) -> Sweep
     return _sweep(row)
 
 
-async def start(connection: AsyncConnection, back_to: datetime, waiting: Sweep | None) -> int:
-    """Begin the waiting sweep or, without one, a sweep by the clock; returns its id."""
-    values = {"started_at": sa.func.now(), "reaches_back_to": back_to}
-    if waiting is None:
-        made = sa.insert(sweep).values(**values)
-        return int((await connection.execute(made.returning(sweep.c.id))).scalar_one())
+async def start(
+    connection: AsyncConnection, back_to: datetime, kind: Kind, *, is_requested: bool = False
+) -> int:
+    """Begin a sweep by the clock, or one that somebody asks for and runs himself; returns its id."""
+    requested_at = sa.func.now() if is_requested else None
+    made = sa.insert(sweep).values(
+        requested_at=requested_at, started_at=sa.func.now(), reaches_back_to=back_to, kind=kind
+    )
+    return int((await connection.execute(made.returning(sweep.c.id))).scalar_one())
+
+
+async def start_waiting(connection: AsyncConnection, waiting: Sweep, back_to: datetime, kind: Kind) -> int:
+    """Begin the sweep that an operator is waiting for; returns its id."""
+    values = {"started_at": sa.func.now(), "reaches_back_to": back_to, "kind": kind}
     await connection.execute(sa.update(sweep).where(sweep.c.id == waiting.id).values(**values))
     return waiting.id
 

@@ -3,22 +3,24 @@
 import asyncio
 import json
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.digital_river.errors import DigitalRiverError, Throttled, Unavailable
-from app.digital_river.events import MOST_TYPES, EventPage, fetch_events
+from app.digital_river.errors import DigitalRiverError, Garbled, Throttled, Unavailable
+from app.digital_river.events import EventPage, fetch_events
+from app.digital_river.pages import each_page
 from app.resources import Resources
 from app.webhooks import inbox, store
 from app.webhooks.event import NotAnEvent, read_event
 from app.webhooks.inbox import NewEvent
 from app.webhooks.metrics import SWEEPS, SWEPT_EVENTS
-from app.webhooks.store import REACH, Finds, Memory, Sweep
+from app.webhooks.store import REACH, Finds, Kind, Memory, Sweep
 
 LEASE = "sweep"
 # A dead sweeper's lease runs out within a minute; a living one keeps it.
@@ -26,13 +28,13 @@ LEASE_SECONDS = 45.0
 
 # The far side may list an event later than it dates it, and its clock is not ours.
 OVERLAP = timedelta(minutes=15)
-FULL_INTERVAL = timedelta(days=1)
 RETRY_INTERVAL = timedelta(minutes=1)
-# Apart from the short ones, which must not starve when something old cannot be read.
-FULL_RETRY_INTERVAL = timedelta(hours=1)
+DAY = timedelta(days=1)
 # An event this old should have come by webhook: Digital River's first retries are over by then.
 OVERDUE = timedelta(minutes=1)
 
+# A million events of one type: more within thirty days is a list without end.
+MOST_PAGES = 10_000
 TRIES = 5
 LONGEST_WAIT = 60.0
 
@@ -44,28 +46,67 @@ class SweepBusy(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Rhythm:
+    """One line of the schedule. `back` is how far its sweep looks, at least; without it, since the last one
+    that went well. `retry` is the time from one that failed to the next of its kind."""
+
+    kind: Kind
+    every: timedelta
+    back: timedelta | None
+    retry: timedelta
+
+
+def schedule(interval: timedelta) -> tuple[Rhythm, ...]:
+    """What is swept by the clock, the widest first. Wide ones are tried again late, because the short ones
+    must not starve when something old cannot be read."""
+    return (
+        # The list as far as it goes: what no other sweep could see.
+        Rhythm("full", every=DAY, back=REACH, retry=timedelta(hours=1)),
+        # What the far side listed later than OVERLAP allows for.
+        Rhythm("day", every=timedelta(hours=1), back=DAY, retry=timedelta(minutes=10)),
+        # What the webhook has just lost.
+        Rhythm("recent", every=interval, back=None, retry=RETRY_INTERVAL),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """A sweep over everything since `back_to`; `waiting` is the operator's request it answers, if any."""
 
     back_to: datetime
+    kind: Kind
     waiting: Sweep | None = None
 
 
 def find_due(memory: Memory, interval: timedelta) -> Due | None:
-    """The sweep that is due now: an operator's, the daily one, or the one of every `interval`."""
+    """The sweep that is due now: an operator's, or the widest of the schedule."""
+    if memory.waiting is not None:
+        return _reaching(memory, memory.waiting.reaches_back_to, memory.waiting)
+    if _within(RETRY_INTERVAL, memory.failed_at, memory.now):
+        return None
+    for rhythm in schedule(interval):
+        if not _rests(rhythm, memory):
+            return _reaching(memory, None if rhythm.back is None else memory.now - rhythm.back)
+    return None
+
+
+def _rests(rhythm: Rhythm, memory: Memory) -> bool:
+    tried, done = memory.tried[rhythm.kind], memory.done[rhythm.kind]
+    has_failed = tried is not None and (done is None or done < tried)
+    return _within(rhythm.every, done, memory.now) or (
+        has_failed and _within(rhythm.retry, tried, memory.now)
+    )
+
+
+def _reaching(memory: Memory, wish: datetime | None, waiting: Sweep | None = None) -> Due:
+    """Never less than what nobody has looked at, so that every sweep may move the watermark."""
     furthest = memory.now - REACH
     since = furthest if memory.watermark is None else max(furthest, memory.watermark - OVERLAP)
-    if memory.waiting is not None:
-        wish = memory.waiting.reaches_back_to or since
-        # Never less than what nobody has looked at, so that every sweep may move the watermark.
-        return Due(max(furthest, min(wish, since)), memory.waiting)
-    if not _within(RETRY_INTERVAL, memory.failed_at, memory.now):
-        is_full_due = not _within(FULL_INTERVAL, memory.full_done_at, memory.now)
-        if is_full_due and not _within(FULL_RETRY_INTERVAL, memory.full_tried_at, memory.now):
-            return Due(furthest)
-        if not _within(interval, memory.watermark, memory.now):
-            return Due(since)
-    return None
+    back_to = max(furthest, min(wish or since, since))
+    kind: Kind = "recent"
+    if back_to <= memory.now - DAY:
+        kind = "full" if back_to == furthest else "day"
+    return Due(back_to, kind, waiting)
 
 
 def _within(interval: timedelta, moment: datetime | None, now: datetime) -> bool:
@@ -104,10 +145,11 @@ async def sweep_now(resources: Resources, types: Collection[str], reach: timedel
             raise SweepBusy
         async with resources.engine.begin() as connection:
             await store.clear_up(connection)
-            await store.request(connection, reach)
-            due = await _start_due(connection, timedelta(0))
-        # What has just been requested is due.
-        return await _run(resources, types, held, *due) if due else Finds()
+            memory = await store.recall(connection)
+            # What others wait for stays for a worker: this one is reported to whoever asks now.
+            due = _reaching(memory, None if reach is None else memory.now - reach)
+            sweep_id = await store.start(connection, due.back_to, due.kind, is_requested=True)
+        return await _run(resources, types, held, sweep_id, due.back_to)
 
 
 async def _start_due(connection: AsyncConnection, interval: timedelta) -> tuple[int, datetime] | None:
@@ -115,7 +157,9 @@ async def _start_due(connection: AsyncConnection, interval: timedelta) -> tuple[
     due = find_due(await store.recall(connection), interval)
     if due is None:
         return None
-    return await store.start(connection, due.back_to, due.waiting), due.back_to
+    if due.waiting is None:
+        return await store.start(connection, due.back_to, due.kind), due.back_to
+    return await store.start_waiting(connection, due.waiting, due.back_to, due.kind), due.back_to
 
 
 async def _run(
@@ -153,31 +197,29 @@ async def _pull(resources: Resources, types: Collection[str], back_to: datetime,
     """Read the list to its end, newest first, keeping each page before the next is asked for. What happens
     meanwhile stands before the first page: cursors go down from there, and the next sweep looks at it."""
     finds = Finds()
-    for group in _groups(sorted(types)):
-        after: str | None = None
-        while True:
-            page = await _fetch_patiently(resources, group, back_to, after)
-            finds += await _keep(resources, page.data, types, now)
-            after = page.next_after
-            if after is None:
-                break
+    failure: Garbled | None = None
+    for event_type in sorted(types):
+        fetch_page = partial(_fetch_patiently, resources, event_type, back_to)
+        try:
+            async for page in each_page(fetch_page, of="the list of events", most=MOST_PAGES):
+                finds += await _keep(resources, page.data, types, now)
+        except Garbled as error:
+            # A list that cannot be read to its end must not hide those of other types.
+            failure = failure or error
+    if failure is not None:
+        raise failure
     return finds
 
 
-def _groups(types: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(types), MOST_TYPES):
-        yield types[start : start + MOST_TYPES]
-
-
 async def _fetch_patiently(
-    resources: Resources, types: Sequence[str], back_to: datetime, after: str | None
+    resources: Resources, event_type: str, back_to: datetime, after: str | None
 ) -> EventPage:
     """One page. A busy far side is waited for, or a long sweep would begin again and again."""
     far = resources.far.background
     attempt = 1
     while True:
         try:
-            return await fetch_events(far, types=types, created_from=back_to, starting_after=after)
+            return await fetch_events(far, event_type=event_type, created_from=back_to, starting_after=after)
         except (Throttled, Unavailable) as error:
             wait = error.retry_after or float(attempt)
             if attempt == TRIES or wait > LONGEST_WAIT:

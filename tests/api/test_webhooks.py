@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hashlib
 import json
 from typing import Any
 
@@ -26,12 +27,32 @@ async def post(portal: Portal, body: bytes, **headers: str) -> httpx.Response:
 async def test_an_authentic_event_is_kept_as_it_was_signed(
     portal: Portal, database: asyncpg.Connection
 ) -> None:
-    body = b'{ "type":"order.updated","id":"e1", "data": {"object": {"id": "o1", "x": "\\u0000"}} }'
+    subject = b'{"orderId": "o1", "x": "\\u0000"}'
+    body = b'{ "type":"order.invoice.created","id":"e1", "data": {"object": ' + subject + b"} }"
     answer = await post(portal, body)
     assert (answer.status_code, answer.json()) == (202, {"id": "e1", "status": "accepted"})
     row = await database.fetchrow("SELECT * FROM webhook_event")
     assert row["body"].encode() == body
-    assert (row["state"], row["order_id"], row["origin"]) == ("ignored", "o1", "webhook")
+    assert (row["order_id"], row["origin"], row["body_digest"]) == ("o1", "webhook", None)
+
+
+async def test_of_a_type_that_nobody_handles_nothing_personal_is_kept(
+    portal: Portal, database: asyncpg.Connection
+) -> None:
+    event = {
+        "id": "e1",
+        "type": "customer.updated",
+        "createdTime": "2026-01-31T09:30:00Z",
+        "data": {"object": {"id": "ada", "orderId": "o1", "email": "ada@example.com"}},
+    }
+    body = json.dumps(event).encode()
+    answer = await post(portal, body)
+    assert (answer.status_code, answer.json()) == (202, {"id": "e1", "status": "accepted"})
+    row = await database.fetchrow("SELECT * FROM webhook_event")
+    assert (row["state"], row["type"], row["body"]) == ("ignored", "customer.updated", None)
+    assert row["happened_at"].isoformat() == "2026-01-31T09:30:00+00:00"
+    assert row["body_digest"] == hashlib.sha256(body).digest()
+    assert not [value for value in row.values() if "ada" in str(value) or value == "o1"]
 
 
 async def test_the_second_delivery_of_the_same_event_changes_nothing(

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 
 from app.db.migrate import alembic_config
 from app.db.schema import metadata
-from tests.house import eventually, settings_for
+from tests.house import Sandbox, eventually, running_portal, settings_for
 from tests.ops.terminal import portal_command
 
 REVISIONS = [
@@ -86,6 +86,35 @@ async def test_every_step_can_be_taken_back_and_taken_again(shelf: Shelf) -> Non
         before = after
 
 
+async def test_what_kind_old_sweeps_were_is_told_by_hours_not_by_days(shelf: Shelf) -> None:
+    await shelf.upgrade("0006")
+    # Where there was an hour more in those thirty days.
+    await shelf.connection.execute(
+        """INSERT INTO sweep (started_at, reaches_back_to) VALUES
+               ('2026-11-10 12:00+00', timestamptz '2026-11-10 12:00+00' - interval '720 hours'),
+               ('2026-11-10 12:00+00', timestamptz '2026-11-10 12:00+00' - interval '719 hours'),
+               ('2026-11-10 12:00+00', '2026-11-09 12:01+00'), (NULL, '2026-10-01 12:00+00');
+           DO $$ BEGIN
+               EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'Europe/Berlin');
+           END $$"""
+    )
+    await shelf.upgrade("0007")
+    kinds = await shelf.connection.fetch("SELECT kind FROM sweep ORDER BY id")
+    assert [row["kind"] for row in kinds] == ["full", "day", "recent", None]
+
+
+async def test_an_older_version_finds_a_body_where_it_was_let_go(shelf: Shelf) -> None:
+    await shelf.upgrade("0007")
+    await shelf.connection.execute(
+        """INSERT INTO webhook_event (id, type, state, origin, body, body_digest) VALUES
+               ('gone', 't', 'ignored', 'webhook', NULL, 'digest'),
+               ('kept', 't', 'done', 'webhook', '[]', NULL)"""
+    )
+    await shelf.downgrade("0006")
+    rows = await shelf.connection.fetch("SELECT id, body FROM webhook_event ORDER BY id")
+    assert [tuple(row) for row in rows] == [("gone", "{}"), ("kept", "[]")]
+
+
 async def test_the_story_ends_at_the_schema_of_the_code(shelf: Shelf) -> None:
     await shelf.upgrade("head")
     await asyncio.to_thread(command.check, shelf.config)
@@ -152,3 +181,15 @@ async def test_an_index_that_a_crash_left_invalid_is_built_again(shelf: Shelf, b
 
 def test_the_story_has_one_end() -> None:
     assert len(ScriptDirectory.from_config(alembic_config("")).get_heads()) == 1
+
+
+async def test_an_api_is_not_ready_while_the_database_lacks_a_column_it_uses(
+    own_database_url: str, sandbox: Sandbox
+) -> None:
+    config = alembic_config(own_database_url)
+    async with running_portal(own_database_url, sandbox.url, with_worker=False) as portal:
+        assert (await portal.client.get("/health/ready")).status_code == 200
+        await asyncio.to_thread(command.downgrade, config, "0006")
+        assert (await portal.client.get("/health/ready")).status_code == 503
+        await asyncio.to_thread(command.upgrade, config, "head")
+        assert (await portal.client.get("/health/ready")).status_code == 200

@@ -89,7 +89,7 @@ async def test_an_invoice_is_found_linked_and_streamed(url: str, far: Transport)
         assert download.content_type == "application/pdf"
     assert pdf.startswith(b"%PDF-")
 
-    listed = await events.fetch_events(far, types=["order.invoice.created"], created_from=began)
+    listed = await events.fetch_events(far, event_type="order.invoice.created", created_from=began)
     assert file_id in {event["data"]["object"].get("fileId") for event in listed.data}
     assert await refunds.fetch_refunds(far, order_id) == []
 

@@ -8,6 +8,7 @@ import pytest
 from app.ops import pruning, store
 from app.ops.pruning import prune_if_free
 from app.resources import Resources, open_resources
+from app.webhooks.inbox import State
 from tests.house import Portal, Sandbox, pass_time, settings_for
 
 DAY = 86400.0
@@ -47,6 +48,54 @@ async def test_handled_events_go_after_45_days_and_all_others_stay(
     assert await prune_if_free(resources) == 5
     rows = await own_database.fetch("SELECT state FROM webhook_event ORDER BY state")
     assert [row["state"] for row in rows] == ["buried", "done", "done", "pending"]
+
+
+PERSONAL = '{"email": "ada@example.com"}'
+
+
+async def test_bodies_go_when_they_are_no_longer_needed_and_their_digests_stay(
+    resources: Resources, own_database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "BATCH", 2)
+    monkeypatch.setattr(pruning, "PAUSE_SECONDS", 0)
+    await keep_events(own_database, 5, "done", days_ago=9, finished=7.1)
+    await keep_events(own_database, 1, "done", days_ago=9, finished=6.9)
+    await keep_events(own_database, 3, "ignored", days_ago=0, finished=0)
+    await keep_events(own_database, 1, "buried", days_ago=47, finished=45.1)
+    await keep_events(own_database, 1, "buried", days_ago=47, finished=44.9)
+    await own_database.execute("UPDATE webhook_event SET body = $1, order_id = 'o1'", PERSONAL)
+    await keep_events(own_database, 1, "pending", days_ago=300, finished=300)
+    await own_database.execute("UPDATE webhook_event SET finished_at = NULL WHERE state = 'pending'")
+    assert await prune_if_free(resources) == 0, "all these rows stay"
+    digest = "body_digest = sha256(convert_to($1, 'UTF8'))"
+    found = await own_database.fetch(
+        f"""SELECT state, body IS NULL AS gone, coalesce({digest}, false) AS has_digest,
+                   order_id IS NULL AS is_nameless, count(*)
+            FROM webhook_event GROUP BY 1, 2, 3, 4 ORDER BY 1, 2""",
+        PERSONAL,
+    )
+    assert [tuple(row) for row in found] == [
+        ("buried", False, False, False, 1),
+        ("buried", True, True, False, 1),
+        ("done", False, False, False, 1),
+        ("done", True, True, False, 5),
+        ("ignored", True, True, True, 3),
+        ("pending", False, False, True, 1),
+    ]
+
+
+@pytest.mark.parametrize("state", store.BODIES_KEPT)
+async def test_letting_go_of_bodies_walks_an_index(
+    resources: Resources, own_database: asyncpg.Connection, state: State
+) -> None:
+    await keep_events(own_database, 20_000, "done", days_ago=1, finished=1)
+    await own_database.execute("ANALYZE webhook_event")
+    statement = store.past_bodies(state, limit=1000).compile(
+        dialect=resources.engine.dialect, compile_kwargs={"literal_binds": True}
+    )
+    plan = "\n".join(row[0] for row in await own_database.fetch(f"EXPLAIN {statement}"))
+    assert "ix_webhook_event_kept_body" in plan
+    assert "Sort" not in plan
 
 
 async def test_it_goes_on_in_small_batches_until_nothing_is_left(

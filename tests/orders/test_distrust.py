@@ -5,8 +5,10 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from app.digital_river.errors import Garbled
 from app.ids import CustomerId, OrderId
 from app.orders import service
+from app.orders.export import list_whole_orders
 from app.orders.service import Wanted
 from app.resources import Resources
 from app.web.problems import NotFound
@@ -37,6 +39,22 @@ async def test_orders_of_others_are_left_out_of_the_list() -> None:
         FarSide([listing(*entries)]), service.list_orders, ADA, Wanted(), limit=20, cursor=None
     )
     assert [one.id for one in found.orders] == ["2"]
+
+
+async def test_a_list_that_does_not_move_on_is_no_page_of_it() -> None:
+    again = httpx.Response(200, json={"data": [order("ada", "2"), order("ada", "1")], "hasMore": True})
+    cursor = (
+        await asked(FarSide([again]), service.list_orders, ADA, Wanted(), limit=2, cursor=None)
+    ).next_cursor
+    with pytest.raises(Garbled, match="repeats itself"):
+        await asked(FarSide([again]), service.list_orders, ADA, Wanted(), limit=2, cursor=cursor)
+
+
+async def test_an_export_leaves_a_list_that_repeats_itself() -> None:
+    far_side = FarSide([httpx.Response(200, json={"data": [order("ada", "1")], "hasMore": True})])
+    with pytest.raises(Garbled, match="repeats itself"):
+        await asked(far_side, list_whole_orders, ADA)
+    assert len(far_side.requests) == 2
 
 
 async def test_refunds_of_other_orders_are_left_out() -> None:

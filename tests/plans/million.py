@@ -15,7 +15,8 @@ BACKLOG = 200_000
 # Seven weeks of it: four and a half seconds from one event or document to the next.
 _AGE = "now() - (1000000 - n) * interval '4.5 seconds'"
 
-# Nearly all are done. What is rare is old, so that whoever looks for it from the newest walks far.
+# Nearly all are done. What is rare is old, so that whoever looks for it from the newest walks far. Bodies are
+# kept for longer than they need be.
 _EVENTS = f"""
 INSERT INTO webhook_event (id, type, state, origin, order_id, received_at, due_at, body, finished_at, reason)
 SELECT md5('event' || n),
@@ -23,7 +24,8 @@ SELECT md5('event' || n),
             WHEN n % 20 = 0 THEN 'order.credit_memo.created' ELSE 'order.invoice.created' END,
        state, 'webhook', 'order-' || n / 2, at,
        CASE state WHEN 'pending' THEN now() - interval '1 second' ELSE at END,
-       '{{}}', CASE WHEN state <> 'pending' THEN at + interval '1 second' END,
+       CASE WHEN n > 800000 OR state IN ('pending', 'buried') THEN '{{}}' END,
+       CASE WHEN state <> 'pending' THEN at + interval '1 second' END,
        CASE state WHEN 'buried' THEN 'unusable' END
 FROM generate_series(1, {EVENTS}) AS n,
      LATERAL (SELECT {_AGE} AS at,
@@ -77,8 +79,9 @@ SELECT decode(md5('bucket' || n), 'hex'), now() - interval '1 hour', 4 FROM gene
 
 # Every ten minutes for the 45 days that they are kept.
 _SWEEPS = """
-INSERT INTO sweep (reaches_back_to, started_at, finished_at)
-SELECT at - CASE WHEN n % 144 = 0 THEN interval '30 days' ELSE interval '25 minutes' END, at, at
+INSERT INTO sweep (reaches_back_to, kind, started_at, finished_at)
+SELECT at - CASE WHEN n % 144 = 0 THEN interval '30 days' ELSE interval '25 minutes' END,
+       CASE WHEN n % 144 = 0 THEN 'full' ELSE 'recent' END, at, at
 FROM generate_series(1, 6480) AS n, LATERAL (SELECT now() - (6480 - n) * interval '10 minutes' AS at) AS facts
 """
 

@@ -145,7 +145,7 @@ INBOX: Mapping[str, Question] = {
     ),
     "one event": question(told(ops.find_event, EventId(key("event7"))), "pk_webhook_event"),
     "revive": question(
-        told(ops.revive_all, "order.invoice.created", limit=20),
+        told(ops.revive_all, "order.invoice.created", ["order.invoice.created"], limit=20),
         "ix_webhook_event_state",
         "ix_webhook_event_due",
     ),
@@ -154,6 +154,16 @@ INBOX: Mapping[str, Question] = {
         "ix_webhook_event_received",
         pages=8000,
         rows=3 * pruning.BATCH,
+    ),
+    # A row that changes is written anew, and so is its place in each index.
+    "let go of bodies": question(
+        told(ops.let_go_of_bodies, "done", limit=pruning.BATCH),
+        "ix_webhook_event_kept_body",
+        pages=40_000,
+        rows=3 * pruning.BATCH,
+    ),
+    "let go of bodies of what was ignored": question(
+        told(ops.let_go_of_bodies, "ignored", limit=pruning.BATCH), "ix_webhook_event_kept_body"
     ),
 }
 

@@ -147,7 +147,7 @@ async def _compare_inbox(world: World) -> None:
     kept = {row["id"]: (row["order_id"], row["state"]) for row in rows}
     assert len(kept) == len(rows)
     assert kept == {
-        event["id"]: (trade.order_id, "done" if kind in HANDLED else "ignored")
+        event["id"]: (trade.order_id, "done") if kind in HANDLED else (None, "ignored")
         for trade in world.trades
         for kind, event in trade.events.items()
         # Nobody asks for what nobody handles: that is kept only when it was delivered.

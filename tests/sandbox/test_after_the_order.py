@@ -177,6 +177,7 @@ async def test_rules_return_to_their_defaults_with_a_reset(far: FarSide) -> None
         "afterDefaultDetached": "clear",
         "verification": "pending",
         "refundOutcome": "succeeded",
+        "eventTypes": "list",
     }
     await far.client.put("/_sandbox/rules", json={"afterDefaultDetached": "promote"})
     await far.client.post("/_sandbox/reset")

@@ -72,6 +72,29 @@ async def test_events_are_chosen_by_a_prefix_or_by_names_but_not_both(far: FarSi
     assert (await far.refused(f"/events?types={many}", {}, "GET"))[0] == 400
 
 
+@pytest.mark.parametrize(
+    ("reading", "query", "expected"),
+    [
+        ("text", "types=a&types=b", 400),
+        ("text", "types=a", ["a"]),
+        ("text", "types=a,b", []),
+        ("first", "types=a&types=b", ["a"]),
+        ("first", "types=b&types=a", ["b"]),
+        ("text", "type=b", ["b"]),
+        ("first", "type=b", ["b"]),
+    ],
+)
+async def test_several_types_are_read_in_each_way_that_the_document_allows(
+    far: FarSide, reading: str, query: str, expected: int | list[str]
+) -> None:
+    for event_type in ("a", "b"):
+        await far.event(event_type, deliver=False)
+    (await far.client.put("/_sandbox/rules", json={"eventTypes": reading})).raise_for_status()
+    answer = await far.client.get(f"/events?{query}")
+    found = [event["type"] for event in answer.json().get("data", [])]
+    assert (found if answer.status_code == 200 else answer.status_code) == expected
+
+
 async def test_events_are_chosen_by_time(far: FarSide) -> None:
     early = await far.event(deliver=False)
     await far.post("/_sandbox/clock", {"advanceSeconds": 3600})

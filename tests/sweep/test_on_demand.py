@@ -1,5 +1,6 @@
 """A sweep that an operator asked for, and the chores of which sweeping is one."""
 
+import signal
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from app.handlers import HANDLERS
 from app.resources import Resources
-from app.webhooks.sweep import sweep_if_due
+from app.webhooks.sweep import sweep_if_due, sweep_now
 from tests.house import Portal, Sandbox, eventually, pass_time
 from tests.processes import running
 from tests.sweep.missed import chores_of, happen, kept, last_sweep, operator
@@ -22,8 +23,8 @@ async def test_what_an_operator_asked_for_survives_the_worker_that_began_it(
            VALUES (now(), now() - interval '3 days', now())"""
     )
     await own_database.execute(
-        """INSERT INTO sweep (started_at, finished_at, reaches_back_to)
-           VALUES (now(), now(), now() - interval '31 days')"""
+        """INSERT INTO sweep (started_at, finished_at, reaches_back_to, kind)
+           VALUES (now(), now(), now() - interval '31 days', 'full')"""
     )
     assert await sweep_if_due(resources, HANDLERS) is not None
     row = await own_database.fetchrow("SELECT * FROM sweep WHERE requested_at IS NOT NULL")
@@ -67,6 +68,48 @@ async def test_chores_go_on_after_a_failure(
             return sweep if sweep and sweep["error"] is None else None
 
         assert (await eventually(went_well))["id"] > failed["id"]
+
+
+async def test_a_command_does_its_own_sweep_and_leaves_what_others_wait_for(
+    resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
+) -> None:
+    (old,) = await happen(sandbox, 1)
+    await pass_time(own_database, sandbox, timedelta(days=20).total_seconds())
+    (young,) = await happen(sandbox, 1)
+    await own_database.execute(
+        """INSERT INTO sweep (started_at, finished_at, reaches_back_to, kind)
+           VALUES (now(), now(), now() - interval '30 days', 'full');
+           INSERT INTO sweep (requested_at, reaches_back_to, started_at)
+           VALUES (now(), now() - interval '1 day', now());
+           INSERT INTO sweep (requested_at, reaches_back_to) VALUES (now(), now() - interval '2 days')"""
+    )
+    finds = await sweep_now(resources, HANDLERS, timedelta(days=30))
+    assert (finds.seen, finds.found) == (2, 2)
+    assert await kept(own_database) == {old, young}
+    waiting = "SELECT count(*) FROM sweep WHERE requested_at IS NOT NULL AND finished_at IS NULL"
+    assert await own_database.fetchval(waiting) == 2
+    for left in (1, 0):
+        assert await sweep_if_due(resources, HANDLERS) is not None
+        assert await own_database.fetchval(waiting) == left
+    assert await sweep_if_due(resources, HANDLERS) is None
+
+
+async def test_a_command_that_dies_leaves_its_sweep_to_a_worker(
+    resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
+) -> None:
+    await sandbox.fault("delay", seconds=60, method="GET", path="/events", times=1)
+    async with running("sweep", resources.settings) as command:
+
+        async def is_asking() -> int:
+            return await sandbox.count("GET /events")
+
+        await eventually(is_asking)
+        await command.end(signal.SIGKILL)
+    await pass_time(own_database, sandbox, 60)
+    assert await sweep_if_due(resources, HANDLERS) is not None
+    (row,) = await own_database.fetch("SELECT * FROM sweep")
+    assert (row["requested_at"] is not None, row["error"]) == (True, None)
+    assert row["finished_at"] is not None
 
 
 @pytest.mark.parametrize("params", [{"days": 0}, {"days": 31}, {"days": "x"}, {"since": "yesterday"}])

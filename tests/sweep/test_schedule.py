@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.webhooks.store import Finds, Memory, Sweep
+from app.webhooks.store import Finds, Kind, Memory, Sweep
 from app.webhooks.sweep import find_due
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -20,19 +20,29 @@ def ago(**distance: float) -> datetime:
 def remembered(
     *,
     watermark: datetime | None = None,
+    day: datetime | None = None,
+    day_tried: datetime | None = None,
     full: datetime | None = None,
     full_tried: datetime | None = None,
     failed: datetime | None = None,
     waiting: Sweep | None = None,
 ) -> Memory:
-    return Memory(NOW, watermark, full_tried or full, full, failed, waiting)
+    """What is not said of the daily one happened just now."""
+    tried: dict[Kind, datetime | None] = {
+        "recent": watermark,
+        "day": day_tried or day or watermark,
+        "full": full_tried or full,
+    }
+    done: dict[Kind, datetime | None] = {"recent": watermark, "day": day or watermark, "full": full}
+    return Memory(NOW, tried, done, failed, waiting)
 
 
 def wish(back_to: datetime | None) -> Sweep:
-    return Sweep(7, NOW, back_to, None, None, Finds(), None)
+    return Sweep(7, NOW, back_to, None, None, None, Finds(), None)
 
 
 HOURS_AGO = ago(hours=3)
+HALF_PAST = ago(minutes=30)
 
 CASES: dict[str, tuple[Memory, datetime | None]] = {
     "a fresh database looks back as far as it can": (remembered(), NOW - MONTH),
@@ -41,9 +51,29 @@ CASES: dict[str, tuple[Memory, datetime | None]] = {
         remembered(watermark=ago(minutes=10), full=HOURS_AGO),
         ago(minutes=10) - OVERLAP,
     ),
-    "after a longer stop, all of it": (
+    "after a longer stop, at least a day of it": (
         remembered(watermark=ago(hours=20), full=ago(hours=23)),
-        ago(hours=20) - OVERLAP,
+        ago(days=1),
+    ),
+    "after a stop of days, all of it": (
+        remembered(watermark=ago(days=2), full=HOURS_AGO),
+        ago(days=2) - OVERLAP,
+    ),
+    "once an hour a day": (
+        remembered(watermark=ago(minutes=1), day=ago(hours=1), full=HOURS_AGO),
+        ago(days=1),
+    ),
+    "a full one spares the next one over a day": (
+        remembered(watermark=ago(minutes=1), day=ago(minutes=59), full=ago(minutes=59)),
+        None,
+    ),
+    "one over a day that fails lets the short ones pass": (
+        remembered(watermark=ago(minutes=10), day=ago(hours=2), day_tried=ago(minutes=9), full=HOURS_AGO),
+        ago(minutes=10) - OVERLAP,
+    ),
+    "one over a day that failed is tried again within minutes": (
+        remembered(watermark=ago(minutes=1), day=ago(hours=2), day_tried=ago(minutes=10), full=HOURS_AGO),
+        ago(days=1),
     ),
     "after a stop of months, as far as the list goes": (
         remembered(watermark=ago(days=90), full=HOURS_AGO),
@@ -55,12 +85,16 @@ CASES: dict[str, tuple[Memory, datetime | None]] = {
         None,
     ),
     "again a minute after a failure": (
-        remembered(watermark=ago(hours=1), full=HOURS_AGO, failed=ago(seconds=60)),
+        remembered(watermark=ago(hours=1), day=HALF_PAST, full=HOURS_AGO, failed=ago(seconds=60)),
         ago(hours=1) - OVERLAP,
     ),
     "a full one that fails lets the short ones pass": (
         remembered(
-            watermark=ago(hours=1), full=ago(days=2), full_tried=ago(minutes=5), failed=ago(minutes=4)
+            watermark=ago(hours=1),
+            day_tried=ago(minutes=5),
+            full=ago(days=2),
+            full_tried=ago(minutes=5),
+            failed=ago(minutes=4),
         ),
         ago(hours=1) - OVERLAP,
     ),
@@ -93,3 +127,13 @@ def test_a_sweep_is_due(case: str) -> None:
     due = find_due(memory, INTERVAL)
     assert (due.back_to if due else None) == back_to
     assert (due.waiting if due else None) == memory.waiting
+
+
+@pytest.mark.parametrize(
+    ("back_to", "kind"),
+    [(ago(hours=23), "recent"), (ago(days=1), "day"), (ago(days=29), "day"), (ago(days=30), "full")],
+)
+def test_a_sweep_is_of_the_widest_kind_that_it_covers(back_to: datetime, kind: Kind) -> None:
+    due = find_due(remembered(watermark=NOW, full=NOW, waiting=wish(back_to)), INTERVAL)
+    assert due is not None
+    assert due.kind == kind

@@ -3,16 +3,20 @@
 import asyncio
 import json
 import signal
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
+import httpx
 import pytest
 import structlog
 
+from app.digital_river.errors import Garbled
 from app.handlers import HANDLERS
 from app.resources import Resources
 from app.webhooks.sweep import SweepBusy, sweep_if_due, sweep_now
+from tests.digital_river.far_side import FarSide
 from tests.house import Portal, Sandbox, eventually, invoice_event, pass_time
 from tests.processes import running
 from tests.sweep.missed import INVOICE, chores_of, happen, kept, last_sweep, operator
@@ -111,15 +115,52 @@ async def test_an_unreadable_event_stops_nothing(resources: Resources, sandbox: 
     assert (finds.seen, finds.found, finds.unreadable) == (3, 2, 1)
 
 
-async def test_more_types_than_the_far_side_takes_at_once_are_asked_for_in_groups(
-    resources: Resources, sandbox: Sandbox
+@pytest.mark.parametrize("reading", ["list", "text", "first"])
+async def test_every_type_is_swept_however_the_far_side_reads_several(
+    resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection, reading: str
 ) -> None:
-    types = [f"order.something.{number:02}" for number in range(45)]
-    for event_type in (types[0], types[20], types[44]):
-        await happen(sandbox, 1, event_type=event_type)
-    finds = await sweep_now(resources, types, None)
-    assert finds.found == 3
-    assert await sandbox.count("GET /events") == 3
+    rules = await sandbox.client.put("/_sandbox/rules", json={"eventTypes": reading})
+    rules.raise_for_status()
+    ids = {id_ for event_type in HANDLERS for id_ in await happen(sandbox, 2, event_type=event_type)}
+    await happen(sandbox, 1, event_type="order.something.else")
+    assert (await sweep_now(resources, HANDLERS, None)).seen == len(ids) == 2 * len(HANDLERS)
+    assert await kept(own_database) == ids
+
+
+async def test_an_event_that_is_listed_late_is_found_within_the_hour(
+    resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
+) -> None:
+    while await sweep_if_due(resources, HANDLERS):
+        pass
+    # Twelve hours old when it is listed: long before the overlap of the short ones.
+    await sandbox.post("/_sandbox/clock", {"advanceSeconds": -43_200})
+    late = await happen(sandbox, 1)
+    await sandbox.post("/_sandbox/clock", {"advanceSeconds": 43_200})
+    for minutes in range(0, 60, 10):
+        assert await kept(own_database) == set(), f"after {minutes} minutes"
+        await pass_time(own_database, sandbox, 600)
+        assert await sweep_if_due(resources, HANDLERS) is not None
+    assert await kept(own_database) == late
+    kinds = [row["kind"] for row in await own_database.fetch("SELECT kind FROM sweep ORDER BY id")]
+    assert kinds == ["full", *["recent"] * 5, "day"]
+
+
+async def test_a_list_that_repeats_itself_is_left_and_hides_no_other(
+    resources: Resources, own_database: asyncpg.Connection
+) -> None:
+    first, *others = sorted(HANDLERS)
+
+    def page(request: httpx.Request) -> httpx.Response:
+        event_type = request.url.params["type"]
+        event = {**invoice_event(), "type": event_type, "id": event_type}
+        return httpx.Response(200, json={"data": [event], "hasMore": event_type == first})
+
+    far_side = FarSide([page])
+    async with far_side.opened() as far:
+        with pytest.raises(Garbled, match="repeats itself"):
+            await sweep_now(replace(resources, far=far), HANDLERS, None)
+    assert [request.url.params["type"] for request in far_side.requests] == [first, first, *others]
+    assert await kept(own_database) == set(HANDLERS)
 
 
 async def test_an_event_that_came_by_webhook_is_not_found_again(

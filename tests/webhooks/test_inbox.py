@@ -56,18 +56,18 @@ async def test_new_events_are_kept_whole_and_known_ones_left_alone(
 ) -> None:
     await stop_the_clock(own_database)
     handled = NewEvent(EventId("e1"), "order.invoice.created", "pending", "o1", NOON, '{"id": "e1"}')
-    ignored = NewEvent(EventId("e2"), "order.updated", "ignored", None, None, '{"id": "e2"}')
+    ignored = NewEvent(EventId("e2"), "order.updated", "ignored", None, None, None, b"digest")
     assert await inbox.put(resources.hot, [handled], "webhook") == {"e1"}
     assert await inbox.put(resources.hot, [ignored, handled], "sweep") == {"e2"}
-    names = ("type", "state", "order_id", "happened_at", "body", "origin", "finished_at")
+    names = ("type", "state", "order_id", "happened_at", "body", "body_digest", "origin", "finished_at")
     kept = {
         name: tuple(row[n] for n in names)
         for name in ("e1", "e2")
         if (row := await row_of(own_database, name))
     }
     assert kept == {
-        "e1": ("order.invoice.created", "pending", "o1", NOON, '{"id": "e1"}', "webhook", None),
-        "e2": ("order.updated", "ignored", None, None, '{"id": "e2"}', "sweep", NOON),
+        "e1": ("order.invoice.created", "pending", "o1", NOON, '{"id": "e1"}', None, "webhook", None),
+        "e2": ("order.updated", "ignored", None, None, None, b"digest", "sweep", NOON),
     }
 
 
