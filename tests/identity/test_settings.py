@@ -1,6 +1,9 @@
 """Settings of the identity provider that contradict each other stop the start, with the name of each."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +79,22 @@ def test_another_issuer_without_an_audience_has_the_first_ones() -> None:
     chosen = settings(oidc_additional_issuers=[{"issuer": V1}, {"issuer": f"{V1}/2", "audience": "api://x"}])
     found = [(one.issuer, one.audience) for one in chosen.oidc_issuers]
     assert found == [(ISSUER, AUDIENCE), (V1, AUDIENCE), (f"{V1}/2", "api://x")]
+
+
+_EXAMPLE = re.compile(r"^### (.+?)\n\n```\n(.+?)```", re.MULTILINE | re.DOTALL)
+PROVIDERS = dict(_EXAMPLE.findall((Path(__file__).parents[2] / "docs" / "identity.md").read_text()))
+
+
+def test_the_usual_providers_have_an_example() -> None:
+    assert set(PROVIDERS) == {"Keycloak", "Auth0", "Amazon Cognito", "Microsoft Entra ID", "Okta"}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_each_example_of_the_documentation_starts(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PORTAL_OIDC_AUDIENCE")
+    lines = shlex.split(re.sub(r"<[^>]+>", "0f8fad5b", PROVIDERS[provider]))
+    values = dict(line.split("=", 1) for line in lines)
+    assert all(name.removeprefix("PORTAL_").lower() in Settings.model_fields for name in values)
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings().oidc_issuer == values["PORTAL_OIDC_ISSUER"]
