@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from app.customers import router as customers
 from app.customers import tax_router as tax
+from app.customers.forgetting import list_forget_requests
 from app.customers.neighbours import Eraser, Section
 from app.customers.tax_identifiers import erase_replacements
 from app.db.buckets import Buckets
@@ -15,8 +16,9 @@ from app.documents.export import list_records, list_support_reads
 from app.handlers import HANDLERS
 from app.idempotency.erasing import erase_answers
 from app.identity.tokens import Tokens
-from app.ops import events, health, metrics
+from app.ops import events, forgetting, health, metrics
 from app.ops import status as glance
+from app.ops.export import list_held_events
 from app.orders import router as orders
 from app.orders.export import list_whole_orders
 from app.payment_sources import router as payment_sources
@@ -59,7 +61,9 @@ EXPORT_SECTIONS: Mapping[str, Section] = {
     "paymentSources": list_payment_sources,
     "orders": list_whole_orders,
     "documents": list_records,
+    "events": list_held_events,
     "supportReads": list_support_reads,
+    "forgetRequests": list_forget_requests,
 }
 ERASERS: Mapping[str, Eraser] = {
     "The stored answers to your requests.": erase_answers,
@@ -105,6 +109,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         orders,
         payment_sources,
         events,
+        forgetting,
         glance,
         health,
         metrics,

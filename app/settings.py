@@ -1,9 +1,18 @@
 """Every knob once: typed, secrets masked, and unsafe production values refused at start."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
-from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -23,6 +32,22 @@ _JSON_ERRORS = {
     **dict.fromkeys(("dict_type", "model_type"), "must be a JSON object"),
 }
 
+# Asymmetric only: a public key must never serve as a shared secret (RFC 8725 §3.1).
+Algorithm = Literal[
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
+    "Ed448",
+]
+
 
 class UnusableSettings(SystemExit):
     """The process must not start; the message names each setting and what is wrong with it."""
@@ -36,6 +61,16 @@ class _Environment(EnvSettingsSource):
             return super().decode_complex_value(field_name, field, value)
         except ValueError:
             return value
+
+
+class TrustedIssuer(BaseModel):
+    """One name under which the shop's identity provider signs access tokens."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True)
+
+    issuer: str
+    audience: str = ""
+    jwks_url: str = ""
 
 
 class Settings(BaseSettings):
@@ -59,9 +94,34 @@ class Settings(BaseSettings):
     webhook_secrets: tuple[SecretStr, ...] = ()
     webhook_tolerance: int = Field(300, ge=1, le=3600)
 
-    oidc_issuer: str = ""
-    oidc_audience: str = ""
-    oidc_customer_claim: str = "sub"
+    oidc_issuer: str = Field("", description="`iss` of the access tokens, letter for letter")
+    oidc_audience: str = Field(
+        "", description="What `aud` must name; needed unless clients are named instead"
+    )
+    oidc_customer_claim: str = Field(
+        "sub", description="Whose text, number or list of one is the customer id: a name, or a path with dots"
+    )
+    oidc_jwks_url: str = Field(
+        "", description="Where the issuer's keys are, when its discovery document cannot be asked"
+    )
+    oidc_additional_issuers: tuple[TrustedIssuer, ...] = Field(
+        (),
+        description="Other names of the same provider: `issuer`, `jwksUrl`, `audience` (else the first's)",
+    )
+    oidc_accepted_client_ids: tuple[str, ...] = Field(
+        (),
+        description="Only tokens of these clients are accepted; their access tokens may come without `aud`",
+    )
+    oidc_algorithms: tuple[Algorithm, ...] = Field(
+        get_args(Algorithm), description="Signatures accepted, of keys that are of their kind"
+    )
+    oidc_require_access_token_type: bool = Field(
+        default=False, description="Accept only tokens whose header says `at+jwt` (RFC 9068)"
+    )
+    oidc_scope_claims: tuple[str, ...] = Field(
+        ("scope", "scp"), description="The claims that grant `portal:…`, as names or paths with dots"
+    )
+    oidc_scope_prefix: str = Field("", description="What the provider puts before `portal:…`")
 
     file_link_lifetime: int = Field(3600, ge=600, le=86400)
 
@@ -101,7 +161,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete_and_safe(self) -> Self:
-        problems = [*self._missing(), *self._unusable()]
+        problems = [*self._missing(), *self._unusable(), *self._contradictory()]
         if self.environment == "production":
             problems += self._unsafe()
         if problems:
@@ -113,7 +173,9 @@ class Settings(BaseSettings):
             "PORTAL_DIGITAL_RIVER_SECRET_KEY": self.digital_river_secret_key.get_secret_value(),
             "PORTAL_WEBHOOK_SECRETS": self.webhook_secrets,
             "PORTAL_OIDC_ISSUER": self.oidc_issuer,
-            "PORTAL_OIDC_AUDIENCE": self.oidc_audience,
+            "PORTAL_OIDC_AUDIENCE (or PORTAL_OIDC_ACCEPTED_CLIENT_IDS)": (
+                self.oidc_audience or self.oidc_accepted_client_ids
+            ),
             "PORTAL_OIDC_CUSTOMER_CLAIM": self.oidc_customer_claim,
         }
         if self.environment == "production":
@@ -142,6 +204,35 @@ class Settings(BaseSettings):
             ]
         return []
 
+    def _contradictory(self) -> list[str]:
+        names = [one.issuer for one in self.oidc_issuers]
+        is_prefix_of_ours = bool(self.oidc_scope_prefix) and "portal:".startswith(self.oidc_scope_prefix)
+        checks = {
+            "PORTAL_OIDC_ADDITIONAL_ISSUERS must name each issuer once, and not PORTAL_OIDC_ISSUER again": (
+                len({*names}) == len(names)
+            ),
+            "PORTAL_OIDC_ADDITIONAL_ISSUERS must give an issuer that is not empty": all(names[1:]),
+            "PORTAL_OIDC_JWKS_URL and each jwksUrl must start with https:// or http://": all(
+                not one.jwks_url or one.jwks_url.startswith(("https://", "http://"))
+                for one in self.oidc_issuers
+            ),
+            "PORTAL_OIDC_ALGORITHMS must name one or more": bool(self.oidc_algorithms),
+            "PORTAL_OIDC_SCOPE_CLAIMS must name one or more": bool(self.oidc_scope_claims),
+            "PORTAL_OIDC_CUSTOMER_CLAIM must be a name without spaces": _is_one_word(
+                self.oidc_customer_claim or "sub"
+            ),
+            "PORTAL_OIDC_SCOPE_CLAIMS must be names without spaces": all(
+                map(_is_one_word, self.oidc_scope_claims)
+            ),
+            "PORTAL_OIDC_ACCEPTED_CLIENT_IDS must be ids without spaces": all(
+                map(_is_one_word, self.oidc_accepted_client_ids)
+            ),
+            "PORTAL_OIDC_SCOPE_PREFIX must have no spaces, and must not be the portal's own": (
+                not self.oidc_scope_prefix or (_is_one_word(self.oidc_scope_prefix) and not is_prefix_of_ours)
+            ),
+        }
+        return [problem for problem, is_fine in checks.items() if not is_fine]
+
     def _unsafe(self) -> list[str]:
         key = self.digital_river_secret_key.get_secret_value()
         short = [s for s in self.webhook_secrets if len(s.get_secret_value()) < MINIMUM_SECRET_LENGTH]
@@ -150,7 +241,13 @@ class Settings(BaseSettings):
             "PORTAL_DIGITAL_RIVER_URL must start with https://": self.digital_river_url.startswith(
                 "https://"
             ),
-            "PORTAL_OIDC_ISSUER must start with https://": self.oidc_issuer.startswith("https://"),
+            # The name alone is never asked when the keys have an address of their own.
+            "PORTAL_OIDC_ISSUER (or PORTAL_OIDC_JWKS_URL) must start with https://": (
+                self.oidc_jwks_url or self.oidc_issuer
+            ).startswith("https://"),
+            "PORTAL_OIDC_ADDITIONAL_ISSUERS must start with https://": all(
+                (one.jwks_url or one.issuer).startswith("https://") for one in self.oidc_additional_issuers
+            ),
             f"PORTAL_WEBHOOK_SECRETS must have {MINIMUM_SECRET_LENGTH} characters or more each": not short,
             "PORTAL_DIGITAL_RIVER_SECRET_KEY must be a confidential key (sk_…)": key.startswith("sk_"),
             "PORTAL_DIGITAL_RIVER_PUBLIC_KEY must be a public key (pk_…)": (
@@ -176,6 +273,18 @@ class Settings(BaseSettings):
         return [problem for problem, is_fine in checks.items() if not is_fine]
 
     @property
+    def oidc_issuers(self) -> tuple[TrustedIssuer, ...]:
+        """All names of the identity provider, each with its audience; the main one first."""
+        main = TrustedIssuer(
+            issuer=self.oidc_issuer, audience=self.oidc_audience, jwks_url=self.oidc_jwks_url
+        )
+        others = (
+            one.model_copy(update={"audience": one.audience or self.oidc_audience})
+            for one in self.oidc_additional_issuers
+        )
+        return (main, *others)
+
+    @property
     def is_live(self) -> bool:
         """Which mode's events are processed; development is test mode unless told otherwise."""
         return bool(self.live_mode)
@@ -186,6 +295,10 @@ class Settings(BaseSettings):
         if self.digital_river_requests_per_second:
             return self.digital_river_requests_per_second
         return LIVE_REQUESTS_PER_SECOND if self.is_live else TEST_REQUESTS_PER_SECOND
+
+
+def _is_one_word(text: str) -> bool:
+    return text.isprintable() and len(text.split()) == 1 and text == text.strip()
 
 
 def _is_safe_or_unset(url: str) -> bool:

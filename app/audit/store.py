@@ -1,4 +1,4 @@
-"""The table of what support read, written once and never changed."""
+"""The table of what support read. A record is never changed: only whose it was is added, once it is known."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -19,7 +19,7 @@ audit_record = sa.Table(
     sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     # Who: the subject of the token.
     sa.Column("subject", sa.Text, nullable=False),
-    # Whose: null where the path names the thing and not its owner.
+    # Whose: null for guests' things, for what was not found, and while a read is not answered yet.
     sa.Column("customer_id", sa.Text),
     sa.Column("operation", sa.Text, nullable=False),
     sa.Column("path_ids", JSONB, nullable=False),
@@ -42,8 +42,8 @@ async def keep_record(
     operation: str,
     path_ids: Mapping[str, str],
     request_id: str,
-) -> None:
-    """Keep who is about to read what. When this returns, it is committed."""
+) -> int:
+    """Keep who is about to read what; returns the record's id. When this returns, it is committed."""
     statement = sa.insert(audit_record).values(
         subject=subject,
         customer_id=customer_id,
@@ -52,7 +52,15 @@ async def keep_record(
         request_id=request_id,
     )
     async with engine.begin() as connection:
-        await connection.execute(statement)
+        return int((await connection.execute(statement.returning(audit_record.c.id))).scalar_one())
+
+
+async def attribute(engine: AsyncEngine, record_id: int, customer_id: CustomerId) -> None:
+    """Add to the record whose things were read. When this returns, it is committed."""
+    table = audit_record
+    statement = sa.update(table).where(table.c.id == record_id).values(customer_id=customer_id)
+    async with engine.begin() as connection:
+        (await connection.execute(statement.returning(table.c.id))).one()
 
 
 async def list_records(

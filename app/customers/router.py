@@ -158,10 +158,22 @@ async def delete_shipping_address(
     summary="Ask to be forgotten",
     responses=responses(Conflict, Invalid, NotFound, *_FAR_SIDE),
 )
-async def forget_customer(resources: ResourcesDep, customer_id: OwnCustomer, erasers: Erasers) -> ForgetView:
+async def forget_customer(
+    request: Request,
+    resources: ResourcesDep,
+    principal: CurrentPrincipal,
+    customer_id: OwnCustomer,
+    erasers: Erasers,
+) -> ForgetView:
     """Records the request at Digital River and erases what this service does not need. Asking again changes
     nothing and gets the same answer. It cannot be taken back."""
-    return await forgetting.forget(resources, customer_id, erasers)
+    return await forgetting.forget(
+        resources,
+        customer_id,
+        erasers,
+        subject=principal.subject,
+        request_id=request.scope["request_id"],
+    )
 
 
 @router.get(

@@ -1,7 +1,7 @@
-"""The table of tax identifiers that are being replaced, and every statement about it.
+"""The tables of this room, and every statement about them: what is being replaced, and what was asked for.
 
-A row stands there from before the old one is deleted until the buyer has one again, and no longer: its value
-is personal data.
+A tax identifier stands in its table from before the old one is deleted until the buyer has one again, and no
+longer: its value is personal data. A request to be forgotten stays for ever: it proves what was done.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,22 @@ tax_identifier_replacement = sa.Table(
     sa.Column("old_value", sa.Text, nullable=False),
     sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Index("ix_tax_identifier_replacement_customer_id", "customer_id"),
+)
+
+forget_request = sa.Table(
+    "forget_request",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    # By whom: the subject of the token.
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    # When and what Digital River answered, and when all was erased here; empty when it did not come so far.
+    sa.Column("answered_at", sa.DateTime(timezone=True)),
+    sa.Column("answer", sa.Text),
+    sa.Column("erased_at", sa.DateTime(timezone=True)),
+    sa.Index("ix_forget_request_customer_id", "customer_id", "id"),
 )
 
 
@@ -82,3 +98,47 @@ async def erase(engine: AsyncEngine, customer_id: CustomerId) -> None:
     table = tax_identifier_replacement
     async with engine.begin() as connection:
         await connection.execute(sa.delete(table).where(table.c.customer_id == customer_id))
+
+
+async def keep_forget_request(
+    engine: AsyncEngine, customer_id: CustomerId, *, subject: str, request_id: str
+) -> int:
+    """Put on record that the customer asks to be forgotten; returns the record's id. Committed on return."""
+    values = {"customer_id": customer_id, "subject": subject, "request_id": request_id}
+    statement = sa.insert(forget_request).values(values).returning(forget_request.c.id)
+    async with engine.begin() as connection:
+        return int((await connection.execute(statement)).scalar_one())
+
+
+async def keep_forget_answer(engine: AsyncEngine, record_id: int, answer: str) -> None:
+    """Add what Digital River answered. Committed on return."""
+    await _complete(engine, record_id, answered_at=sa.func.now(), answer=answer)
+
+
+async def keep_erasure(engine: AsyncEngine, record_id: int) -> None:
+    """Add that everything was erased here. Committed on return."""
+    await _complete(engine, record_id, erased_at=sa.func.now())
+
+
+async def _complete(engine: AsyncEngine, record_id: int, **values: object) -> None:
+    statement = sa.update(forget_request).where(forget_request.c.id == record_id).values(**values)
+    async with engine.begin() as connection:
+        await connection.execute(statement)
+
+
+async def list_forget_requests(
+    engine: AsyncEngine,
+    customer_id: CustomerId | None,
+    *,
+    before: int | None = None,
+    limit: int | None = None,
+) -> Sequence[sa.RowMapping]:
+    """The customer's requests, or everybody's, the last one first."""
+    table = forget_request
+    statement = sa.select(table).order_by(table.c.id.desc()).limit(limit)
+    if customer_id is not None:
+        statement = statement.where(table.c.customer_id == customer_id)
+    if before is not None:
+        statement = statement.where(table.c.id < before)
+    async with engine.connect() as connection:
+        return (await connection.execute(statement)).mappings().all()

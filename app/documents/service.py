@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 
+from app.audit.readers import saw
 from app.db.leases import LeaseBusy
 from app.digital_river import orders
 from app.digital_river.errors import DigitalRiverError, Missing
@@ -52,6 +53,9 @@ async def get_document(resources: Resources, owner: CustomerId | None, document_
     document = await store.find_document(resources.hot, owner, document_id)
     if document is None:
         raise NotFound()
+    if owner is None:
+        async with resources.engine.connect() as connection:
+            saw(await store.find_owner(connection, document_id))
     return document
 
 
@@ -91,6 +95,9 @@ async def get_order_documents(
             log.warning("documents.read_through_failed", order_id=order_id, error=type(error).__name__)
     if not known.is_owners:
         raise NotFound()
+    if owner is None:
+        async with resources.engine.connect() as connection:
+            saw(await store.find_order_owner(connection, order_id))
     documents = await store.list_documents(resources.hot, owner, order_id=order_id, after=after, limit=limit)
     return OrderDocuments(documents, known.availability("invoice"), known.availability("creditMemo"))
 

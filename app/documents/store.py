@@ -172,6 +172,22 @@ async def find_known_files(
     return set((await connection.execute(statement)).scalars())
 
 
+async def find_owner(connection: AsyncConnection, document_id: DocumentId) -> CustomerId | None:
+    """Whose the document is; None for a guest's."""
+    statement = sa.select(document.c.customer_id).where(document.c.id == document_id)
+    found = (await connection.execute(statement)).scalar_one()
+    return None if found is None else CustomerId(found)
+
+
+async def find_order_owner(connection: AsyncConnection, order_id: OrderId) -> CustomerId | None:
+    """Whose the order is, as far as its check or its documents tell; None for a guest's."""
+    of_check = sa.select(order_check.c.customer_id).where(order_check.c.order_id == order_id)
+    of_documents = sa.select(sa.func.max(document.c.customer_id)).where(document.c.order_id == order_id)
+    either = sa.func.coalesce(of_check.scalar_subquery(), of_documents.scalar_subquery())
+    found = (await connection.execute(sa.select(either))).scalar_one()
+    return None if found is None else CustomerId(found)
+
+
 async def find_things(connection: AsyncConnection, customer_id: CustomerId) -> set[str]:
     """The ids of the customer's documents, and of the orders that are known to be the customer's."""
     owned = document.c.customer_id == customer_id

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import SecretStr
 
 from app.audit.export import list_support_reads
-from app.audit.readers import ListedCustomer, OwnCustomer, Owner, ReadCustomer
+from app.audit.readers import ListedCustomer, OwnCustomer, Owner, ReadCustomer, saw
 from app.ids import CustomerId
 from app.resources import open_resources
 from app.settings import Settings
@@ -38,6 +38,7 @@ async def write(customer_id: OwnCustomer) -> str:
 async def order(owner: Owner, order_id: OrderPath) -> CustomerId | None:
     if order_id == "none":
         raise NotFound
+    saw(None)
     return owner
 
 
@@ -166,6 +167,20 @@ async def test_customers_with_more_things_than_a_statement_takes_values_see_it_t
     async with open_resources(settings) as resources:
         (read,) = await list_support_reads(resources, CustomerId("grace"), things)
     assert read.operation == "GET /v1/orders/{orderId}"
+
+
+@pytest.mark.parametrize("subject", ["a\0b", "a\nb", " agent-7"])
+async def test_an_agent_whose_name_cannot_be_recorded_is_nobody(
+    settings: Settings, sandbox: Sandbox, subject: str, database: asyncpg.Connection
+) -> None:
+    token = await sandbox.token(subject, scopes=["portal:support"])
+    for path, _, _ in _SUPPORT:
+        answer = await ask(settings, token, path)
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (
+            401,
+            'Bearer error="invalid_token"',
+        )
+    assert await records(database) == []
 
 
 async def test_a_read_that_finds_nothing_is_recorded_too(

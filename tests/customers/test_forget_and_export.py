@@ -8,10 +8,11 @@ import asyncpg
 import pytest
 
 from app.ids import CustomerId
+from app.ops.pruning import prune_if_free
 from app.resources import Resources
 from app.web.contract import Contract
 from tests.customers.house import SHIPPING, Buyer
-from tests.house import Portal, Sandbox
+from tests.house import Json, Portal, Sandbox, invoice_event, pass_time
 
 
 class Note(Contract):
@@ -61,6 +62,88 @@ async def test_what_is_held_here_is_erased_after_the_request_is_recorded(
     assert erased == []
     assert (await ada.send("POST", "/forget")).json()["erased"] == ["Your notes."]
     assert erased == ["ada"]
+
+
+async def test_what_came_of_the_request_is_on_record_for_ever(
+    ada: Buyer, portal: Portal, sandbox: Sandbox, state: Any, database: asyncpg.Connection
+) -> None:
+    await ada.get()
+    await sandbox.fault("status", status=503, method="POST", path="/customers/{id}", times=1)
+    assert (await ada.send("POST", "/forget")).status_code == 503
+    answer = await ada.send("POST", "/forget", headers={"X-Request-ID": "forget-1"})
+    assert answer.status_code == 200
+    state.erasers = {"Your notes.": _fails}
+    assert (await ada.send("POST", "/forget")).status_code == 503
+    # Everything that may be pruned is.
+    await pass_time(database, sandbox, 400 * 86_400)
+    assert portal.app is not None
+    await prune_if_free(portal.app.state.resources)
+    requests = (await ada.get("/export")).json()["forgetRequests"]
+    assert [one["answer"] for one in requests] == ["recorded before", "recorded", "Unavailable"]
+    assert {one["requestedBy"] for one in requests} == {"ada"}
+    assert [one["erasedAt"] is not None for one in requests] == [False, True, False]
+    assert all(one["requestedAt"] <= one["answeredAt"] for one in requests)
+    operator = await sandbox.token("operator", scopes=["portal:ops"])
+    listed = (await portal.get("/ops/forget-requests", operator, limit=2)).json()
+    assert [one["customerId"] for one in listed["data"]] == ["ada", "ada"]
+    assert listed["data"][1]["requestId"] == "forget-1"
+    rest = await portal.get("/ops/forget-requests", operator, customerId="ada", cursor=listed["nextCursor"])
+    assert [one["answer"] for one in rest.json()["data"]] == ["Unavailable"]
+    assert (await portal.get("/ops/forget-requests", operator, customerId="eve")).json()["data"] == []
+    assert (await portal.get("/ops/forget-requests", ada.token)).status_code == 403
+
+
+async def _fails(_: Resources, __: CustomerId) -> None:
+    raise OSError("the database is gone")
+
+
+async def test_no_request_that_cannot_be_recorded_here_goes_to_digital_river(
+    ada: Buyer, sandbox: Sandbox, database: asyncpg.Connection
+) -> None:
+    await ada.get()
+    await database.execute("ALTER TABLE forget_request RENAME TO elsewhere")
+    try:
+        assert (await ada.send("POST", "/forget")).status_code >= 500
+    finally:
+        await database.execute("ALTER TABLE elsewhere RENAME TO forget_request")
+    assert (await sandbox.get("/customers/ada"))["requestToBeForgotten"] is False
+
+
+async def test_the_export_shows_what_is_held_of_events(
+    ada: Buyer, eve: Buyer, portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
+) -> None:
+    order = await sandbox.order("ada")
+    file_id = await sandbox.invoiced(order)
+    await portal.documents(ada.token, 1)
+    hostile: Json = {
+        "orderId": None,
+        "fileId": {},
+        "customerId": "ada",
+        "note": "cut \ud83d\0",
+        "deep": [{"aURL": "x"}],
+    }
+    # Of ada's order, but it names somebody else; and one that merely mentions her.
+    others: list[Json] = [
+        {"orderId": order["id"], "customerId": "eve", "fileId": {}},
+        {"orderId": None, "customerId": "ada-2", "note": "ada", "fileId": {}},
+    ]
+    for changes in (hostile, *others):
+        assert (await portal.deliver(invoice_event(**changes))).status_code == 202
+    await portal.settle(database)
+    buried, done = (await ada.get("/export")).json()["events"]
+    assert (buried["state"], buried["content"]) == (
+        "buried",
+        {
+            "customerId": "ada",
+            "note": "cut ?\0",
+            "deep": [{}],
+            "purpose": "customer_invoice",
+        },
+    )
+    assert (done["state"], done["orderId"], done["content"]["customerId"]) == ("done", order["id"], "ada")
+    assert file_id not in str(done)
+    of_eve = (await eve.get("/export")).json()["events"]
+    assert [one["content"]["customerId"] for one in of_eve] == ["eve"]
 
 
 async def test_a_failed_erasure_is_an_error_and_can_be_repeated(ada: Buyer, state: Any) -> None:
