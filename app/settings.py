@@ -1,14 +1,19 @@
 """Every knob once: typed, secrets masked, and unsafe production values refused at start."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 LIVE_REQUESTS_PER_SECOND = 250
 TEST_REQUESTS_PER_SECOND = 25
 MINIMUM_SECRET_LENGTH = 16
+
+# With a star for the hosts below a domain, never below a bare one like `com`.
+HostName = Annotated[
+    str, StringConstraints(pattern=r"^(\*\.[a-z0-9-]+\.)?[a-z0-9-]+(\.[a-z0-9-]+)*$", max_length=253)
+]
 
 
 class UnusableSettings(SystemExit):
@@ -41,6 +46,10 @@ class Settings(BaseSettings):
     oidc_customer_claim: str = "sub"
 
     file_link_lifetime: int = Field(3600, ge=600, le=86400)
+    file_link_hosts: tuple[HostName, ...] = Field(
+        ("files.digitalriver.com", "files-test.digitalriver.com"),
+        description="Where links to files may lead, beside Digital River's own host; `*.` is any host below",
+    )
 
     dropin_return_url: str = ""
     dropin_cancel_url: str = ""

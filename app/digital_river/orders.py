@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.digital_river.calls import Params
-from app.digital_river.errors import Missing
+from app.digital_river.errors import Garbled, Missing
 from app.digital_river.models import Listing, Order, Tracking
 from app.digital_river.paths import path
 from app.digital_river.times import from_instant, to_instant
@@ -16,8 +16,12 @@ async def fetch_order(far: Transport, order_id: OrderId) -> Order:
 
     Raises:
         Missing: there is none.
+        Garbled: the answer is about another order, which may be somebody else's.
     """
-    return await far.fetch_json("GET", path("/orders/{id}", id=order_id), model=Order)
+    order = await far.fetch_json("GET", path("/orders/{id}", id=order_id), model=Order)
+    if order.id != order_id:
+        raise Garbled("the answer is about another order")
+    return order
 
 
 async def fetch_orders(

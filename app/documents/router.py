@@ -14,6 +14,7 @@ from app.digital_river import files
 from app.digital_river.models import Order
 from app.digital_river.transport import Transport
 from app.documents import service, store
+from app.documents.link_policy import policy_of
 from app.documents.schemas import DocumentsPage, OrderDocumentsPage, availability, order_view, page, view
 from app.documents.store import Document, Position
 from app.ids import DocumentId, OrderId
@@ -76,6 +77,7 @@ async def list_documents(
     found = list(
         await store.list_documents(
             resources.hot,
+            policy_of(resources.settings),
             customer_id,
             kind=kind,
             order_id=order_id,
