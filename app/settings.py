@@ -15,6 +15,8 @@ HostName = Annotated[
     str, StringConstraints(pattern=r"^(\*\.[a-z0-9-]+\.)?[a-z0-9-]+(\.[a-z0-9-]+)*$", max_length=253)
 ]
 
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_length=100)]
+
 
 class UnusableSettings(SystemExit):
     """The process must not start; the message names each setting and what is wrong with it."""
@@ -57,6 +59,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     cors_origins: tuple[str, ...] = ()
+    cors_headers: tuple[FieldName, ...] = Field(
+        (), description="Request headers that pages may send beside those this API reads"
+    )
     # Where frontends reach this API; without it, what each request was sent to.
     public_url: str = ""
     # Whose word is taken for where a request came from, beside those of this machine.
@@ -66,6 +71,10 @@ class Settings(BaseSettings):
     rate_limit_per_buyer: int = Field(300, ge=1, le=1_000_000)
     # An office, or a mobile carrier, may share one address.
     rate_limit_per_address: int = Field(3000, ge=1, le=1_000_000)
+
+    # Each holds one of a process's hundred connections to Digital River for as long as its reader takes.
+    proxied_downloads: int = Field(32, ge=1, le=90, description="At once in one process")
+    proxied_downloads_per_buyer: int = Field(4, ge=1, le=90, description="At once in one process")
 
     worker_concurrency: int = Field(16, ge=1, le=200)
     worker_lease: float = Field(30.0, ge=1.0, le=600.0)
@@ -125,6 +134,7 @@ class Settings(BaseSettings):
                 not self.public_url or self.public_url.startswith("https://")
             ),
             "PORTAL_CORS_ORIGINS must name origins, not *": "*" not in self.cors_origins,
+            "PORTAL_CORS_HEADERS must name headers, not *": "*" not in self.cors_headers,
             "PORTAL_TRUSTED_PROXIES must name proxies, not everybody": all(
                 network.prefixlen for network in self.trusted_proxies
             ),
