@@ -12,6 +12,7 @@ from app.customers.neighbours import Eraser, Section
 from app.customers.tax_identifiers import erase_replacements
 from app.db.buckets import Buckets
 from app.documents import router as documents
+from app.documents.downloads import Downloads
 from app.documents.export import list_records, list_support_reads
 from app.handlers import HANDLERS
 from app.idempotency.erasing import erase_answers
@@ -83,6 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             secret = settings.digital_river_secret_key.get_secret_value()
             app.state.limits = Limits(Buckets(resources.hot, secret), settings)
             app.state.documents_of = documents.documents_of
+            app.state.downloads = Downloads(settings)
             app.state.export_sections = EXPORT_SECTIONS
             app.state.erasers = ERASERS
             app.state.letter_box = webhooks.LetterBox(Slot(resources.hot), settings, HANDLERS)

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from app.db.leases import LeaseBusy
 from app.db.outages import is_outage
-from app.digital_river.errors import BreakerOpen, DigitalRiverError, Throttled, Unauthorised
+from app.digital_river.errors import BreakerOpen, Crowded, DigitalRiverError, Throttled, Unauthorised
 from app.documents.intake import Unreadable
 from app.webhooks.inbox import Claim
 
@@ -58,7 +58,7 @@ def remedy(error: Exception, held: Claim) -> Remedy:
     match error:
         case Unreadable():
             return Never(what)
-        case Throttled() | BreakerOpen():
+        case Throttled() | BreakerOpen() | Crowded():
             return Wait(timedelta(seconds=error.retry_after or 0) + _jittered(BUSY_DELAY), what)
         case LeaseBusy():
             return Wait(_jittered(BUSY_DELAY), what)

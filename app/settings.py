@@ -1,7 +1,7 @@
 """Every knob once: typed, secrets masked, and unsafe production values refused at start."""
 
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -9,6 +9,7 @@ from pydantic import (
     Field,
     IPvAnyNetwork,
     SecretStr,
+    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -47,6 +48,13 @@ Algorithm = Literal[
     "Ed25519",
     "Ed448",
 ]
+
+# With a star for the hosts below a domain, never below a bare one like `com`.
+HostName = Annotated[
+    str, StringConstraints(pattern=r"^(\*\.[a-z0-9-]+\.)?[a-z0-9-]+(\.[a-z0-9-]+)*$", max_length=253)
+]
+
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_length=100)]
 
 
 class UnusableSettings(SystemExit):
@@ -124,6 +132,10 @@ class Settings(BaseSettings):
     oidc_scope_prefix: str = Field("", description="What the provider puts before `portal:…`")
 
     file_link_lifetime: int = Field(3600, ge=600, le=86400)
+    file_link_hosts: tuple[HostName, ...] = Field(
+        ("files.digitalriver.com", "files-test.digitalriver.com"),
+        description="Where links to files may lead, beside Digital River's own host; `*.` is any host below",
+    )
 
     dropin_return_url: str = ""
     dropin_cancel_url: str = ""
@@ -131,6 +143,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     cors_origins: tuple[str, ...] = ()
+    cors_headers: tuple[FieldName, ...] = Field(
+        (), description="Request headers that pages may send beside those this API reads"
+    )
     # Where frontends reach this API; in development, without it, what each request was sent to.
     public_url: str = ""
     # Whose word is taken for where a request came from, beside those of this machine.
@@ -140,6 +155,10 @@ class Settings(BaseSettings):
     rate_limit_per_buyer: int = Field(300, ge=1, le=1_000_000)
     # An office, or a mobile carrier, may share one address.
     rate_limit_per_address: int = Field(3000, ge=1, le=1_000_000)
+
+    # Each holds one of a process's hundred connections to Digital River for as long as its reader takes.
+    proxied_downloads: int = Field(32, ge=1, le=90, description="At once in one process")
+    proxied_downloads_per_buyer: int = Field(4, ge=1, le=90, description="At once in one process")
 
     worker_concurrency: int = Field(16, ge=1, le=200)
     worker_lease: float = Field(30.0, ge=1.0, le=600.0)
@@ -264,6 +283,7 @@ class Settings(BaseSettings):
                 not self.public_url or self.public_url.startswith("https://")
             ),
             "PORTAL_CORS_ORIGINS must name origins, not *": "*" not in self.cors_origins,
+            "PORTAL_CORS_HEADERS must name headers, not *": "*" not in self.cors_headers,
             "PORTAL_TRUSTED_PROXIES must name proxies, not everybody": all(
                 network.prefixlen for network in self.trusted_proxies
             ),

@@ -191,7 +191,8 @@ async def _prepare(url: str) -> None:
         CUSTOMER,
     )
     await connection.execute(
-        """INSERT INTO file_link SELECT file_id, 'l' || file_id, 'https://files.example/links/' || file_id,
+        """INSERT INTO file_link
+           SELECT file_id, 'l' || file_id, 'https://files.digitalriver.com/links/' || file_id,
                   now() + interval '1 day' FROM document"""
     )
     await connection.execute("ANALYZE")

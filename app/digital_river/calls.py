@@ -59,6 +59,8 @@ class Call:
     form: MultipartBody | None = None
     headers: dict[str, str] = field(default_factory=caller_headers)
     attempts: int = 0
+    # One that outlives the call, for an answer that is read as it arrives.
+    has_connection: bool = False
 
     def may_repeat(self, *, nothing_happened: bool) -> bool:
         """A POST is repeated only when the first one cannot have had an effect, an upload never."""

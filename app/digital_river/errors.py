@@ -2,7 +2,8 @@
 
 DigitalRiverError
 ├── Unavailable      try again: time-outs, connection failures, 408 and 5xx
-│   └── BreakerOpen  not even tried: it failed too often just now
+│   ├── BreakerOpen  not even tried: it failed too often just now
+│   └── Crowded      not even tried: all of our own connections are in use
 ├── Throttled        wait: 429, the pause that follows one, or the budget is used up
 ├── Refused          tell the buyer: 400, 405, 406, 422 and other 4xx
 ├── Missing          404: no such thing
@@ -10,6 +11,8 @@ DigitalRiverError
 ├── Unauthorised     page us: 401, 403: our key is wrong
 └── Garbled          page us: an answer that is not what the documents promise
 """
+
+CROWDED_RETRY_SECONDS = 2.0
 
 
 class DigitalRiverError(Exception):
@@ -49,6 +52,13 @@ class BreakerOpen(Unavailable):
 
     def __init__(self, retry_after: float) -> None:
         super().__init__("the breaker is open", retry_after=retry_after, sent=False)
+
+
+class Crowded(Unavailable):
+    """Not tried: this process has no connection free. That is our fault, and says nothing of the far side."""
+
+    def __init__(self) -> None:
+        super().__init__("all connections are in use", retry_after=CROWDED_RETRY_SECONDS, sent=False)
 
 
 class Throttled(DigitalRiverError):

@@ -3,6 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 
 from app.digital_river.calls import Download
+from app.digital_river.errors import Garbled
 from app.digital_river.models import File
 from app.digital_river.multipart import Upload
 from app.digital_river.paths import path
@@ -15,8 +16,12 @@ async def fetch_file(far: Transport, file_id: FileId) -> File:
 
     Raises:
         Missing: there is none.
+        Garbled: the answer is about another file.
     """
-    return await far.fetch_json("GET", path("/files/{id}", id=file_id), model=File)
+    file = await far.fetch_json("GET", path("/files/{id}", id=file_id), model=File)
+    if file.id != file_id:
+        raise Garbled("the answer is about another file")
+    return file
 
 
 def stream_content(far: Transport, file_id: FileId) -> AbstractAsyncContextManager[Download]:

@@ -16,8 +16,12 @@ async def fetch_order(far: Transport, order_id: OrderId) -> Order:
 
     Raises:
         Missing: there is none.
+        Garbled: the answer is about another order, which may be somebody else's.
     """
-    return await far.fetch_json("GET", path("/orders/{id}", id=order_id), model=Order)
+    order = await far.fetch_json("GET", path("/orders/{id}", id=order_id), model=Order)
+    if order.id != order_id:
+        raise Garbled("the answer is about another order")
+    return order
 
 
 async def fetch_orders(

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from typing import TypeVar
@@ -15,8 +15,10 @@ from httpx_aiohttp import AiohttpTransport
 from app.digital_river import call_log
 from app.digital_river.answers import ModelT, parse, read_whole
 from app.digital_river.calls import USUAL_DEADLINES, Call, Deadlines, Download, Params
+from app.digital_river.connections import Connections
 from app.digital_river.errors import (
     BreakerOpen,
+    Crowded,
     DigitalRiverError,
     Garbled,
     Missing,
@@ -50,10 +52,17 @@ class Transport:
     """
 
     def __init__(
-        self, client: httpx.AsyncClient, gate: Gate, deadlines: Deadlines, *, is_background: bool = False
+        self,
+        client: httpx.AsyncClient,
+        gate: Gate,
+        connections: Connections,
+        deadlines: Deadlines,
+        *,
+        is_background: bool = False,
     ) -> None:
         self._client = client
         self._gate = gate
+        self._connections = connections
         self._deadlines = deadlines
         self._is_background = is_background
 
@@ -65,21 +74,23 @@ class Transport:
         *,
         handler: httpx.AsyncBaseTransport | None = None,
         deadlines: Deadlines = USUAL_DEADLINES,
+        most_connections: int = MOST_CONNECTIONS,
     ) -> AsyncIterator["Transport"]:
         """A transport for the life of the process; `handler` takes the network's place in tests."""
         # httpx logs every URL at INFO, and ours name customers.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         gate = Gate(settings.requests_per_second)
         try:
-            async with _client(settings, deadlines, handler or _network()) as client:
-                yield cls(client, gate, deadlines)
+            network = handler or _network(most_connections)
+            async with _client(settings, deadlines, network) as client:
+                yield cls(client, gate, Connections(most_connections), deadlines)
         finally:
             gate.close()
 
     @property
     def background(self) -> "Transport":
         """The same door for work that nobody waits for: at most half of the budget, after all others."""
-        return Transport(self._client, self._gate, self._deadlines, is_background=True)
+        return Transport(self._client, self._gate, self._connections, self._deadlines, is_background=True)
 
     def status(self) -> FarSideStatus:
         """How the far side looks from this process."""
@@ -120,18 +131,19 @@ class Transport:
     @asynccontextmanager
     async def stream(self, path: Path) -> AsyncIterator[Download]:
         """GET a file as it arrives; entering raises unless the answer is 2xx."""
-        call = Call("GET", path, self._deadlines.total)
-        call.headers |= {"accept": "*/*", "accept-encoding": "identity"}
-        response = await self._call(call, _as_it_is)
-        try:
-            async with aclosing(_chunks(response, self._deadlines.read)) as chunks:
-                length = response.headers.get("content-length", "")
-                is_plain = length.isdigit() and "content-encoding" not in response.headers
-                yield Download(
-                    response.headers.get("content-type"), int(length) if is_plain else None, chunks
-                )
-        finally:
-            await response.aclose()
+        async with self._connections.one(patience=self._deadlines.pool):
+            call = Call("GET", path, self._deadlines.total, has_connection=True)
+            call.headers |= {"accept": "*/*", "accept-encoding": "identity"}
+            response = await self._call(call, _as_it_is)
+            try:
+                async with aclosing(_chunks(response, self._deadlines.read)) as chunks:
+                    length = response.headers.get("content-length", "")
+                    is_plain = length.isdigit() and "content-encoding" not in response.headers
+                    yield Download(
+                        response.headers.get("content-type"), int(length) if is_plain else None, chunks
+                    )
+            finally:
+                await response.aclose()
 
     async def _call(self, call: Call, receive: Callable[[httpx.Response], Awaitable[_T]]) -> _T:
         clock = asyncio.get_running_loop().time
@@ -140,8 +152,9 @@ class Transport:
             await self._gate.wait(background=self._is_background, deadline=deadline)
             call.attempts += 1
             try:
-                return await self._attempt(call, deadline, receive)
-            except BreakerOpen:
+                async with self._connection_for(call, deadline):
+                    return await self._attempt(call, deadline, receive)
+            except (BreakerOpen, Crowded):
                 raise
             except Throttled as error:
                 self._gate.pause(error.retry_after)
@@ -172,6 +185,12 @@ class Transport:
                 entry.facts["failure"] = type(error.__cause__ or error).__name__
                 # Without its cause: clients put the whole URL into their messages.
                 raise _failure(error, entry.facts.get("dr_request_id")) from None
+
+    def _connection_for(self, call: Call, deadline: float) -> AbstractAsyncContextManager[None]:
+        if call.has_connection:
+            return nullcontext()
+        left = deadline - asyncio.get_running_loop().time()
+        return self._connections.one(patience=min(self._deadlines.pool, left))
 
     def _request(self, call: Call) -> httpx.Request:
         return self._client.build_request(
@@ -205,9 +224,9 @@ def _client(settings: Settings, deadlines: Deadlines, handler: httpx.AsyncBaseTr
     )
 
 
-def _network() -> AiohttpTransport:
+def _network(most_connections: int) -> AiohttpTransport:
     connector = aiohttp.TCPConnector(
-        ssl=httpx.create_ssl_context(), limit=MOST_CONNECTIONS, keepalive_timeout=KEEPALIVE_SECONDS
+        ssl=httpx.create_ssl_context(), limit=most_connections, keepalive_timeout=KEEPALIVE_SECONDS
     )
     return AiohttpTransport(
         client=aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())

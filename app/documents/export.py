@@ -7,6 +7,7 @@ from pydantic import ConfigDict
 from app.audit import export as audit
 from app.audit.export import SupportRead
 from app.documents import store
+from app.documents.link_policy import policy_of
 from app.documents.store import Document, Position
 from app.ids import CustomerId
 from app.orders.documents import DocumentKind
@@ -45,9 +46,12 @@ class DocumentRecord(Contract):
 
 async def list_records(resources: Resources, customer_id: CustomerId) -> Sequence[DocumentRecord]:
     """All documents of the customer, newest first."""
+    policy = policy_of(resources.settings)
     found: list[Document] = []
     after: Position | None = None
-    while rows := await store.list_documents(resources.hot, customer_id, after=after, limit=ROWS_AT_ONCE):
+    while rows := await store.list_documents(
+        resources.hot, policy, customer_id, after=after, limit=ROWS_AT_ONCE
+    ):
         found += rows
         after = Position(rows[-1].created_at, rows[-1].id)
     return [

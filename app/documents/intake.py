@@ -1,16 +1,17 @@
 """What an event, or an order read through, does to documents: both meet in one upsert."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.digital_river import files
+from app.digital_river import files, orders
+from app.digital_river.errors import Garbled
 from app.digital_river.transport import Transport
-from app.documents import links, store
+from app.documents import link_store, links, store
 from app.documents.store import NewDocument
 from app.ids import CustomerId, FileId, OrderId
 from app.orders.documents import DocumentKind
@@ -20,6 +21,9 @@ KINDS: Mapping[str, DocumentKind] = {
     "order.invoice.created": "invoice",
     "order.credit_memo.created": "creditMemo",
 }
+
+# As long as a file's name may be on a buyer's disk.
+LONGEST_NAME = 255
 
 Effect = Callable[[AsyncConnection], Awaitable[None]]
 _Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x20\x7f]+$")]
@@ -46,29 +50,44 @@ async def take_in(resources: Resources, event_type: str, subject: Mapping[str, A
 
     Raises:
         Unreadable: the subject lacks what it must have.
-        DigitalRiverError, LeaseBusy: not now; try again.
+        DigitalRiverError, LeaseBusy: not now; try again. Missing, too: the order, or the file, not yet.
     """
     try:
         announced = _Reference.model_validate(subject)
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, problem["loc"])) for problem in error.errors()}))
         raise Unreadable(f"unusable or missing in data.object: {fields}") from None
-    file_id = FileId(announced.file_id)
+    file_id, order_id = FileId(announced.file_id), OrderId(announced.order_id)
     far = resources.far.background
     new = await fetch_document(
         far,
         file_id,
-        order_id=OrderId(announced.order_id),
-        customer_id=None if announced.customer_id is None else CustomerId(announced.customer_id),
+        order_id=order_id,
+        customer_id=CustomerId(announced.customer_id)
+        if announced.customer_id is not None
+        else await _fetch_owner(far, order_id),
         kind=KINDS[event_type],
     )
-    async with links.renewing(resources, far, file_id) as link:
+    async with AsyncExitStack() as stack:
+        try:
+            link = await stack.enter_async_context(links.renewing(resources, far, file_id))
+        except Garbled:
+            # Its owner need not wait for a good link: listed, and opened through `proxy`, it is there.
+            async with resources.engine.begin() as connection:
+                await store.keep_document(connection, new)
+            raise
 
         async def effect(connection: AsyncConnection) -> None:
             await store.keep_document(connection, new)
-            await store.keep_link(connection, file_id, link)
+            await link_store.keep_link(connection, file_id, link)
 
         yield effect
+
+
+async def _fetch_owner(far: Transport, order_id: OrderId) -> CustomerId | None:
+    """Whose the order is of which an event does not say it; None: a guest's."""
+    order = await orders.fetch_order(far, order_id)
+    return None if order.customer_id is None else CustomerId(order.customer_id)
 
 
 async def fetch_document(
@@ -85,6 +104,6 @@ async def fetch_document(
         order_id=order_id,
         customer_id=customer_id,
         kind=kind,
-        file_name=file.file_name or f"{kind}-{order_id}.pdf",
+        file_name=(file.file_name or f"{kind}-{order_id}.pdf")[:LONGEST_NAME],
         created_at=file.created_time or datetime.now(UTC),
     )

@@ -1,6 +1,7 @@
 """One question: "give me a link that works". Reuse the stored one, adopt a live one, or mint one."""
 
-from collections.abc import AsyncIterator
+from collections import Counter as Tally
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -9,16 +10,20 @@ from prometheus_client import Counter
 
 from app.digital_river import file_links
 from app.digital_river.errors import Garbled
-from app.digital_river.models import FileLink
 from app.digital_river.transport import Transport
-from app.documents import store
-from app.documents.store import MINIMUM_LIFE, Link
+from app.documents import link_store
+from app.documents.link_policy import Link, Reason, policy_of
 from app.ids import FileId
 from app.resources import Resources
 
 RENEWALS = Counter("portal_link_renewals", "Links that were adopted at Digital River or minted.", ["how"])
+REFUSALS = Counter("portal_links_refused", "Links of Digital River's that are not handed out.", ["reason"])
 
 log = structlog.get_logger()
+
+
+class LinkRefused(Garbled):
+    """Digital River made a link that must not be handed out, just now or a moment ago."""
 
 
 async def usable(resources: Resources, file_id: FileId) -> Link:
@@ -27,15 +32,14 @@ async def usable(resources: Resources, file_id: FileId) -> Link:
     However many callers and processes ask at once, Digital River is asked by one of them.
 
     Raises:
-        DigitalRiverError: a new link is needed and was not to be had.
+        DigitalRiverError: a new link is needed and was not to be had; LinkRefused, one that is of no use.
         LeaseBusy: somebody else is renewing it and does not get done.
     """
-    async with resources.engine.connect() as connection:
-        stored = await store.find_usable_link(connection, file_id)
+    stored = await _look_up(resources, file_id)
     if stored is not None:
         return stored
     async with renewing(resources, resources.far, file_id) as link, resources.engine.begin() as connection:
-        await store.keep_link(connection, file_id, link)
+        await link_store.keep_link(connection, file_id, link)
     return link
 
 
@@ -47,34 +51,71 @@ async def renewing(resources: Resources, far: Transport, file_id: FileId) -> Asy
         DigitalRiverError, LeaseBusy: as `usable`.
     """
     async with resources.leases.hold(f"link:{file_id}") as now:
-        async with resources.engine.connect() as connection:
-            stored = await store.find_usable_link(connection, file_id)
-        lifetime = timedelta(seconds=resources.settings.file_link_lifetime)
-        yield stored or await _find_live(far, file_id, now) or await _mint(far, file_id, now + lifetime)
+        yield (
+            await _look_up(resources, file_id)
+            or await _find_live(resources, far, file_id, now)
+            or await _mint(resources, far, file_id, now)
+        )
 
 
-async def _find_live(far: Transport, file_id: FileId, now: datetime) -> Link | None:
+async def _look_up(resources: Resources, file_id: FileId) -> Link | None:
+    """The stored link. Whoever comes soon after a refusal is refused too, and Digital River is not asked.
+
+    Raises:
+        LinkRefused: there is none, and a new one was of no use a moment ago.
+    """
+    async with resources.engine.connect() as connection:
+        stored = await link_store.find_usable_link(connection, policy_of(resources.settings), file_id)
+        if stored is not None:
+            return stored
+        reason = await link_store.find_refusal(connection, file_id)
+    if reason is not None:
+        raise LinkRefused(f"a new link was refused a moment ago: {reason}")
+    return None
+
+
+async def _find_live(resources: Resources, far: Transport, file_id: FileId, now: datetime) -> Link | None:
     """The longest-lived link the file has at Digital River: ours from before a crash, say."""
-    links = [_read(found) for found in await file_links.fetch_live_links(far, file_id)]
-    best = max((link for link in links if link), key=lambda link: link.expires_at, default=None)
-    if best is None or best.expires_at <= now + MINIMUM_LIFE:
+    policy = policy_of(resources.settings)
+    listed = await file_links.fetch_live_links(far, file_id)
+    read = [policy.read(found, file_id, now) for found in listed]
+    _tell_refused(file_id, Tally(reason for reason in read if isinstance(reason, str)))
+    links = [link for link in read if isinstance(link, Link)]
+    if not links:
         return None
     RENEWALS.labels("adopted").inc()
     # Not the link id: the public URL is made of it.
     log.info("link.adopted", file_id=file_id)
-    return best
+    return max(links, key=lambda link: link.expires_at)
 
 
-async def _mint(far: Transport, file_id: FileId, expires_at: datetime) -> Link:
-    link = _read(await file_links.create_link(far, file_id, expires_at))
-    if link is None:
-        raise Garbled("a new file link without a URL or an expiry")
+async def _mint(resources: Resources, far: Transport, file_id: FileId, now: datetime) -> Link:
+    lifetime = timedelta(seconds=resources.settings.file_link_lifetime)
+    try:
+        link = policy_of(resources.settings).read(
+            await file_links.create_link(far, file_id, now + lifetime), file_id, now
+        )
+    except Garbled:
+        # There may be one all the same.
+        await _remember_refusal(resources, file_id, "unreadable")
+        raise
+    if isinstance(link, str):
+        _tell_refused(file_id, {link: 1})
+        await _remember_refusal(resources, file_id, link)
+        raise LinkRefused(f"a new link was refused: {link}")
     RENEWALS.labels("minted").inc()
     log.info("link.minted", file_id=file_id)
     return link
 
 
-def _read(found: FileLink) -> Link | None:
-    if found.url is None or found.expires_time is None:
-        return None
-    return Link(link_id=found.id, url=found.url, expires_at=found.expires_time)
+async def _remember_refusal(resources: Resources, file_id: FileId, reason: str) -> None:
+    async with resources.engine.begin() as connection:
+        await link_store.keep_refusal(connection, file_id, reason)
+
+
+def _tell_refused(file_id: FileId, reasons: Mapping[Reason, int]) -> None:
+    """In one line, however many there are, and without the links: they may be somebody else's."""
+    for reason, count in reasons.items():
+        REFUSALS.labels(reason).inc(count)
+    if reasons:
+        log.error("link.refused", file_id=file_id, reasons=dict(reasons))

@@ -1,32 +1,28 @@
 """Routes of documents: list, show, open, and the documents of one order."""
 
-import asyncio
 from typing import Annotated, Literal
-from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import BaseModel
-from starlette.types import Receive, Scope, Send
 
 from app.audit.readers import ListedCustomer, Owner
-from app.digital_river import files
 from app.digital_river.models import Order
-from app.digital_river.transport import Transport
 from app.documents import service, store
+from app.documents.downloads import StreamedFile
+from app.documents.link_policy import policy_of
 from app.documents.schemas import DocumentsPage, OrderDocumentsPage, availability, order_view, page, view
 from app.documents.store import Document, Position
+from app.identity.access import CurrentPrincipal
 from app.ids import DocumentId, OrderId
-from app.orders.documents import DocumentKind, DocumentView, OrderDocumentsView
+from app.orders.documents import DocumentKind, DocumentView, LinkView, OrderDocumentsView
 from app.resources import Resources, ResourcesDep, base_url_of
 from app.web.contract import Instant
 from app.web.etags import NOT_MODIFIED, conditional
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
 from app.web.path_ids import ID, OrderPath
-from app.web.problems import BadGateway, Invalid, NotFound, Unavailable, responses
+from app.web.problems import BadGateway, Invalid, NotFound, TooManyRequests, Unavailable, responses
 from app.web.routes import StrictRoute
-
-STREAM_SECONDS = 120.0
 
 router = APIRouter(prefix="/v1", tags=["documents"], route_class=StrictRoute)
 
@@ -76,6 +72,7 @@ async def list_documents(
     found = list(
         await store.list_documents(
             resources.hot,
+            policy_of(resources.settings),
             customer_id,
             kind=kind,
             order_id=order_id,
@@ -140,63 +137,40 @@ async def get_document(
             "headers": {"Location": {"description": "The link.", "schema": {"type": "string"}}},
         },
         200: {
-            "description": "The PDF itself, with `disposition=proxy`.",
-            "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
+            "description": "The PDF itself with `disposition=proxy`, such a link with `disposition=link`.",
+            "content": {
+                "application/pdf": {"schema": {"type": "string", "format": "binary"}},
+                "application/json": {"schema": {"$ref": f"#/components/schemas/{LinkView.__name__}"}},
+            },
         },
-        **responses(Invalid, NotFound, BadGateway, Unavailable),
+        **responses(Invalid, NotFound, TooManyRequests, BadGateway, Unavailable),
     },
 )
 async def open_document(
+    request: Request,
     resources: ResourcesDep,
     owner: Owner,
+    principal: CurrentPrincipal,
     document_id: DocumentPath,
     disposition: Annotated[
-        Literal["redirect", "proxy"],
-        Query(description="`proxy` streams the PDF through this API, for pages that cannot follow."),
+        Literal["redirect", "link", "proxy"],
+        Query(
+            description="For pages, whose `fetch` cannot follow a redirect to another origin: `link` answers "
+            "the link as JSON, `proxy` streams the PDF through this API."
+        ),
     ] = "redirect",
 ) -> Response:
     """Works however old the document is: an expired link is renewed first."""
     if disposition == "proxy":
         document = await service.get_document(resources, owner, DocumentId(str(document_id)))
-        return StreamedFile(resources.far, document)
+        return StreamedFile(resources.far, document, request.app.state.downloads, principal.name)
     link = await service.open_document(resources, owner, DocumentId(str(document_id)))
+    if disposition == "link":
+        shown = LinkView(url=link.url, expires_at=link.expires_at)
+        return Response(shown.model_dump_json(), media_type="application/json")
     return Response(status_code=status.HTTP_303_SEE_OTHER, headers={"Location": link.url})
 
 
 async def documents_of(resources: Resources, order: Order, base_url: str) -> OrderDocumentsView:
     """What the page about an order says of its documents (`DocumentsOf`)."""
     return order_view(await service.from_order(resources, order), base_url)
-
-
-class StreamedFile(Response):
-    """The file as Digital River sends it, piece by piece. Its failures before the first byte are problems
-    like any other, because the far side is asked when the response starts, not before."""
-
-    def __init__(self, far: Transport, document: Document) -> None:
-        super().__init__()
-        self._far = far
-        self._document = document
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # A reader that takes its time would hold one of the few connections to the far side.
-        async with (
-            asyncio.timeout(STREAM_SECONDS),
-            files.stream_content(self._far, self._document.file_id) as download,
-        ):
-            headers = [
-                # Never what the far side says it is: a browser shall not render anything else from here.
-                (b"content-type", b"application/pdf"),
-                (b"content-disposition", _disposition(self._document.file_name).encode("ascii")),
-            ]
-            if download.length is not None:
-                headers.append((b"content-length", str(download.length).encode()))
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            async for chunk in download.chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _disposition(file_name: str) -> str:
-    # RFC 6266: the plain name for old clients in ASCII, the real one percent-encoded.
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in file_name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"

@@ -13,13 +13,14 @@ from app.digital_river import orders
 from app.digital_river.errors import DigitalRiverError, Missing
 from app.digital_river.models import Order
 from app.documents import intake, links, store
-from app.documents.store import Document, Link, OrderCheck, Position
+from app.documents.link_policy import Link, policy_of
+from app.documents.store import Document, OrderCheck, Position
 from app.ids import CustomerId, DocumentId, FileId, OrderId
 from app.orders.documents import Availability, DocumentKind
 from app.resources import Resources
 from app.web.problems import NotFound
 
-# How long "not yet" from the far side is believed before it is asked again for the same order.
+# How long "not yet" or "not here" of the far side is believed before it is asked again for the same order.
 RECHECK = timedelta(seconds=15)
 # When all seems to be there: how long it is believed. An event lost for good shows by then.
 STALE = timedelta(days=1)
@@ -50,7 +51,7 @@ async def get_document(resources: Resources, owner: CustomerId | None, document_
     Raises:
         NotFound: there is none, or it is somebody else's.
     """
-    document = await store.find_document(resources.hot, owner, document_id)
+    document = await store.find_document(resources.hot, policy_of(resources.settings), owner, document_id)
     if document is None:
         raise NotFound()
     if owner is None:
@@ -93,12 +94,19 @@ async def get_order_documents(
             if not known.kinds:
                 raise
             log.warning("documents.read_through_failed", order_id=order_id, error=type(error).__name__)
-    if not known.is_owners:
+    if not known.is_theirs:
         raise NotFound()
     if owner is None:
         async with resources.engine.connect() as connection:
             saw(await store.find_order_owner(connection, order_id))
-    documents = await store.list_documents(resources.hot, owner, order_id=order_id, after=after, limit=limit)
+    documents = await store.list_documents(
+        resources.hot,
+        policy_of(resources.settings),
+        owner,
+        order_id=order_id,
+        after=after,
+        limit=limit,
+    )
     return OrderDocuments(documents, known.availability("invoice"), known.availability("creditMemo"))
 
 
@@ -112,7 +120,9 @@ async def from_order(resources: Resources, order: Order) -> OrderDocuments:
     owner, order_id = _owner(order), OrderId(order.id)
     if await _is_news(resources, order):
         await _keep(resources, order_id, order)
-    documents = await store.list_documents(resources.hot, owner, order_id=order_id, limit=NEWEST)
+    documents = await store.list_documents(
+        resources.hot, policy_of(resources.settings), owner, order_id=order_id, limit=NEWEST
+    )
     kinds = {document.kind for document in documents}
     return OrderDocuments(
         documents,
@@ -133,7 +143,7 @@ async def _is_news(resources: Resources, order: Order) -> bool:
     owner, order_id = _owner(order), OrderId(order.id)
     async with resources.engine.connect() as connection:
         known = await store.find_known_files(connection, order_id, owner)
-        check = await store.find_check(connection, order_id)
+        check = await store.find_check(connection, None, order_id)
     announced = {pdf.id for pdf in (*order.invoice_pdfs, *order.credit_memo_pdfs)}
     now = (owner, invoice_availability(order), credit_memo_availability(order))
     before = None if check is None else (check.customer_id, check.invoice, check.credit_memo)
@@ -146,67 +156,75 @@ def _owner(order: Order) -> CustomerId | None:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What PostgreSQL knows of one order's documents, seen by one customer, or by support (no owner)."""
+    """What PostgreSQL knows of one order's documents for one customer, or for support (no owner). It is the
+    same for an order of somebody else's and for one that does not exist: nothing, for either."""
 
-    owner: CustomerId | None
     kinds: frozenset[DocumentKind]
     check: OrderCheck | None
+    # A moment ago the asker had no such order.
+    is_absent: bool
 
     @property
-    def is_owners(self) -> bool:
-        is_checked = self.check is not None and self.owner in {None, self.check.customer_id}
-        return bool(self.kinds) or is_checked
+    def is_theirs(self) -> bool:
+        return bool(self.kinds) or self.check is not None
 
     @property
     def is_incomplete(self) -> bool:
         """Whether Digital River should be asked."""
+        if self.is_absent:
+            return False
         if self.check is None:
-            # A credit memo without an invoice: the other event is missing.
-            return "invoice" not in self.kinds
+            return True
         is_waiting = any(self.availability(kind) == "pending" for kind in ("invoice", "creditMemo"))
-        patience = RECHECK if is_waiting or not self.is_owners else STALE
-        return self.check.age > patience
+        return self.check.age > (RECHECK if is_waiting else STALE)
 
     def availability(self, kind: DocumentKind) -> Availability:
         return _availability(kind in self.kinds, self._checked(kind))
 
     def _checked(self, kind: DocumentKind) -> Availability:
         if self.check is None:
-            return "notIssued"
+            # An event about one kind says nothing about the other.
+            return "unknown"
         return self.check.invoice if kind == "invoice" else self.check.credit_memo
 
 
 async def _look_up(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> _Known:
     async with resources.engine.connect() as connection:
-        check = await store.find_check(connection, order_id)
-        kinds = await store.find_kinds(connection, owner, order_id)
-    return _Known(owner, kinds, check)
+        return _Known(
+            await store.find_kinds(connection, owner, order_id),
+            await store.find_check(connection, owner, order_id),
+            await store.is_absent(connection, owner, order_id, within=RECHECK),
+        )
 
 
 async def _read_through(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> _Known:
-    """Ask Digital River for the order, one caller at a time; whoever waited finds the answer stored."""
-    async with resources.leases.hold(f"order:{order_id}"):
+    """Ask Digital River for the order, one request of each asker at a time: nobody waits for a stranger, and
+    nothing that a stranger asks changes what the owner is told."""
+    async with resources.leases.hold(f"order:{order_id}:{owner or ''}"):
         known = await _look_up(resources, owner, order_id)
         if not known.is_incomplete:
             return known
-        try:
-            order = await orders.fetch_order(resources.far, order_id)
-        except Missing:
-            # What was issued stays here, whatever became of the order there.
-            if known.kinds:
-                return known
-            raise NotFound() from None
-        if owner in {None, _owner(order)}:
-            await _keep(resources, order_id, order)
+        order = await _find_order(resources, owner, order_id)
+        if order is None:
+            async with resources.engine.begin() as connection:
+                await store.keep_absence(connection, owner, order_id)
         else:
-            # Whose it is is remembered; its files are none of the caller's, not even their failures.
-            await _keep_check(resources, order_id, order)
+            await _keep(resources, order_id, order)
         return await _look_up(resources, owner, order_id)
 
 
+async def _find_order(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> Order | None:
+    """The owner's order; with None as owner, anybody's."""
+    try:
+        order = await orders.fetch_order(resources.far, order_id)
+    except Missing:
+        return None
+    return order if owner in {None, _owner(order)} else None
+
+
 async def _keep(resources: Resources, order_id: OrderId, order: Order) -> None:
-    """Store the order's documents as if their events had come. A file that is not there yet is left for
-    the next time."""
+    """Store the order's documents as if their events had come, and what else the order says of them. A file
+    that is not there yet is left for the next time."""
     customer_id = _owner(order)
     announced: dict[FileId, DocumentKind] = {FileId(pdf.id): "invoice" for pdf in order.invoice_pdfs}
     announced |= {FileId(pdf.id): "creditMemo" for pdf in order.credit_memo_pdfs}
@@ -229,15 +247,11 @@ async def _keep(resources: Resources, order_id: OrderId, order: Order) -> None:
     for document in found:
         if isinstance(document, BaseException) and not isinstance(document, Missing):
             raise document
-    await _keep_check(resources, order_id, order)
-
-
-async def _keep_check(resources: Resources, order_id: OrderId, order: Order) -> None:
     async with resources.engine.begin() as connection:
         await store.keep_check(
             connection,
             order_id,
-            customer_id=_owner(order),
+            customer_id=customer_id,
             invoice=invoice_availability(order),
             credit_memo=credit_memo_availability(order),
         )

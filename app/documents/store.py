@@ -1,8 +1,10 @@
 """The tables of documents and their links, and every statement about them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -12,11 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.engine import POOL_SECONDS
 from app.db.schema import metadata
+from app.documents.link_policy import LONGEST_LIFE, MINIMUM_LIFE, Link, LinkPolicy
+from app.documents.link_store import file_link
 from app.ids import CustomerId, DocumentId, FileId, OrderId
 from app.orders.documents import Availability, DocumentKind
-
-# A buyer who gets a link must have time to use it.
-MINIMUM_LIFE = timedelta(minutes=5)
 
 document = sa.Table(
     "document",
@@ -36,17 +37,6 @@ document = sa.Table(
     sa.Index("ix_document_order_id", "order_id"),
 )
 
-file_link = sa.Table(
-    "file_link",
-    metadata,
-    # One row a file: the youngest link is the only one worth handing out.
-    sa.Column("file_id", sa.Text, primary_key=True),
-    sa.Column("link_id", sa.Text, nullable=False),
-    sa.Column("url", sa.Text, nullable=False),
-    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-    sa.Index("ix_file_link_expires_at", "expires_at"),
-)
-
 order_check = sa.Table(
     "order_check",
     metadata,
@@ -58,6 +48,16 @@ order_check = sa.Table(
     sa.Column("checked_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Index("ix_order_check_checked_at", "checked_at"),
     sa.Index("ix_order_check_customer_id", "customer_id"),
+)
+
+order_absence = sa.Table(
+    "order_absence",
+    metadata,
+    # Of the order and of who asked for it: what one has not found is nothing that another one is told.
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    # Whoever asks for anything writes it; what a crash of the server takes of it is asked again.
+    prefixes=["UNLOGGED"],
 )
 
 
@@ -73,16 +73,8 @@ class NewDocument:
     created_at: datetime
 
 
-class Link(NamedTuple):
-    """A public link to a file. Its URL opens the document for whoever has it: it is a secret."""
-
-    link_id: str
-    url: str
-    expires_at: datetime
-
-
 class Document(NamedTuple):
-    """A stored document; `link` only while it has life left in it."""
+    """A stored document; `link` only while it has life left in it, and may be handed out."""
 
     id: DocumentId
     file_id: FileId
@@ -128,28 +120,6 @@ async def keep_document(connection: AsyncConnection, new: NewDocument) -> None:
         where=document.c.customer_id.is_(None),
     )
     await connection.execute(statement)
-
-
-async def keep_link(connection: AsyncConnection, file_id: FileId, link: Link) -> None:
-    """Remember the link, unless a longer-lived one is there already."""
-    statement = insert(file_link).values(
-        file_id=file_id, link_id=link.link_id, url=link.url, expires_at=link.expires_at
-    )
-    statement = statement.on_conflict_do_update(
-        index_elements=[file_link.c.file_id],
-        set_={name: statement.excluded[name] for name in ("link_id", "url", "expires_at")},
-        where=file_link.c.expires_at < statement.excluded.expires_at,
-    )
-    await connection.execute(statement)
-
-
-async def find_usable_link(connection: AsyncConnection, file_id: FileId) -> Link | None:
-    """The stored link of the file, if it lives for another five minutes at least."""
-    statement = sa.select(file_link.c.link_id, file_link.c.url, file_link.c.expires_at).where(
-        file_link.c.file_id == file_id, file_link.c.expires_at > sa.func.now() + MINIMUM_LIFE
-    )
-    row = (await connection.execute(statement)).first()
-    return None if row is None else Link(row.link_id, row.url, row.expires_at)
 
 
 async def find_kinds(
@@ -217,19 +187,49 @@ async def keep_check(
     )
 
 
-async def find_check(connection: AsyncConnection, order_id: OrderId) -> OrderCheck | None:
-    """What the far side last said of the order; None when it was never asked."""
+async def find_check(
+    connection: AsyncConnection, owner: CustomerId | None, order_id: OrderId
+) -> OrderCheck | None:
+    """What the far side last said of the owner's order, or with None as owner of anybody's; None when it
+    was never asked, or named another owner."""
     statement = sa.select(
         order_check.c.customer_id,
         order_check.c.invoice,
         order_check.c.credit_memo,
         (sa.func.now() - order_check.c.checked_at).label("age"),
     ).where(order_check.c.order_id == order_id)
+    if owner is not None:
+        statement = statement.where(order_check.c.customer_id == owner)
     row = (await connection.execute(statement)).first()
     if row is None:
         return None
     customer_id = None if row.customer_id is None else CustomerId(row.customer_id)
     return OrderCheck(customer_id, row.invoice, row.credit_memo, row.age)
+
+
+async def keep_absence(connection: AsyncConnection, owner: CustomerId | None, order_id: OrderId) -> None:
+    """Remember that there is no such order for this owner, or with None as owner for support."""
+    statement = insert(order_absence).values(digest=_absence(owner, order_id), seen_at=sa.func.now())
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[order_absence.c.digest], set_={"seen_at": statement.excluded.seen_at}
+        )
+    )
+
+
+async def is_absent(
+    connection: AsyncConnection, owner: CustomerId | None, order_id: OrderId, *, within: timedelta
+) -> bool:
+    """Whether it was seen a moment ago that there is no such order for this owner."""
+    statement = sa.select(order_absence.c.digest).where(
+        order_absence.c.digest == _absence(owner, order_id),
+        order_absence.c.seen_at > sa.func.now() - within,
+    )
+    return (await connection.execute(statement)).first() is not None
+
+
+def _absence(owner: CustomerId | None, order_id: OrderId) -> bytes:
+    return sha256(json.dumps([owner, order_id]).encode()).digest()
 
 
 # The list is the portal's most frequent read: bare asyncpg, and for each set of filters a statement that
@@ -238,13 +238,15 @@ _SELECT = f"""
 SELECT d.id::text, d.file_id, d.order_id, d.kind, d.file_name, d.created_at, d.available_since,
        l.link_id, l.url, l.expires_at
 FROM document d
-LEFT JOIN file_link l ON l.file_id = d.file_id
+LEFT JOIN {file_link.name} l ON l.file_id = d.file_id
     AND l.expires_at > now() + interval '{MINIMUM_LIFE.total_seconds():.0f} seconds'
+    AND l.expires_at <= now() + interval '{LONGEST_LIFE.total_seconds():.0f} seconds'
 """  # noqa: S608
 
 
 async def list_documents(
     pool: asyncpg.Pool,
+    policy: LinkPolicy,
     owner: CustomerId | None,
     *,
     kind: DocumentKind | None = None,
@@ -265,17 +267,17 @@ async def list_documents(
     statement = f"{_SELECT}{conditions} ORDER BY d.created_at DESC, d.id DESC LIMIT ${len(values) + 1}"
     async with pool.acquire(timeout=POOL_SECONDS) as connection:
         rows = await connection.fetch(statement, *values, limit)
-    return [_document(row) for row in rows]
+    return [_document(row, policy) for row in rows]
 
 
 async def find_document(
-    pool: asyncpg.Pool, owner: CustomerId | None, document_id: DocumentId
+    pool: asyncpg.Pool, policy: LinkPolicy, owner: CustomerId | None, document_id: DocumentId
 ) -> Document | None:
     """The document, if it is there and the owner's; with None as owner, whoever's it is."""
     conditions, values = _given({"d.id = {}": (document_id,), "d.customer_id = {}": (owner,)})
     async with pool.acquire(timeout=POOL_SECONDS) as connection:
         row = await connection.fetchrow(_SELECT + conditions, *values)
-    return None if row is None else _document(row)
+    return None if row is None else _document(row, policy)
 
 
 def _given(filters: Mapping[str, tuple[object, ...]]) -> tuple[str, list[object]]:
@@ -286,7 +288,8 @@ def _given(filters: Mapping[str, tuple[object, ...]]) -> tuple[str, list[object]
     return f"WHERE {' AND '.join(given)}".format(*parameters) if given else "", values
 
 
-def _document(row: Any) -> Document:
+def _document(row: Any, policy: LinkPolicy) -> Document:
     # By place, not by name: a page is up to a hundred rows of ten columns.
     *own, link_id, url, expires_at = row
-    return Document._make([*own, None if url is None else Link(link_id, url, expires_at)])
+    is_fit = url is not None and policy.allows(url)
+    return Document._make([*own, Link(link_id, url, expires_at) if is_fit else None])

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.buckets import rate_bucket
 from app.db.leases import lease
 from app.db.schema import in_plain_sight, metadata
-from app.documents.store import file_link, order_check
+from app.documents.link_store import file_link, link_refusal
+from app.documents.store import order_absence, order_check
 from app.idempotency.store import idempotent_request
 from app.ids import CustomerId, EventId
 from app.webhooks.inbox import CHANNEL, State, in_state, webhook_event
@@ -207,6 +208,16 @@ PERISHABLES = (
         webhook_event.c.received_at,
     ),
     Perishable(file_link, file_link.c.expires_at < sa.func.now(), file_link.c.expires_at),
+    Perishable(
+        order_absence,
+        order_absence.c.seen_at < sa.func.now() - timedelta(minutes=10),
+        order_absence.c.digest,
+    ),
+    Perishable(
+        link_refusal,
+        link_refusal.c.refused_at < sa.func.now() - timedelta(hours=1),
+        link_refusal.c.file_id,
+    ),
     # Only hints that spare a far-side call.
     Perishable(order_check, order_check.c.checked_at < sa.func.now() - EVENTS_KEPT, order_check.c.checked_at),
     Perishable(

@@ -14,7 +14,7 @@ from app.resources import Resources
 from app.web.contract import Contract, Instant
 
 DocumentKind = Literal["invoice", "creditMemo"]
-Availability = Literal["ready", "pending", "notIssued"]
+Availability = Literal["ready", "pending", "notIssued", "unknown"]
 
 DOCUMENT_EXAMPLE: dict[str, Any] = {
     "id": "0b4bb1a7-0d0a-4b0e-9a53-6f1f6f0f5a11",
@@ -61,8 +61,9 @@ class DocumentView(Contract):
 
 
 class AvailabilityView(Contract):
-    """For each kind: `ready` (at least one is listed), `pending` (to be expected, ask again later) or
-    `notIssued` (none is to be expected: nothing charged or refunded, or the selling entity issues none)."""
+    """For each kind: `ready` (at least one is listed), `pending` (to be expected, ask again later),
+    `notIssued` (none is to be expected: nothing charged or refunded, or the selling entity issues none) or
+    `unknown` (it could not be found out just now, ask again later)."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [AVAILABILITY_EXAMPLE]})
 

@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app.settings import Settings
 from app.web import docs, failures, openapi
 from app.web.limits import AddressLimit
-from app.web.middleware import Envelope, JsonBodies, LastResort
+from app.web.middleware import Envelope, HeadAsGet, JsonBodies, LastResort
 
 JSON_BODY_LIMIT = 1024 * 1024
 JSON_BODY_SECONDS = 15.0
@@ -23,23 +23,28 @@ _READ_HEADERS = (
     "If-Match",
     "If-None-Match",
     "X-Request-ID",
+    # W3C Trace Context: what measures a page adds them to all of its requests.
+    "traceparent",
+    "tracestate",
 )
 _SHOWN_HEADERS = (
+    "Content-Disposition",
     "ETag",
     "Idempotency-Replayed",
     "Location",
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
+    "WWW-Authenticate",
     "X-Request-ID",
 )
 
 
 def install(app: FastAPI, settings: Settings, *, is_limited: bool = False) -> None:
-    """Failures, OpenAPI, and the middlewares: outside in Envelope, CORS (if any), LastResort, AddressLimit
-    (where requests are limited), JsonBodies.
+    """Failures, OpenAPI, and the middlewares: outside in HeadAsGet, Envelope, CORS (if any), LastResort,
+    AddressLimit (where requests are limited), JsonBodies.
 
-    Every refusal is answered inside of the first two, so it too carries a request id and their headers.
+    Every refusal is answered inside of the first three, so it too carries a request id and their headers.
     """
     failures.install(app)
     openapi.install(app)
@@ -59,8 +64,8 @@ def install(app: FastAPI, settings: Settings, *, is_limited: bool = False) -> No
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
-            allow_headers=_READ_HEADERS,
+            allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+            allow_headers=(*_READ_HEADERS, *settings.cors_headers),
             expose_headers=_SHOWN_HEADERS,
         )
     app.add_middleware(
@@ -68,3 +73,4 @@ def install(app: FastAPI, settings: Settings, *, is_limited: bool = False) -> No
         docs_paths=frozenset({docs.PAGE}),
         https_only=settings.environment == "production",
     )
+    app.add_middleware(HeadAsGet)

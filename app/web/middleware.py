@@ -38,8 +38,37 @@ _ALWAYS = (
 _TRANSPORT_SECURITY = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
+_IS_HEAD = "portal_is_head"
+
+
+class HeadAsGet:
+    """Answers HEAD wherever GET is answered: with the same status and header fields, and no content (RFC 9110
+    §9.3.2). Outermost, so that all within it sees a GET."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] != "http.response.body":
+                await send(message)
+            elif not message.get("more_body", False):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        await self._app({**scope, "method": "GET", _IS_HEAD: True}, receive, send_head)
+
+
+def is_head(scope: Scope) -> bool:
+    """Whether the content of the answer goes nowhere: for an answer whose content is costly to get."""
+    return _IS_HEAD in scope
+
+
 class Envelope:
-    """Outermost: names the request, adds the common headers to every answer and writes its log line."""
+    """Names the request, adds the common headers to every answer and writes its log line."""
 
     def __init__(self, app: ASGIApp, *, docs_paths: frozenset[str], https_only: bool) -> None:
         self._app = app
@@ -161,7 +190,7 @@ def _log_line(scope: Scope, status: int, began: float) -> None:
     facts = find_facts(scope)
     log.info(
         "request",
-        method=scope["method"],
+        method="HEAD" if is_head(scope) else scope["method"],
         route=facts.template if facts else None,
         status=status or None,
         ms=round((perf_counter() - began) * 1000, 2),

@@ -81,6 +81,9 @@ def _all_facts(app: FastAPI) -> dict[int, RouteFacts]:
     methods: dict[str, set[str]] = {}
     for route in contexts:
         methods.setdefault(str(route.path_format), set()).update(route.methods or ())
+    for offered in methods.values():
+        # Answered for all of them (`middleware.HeadAsGet`).
+        offered.update({"HEAD"} if "GET" in offered else ())
     return {
         id(route.endpoint): RouteFacts(
             template=str(route.path_format),

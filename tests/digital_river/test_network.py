@@ -23,8 +23,8 @@ Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def serving(answering: Answering) -> AsyncIterator[Transport]:
-    """A transport to a server on a free port that answers everything with one function."""
+async def serving_at(answering: Answering) -> AsyncIterator[str]:
+    """The address of a server on a free port that answers everything with one function."""
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_route("*", "/{rest:.*}", answering)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -32,10 +32,16 @@ async def serving(answering: Answering) -> AsyncIterator[Transport]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
-        async with Transport.open(settings(url=site_url(runner))) as far:
-            yield far
+        yield site_url(runner)
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def serving(answering: Answering) -> AsyncIterator[Transport]:
+    """A transport to such a server."""
+    async with serving_at(answering) as url, Transport.open(settings(url=url)) as far:
+        yield far
 
 
 def site_url(runner: web.AppRunner) -> str:

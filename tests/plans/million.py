@@ -77,6 +77,12 @@ INSERT INTO rate_bucket (digest, full_at, portion)
 SELECT decode(md5('bucket' || n), 'hex'), now() - interval '1 hour', 4 FROM generate_series(1, {EVENTS}) AS n
 """
 
+# And has asked for orders that are not there.
+_ABSENCES = """
+INSERT INTO order_absence (digest, seen_at)
+SELECT decode(md5('absence' || n), 'hex'), now() - interval '1 hour' FROM generate_series(1, 200000) AS n
+"""
+
 # Every ten minutes for the 45 days that they are kept.
 _SWEEPS = """
 INSERT INTO sweep (reaches_back_to, kind, started_at, finished_at)
@@ -87,7 +93,13 @@ FROM generate_series(1, 6480) AS n, LATERAL (SELECT now() - (6480 - n) * interva
 
 # Two at a time, because machines have at least two cores.
 _SHARES = (
-    {"webhook_event": _EVENTS, "order_check": _CHECKS, "sweep": _SWEEPS, "rate_bucket": _BUCKETS},
+    {
+        "webhook_event": _EVENTS,
+        "order_check": _CHECKS,
+        "sweep": _SWEEPS,
+        "rate_bucket": _BUCKETS,
+        "order_absence": _ABSENCES,
+    },
     {"document": _DOCUMENTS, "file_link": _LINKS, "audit_record": _AUDIT, "idempotent_request": _REQUESTS},
 )
 TABLES = frozenset(table for share in _SHARES for table in share)

@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit import store as audit
 from app.db.schema import metadata
+from app.documents import link_store as links
 from app.documents import store as documents
-from app.documents.store import Link, NewDocument, Position
+from app.documents.link_policy import Link, LinkPolicy
+from app.documents.store import NewDocument, Position
 from app.idempotency import store as idempotency
 from app.idempotency.fingerprint import Fingerprint
 from app.ids import CustomerId, DocumentId, EventId, FileId, OrderId
@@ -34,6 +36,7 @@ FILE = FileId(f"file-{key('file999999')}")
 DOCUMENT = DocumentId(str(uuid.UUID(key("document20"))))
 MIDDLE = datetime.now(UTC) - timedelta(days=26)
 LATER = datetime.now(UTC) + timedelta(days=9)
+POLICY = LinkPolicy(("links.invalid",), "https://far.invalid", is_development=False)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ async def export_support_reads(connection: AsyncConnection, customer_id: Custome
 
 def listed(owner: str | None, **filters: Any) -> Callable[[Resources], Awaitable[object]]:
     owner_id = None if owner is None else CustomerId(owner)
-    return lambda resources: documents.list_documents(resources.hot, owner_id, limit=PAGE, **filters)
+    return lambda resources: documents.list_documents(resources.hot, POLICY, owner_id, limit=PAGE, **filters)
 
 
 def events(
@@ -190,7 +193,7 @@ DOCUMENTS: Mapping[str, Question] = {
 } | {
     "anybody's documents of an order": question(listed(None, order_id=ORDER), "ix_document_order_id"),
     "one document": question(
-        lambda resources: documents.find_document(resources.hot, CustomerId(MERCHANT), DOCUMENT),
+        lambda resources: documents.find_document(resources.hot, POLICY, CustomerId(MERCHANT), DOCUMENT),
         "pk_document",
     ),
     "keep a document": question(
@@ -199,15 +202,24 @@ DOCUMENTS: Mapping[str, Question] = {
             NewDocument(FILE, ORDER, CustomerId(SHOPPER), "invoice", "invoice.pdf", MIDDLE),
         )
     ),
-    "keep a link": question(told(documents.keep_link, FILE, Link("id", "https://links.invalid/1", LATER))),
-    "a usable link": question(told(documents.find_usable_link, FILE), "pk_file_link"),
+    "keep a link": question(told(links.keep_link, FILE, Link("id", "https://links.invalid/1", LATER))),
+    "a usable link": question(told(links.find_usable_link, POLICY, FILE), "pk_file_link"),
+    "a refused link": question(told(links.find_refusal, FILE)),
+    "keep a refusal": question(told(links.keep_refusal, FILE, "host")),
     "kinds of an order": question(
         told(documents.find_kinds, CustomerId(SHOPPER), ORDER), "ix_document_order_id"
     ),
     "files of an order": question(
         told(documents.find_known_files, ORDER, CustomerId(SHOPPER)), "ix_document_order_id"
     ),
-    "what is known of an order": question(told(documents.find_check, ORDER), "pk_order_check"),
+    "what is known of an order": question(
+        told(documents.find_check, CustomerId(SHOPPER), ORDER), "pk_order_check"
+    ),
+    "an order that was not there": question(
+        told(documents.is_absent, CustomerId(SHOPPER), ORDER, within=timedelta(seconds=15)),
+        "pk_order_absence",
+    ),
+    "keep that an order was not there": question(told(documents.keep_absence, CustomerId(SHOPPER), ORDER)),
     "keep what is known of an order": question(
         told(documents.keep_check, ORDER, customer_id=None, invoice="ready", credit_memo="notIssued")
     ),
@@ -224,7 +236,7 @@ DOCUMENTS: Mapping[str, Question] = {
 }
 
 # In the order of a digest, each row of a batch is on another page.
-SCATTERED = {"rate_bucket": 11 * pruning.BATCH}
+SCATTERED = {"rate_bucket": 11 * pruning.BATCH, "order_absence": 11 * pruning.BATCH}
 
 AROUND: Mapping[str, Question] = {
     f"prune {what.table.name}": question(

@@ -67,8 +67,8 @@ class Look:
         path = f"/v1/orders/{trade.order_id}/documents"
         listed = (await world.portal.get(path, world.tokens[trade.owner])).raise_for_status().json()["data"]
         kinds = [one["kind"] for one in listed]
-        # The order tells of its invoice when no event has. Once that is stored, nobody asks for a credit memo
-        # before its event or the sweep has come.
+        # The order tells of what no event has told. Once it was read it is believed for a day: a credit memo
+        # after that is told by its event, or found by the sweep.
         assert kinds in (["invoice"], ["creditMemo", "invoice"], ["invoice", "creditMemo"]), kinds
         for one in listed:
             content = f"/v1/documents/{one['id']}/content"

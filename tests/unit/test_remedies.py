@@ -22,6 +22,7 @@ def held(attempts: int = 1) -> Claim:
     [
         (errors.Throttled("429", retry_after=7), Wait),
         (errors.BreakerOpen(7), Wait),
+        (errors.Crowded(), Wait),
         (LeaseBusy("link"), Wait),
         (errors.Unauthorised(401), Wait),
         (errors.Unavailable("503"), Again),

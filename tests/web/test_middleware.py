@@ -161,6 +161,31 @@ async def test_a_preflight_is_answered_with_the_headers_that_clients_need(http: 
     assert response.headers["x-request-id"]
 
 
+@pytest.mark.parametrize("name", ["traceparent", "tracestate", "x-shop-version"])
+async def test_a_page_may_send_what_measures_it_and_what_is_configured(name: str) -> None:
+    chosen = settings(cors_origins=("https://shop.test",), cors_headers=("X-Shop-Version",))
+    transport = httpx.ASGITransport(build(Stage(), chosen))
+    asked = {
+        "origin": "https://shop.test",
+        "access-control-request-method": "HEAD",
+        "access-control-request-headers": f"authorization, {name}",
+    }
+    async with httpx.AsyncClient(transport=transport, base_url="https://portal.test") as client:
+        response = await client.options("/v1/profile", headers=asked)
+        assert (response.status_code, "HEAD" in response.headers["access-control-allow-methods"]) == (
+            200,
+            True,
+        )
+        asked["access-control-request-headers"] = "x-other"
+        assert (await client.options("/v1/profile", headers=asked)).status_code == 400
+
+
+async def test_a_page_may_read_what_a_download_is_called(http: httpx.AsyncClient) -> None:
+    headers = (await http.get("/v1/orders", headers={"origin": "https://shop.test"})).headers
+    shown = headers["access-control-expose-headers"].split(", ")
+    assert {"Content-Disposition", "ETag", "Location", "Retry-After", "WWW-Authenticate"} <= set(shown)
+
+
 async def chunks(size: int) -> AsyncIterator[bytes]:
     for _ in range(size // 65_536 + 1):
         yield b" " * 65_536

@@ -150,10 +150,12 @@ async def test_a_trailing_slash_is_not_redirected_to_the_host_that_the_caller_na
 
 
 async def test_a_wrong_method_names_all_right_ones(http: httpx.AsyncClient) -> None:
-    response = await http.delete("/v1/profile")
-    assert response.status_code == 405
-    problem(response)
-    assert response.headers["allow"] == "GET, PATCH, POST"
+    for method in ("DELETE", "OPTIONS", "PURGE"):
+        response = await http.request(method, "/v1/profile")
+        assert response.status_code == 405
+        problem(response)
+        assert response.headers["allow"] == "GET, HEAD, PATCH, POST"
+    assert (await http.options("/v1/invoices")).headers["allow"] == "POST"
 
 
 async def test_a_missing_token_is_challenged(http: httpx.AsyncClient, stage: Stage) -> None:

@@ -38,7 +38,10 @@ class Resource(FarSideModel):
 
 def _in_utc(instant: datetime) -> datetime:
     # Tracking details come without an offset; everything else is UTC with `Z` (API basics, data formats).
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    try:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this time is out of range") from None
 
 
 def _bare_amount(value: Any) -> Any:

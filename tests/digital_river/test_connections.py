@@ -1,0 +1,67 @@
+"""Our own connections are few: whoever finds none free is told so, and the far side is not blamed for it."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+from aiohttp import web
+
+from app.digital_river import files, orders
+from app.digital_river.breaker import FAILURES_TO_OPEN, BreakerState
+from app.digital_river.calls import Deadlines
+from app.digital_river.errors import Crowded
+from app.digital_river.transport import Transport
+from app.ids import FileId, OrderId
+from tests.digital_river.far_side import settings
+from tests.digital_river.test_network import serving_at
+
+MOST = 3
+
+
+async def serve(request: web.Request) -> web.StreamResponse:
+    if not request.path.startswith("/files"):
+        return web.json_response({"id": "1"})
+    response = web.StreamResponse(headers={"Content-Type": "application/pdf"})
+    response.content_length = 2 * 64 * 1024
+    await response.prepare(request)
+    await response.write(64 * 1024 * b"x")
+    await asyncio.sleep(60)
+    return response
+
+
+async def test_without_a_free_connection_a_call_fails_as_ours_and_the_breaker_stays_closed() -> None:
+    async with (
+        serving_at(serve) as url,
+        Transport.open(settings(url=url), deadlines=Deadlines(pool=0.05), most_connections=MOST) as far,
+    ):
+        async with AsyncExitStack() as readers:
+            for _ in range(MOST):
+                await readers.enter_async_context(files.stream_content(far, FileId("f")))
+            for _ in range(2 * FAILURES_TO_OPEN):
+                with pytest.raises(Crowded) as caught:
+                    await orders.fetch_order(far, OrderId("1"))
+                assert not caught.value.sent
+            with pytest.raises(Crowded):
+                await readers.enter_async_context(files.stream_content(far.background, FileId("f")))
+        assert far.status().breaker is BreakerState.CLOSED
+        # Each slow reader has given its connection back.
+        for _ in range(2 * MOST):
+            assert (await orders.fetch_order(far, OrderId("1"))).id == "1"
+        async with files.stream_content(far, FileId("f")):
+            pass
+
+
+async def test_more_calls_than_connections_wait_for_their_turn() -> None:
+    together = most_together = 0
+
+    async def count(request: web.Request) -> web.StreamResponse:
+        nonlocal together, most_together
+        together += 1
+        most_together = max(most_together, together)
+        await asyncio.sleep(0.01)
+        together -= 1
+        return web.json_response({"id": "1"})
+
+    async with serving_at(count) as url, Transport.open(settings(url=url), most_connections=MOST) as far:
+        await asyncio.gather(*(orders.fetch_order(far, OrderId("1")) for _ in range(30)))
+    assert most_together == MOST

@@ -1,0 +1,241 @@
+"""Digital River's links are only its word: what is no good link to this file is not kept or handed out."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.house import Json, Portal, Sandbox, eventually, pass_time, running_portal
+from tests.lying import Liar, lying, twisted_link
+
+HOUR = 3600.0
+
+TWISTED: dict[str, Json] = {
+    "anotherFile": {"fileId": "49ca4603-a718-424b-8a5e-0bfa95f98ae8"},
+    "no file": {"fileId": None},
+    "no URL": {"url": None},
+    "an empty URL": {"url": ""},
+    "a script": {"url": "javascript:alert(document.domain)"},
+    "data": {"url": "data:text/html,<script>alert(1)</script>"},
+    "relative": {"url": "/links/1"},
+    "100 kB": {"url": "http://127.0.0.1/" + 100_000 * "x"},
+    "a strange host": {"url": "https://evil.example/links/1"},
+    "credentials": {"url": "http://ada@127.0.0.1/links/1"},
+    "CRLF": {"url": "http://127.0.0.1/links/1\r\nSet-Cookie: a=b"},
+    "an emoji": {"url": "http://127.0.0.1/links/\N{GRINNING FACE}"},
+    "NUL in the URL": {"url": "http://127.0.0.1/links/\0"},
+    "NUL in the id": {"id": "a\0b"},
+    "a dying one": {"expiresTime": lambda: datetime.now(UTC) + timedelta(minutes=4)},
+    "a dead one": {"expiresTime": lambda: datetime.now(UTC) - timedelta(minutes=1)},
+    "year 1": {"expiresTime": "0001-01-01T00:00:00Z"},
+    "before all time": {"expiresTime": "0001-01-01T00:00:00+23:59"},
+    "year 9999": {"expiresTime": "9999-12-31T23:59:59Z"},
+    "after all time": {"expiresTime": "9999-12-31T23:59:59-23:59"},
+    "no time": {"expiresTime": "soon"},
+}
+
+
+def twist(case: str) -> dict[str, Any]:
+    return {name: value().isoformat() if callable(value) else value for name, value in TWISTED[case].items()}
+
+
+@dataclass
+class House:
+    """A portal whose Digital River may lie, and a buyer with one document whose link has expired."""
+
+    portal: Portal
+    liar: Liar
+    token: dict[str, str]
+    document: Json
+
+    @property
+    def path(self) -> str:
+        return f"/v1/documents/{self.document['id']}"
+
+    async def open(self) -> httpx.Response:
+        return await self.portal.get(f"{self.path}/content", self.token)
+
+    async def shown_links(self) -> list[Any]:
+        """The document's link, wherever a frontend finds it."""
+        views = [
+            (await self.portal.get(self.path, self.token)).json(),
+            *(await self.portal.get("/v1/documents", self.token)).json()["data"],
+            *(await self.portal.get(f"/v1/orders/{self.document['orderId']}/documents", self.token)).json()[
+                "data"
+            ],
+            *(await self.portal.get(f"/v1/orders/{self.document['orderId']}", self.token)).json()[
+                "documents"
+            ]["data"],
+        ]
+        return [view["link"] for view in views]
+
+
+@pytest.fixture
+async def liar(sandbox: Sandbox) -> AsyncIterator[Liar]:
+    async with lying(sandbox) as liar:
+        yield liar
+
+
+@pytest.fixture
+async def lied_to(own_database_url: str, sandbox: Sandbox, liar: Liar) -> AsyncIterator[Portal]:
+    issuer = f"{sandbox.url}/_sandbox/oidc"
+    async with running_portal(own_database_url, liar.url, oidc_issuer=issuer) as portal:
+        portal.trust(await sandbox.register_webhook(portal.url))
+        yield portal
+
+
+@pytest.fixture
+async def house(lied_to: Portal, liar: Liar, sandbox: Sandbox, own_database: asyncpg.Connection) -> House:
+    await sandbox.invoiced(await sandbox.order("ada"))
+    token = await sandbox.token("ada")
+    (document,) = await lied_to.documents(token, 1)
+    await lied_to.settle(own_database)
+    await pass_time(own_database, sandbox, 2 * HOUR)
+    await sandbox.client.delete("/_sandbox/requests")
+    return House(lied_to, liar, token, document)
+
+
+async def test_a_link_that_breaks_the_policy_is_502_and_nothing_is_kept(
+    house: House,
+    own_database: asyncpg.Connection,
+    sandbox: Sandbox,
+    capsys: pytest.CaptureFixture[str],
+    subtests: pytest.Subtests,
+) -> None:
+    for case in TWISTED:
+        with subtests.test(case):
+            changes = twist(case)
+            before = await own_database.fetch("SELECT * FROM file_link")
+            capsys.readouterr()
+            await sandbox.client.delete("/_sandbox/requests")
+            house.liar.lie = twisted_link(**changes)
+            answer = await house.open()
+            assert (answer.status_code, answer.json()["type"]) == (502, "urn:portal:problem:bad-gateway")
+            assert await own_database.fetch("SELECT * FROM file_link") == before
+            assert await house.shown_links() == [None] * 4
+            assert await sandbox.count("POST /file-links") == 1
+            logged = capsys.readouterr().out
+            assert "link.refused" in logged or "Garbled" in logged
+            assert not changes.get("url") or changes["url"][:40] not in logged
+        # A minute later all is well again.
+        house.liar.lie = lambda method, path, answer: answer
+        await pass_time(own_database, sandbox, 61)
+        assert (await house.open()).status_code == 303
+        await pass_time(own_database, sandbox, 2 * HOUR)
+
+
+async def test_without_a_good_link_the_document_can_still_be_had_through_the_proxy(house: House) -> None:
+    house.liar.lie = twisted_link(url="javascript:alert(1)")
+    assert (await house.open()).status_code == 502
+    proxied = await house.portal.get(f"{house.path}/content", house.token, disposition="proxy")
+    assert proxied.content.startswith(b"%PDF")
+
+
+async def test_of_a_filter_that_is_ignored_only_this_files_links_are_taken(
+    house: House, sandbox: Sandbox, own_database: asyncpg.Connection
+) -> None:
+    await sandbox.invoiced(await sandbox.order("grace"))
+    theirs = (await house.portal.documents(await sandbox.token("grace"), 1))[0]["link"]["url"]
+    house.liar.is_deaf = lambda path: path == "/file-links"
+    opened = (await house.open()).headers["Location"]
+    assert opened != theirs
+    (made,) = (await sandbox.get("/file-links", expired="false", limit=1))["data"]
+    assert made["url"] == opened
+    assert {link["url"] for link in await house.shown_links()} == {opened}
+
+
+async def test_fifty_opens_of_a_file_whose_links_are_of_no_use_mint_one(
+    house: House, sandbox: Sandbox, own_database: asyncpg.Connection, own_database_url: str, liar: Liar
+) -> None:
+    house.liar.lie = twisted_link(url="javascript:alert(1)")
+    answers = await asyncio.gather(*(house.open() for _ in range(25)))
+    async with running_portal(
+        own_database_url, liar.url, with_worker=False, oidc_issuer=house.portal.settings.oidc_issuer
+    ) as other:
+        elsewhere = House(other, liar, house.token, house.document)
+        answers += [await elsewhere.open() for _ in range(25)]
+    assert {answer.status_code for answer in answers} == {502}
+    assert await sandbox.count("POST /file-links") == 1
+    await pass_time(own_database, sandbox, 61)
+    assert [(await house.open()).status_code for _ in range(3)] == [502] * 3
+    assert await sandbox.count("POST /file-links") == 2
+
+
+async def test_one_bad_link_among_those_that_live_does_not_hide_a_good_one(
+    house: House, sandbox: Sandbox
+) -> None:
+    expires = await sandbox.get("/_sandbox/clock")
+    later = datetime.fromisoformat(expires["now"]) + timedelta(minutes=40)
+    (listed,) = (await sandbox.get("/file-links", limit=1))["data"]
+    good = await sandbox.post(
+        "/file-links", {"fileId": listed["fileId"], "expiresTime": later.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    )
+
+    def lie(method: str, path: str, answer: Json) -> Json:
+        if (method, path) != ("GET", "/file-links"):
+            return answer
+        bad = {**good, "id": "bad", "url": "javascript:alert(1)", "expiresTime": "2099-01-01T00:00:00Z"}
+        return {**answer, "data": [bad, *answer["data"]]}
+
+    house.liar.lie = lie
+    assert (await house.open()).headers["Location"] == good["url"]
+
+
+STORED = (
+    ("javascript:alert(1)", "now() + interval '1 hour'"),
+    ("https://evil.example/links/1", "now() + interval '30 days'"),
+    ("http://127.0.0.1/a\r\nSet-Cookie: a=b", "now() + interval '1 hour'"),
+    ("http://127.0.0.1/\N{GRINNING FACE}", "now() + interval '1 hour'"),
+    ("", "now() + interval '1 hour'"),
+    ("http://127.0.0.1/links/1", "now() + interval '7000 years'"),
+    ("http://127.0.0.1/links/1", "'infinity'"),
+)
+
+
+async def test_a_bad_link_that_is_stored_already_is_not_used_and_gives_way(
+    house: House, own_database: asyncpg.Connection, subtests: pytest.Subtests
+) -> None:
+    for url, moment in STORED:
+        with subtests.test(f"{url} until {moment}"):
+            await own_database.execute(f"UPDATE file_link SET url = $1, expires_at = {moment}", url)
+            assert await house.shown_links() == [None] * 4
+            opened = await house.open()
+            assert opened.status_code == 303
+            assert opened.headers["Location"].startswith("http://127.0.0.1:")
+            assert await own_database.fetchval("SELECT url FROM file_link") == opened.headers["Location"]
+            assert {link["url"] for link in await house.shown_links()} == {opened.headers["Location"]}
+
+
+async def test_a_document_is_there_before_it_has_a_good_link_and_its_event_is_tried_again(
+    lied_to: Portal, liar: Liar, sandbox: Sandbox, own_database: asyncpg.Connection
+) -> None:
+    liar.lie = twisted_link(url="https://evil.example/links/1")
+    await sandbox.invoiced(await sandbox.order("ada"))
+    token = await sandbox.token("ada")
+    (document,) = await lied_to.documents(token, 1)
+    assert document["link"] is None
+
+    async def tried() -> Any:
+        return await own_database.fetchrow("SELECT * FROM webhook_event WHERE reason IS NOT NULL")
+
+    event = await eventually(tried)
+    assert (event["state"], event["reason"]) == ("pending", "LinkRefused: a new link was refused: host")
+    assert "evil" not in json.dumps([str(value) for value in event.values() if value != event["body"]])
+    liar.lie = lambda method, path, answer: answer
+    await pass_time(own_database, sandbox, 70)
+    await own_database.execute("NOTIFY portal_inbox")
+
+    async def linked() -> Any:
+        (now,) = (await lied_to.get("/v1/documents", token)).json()["data"]
+        return now["link"]
+
+    assert (await eventually(linked))["url"].startswith(sandbox.url)
+    await lied_to.settle(own_database)
+    assert await own_database.fetchval("SELECT state FROM webhook_event") == "done"
+    assert await own_database.fetchval("SELECT count(*) FROM document") == 1
