@@ -10,6 +10,7 @@ import structlog
 
 from app.db.notifications import bell
 from app.db.outages import FAILURES
+from app.digital_river.tolerant_json import read_leniently
 from app.documents.intake import Unreadable
 from app.handlers import HANDLERS
 from app.ops import chores, metrics
@@ -17,7 +18,6 @@ from app.remedies import MAX_ATTEMPTS, Again, Never, Remedy, Wait, describe, is_
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from app.webhooks import inbox
-from app.webhooks.event import read_json
 from app.webhooks.inbox import Claim, LeaseLost
 from app.webhooks.metrics import EVENT_AGE_SECONDS, HANDLED, HANDLING_SECONDS
 
@@ -145,12 +145,12 @@ class Worker:
 
 
 def _subject(body: str, *, is_live: bool) -> Mapping[str, Any]:
-    """The event's `data.object`.
+    """The event's `data.object`, with every text in it clean.
 
     Raises:
         Unreadable: there is none, or the event is of the other mode.
     """
-    event = read_json(body)
+    event = read_leniently(body.encode())
     if (mode := event.get("liveMode")) is not is_live:
         # Nothing else of it is named: a text in its place could be anything.
         given = mode if isinstance(mode, bool) else "neither true nor false"

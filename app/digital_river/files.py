@@ -16,7 +16,8 @@ async def fetch_file(far: Transport, file_id: FileId) -> File:
     Raises:
         Missing: there is none.
     """
-    return await far.fetch_json("GET", path("/files/{id}", id=file_id), model=File)
+    where = path("/files/{id}", id=file_id)
+    return await far.fetch_json("GET", where, model=File, expected={"id": file_id})
 
 
 def stream_content(far: Transport, file_id: FileId) -> AbstractAsyncContextManager[Download]:

@@ -17,7 +17,8 @@ async def fetch_order(far: Transport, order_id: OrderId) -> Order:
     Raises:
         Missing: there is none.
     """
-    return await far.fetch_json("GET", path("/orders/{id}", id=order_id), model=Order)
+    where = path("/orders/{id}", id=order_id)
+    return await far.fetch_json("GET", where, model=Order, expected={"id": order_id})
 
 
 async def fetch_orders(
@@ -43,12 +44,16 @@ async def fetch_orders(
         "limit": limit,
         "startingAfter": starting_after,
     }
-    return await far.fetch_json("GET", path("/orders"), params=params, model=Listing[Order])
+    expected = {"customer_id": customer_id}
+    return await far.fetch_json(
+        "GET", path("/orders"), params=params, model=Listing[Order], expected=expected
+    )
 
 
 async def find_tracking(far: Transport, order_id: OrderId) -> Tracking | None:
     """The parcels of an order, None unless Global Logistics ships it (Orders page: 404 then)."""
+    where = path("/orders/{id}/tracking", id=order_id)
     try:
-        return await far.fetch_json("GET", path("/orders/{id}/tracking", id=order_id), model=Tracking)
+        return await far.fetch_json("GET", where, model=Tracking, expected={"order_id": order_id})
     except Missing:
         return None

@@ -40,6 +40,8 @@ async def _fetch_all(far: Transport, customer_id: CustomerId) -> list[Order]:
         page = await orders.fetch_orders(
             far, customer_id=customer_id, limit=ORDERS_AT_ONCE, starting_after=after
         )
+        if page.unreadable("data"):
+            raise Garbled("an order of the customer cannot be read")
         # Believe no filter but our own.
         found += [order for order in page.data if order.customer_id == customer_id]
         after = page.next_after
@@ -55,8 +57,10 @@ async def _whole(far: Transport, order: Order, slots: asyncio.Semaphore) -> Orde
         shipped = await fulfillments.fetch_fulfillments(far, order_id)
     parts = OrderParts(
         order,
-        refunds=[refund for refund in paid_back if refund.order_id == order.id],
-        fulfillments=[one for one in shipped if one.order_id == order.id],
+        refunds=[refund for refund in paid_back.all() if refund.order_id == order.id],
+        fulfillments=[one for one in shipped.all() if one.order_id == order.id],
         documents=None,
     )
-    return views.page(parts, is_buyers=False).model_copy(update={"incomplete": []})
+    whole = views.page(parts, is_buyers=False)
+    incomplete = [part for part in whole.incomplete if part != "documents"]
+    return whole.model_copy(update={"incomplete": incomplete})

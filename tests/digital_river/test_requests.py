@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from urllib.parse import unquote
@@ -25,7 +26,7 @@ from app.digital_river import (
     tax_identifiers,
 )
 from app.digital_river.caller import CALLER, Caller
-from app.digital_river.errors import Missing
+from app.digital_river.errors import Garbled, Missing
 from app.digital_river.models import CustomerChanges, NewTaxCertificate
 from app.digital_river.transport import Transport
 from app.ids import (
@@ -117,8 +118,10 @@ def sent(calling: Calling) -> httpx.Request:
     far_side = FarSide([some])
 
     async def story() -> None:
+        # The same answer to all of them: most are asked for something else.
         async with far_side.opened() as far:
-            await calling(far)
+            with suppress(Garbled):
+                await calling(far)
 
     run(story())
     (request,) = far_side.requests
