@@ -69,7 +69,7 @@ def found(**fields: object) -> Callable[[httpx.Request], httpx.Response]:
     """200 with an object that has at least the id that was asked for."""
 
     def answered(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json={"id": request.url.path.rpartition("/")[2], **fields})
+        return httpx.Response(200, json={"id": request.url.path.rpartition("/")[2]} | fields)
 
     return answered
 
