@@ -10,7 +10,7 @@ from tests.twisted import TwistedFarSide, rewriting
 
 OTHER = "another"
 
-READS = {
+READS: dict[str, tuple[str, str, Json]] = {
     "profile": ("/customers/", "/v1/customers/me", {"id": OTHER}),
     "shipping address": ("/customers/", "/v1/customers/me/shipping-address", {"id": OTHER}),
     "payment sources": ("/customers/", "/v1/customers/me/payment-sources", {"id": OTHER}),
