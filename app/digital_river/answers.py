@@ -49,7 +49,7 @@ def parse(body: bytes, model: type[ModelT], route: str, expected: Mapping[str, s
         places = (f"{'.'.join(map(str, problem['loc']))} {problem['type']}" for problem in problems)
         raise Garbled(f"the answer is no {model.__name__}: {', '.join(places)}") from None
     except ValueError:
-        raise Garbled("the answer is no JSON") from None
+        raise Garbled(f"the answer is no {model.__name__}: it is no JSON") from None
     _log_misfits(route, misfits)
     for one in found.data if isinstance(found, Listing) else (found,):
         for name, value in expected.items():

@@ -80,7 +80,7 @@ async def test_what_is_no_json_at_all_is_still_a_bad_gateway(far_side: TwistedFa
     with structlog.testing.capture_logs() as logs:
         assert (await ada.get("/v1/orders")).status_code == 502
     (call,) = (line for line in logs if line["event"] == "digital_river.call")
-    assert call["why"] == "the answer is no JSON"
+    assert call["why"] == "the answer is no Listing[Order]: it is no JSON"
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
