@@ -12,6 +12,7 @@ from app.db.notifications import bell
 from app.db.outages import FAILURES
 from app.digital_river.errors import Garbled, Missing, Refused
 from app.digital_river.events import fetch_event
+from app.digital_river.tolerant_json import read_leniently
 from app.digital_river.transport import Transport
 from app.documents.intake import Unreadable
 from app.handlers import HANDLERS
@@ -20,7 +21,6 @@ from app.remedies import MAX_ATTEMPTS, Again, Never, Remedy, Wait, describe, is_
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from app.webhooks import inbox
-from app.webhooks.event import read_json
 from app.webhooks.inbox import Claim, LeaseLost
 from app.webhooks.metrics import EVENT_AGE_SECONDS, HANDLED, HANDLING_SECONDS
 
@@ -131,7 +131,7 @@ class Worker:
 
     async def _do(self, held: Claim) -> None:
         far = self._resources.far.background
-        event = await _fetch_again(far, held) if held.body is None else read_json(held.body)
+        event = await _fetch_again(far, held) if held.body is None else read_leniently(held.body.encode())
         subject = _subject(event, is_live=self._resources.settings.is_live)
         handler = HANDLERS[held.type](self._resources, held.type, subject)
         async with handler as effect, self._resources.engine.begin() as connection:
@@ -166,7 +166,7 @@ async def _fetch_again(far: Transport, held: Claim) -> Mapping[str, Any]:
 
 
 def _subject(event: Mapping[str, Any], *, is_live: bool) -> Mapping[str, Any]:
-    """The event's `data.object`.
+    """The event's `data.object`, with every text in it clean.
 
     Raises:
         Unreadable: there is none, or the event is of the other mode.

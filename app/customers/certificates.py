@@ -12,6 +12,7 @@ from app.customers.upload import Form
 from app.digital_river import customers, files, models
 from app.digital_river.errors import Conflict, DigitalRiverError, Missing, Refused, Unavailable
 from app.digital_river.multipart import Upload
+from app.digital_river.pages import Entries
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId
 from app.resources import Resources
@@ -22,12 +23,12 @@ PURPOSE = "tax_document_customer_upload"
 _OUR_NAMES = {"companyName": "company", "taxAuthority": "authority", "fileId": "file"}
 
 
-async def list_certificates(far: Transport, customer_id: CustomerId) -> list[TaxCertificateView]:
+async def list_certificates(far: Transport, customer_id: CustomerId) -> Entries[TaxCertificateView]:
     """The customer's certificates, newest first; none for a customer that does not exist."""
     try:
         return TaxCertificateView.all_of(await customers.fetch_customer(far, customer_id))
     except Missing:
-        return []
+        return Entries()
 
 
 async def add(resources: Resources, customer_id: CustomerId, form: Form) -> TaxCertificateView:

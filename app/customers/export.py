@@ -62,8 +62,8 @@ async def collect(
     return ExportView(
         customer_id=customer_id,
         profile=None if found is None else ProfileView.of(found),
-        tax_identifiers=[TaxIdentifierView.of(one) for one in identifiers.result()],
-        tax_certificates=[] if found is None else TaxCertificateView.all_of(found),
+        tax_identifiers=[TaxIdentifierView.of(one) for one in identifiers.result().all()],
+        tax_certificates=[] if found is None else TaxCertificateView.all_of(found).all(),
         **{name: task.result() for name, task in more.items()},
     )
 

@@ -31,6 +31,7 @@ from app.digital_river.errors import (
     Unavailable,
 )
 from app.digital_river.models import TaxIdentifier
+from app.digital_river.pages import Entries
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, TaxIdentifierId
 from app.resources import Resources
@@ -42,7 +43,7 @@ PAUSES = (0.2, 1.0)
 log = structlog.get_logger()
 
 
-async def list_identifiers(resources: Resources, customer_id: CustomerId) -> list[TaxIdentifier]:
+async def list_identifiers(resources: Resources, customer_id: CustomerId) -> Entries[TaxIdentifier]:
     """The customer's identifiers, newest first; none for a customer that does not exist.
 
     Raises:
@@ -216,11 +217,11 @@ async def _create(far: Transport, new: NewTaxIdentifier) -> TaxIdentifier:
 
 async def _fetch_all(
     far: Transport, customer_id: CustomerId, type_: str | None = None
-) -> list[TaxIdentifier]:
+) -> Entries[TaxIdentifier]:
     found = await far_side.fetch_tax_identifiers(far, customer_id)
     # A far side that ignored the filter would answer with everybody's.
-    owned = [one for one in found if one.customer_id in (None, customer_id)]
-    return [one for one in owned if type_ in (None, one.type)]
+    owned = (one for one in found if one.customer_id in (None, customer_id))
+    return Entries((one for one in owned if type_ in (None, one.type)), unreadable=found.unreadable)
 
 
 async def _discard(far: Transport, unwanted: str) -> None:

@@ -17,7 +17,9 @@ from pydantic.alias_generators import to_camel
 
 from app.customers.addresses import Line, is_state
 from app.digital_river.models import Customer, TaxApplicability, TaxCertificate, TaxIdentifier
+from app.digital_river.pages import Entries
 from app.web.contract import Contract, Instant
+from app.web.paging import PartialPage
 
 CertificateStatus = Literal["active", "notYetValid", "expired"]
 
@@ -179,9 +181,18 @@ class TaxCertificateView(Contract):
         )
 
     @classmethod
-    def all_of(cls, customer: Customer) -> list[Self]:
+    def all_of(cls, customer: Customer) -> Entries[Self]:
         """All certificates of a customer, newest first: Digital River appends."""
-        return [cls.of(one) for one in reversed(customer.tax_certificates)]
+        newest_first = map(cls.of, reversed(customer.tax_certificates))
+        return Entries(newest_first, unreadable=customer.unreadable("tax_certificates"))
+
+
+class TaxIdentifiersPage(PartialPage[TaxIdentifierView]):
+    """All tax identifiers of one customer: always on one page."""
+
+
+class TaxCertificatesPage(PartialPage[TaxCertificateView]):
+    """All exemption certificates of one customer: always on one page."""
 
 
 def status_on(today: date, start: date | None, end: date | None) -> CertificateStatus:

@@ -1,15 +1,22 @@
-"""Reads a 2xx: to an end that is near, and into the model that was promised."""
+"""Reads a 2xx: to an end that is near, into the model that was promised, of the thing that was asked for."""
 
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TypeVar
 
+import structlog
 from pydantic import BaseModel, ValidationError
 
 from app.digital_river.errors import Garbled
+from app.digital_river.models.reading import Listing, read
+from app.digital_river.models.repairs import Misfit
+from app.digital_river.tolerant_json import read_leniently
 
 MOST_MISFITS = 5
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 async def read_whole(chunks: AsyncIterator[bytes], most: int) -> bytes:
@@ -26,15 +33,36 @@ async def read_whole(chunks: AsyncIterator[bytes], most: int) -> bytes:
     return bytes(body)
 
 
-def parse(body: bytes, model: type[ModelT]) -> ModelT:
-    """The model in a JSON body.
+def parse(body: bytes, model: type[ModelT], route: str, expected: Mapping[str, str]) -> ModelT:
+    """The model in a JSON body, without what cannot be read of it, which is logged. `route` is a template.
+
+    What it, or each entry of a list, has under the names in `expected` must be just that: a far side that
+    mixes two answers up, or forgets a filter, must not show one buyer another one's things.
 
     Raises:
-        Garbled: it is not there; the text says where and how it does not fit, without the values.
+        Garbled: it is not there, or of something else; the text says where it does not fit, and no value.
     """
     try:
-        return model.model_validate_json(body)
+        found, misfits = read(model, read_leniently(body))
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)[:MOST_MISFITS]
-        misfits = (f"{'.'.join(map(str, problem['loc']))} {problem['type']}" for problem in problems)
-        raise Garbled(f"the answer is no {model.__name__}: {', '.join(misfits)}") from None
+        places = (f"{'.'.join(map(str, problem['loc']))} {problem['type']}" for problem in problems)
+        raise Garbled(f"the answer is no {model.__name__}: {', '.join(places)}") from None
+    except ValueError:
+        raise Garbled(f"the answer is no {model.__name__}: it is no JSON") from None
+    _log_misfits(route, misfits)
+    for one in found.data if isinstance(found, Listing) else (found,):
+        for name, value in expected.items():
+            # A list's entries need not say what the filter has said.
+            if getattr(one, name, None) not in {None, value}:
+                raise Garbled(f"the answer is of another {name}")
+    return found
+
+
+def _log_misfits(route: str, misfits: Sequence[Misfit]) -> None:
+    times = Counter((one.field, one.error) for one in misfits)
+    for (field, error), count in times.most_common(MOST_MISFITS):
+        entry = next((one.entry for one in misfits if (one.field, one.error) == (field, error)), None)
+        _log.warning(
+            "digital_river.unreadable", route=route, field=field, error=error, entry=entry, times=count
+        )

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from app.digital_river.errors import DigitalRiverError
+from app.digital_river.errors import DigitalRiverError, Garbled
 from app.digital_river.metrics import CALL_SECONDS, CALLS
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -33,6 +33,8 @@ def entry(method: str, route: str, attempt: int) -> Iterator[Entry]:
         result = "ok"
     except DigitalRiverError as error:
         result = type(error).__name__
+        if isinstance(error, Garbled):
+            made.facts["why"] = str(error)
         raise
     except Exception as error:
         result = f"error:{type(error).__name__}"

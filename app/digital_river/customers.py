@@ -15,7 +15,8 @@ async def fetch_customer(far: Transport, customer_id: CustomerId) -> Customer:
     Raises:
         Missing: there is none.
     """
-    return await far.fetch_json("GET", path("/customers/{id}", id=customer_id), model=Customer)
+    where = path("/customers/{id}", id=customer_id)
+    return await far.fetch_json("GET", where, model=Customer, expected={"id": customer_id})
 
 
 async def find_customer(far: Transport, customer_id: CustomerId) -> Customer | None:
@@ -34,7 +35,8 @@ async def create_customer(far: Transport, customer_id: CustomerId, changes: Cust
         Refused: a value is not acceptable.
     """
     body = {"id": customer_id, **_written(changes)}
-    return await far.fetch_json("POST", path("/customers"), body=body, model=Customer)
+    expected = {"id": customer_id}
+    return await far.fetch_json("POST", path("/customers"), body=body, model=Customer, expected=expected)
 
 
 async def ensure_customer(far: Transport, customer_id: CustomerId) -> Customer:
@@ -62,7 +64,8 @@ async def update_customer(far: Transport, customer_id: CustomerId, changes: Cust
         Refused, Conflict: a value is not acceptable.
     """
     where = path("/customers/{id}", id=customer_id)
-    return await far.fetch_json("POST", where, body=_written(changes), model=Customer)
+    expected = {"id": customer_id}
+    return await far.fetch_json("POST", where, body=_written(changes), model=Customer, expected=expected)
 
 
 async def attach_source(far: Transport, customer_id: CustomerId, source_id: SourceId) -> Source:
@@ -73,7 +76,8 @@ async def attach_source(far: Transport, customer_id: CustomerId, source_id: Sour
         Conflict: `nonreusable_source`, `source_not_chargeable`, or somebody else's.
     """
     where = path("/customers/{id}/sources/{sourceId}", id=customer_id, sourceId=source_id)
-    return await far.fetch_json("POST", where, model=Source)
+    expected = {"id": source_id, "customer_id": customer_id}
+    return await far.fetch_json("POST", where, model=Source, expected=expected)
 
 
 async def detach_source(far: Transport, customer_id: CustomerId, source_id: SourceId) -> None:

@@ -4,37 +4,15 @@ from datetime import datetime
 from typing import Any
 
 from app.digital_river.calls import Params
-from app.digital_river.errors import Garbled
-from app.digital_river.models import Event, FarSideModel
-from app.digital_river.models.reading import Flag, Many
+from app.digital_river.models import Event, Listing
 from app.digital_river.paths import path
 from app.digital_river.times import from_instant
 from app.digital_river.transport import Transport
 from app.ids import EventId
 
 
-class EventPage(FarSideModel):
-    """One page of events as they came, newest first: one that nobody can read must not hide the others.
-
-    `data` has to be there: an answer without it must not pass for an empty list.
-    """
-
-    data: Many[Any]
-    has_more: Flag = False
-
-    @property
-    def next_after(self) -> str | None:
-        """What to send as `starting_after` for the next page, None on the last one.
-
-        Raises:
-            Garbled: there is more, but no way to it.
-        """
-        if not self.has_more:
-            return None
-        for event in reversed(self.data):
-            if isinstance(event, dict) and isinstance(event.get("id"), str) and event["id"]:
-                return str(event["id"])
-        raise Garbled("a list with more to come, and no event to go on from")
+class EventPage(Listing[Any]):
+    """One page of events as they came, newest first: one that nobody can read must not hide the others."""
 
 
 async def fetch_events(
@@ -65,4 +43,5 @@ async def fetch_event(far: Transport, event_id: EventId) -> Event:
     Raises:
         Missing: there is none, or it is too old.
     """
-    return await far.fetch_json("GET", path("/events/{id}", id=event_id), model=Event)
+    where = path("/events/{id}", id=event_id)
+    return await far.fetch_json("GET", where, model=Event, expected={"id": event_id})

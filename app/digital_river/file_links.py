@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.digital_river.models import FileLink, Listing
-from app.digital_river.pages import fetch_every
+from app.digital_river.pages import Entries, fetch_every
 from app.digital_river.paths import path
 from app.digital_river.times import from_instant
 from app.digital_river.transport import Transport
@@ -18,13 +18,14 @@ async def create_link(far: Transport, file_id: FileId, expires_at: datetime) -> 
         Refused: the instant is not in the future.
     """
     body = {"fileId": file_id, "expiresTime": from_instant(expires_at)}
-    return await far.fetch_json("POST", path("/file-links"), body=body, model=FileLink)
+    expected = {"file_id": file_id}
+    return await far.fetch_json("POST", path("/file-links"), body=body, model=FileLink, expected=expected)
 
 
-async def fetch_live_links(far: Transport, file_id: FileId) -> list[FileLink]:
+async def fetch_live_links(far: Transport, file_id: FileId) -> Entries[FileLink]:
     """The links of a file that have not expired, newest first."""
-    params = {"fileId": file_id, "expired": "false"}
-    return await fetch_every(far, path("/file-links"), params, Listing[FileLink])
+    expected, params = {"file_id": file_id}, {"fileId": file_id, "expired": "false"}
+    return await fetch_every(far, path("/file-links"), expected, params, Listing[FileLink])
 
 
 async def fetch_link(far: Transport, link_id: FileLinkId) -> FileLink:
@@ -33,4 +34,5 @@ async def fetch_link(far: Transport, link_id: FileLinkId) -> FileLink:
     Raises:
         Missing: there is none.
     """
-    return await far.fetch_json("GET", path("/file-links/{id}", id=link_id), model=FileLink)
+    where = path("/file-links/{id}", id=link_id)
+    return await far.fetch_json("GET", where, model=FileLink, expected={"id": link_id})

@@ -3,7 +3,6 @@
 from contextlib import AbstractAsyncContextManager
 
 from app.digital_river.calls import Download
-from app.digital_river.errors import Garbled
 from app.digital_river.models import File
 from app.digital_river.multipart import Upload
 from app.digital_river.paths import path
@@ -18,10 +17,8 @@ async def fetch_file(far: Transport, file_id: FileId) -> File:
         Missing: there is none.
         Garbled: the answer is about another file.
     """
-    file = await far.fetch_json("GET", path("/files/{id}", id=file_id), model=File)
-    if file.id != file_id:
-        raise Garbled("the answer is about another file")
-    return file
+    where = path("/files/{id}", id=file_id)
+    return await far.fetch_json("GET", where, model=File, expected={"id": file_id})
 
 
 def stream_content(far: Transport, file_id: FileId) -> AbstractAsyncContextManager[Download]:

@@ -18,10 +18,8 @@ async def fetch_order(far: Transport, order_id: OrderId) -> Order:
         Missing: there is none.
         Garbled: the answer is about another order, which may be somebody else's.
     """
-    order = await far.fetch_json("GET", path("/orders/{id}", id=order_id), model=Order)
-    if order.id != order_id:
-        raise Garbled("the answer is about another order")
-    return order
+    where = path("/orders/{id}", id=order_id)
+    return await far.fetch_json("GET", where, model=Order, expected={"id": order_id})
 
 
 async def fetch_orders(
@@ -48,7 +46,10 @@ async def fetch_orders(
         "limit": limit,
         "startingAfter": starting_after,
     }
-    page = await far.fetch_json("GET", path("/orders"), params=params, model=Listing[Order])
+    expected = {"customer_id": customer_id}
+    page = await far.fetch_json(
+        "GET", path("/orders"), params=params, model=Listing[Order], expected=expected
+    )
     if starting_after is not None and page.next_after == starting_after:
         raise Garbled("the list of orders repeats itself")
     return page
@@ -56,7 +57,8 @@ async def fetch_orders(
 
 async def find_tracking(far: Transport, order_id: OrderId) -> Tracking | None:
     """The parcels of an order, None unless Global Logistics ships it (Orders page: 404 then)."""
+    where = path("/orders/{id}/tracking", id=order_id)
     try:
-        return await far.fetch_json("GET", path("/orders/{id}/tracking", id=order_id), model=Tracking)
+        return await far.fetch_json("GET", where, model=Tracking, expected={"order_id": order_id})
     except Missing:
         return None

@@ -1,12 +1,12 @@
 """Lists of several pages, read to their end, which must come."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Protocol, Self, TypeVar
 
 from app.digital_river.calls import Params
 from app.digital_river.errors import Garbled
 from app.digital_river.models import Listing
-from app.digital_river.models.reading import ResourceT
+from app.digital_river.models.reading import EntryT
 from app.digital_river.paths import Path
 from app.digital_river.transport import Transport
 
@@ -47,18 +47,39 @@ async def each_page(
     raise Garbled(f"{of} has no end")
 
 
+class Entries(list[EntryT]):
+    """A whole list; `unreadable` is how many of its entries are left out because they cannot be read."""
+
+    def __init__(self, entries: Iterable[EntryT] = (), *, unreadable: int = 0) -> None:
+        super().__init__(entries)
+        self.unreadable = unreadable
+
+    def all(self) -> Self:
+        """The same, where some would pass for all.
+
+        Raises:
+            Garbled: an entry is left out.
+        """
+        if self.unreadable:
+            raise Garbled("a list with entries that cannot be read")
+        return self
+
+
 async def fetch_every(
-    far: Transport, where: Path, params: Params, model: type[Listing[ResourceT]]
-) -> list[ResourceT]:
-    """All entries of a list that is short by nature, newest first.
+    far: Transport, where: Path, expected: Mapping[str, str], params: Params, model: type[Listing[EntryT]]
+) -> Entries[EntryT]:
+    """All entries of a list that is short by nature, newest first; `expected` as for `answers.parse`.
 
     Raises:
         Garbled: the list repeats itself, or has no end (more than 500 entries).
     """
 
-    async def fetch_page(after: str | None) -> Listing[ResourceT]:
+    async def fetch_page(after: str | None) -> Listing[EntryT]:
         page_params = {**params, "limit": PAGE, "startingAfter": after}
-        return await far.fetch_json("GET", where, params=page_params, model=model)
+        return await far.fetch_json("GET", where, params=page_params, model=model, expected=expected)
 
-    pages = each_page(fetch_page, of=where.template, most=MOST_PAGES)
-    return [entry async for page in pages for entry in page.data]
+    entries: Entries[EntryT] = Entries()
+    async for page in each_page(fetch_page, of=where.template, most=MOST_PAGES):
+        entries += page.data
+        entries.unreadable += page.unreadable("data")
+    return entries

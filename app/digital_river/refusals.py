@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from app.digital_river.errors import (
     Conflict,
     DigitalRiverError,
@@ -16,8 +14,9 @@ from app.digital_river.errors import (
     Unauthorised,
     Unavailable,
 )
-from app.digital_river.models.reading import FarSideModel, Many
+from app.digital_river.models.reading import FarSideModel, Many, read
 from app.digital_river.pause import DEFAULT_SECONDS, seconds_of
+from app.digital_river.tolerant_json import read_leniently
 
 MOST_ERRORS = 20
 LONGEST_MESSAGE = 200
@@ -61,8 +60,8 @@ class Answer:
 def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     """Read an answer that is not 2xx; anything may stand in its body."""
     try:
-        errors = _Errors.model_validate_json(body).errors
-    except ValidationError:
+        errors = read(_Errors, read_leniently(body))[0].errors
+    except ValueError:
         errors = ()
     return Answer(
         status, headers.get("x-dr-requestid"), seconds_of(headers.get("retry-after")), errors[:MOST_ERRORS]

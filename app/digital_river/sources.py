@@ -12,4 +12,5 @@ async def fetch_source(far: Transport, source_id: SourceId) -> Source:
     Raises:
         Missing: there is none.
     """
-    return await far.fetch_json("GET", path("/sources/{id}", id=source_id), model=Source)
+    where = path("/sources/{id}", id=source_id)
+    return await far.fetch_json("GET", where, model=Source, expected={"id": source_id})

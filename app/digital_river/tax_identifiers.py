@@ -1,7 +1,7 @@
 """Tax identifiers: created for themselves, then attached to the one customer they belong to."""
 
 from app.digital_river.models import Listing, TaxIdentifier
-from app.digital_river.pages import fetch_every
+from app.digital_river.pages import Entries, fetch_every
 from app.digital_river.paths import path
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, TaxIdentifierId
@@ -27,13 +27,14 @@ async def attach_tax_identifier(
         Conflict: it belongs to somebody else, or the customer has one of that type.
     """
     where = path("/customers/{id}/tax-identifiers/{taxId}", id=customer_id, taxId=tax_identifier_id)
-    return await far.fetch_json("POST", where, model=TaxIdentifier)
+    expected = {"id": tax_identifier_id, "customer_id": customer_id}
+    return await far.fetch_json("POST", where, model=TaxIdentifier, expected=expected)
 
 
-async def fetch_tax_identifiers(far: Transport, customer_id: CustomerId) -> list[TaxIdentifier]:
+async def fetch_tax_identifiers(far: Transport, customer_id: CustomerId) -> Entries[TaxIdentifier]:
     """All identifiers of a customer, newest first."""
-    params = {"customerId": customer_id}
-    return await fetch_every(far, path("/tax-identifiers"), params, Listing[TaxIdentifier])
+    expected, params = {"customer_id": customer_id}, {"customerId": customer_id}
+    return await fetch_every(far, path("/tax-identifiers"), expected, params, Listing[TaxIdentifier])
 
 
 async def fetch_tax_identifier(far: Transport, tax_identifier_id: TaxIdentifierId) -> TaxIdentifier:
@@ -42,9 +43,8 @@ async def fetch_tax_identifier(far: Transport, tax_identifier_id: TaxIdentifierI
     Raises:
         Missing: there is none.
     """
-    return await far.fetch_json(
-        "GET", path("/tax-identifiers/{id}", id=tax_identifier_id), model=TaxIdentifier
-    )
+    where = path("/tax-identifiers/{id}", id=tax_identifier_id)
+    return await far.fetch_json("GET", where, model=TaxIdentifier, expected={"id": tax_identifier_id})
 
 
 async def delete_tax_identifier(far: Transport, tax_identifier_id: TaxIdentifierId) -> None:

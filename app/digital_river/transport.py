@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import TypeVar
 
 import aiohttp
@@ -104,10 +105,11 @@ class Transport:
         params: Params | None = None,
         body: Mapping[str, object] | None = None,
         model: type[ModelT],
+        expected: Mapping[str, str] = MappingProxyType({}),
     ) -> ModelT:
-        """Call and read the JSON answer into `model`."""
+        """Call and read the JSON answer into `model`; `expected` must stand in it (`answers.parse`)."""
         call = Call(method, path, self._deadlines.total, params, body)
-        return await self._call(call, _reader(model))
+        return await self._call(call, _reader(model, path, expected))
 
     async def fetch_nothing(self, method: str, path: Path) -> None:
         """Call and ignore what a 2xx says."""
@@ -126,7 +128,7 @@ class Transport:
         form = MultipartBody(fields, upload)
         call = Call("POST", path, self._deadlines.upload, form=form)
         call.headers |= form.headers
-        return await self._call(call, _reader(model))
+        return await self._call(call, _reader(model, path, {}))
 
     @asynccontextmanager
     async def stream(self, path: Path) -> AsyncIterator[Download]:
@@ -274,9 +276,12 @@ def _was_sent(error: Exception) -> bool:
     return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
 
 
-def _reader(model: type[ModelT]) -> Callable[[httpx.Response], Awaitable[ModelT]]:
+def _reader(
+    model: type[ModelT], path: Path, expected: Mapping[str, str]
+) -> Callable[[httpx.Response], Awaitable[ModelT]]:
     async def read(response: httpx.Response) -> ModelT:
-        return parse(await read_whole(response.aiter_bytes(), LARGEST_JSON), model)
+        body = await read_whole(response.aiter_bytes(), LARGEST_JSON)
+        return parse(body, model, path.template, expected)
 
     return read
 

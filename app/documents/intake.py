@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.digital_river import files, orders
 from app.digital_river.errors import Garbled
+from app.digital_river.models.reading import FarSideModel, Identifier
 from app.digital_river.transport import Transport
 from app.documents import link_store, links, store
 from app.documents.store import NewDocument
@@ -26,21 +27,18 @@ KINDS: Mapping[str, DocumentKind] = {
 LONGEST_NAME = 255
 
 Effect = Callable[[AsyncConnection], Awaitable[None]]
-_Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x20\x7f]+$")]
 
 
 class Unreadable(ValueError):
     """The event is of a type we handle, but does not say what it must say; it never will."""
 
 
-class _Reference(BaseModel):
+class _Reference(FarSideModel):
     """The object of both events (Digital River docs, Events: `id` equals `fileId`)."""
 
-    model_config = ConfigDict(extra="ignore")
-
-    file_id: _Identifier = Field(validation_alias=AliasChoices("fileId", "id"))
-    order_id: _Identifier = Field(validation_alias="orderId")
-    customer_id: _Identifier | None = Field(None, validation_alias="customerId")
+    file_id: Identifier = Field(validation_alias=AliasChoices("fileId", "id"))
+    order_id: Identifier
+    customer_id: Identifier | None = None
 
 
 @asynccontextmanager

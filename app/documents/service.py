@@ -261,6 +261,8 @@ def invoice_availability(order: Order) -> Availability:
     """Whether the order has an invoice, or ever will (Digital River docs, Invoices)."""
     if order.invoice_pdfs:
         return "ready"
+    if order.unreadable("invoice_pdfs"):
+        return "pending"
     entity = order.selling_entity.id if order.selling_entity else None
     is_foreign = entity is not None and entity not in INVOICING_ENTITIES
     if order.total_amount == 0 or is_foreign or order.state in ENDED_WITHOUT_INVOICE:
@@ -272,4 +274,4 @@ def credit_memo_availability(order: Order) -> Availability:
     """Whether the order has a credit memo, or is about to: one is issued when the amount owed drops."""
     if order.credit_memo_pdfs:
         return "ready"
-    return "pending" if order.refunded_amount else "notIssued"
+    return "pending" if order.refunded_amount or order.unreadable("credit_memo_pdfs") else "notIssued"

@@ -6,12 +6,12 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import ConfigDict
 
+from app.digital_river.tolerant_json import read_leniently
 from app.documents.store import find_things
 from app.ids import CustomerId
 from app.ops import store
 from app.resources import Resources
 from app.web.contract import Contract, Instant
-from app.webhooks.event import read_json
 from app.webhooks.inbox import State
 
 # Names of files, which open at Digital River with the shop's key, and what lets its bearer act for the buyer.
@@ -78,7 +78,7 @@ def _events(row: sa.RowMapping, customer_id: CustomerId, things: set[str]) -> It
 def _subject(body: str | None) -> dict[str, Any]:
     """`data.object` of the event; empty where it is not held, or not readable."""
     try:
-        event = read_json(body) if body else None
+        event = read_leniently(body.encode()) if body else None
     except ValueError:
         return {}
     data = event.get("data") if isinstance(event, dict) else None
@@ -88,16 +88,12 @@ def _subject(body: str | None) -> dict[str, Any]:
 
 def _shown(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {_text(name): _shown(one) for name, one in value.items() if not _is_secret(name)}
+        return {name: _shown(one) for name, one in value.items() if not _is_secret(name)}
     if isinstance(value, list):
         return [_shown(one) for one in value]
-    return _text(value) if isinstance(value, str) else value
+    return value
 
 
 def _is_secret(name: str) -> bool:
     return name.lower().endswith(_SECRETS)
 
-
-def _text(value: str) -> str:
-    # Half a character is legal JSON, but no Unicode.
-    return value.encode(errors="replace").decode()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from app.digital_river import fulfillments, orders, refunds
+from app.digital_river.errors import Garbled
 from app.digital_river.models import Listing, Order
 from app.digital_river.pages import each_page
 from app.digital_river.transport import Transport
@@ -39,9 +40,13 @@ async def _fetch_all(far: Transport, customer_id: CustomerId) -> list[Order]:
             far, customer_id=customer_id, limit=ORDERS_AT_ONCE, starting_after=after
         )
 
-    pages = each_page(fetch_page, of="the list of one customer's orders", most=MOST_PAGES)
-    # Believe no filter but our own.
-    return [order async for page in pages for order in page.data if order.customer_id == customer_id]
+    found: list[Order] = []
+    async for page in each_page(fetch_page, of="the list of one customer's orders", most=MOST_PAGES):
+        if page.unreadable("data"):
+            raise Garbled("an order of the customer cannot be read")
+        # Believe no filter but our own.
+        found += [order for order in page.data if order.customer_id == customer_id]
+    return found
 
 
 async def _whole(far: Transport, order: Order, slots: asyncio.Semaphore) -> OrderView:
@@ -51,8 +56,10 @@ async def _whole(far: Transport, order: Order, slots: asyncio.Semaphore) -> Orde
         shipped = await fulfillments.fetch_fulfillments(far, order_id)
     parts = OrderParts(
         order,
-        refunds=[refund for refund in paid_back if refund.order_id == order.id],
-        fulfillments=[one for one in shipped if one.order_id == order.id],
+        refunds=[refund for refund in paid_back.all() if refund.order_id == order.id],
+        fulfillments=[one for one in shipped.all() if one.order_id == order.id],
         documents=None,
     )
-    return views.page(parts, is_buyers=False).model_copy(update={"incomplete": []})
+    whole = views.page(parts, is_buyers=False)
+    incomplete = [part for part in whole.incomplete if part != "documents"]
+    return whole.model_copy(update={"incomplete": incomplete})

@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 from app.digital_river.models import Refund
 from app.orders.amounts import printed, total
 from app.web.contract import Contract, Instant, Money
-from app.web.paging import Page
+from app.web.paging import PartialPage
 
 State = Literal["pending", "pendingInformation", "succeeded", "failed", "expired"]
 
@@ -44,6 +44,7 @@ REFUND_EXAMPLE: dict[str, Any] = {
     "type": None,
     "reason": "Damaged",
     "items": [_PORTION],
+    "unreadable": 0,
     "action": _ACTION,
 }
 
@@ -92,15 +93,17 @@ class RefundView(Contract):
     reason: str | None
     items: list[PortionView]
     """Empty when the refund is for the order as a whole."""
+    unreadable: int
+    """How many of its items are left out because they cannot be read; usually 0."""
     action: ActionView | None
     """Null when there is nothing to do for the buyer."""
 
 
-class RefundsPage(Page[RefundView]):
+class RefundsPage(PartialPage[RefundView]):
     """All refunds of an order; there is never another page."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"data": [REFUND_EXAMPLE], "nextCursor": None}]}
+        json_schema_extra={"examples": [{"data": [REFUND_EXAMPLE], "nextCursor": None, "unreadable": 0}]}
     )
 
 
@@ -128,12 +131,15 @@ def view(refund: Refund, *, currency: str | None, is_buyers: bool) -> RefundView
             )
             for item in refund.items
         ],
+        unreadable=refund.unreadable("items"),
         action=_action(refund, is_buyers=is_buyers) if state == "pendingInformation" else None,
     )
 
 
 def _sum_of_items(refund: Refund, currency: str | None) -> Decimal | None:
     # The sample refund.pending of two lines carries amounts with the lines only.
+    if refund.unreadable("items"):
+        return None
     return total((item.amount for item in refund.items), currency)
 
 

@@ -52,7 +52,11 @@ async def list_orders(
     """Newest first. A page may hold fewer entries than `limit` before the end: go by `nextCursor`."""
     wanted = Wanted(state, created_from, created_to)
     found = await service.list_orders(resources, customer_id, wanted, limit=limit, cursor=cursor)
-    return OrdersPage(data=[views.summary(order) for order in found.orders], next_cursor=found.next_cursor)
+    return OrdersPage(
+        data=[views.summary(order) for order in found.orders],
+        next_cursor=found.next_cursor,
+        unreadable=found.unreadable,
+    )
 
 
 @router.get(
@@ -100,4 +104,5 @@ async def get_order_tracking(
 async def list_order_refunds(resources: ResourcesDep, owner: Owner, order_id: OrderPath) -> RefundsPage:
     """All of them, newest first, with what the buyer must do. `nextCursor` is always null."""
     order, found = await service.get_refunds(resources, owner, order_id)
-    return RefundsPage(data=views.refunds(found, order, is_buyers=owner is not None))
+    shown = views.refunds(found, order, is_buyers=owner is not None)
+    return RefundsPage(data=shown, unreadable=found.unreadable)

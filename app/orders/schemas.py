@@ -12,7 +12,7 @@ from app.orders.timeline import Kind
 from app.web.address import ADDRESS_EXAMPLE, AddressView
 from app.web.contract import Contract, Instant, Money
 
-Part = Literal["refunds", "shipments", "documents"]
+Part = Literal["refunds", "shipments", "documents", "items", "paymentMethods", "transactions", "timeline"]
 TransactionKind = Literal["charged", "released"]
 TransactionState = Literal["pending", "complete", "failed"]
 
@@ -234,4 +234,5 @@ class OrderView(Contract):
     """Null while they cannot be read."""
     seller: SellerView
     incomplete: list[Part]
-    """What could not be read this time and is therefore null; empty when the page is whole."""
+    """What could not be read this time, or not all of it: it is null, or lacks entries. `shipments` stands
+    for the shipped and cancelled quantities. Empty when the page is whole."""

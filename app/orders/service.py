@@ -13,6 +13,7 @@ from app.db.leases import LeaseBusy
 from app.digital_river import fulfillments, orders, refunds
 from app.digital_river.errors import DigitalRiverError, Missing, Refused
 from app.digital_river.models import Fulfillment, Order, Refund
+from app.digital_river.pages import Entries
 from app.ids import CustomerId, OrderId
 from app.orders import cursors, tracking
 from app.orders.documents import DocumentsOf
@@ -57,6 +58,7 @@ class OrderPage:
 
     orders: Sequence[Order]
     next_cursor: str | None
+    unreadable: int
 
 
 async def get_owned_order(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> Order:
@@ -109,6 +111,7 @@ async def list_orders(
         # Whatever the far side makes of its filter, nobody is shown an order of somebody else.
         orders=[order for order in found.data if order.customer_id == customer_id],
         next_cursor=None if last is None else cursors.seal_cursor(secret, customer_id, last),
+        unreadable=found.unreadable("data"),
     )
 
 
@@ -132,12 +135,20 @@ async def get_order_parts(
         settled = group.create_task(_if_possible("shipments", _fulfillments(resources, order)))
         told = documents_of(resources, order, base_url)
         documents = group.create_task(_if_possible("documents", told))
-    return OrderParts(order, paid_back.result(), settled.result(), documents.result())
+    back, shipped = paid_back.result(), settled.result()
+    return OrderParts(
+        order,
+        back,
+        # Of some of the shipments no quantity can be told.
+        None if shipped is None or shipped.unreadable or any(map(_lacks_items, shipped)) else shipped,
+        documents.result(),
+        refunds_left_out=0 if back is None else back.unreadable,
+    )
 
 
 async def get_refunds(
     resources: Resources, owner: CustomerId | None, order_id: OrderId
-) -> tuple[Order, Sequence[Refund]]:
+) -> tuple[Order, Entries[Refund]]:
     """The order and its refunds, newest first.
 
     Raises:
@@ -157,18 +168,25 @@ async def get_tracking(resources: Resources, owner: CustomerId | None, order_id:
     found = await orders.find_tracking(resources.far, order_id)
     if found is not None and found.shipments:
         return tracking.from_logistics(order, found)
-    return tracking.from_shop(order, await _fulfillments(resources, order))
+    shipped = await _fulfillments(resources, order)
+    return tracking.from_shop(order, shipped, unreadable=shipped.unreadable)
 
 
-async def _refunds(resources: Resources, order: Order) -> list[Refund]:
+async def _refunds(resources: Resources, order: Order) -> Entries[Refund]:
     found = await refunds.fetch_refunds(resources.far, OrderId(order.id))
     # A refund may carry a token for the buyer's bank details: believe no filter but our own.
-    return [refund for refund in found if refund.order_id == order.id]
+    own = (refund for refund in found if refund.order_id == order.id)
+    return Entries(own, unreadable=found.unreadable)
 
 
-async def _fulfillments(resources: Resources, order: Order) -> list[Fulfillment]:
+async def _fulfillments(resources: Resources, order: Order) -> Entries[Fulfillment]:
     found = await fulfillments.fetch_fulfillments(resources.far, OrderId(order.id))
-    return [fulfillment for fulfillment in found if fulfillment.order_id == order.id]
+    own = (fulfillment for fulfillment in found if fulfillment.order_id == order.id)
+    return Entries(own, unreadable=found.unreadable)
+
+
+def _lacks_items(fulfillment: Fulfillment) -> bool:
+    return bool(fulfillment.unreadable("items"))
 
 
 async def _if_possible(part: Part, reading: Awaitable[_Found]) -> _Found | None:

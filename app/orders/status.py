@@ -112,7 +112,9 @@ def _has_failed(order: Order) -> bool:
     if order.state == "pending_payment":
         session = order.payment.session
         return any(charges) or (session is not None and session.state in {"failed", "cancelled"})
-    return _reached(order) in _NEEDS_MONEY and bool(charges) and all(charges)
+    # A charge that cannot be read may be the one that succeeded.
+    is_certain = bool(charges) and not order.payment.unreadable("charges")
+    return _reached(order) in _NEEDS_MONEY and is_certain and all(charges)
 
 
 def _waits_for_buyer(order: Order) -> bool:

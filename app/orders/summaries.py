@@ -6,7 +6,7 @@ from pydantic import ConfigDict
 
 from app.orders.status import DisplayStatus
 from app.web.contract import Contract, Instant, Money
-from app.web.paging import Page
+from app.web.paging import PartialPage
 
 LINE_EXAMPLE: dict[str, Any] = {
     "name": "Desk lamp",
@@ -58,7 +58,9 @@ class OrderSummary(Contract):
     """The first three of them."""
 
 
-class OrdersPage(Page[OrderSummary]):
+class OrdersPage(PartialPage[OrderSummary]):
     """A piece of a customer's orders."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_SUMMARY], "nextCursor": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_SUMMARY], "nextCursor": None, "unreadable": 0}]}
+    )

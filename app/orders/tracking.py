@@ -84,7 +84,9 @@ class TrackingView(Contract):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"orderId": "188418250336", "source": "logistics", "shipments": [_SHIPMENT]}]
+            "examples": [
+                {"orderId": "188418250336", "source": "logistics", "shipments": [_SHIPMENT], "unreadable": 0}
+            ]
         }
     )
 
@@ -92,6 +94,8 @@ class TrackingView(Contract):
     source: Literal["logistics", "shop"]
     """Who says so: Digital River's logistics partner, or the shop that ships itself."""
     shipments: list[ShipmentView]
+    unreadable: int
+    """How many shipments, or items or entries of one, are left out because they cannot be read; usually 0."""
 
 
 class Settled(NamedTuple):
@@ -122,14 +126,19 @@ def from_logistics(order: Order, tracking: Tracking) -> TrackingView:
     """What Global Logistics says."""
     lines = {item.id: item for item in order.items}
     shipments = [_from_partner(lines, shipment) for shipment in tracking.shipments]
-    return TrackingView(order_id=order.id, source="logistics", shipments=shipments)
+    unreadable = tracking.unreadable("shipments") + sum(
+        one.unreadable("items") + one.unreadable("tracking_details") for one in tracking.shipments
+    )
+    return TrackingView(order_id=order.id, source="logistics", shipments=shipments, unreadable=unreadable)
 
 
-def from_shop(order: Order, fulfillments: Sequence[Fulfillment]) -> TrackingView:
-    """What the shop reported: a parcel for each tracking number of each fulfillment, oldest first."""
+def from_shop(order: Order, fulfillments: Sequence[Fulfillment], *, unreadable: int = 0) -> TrackingView:
+    """What the shop reported: a parcel for each tracking number of each fulfillment, oldest first.
+    `unreadable` is how many fulfillments there are besides."""
     lines = {item.id: item for item in order.items}
     shipments = [view for one in reversed(fulfillments) for view in _from_fulfillment(lines, one)]
-    return TrackingView(order_id=order.id, source="shop", shipments=shipments)
+    unreadable += sum(one.unreadable("items") for one in fulfillments)
+    return TrackingView(order_id=order.id, source="shop", shipments=shipments, unreadable=unreadable)
 
 
 def _from_partner(lines: Mapping[str, OrderItem], shipment: Shipment) -> ShipmentView:

@@ -54,16 +54,25 @@ class OrderParts:
     refunds: Sequence[Refund] | None
     fulfillments: Sequence[Fulfillment] | None
     documents: OrderDocumentsView | None
+    refunds_left_out: int = 0
 
     @property
     def incomplete(self) -> list[Part]:
-        """The names of the parts that are missing."""
-        read: Mapping[Part, object] = {
-            "refunds": self.refunds,
-            "shipments": self.fulfillments,
-            "documents": self.documents,
+        """The names of the parts that are missing, or lack entries."""
+        refunds, payment, order = self.refunds or (), self.order.payment, self.order
+        lacks: Mapping[Part, object] = {
+            "refunds": self.refunds is None
+            or self.refunds_left_out
+            or any(one.unreadable("items") for one in refunds),
+            "shipments": self.fulfillments is None,
+            "documents": self.documents is None,
+            "items": order.unreadable("items"),
+            "paymentMethods": payment.unreadable("sources"),
+            "transactions": payment.unreadable("charges")
+            or any(one.unreadable("captures") or one.unreadable("cancels") for one in payment.charges),
+            "timeline": order.unreadable("state_transitions") or order.unreadable("fraud_state_transitions"),
         }
-        return [part for part, found in read.items() if found is None]
+        return [part for part, is_lacking in lacks.items() if is_lacking]
 
 
 def summary(order: Order) -> OrderSummary:
@@ -76,7 +85,7 @@ def summary(order: Order) -> OrderSummary:
         currency=order.currency,
         total_amount=printed(order.total_amount, order.currency),
         refunded_amount=printed(order.refunded_amount, order.currency),
-        item_count=len(order.items),
+        item_count=len(order.items) + order.unreadable("items"),
         items=[_line(item) for item in order.items[:LINES_IN_A_LIST]],
     )
 

@@ -13,4 +13,4 @@ async def list_payment_sources(resources: Resources, customer_id: CustomerId) ->
     """Everything saved; nothing for somebody Digital River does not know."""
     saved = await service.list_sources(resources, customer_id)
     now = datetime.now(UTC)
-    return [view(one.source, is_default=one.is_default, now=now) for one in saved]
+    return [view(one.source, is_default=one.is_default, now=now) for one in saved.all()]

@@ -1,6 +1,7 @@
 """Saved payment methods as frontends see them: what may be shown, and nothing that could be misused."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Strict
@@ -10,7 +11,7 @@ from app.digital_river.models import Owner, Source, SourceDetails
 from app.ids import SourceId
 from app.web.address import ADDRESS_EXAMPLE, AddressView
 from app.web.contract import Contract
-from app.web.paging import Page
+from app.web.paging import PartialPage
 from app.web.path_ids import ID
 
 _EXAMPLE: dict[str, Any] = {
@@ -60,10 +61,12 @@ class PaymentSource(Contract):
     """Whether it may be charged more than once."""
 
 
-class PaymentSourcesPage(Page[PaymentSource]):
+class PaymentSourcesPage(PartialPage[PaymentSource]):
     """All saved payment methods of one customer: always on one page."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_EXAMPLE], "nextCursor": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_EXAMPLE], "nextCursor": None, "unreadable": 0}]}
+    )
 
 
 class SourceToSave(Contract):
@@ -94,6 +97,9 @@ class DefaultSource(Contract):
     """The `id` of a saved payment method."""
 
 
+_LAST_YEAR = 9999
+
+
 def view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
     """The payment method as the frontend sees it at this time, of any type and in any state."""
     details = source.details
@@ -106,8 +112,8 @@ def view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
         label=label(source.type, brand=brand, last_four=last_four),
         brand=brand,
         last_four=last_four,
-        expiry_month=details.expiration_month,
-        expiry_year=details.expiration_year,
+        expiry_month=_whole(details.expiration_month),
+        expiry_year=_whole(details.expiration_year),
         owner_name=_name_of(source.owner),
         billing_address=AddressView.of(source.owner.address if source.owner else None),
         state=source.state,
@@ -119,9 +125,15 @@ def view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
 
 def is_expired(details: SourceDetails, now: datetime) -> bool:
     """Whether the expiry month is over; a card can be used until the last day of it. `now` is in UTC."""
-    if details.expiration_year is None:
-        return False
-    return (details.expiration_year, details.expiration_month or 12) < (now.year, now.month)
+    year, month = _whole(details.expiration_year), _whole(details.expiration_month)
+    return year is not None and (year, month or 12) < (now.year, now.month)
+
+
+def _whole(number: Decimal | None) -> int | None:
+    # The official document types months and years as `number`; 12.5 is none.
+    if number is None or not 0 < number <= _LAST_YEAR or number != number.to_integral_value():
+        return None
+    return int(number)
 
 
 def _name_of(owner: Owner | None) -> str | None:

@@ -11,6 +11,7 @@ from app.db.leases import customer_lease
 from app.digital_river import customers, sources
 from app.digital_river.errors import Conflict, Missing, Refused
 from app.digital_river.models import Customer, CustomerChanges, Source
+from app.digital_river.pages import Entries
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, SourceId
 from app.resources import Resources
@@ -35,7 +36,7 @@ class SavedSource:
     is_default: bool
 
 
-async def list_sources(resources: Resources, customer_id: CustomerId) -> list[SavedSource]:
+async def list_sources(resources: Resources, customer_id: CustomerId) -> Entries[SavedSource]:
     """Everything saved, in Digital River's order; nothing for somebody Digital River does not know yet.
 
     Raises:
@@ -43,8 +44,9 @@ async def list_sources(resources: Resources, customer_id: CustomerId) -> list[Sa
     """
     customer = await customers.find_customer(resources.far, customer_id)
     if customer is None:
-        return []
-    return [_saved(customer, source) for source in customer.sources]
+        return Entries()
+    saved = (_saved(customer, source) for source in customer.sources)
+    return Entries(saved, unreadable=customer.unreadable("sources"))
 
 
 async def save_source(

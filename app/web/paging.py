@@ -33,6 +33,13 @@ class Page(Contract, Generic[ItemT]):
     """Pass it as `cursor` to get the next piece; null at the end of the list."""
 
 
+class PartialPage(Page[ItemT], Generic[ItemT]):
+    """One piece of a list that is not ours: an entry of it may be beyond reading."""
+
+    unreadable: int
+    """How many entries of this piece exist and are left out because they cannot be read; usually 0."""
+
+
 def encode_cursor(model: BaseModel) -> str:
     """The position as opaque text: base64url without padding over compact JSON."""
     return base64.urlsafe_b64encode(model.model_dump_json().encode()).rstrip(b"=").decode()

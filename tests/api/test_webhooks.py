@@ -248,7 +248,7 @@ async def test_a_sender_that_goes_away_leaves_no_row(portal: Portal, database: a
 _UNUSABLE: dict[str, tuple[Json, str]] = {
     "no order": (invoice_event(orderId=None), "orderId"),
     "no file": (invoice_event(id=None, fileId=None), "fileId"),
-    "order is a number": (invoice_event(orderId=7), "orderId"),
+    "order is an object": (invoice_event(orderId={"id": 7}), "orderId"),
     "file with line break": (invoice_event(fileId="a\nb"), "fileId"),
     "no object": ({**invoice_event(), "data": {}}, "data.object"),
     "data is a text": ({**invoice_event(), "data": "x"}, "data.object"),

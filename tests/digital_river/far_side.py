@@ -49,7 +49,7 @@ class FarSide:
         line = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(line, float):
             await asyncio.sleep(line)
-            return httpx.Response(200, json={"id": "late"})
+            return found()(request)
         if isinstance(line, Exception):
             raise line
         return line if isinstance(line, httpx.Response) else line(request)
@@ -66,8 +66,12 @@ class FarSide:
 
 
 def found(**fields: object) -> Callable[[httpx.Request], httpx.Response]:
-    """200 with an object that has at least an id."""
-    return lambda request: httpx.Response(200, json={"id": "1", **fields})
+    """200 with an object that has at least the id that was asked for."""
+
+    def answered(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"id": request.url.path.rpartition("/")[2]} | fields)
+
+    return answered
 
 
 def answer(status: int, code: str = "", **headers: str) -> Callable[[httpx.Request], httpx.Response]:

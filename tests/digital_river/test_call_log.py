@@ -52,7 +52,7 @@ def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytes
         'and "canary name" 4444222233331111'
     )
     refusal = {"errors": [{"code": "invalid_parameter", "parameter": "value", "message": told}]}
-    link = {"id": "canary-link", "url": "https://files.test/links/canary-url", "fileId": "canary-file"}
+    link = {"id": "canary-link", "url": "https://files.test/links/canary-url", "fileId": "canary"}
     far_side = FarSide(
         [
             httpx.Response(400, json=refusal),

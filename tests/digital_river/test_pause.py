@@ -36,7 +36,7 @@ def test_a_buyer_sits_out_a_short_pause_and_gets_the_answer() -> None:
 
 
 def test_a_write_is_repeated_after_a_pause_because_nothing_happened() -> None:
-    far_side = FarSide([answer(429, retry_after="1"), found()])
+    far_side = FarSide([answer(429, retry_after="1"), found(id="c")])
 
     async def story() -> None:
         async with far_side.opened() as far:

@@ -143,7 +143,17 @@ def test_a_message_loses_what_it_quotes_before_it_is_logged(message: str, logged
 
 @pytest.mark.parametrize(
     "body",
-    ["", "<html>", "null", "[]", "{}", '"text"', '{"id": {"a": 1}}', '{"id": "1", "items": 7}', '{"id": "1"'],
+    [
+        "",
+        "<html>",
+        "null",
+        "[]",
+        "{}",
+        '"text"',
+        '{"id": {"a": 1}}',
+        '{"id": "1", "totalAmount": []}',
+        '{"id": "1"',
+    ],
 )
 def test_a_2xx_that_is_not_what_was_promised_is_garbled_and_quotes_nothing(body: str) -> None:
     async def story() -> Garbled:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from itertools import count, cycle
@@ -118,8 +119,10 @@ def sent(calling: Calling) -> httpx.Request:
     far_side = FarSide([some])
 
     async def story() -> None:
+        # The same answer to all of them: most are asked for something else.
         async with far_side.opened() as far:
-            await calling(far)
+            with suppress(Garbled):
+                await calling(far)
 
     run(story())
     (request,) = far_side.requests

@@ -1,14 +1,16 @@
 """Who buys, and how they are taxed."""
 
-from typing import Any
+from typing import Any, ClassVar, Self
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from app.digital_river.models.parties import Party
 from app.digital_river.models.payments import Source
 from app.digital_river.models.reading import (
     FarSideModel,
+    Identifier,
     Instant,
     Many,
     Metadata,
@@ -38,7 +40,7 @@ class TaxApplicability(FarSideModel):
 class TaxIdentifier(Resource):
     """A tax id and how far its verification is: `pending`, `verified` or `not_valid`."""
 
-    customer_id: str | None = None
+    customer_id: Identifier | None = None
     type: str | None = None
     value: str | None = None
     state: str | None = None
@@ -55,6 +57,8 @@ class TaxIdentifier(Resource):
 class Customer(Resource):
     """A buyer with everything saved for the next purchase."""
 
+    id_may_be_logged: ClassVar[bool] = False
+
     email: str | None = None
     type: str | None = None
     locale: str | None = None
@@ -67,6 +71,12 @@ class Customer(Resource):
     metadata: Metadata = Field(default_factory=dict)
     created_time: Instant | None = None
     updated_time: Instant | None = None
+
+    @model_validator(mode="after")
+    def _sources_are_its_own(self) -> Self:
+        if any(source.customer_id not in {None, self.id} for source in self.sources):
+            raise PydanticCustomError("source_of_another", "A source of another customer")
+        return self
 
 
 class NewTaxCertificate(BaseModel):

@@ -4,16 +4,25 @@ from pydantic import Field
 
 from app.digital_river.models.orders import ProductDetails
 from app.digital_river.models.parties import Party
-from app.digital_river.models.reading import FarSideModel, Instant, Many, Metadata, Resource
+from app.digital_river.models.reading import (
+    Counted,
+    FarSideModel,
+    Identifier,
+    Instant,
+    Many,
+    Metadata,
+    Quantity,
+    Resource,
+)
 
 
 class FulfillmentItem(FarSideModel):
     """How many of one line were shipped, and how many cancelled."""
 
-    item_id: str | None = None
+    item_id: Identifier | None = None
     sku_id: str | None = None
-    quantity: int = 0
-    cancel_quantity: int = 0
+    quantity: Counted = 0
+    cancel_quantity: Counted = 0
     tracking_company: str | None = None
     tracking_number: str | None = None
     tracking_url: str | None = None
@@ -22,7 +31,7 @@ class FulfillmentItem(FarSideModel):
 class Fulfillment(Resource):
     """A shipment or cancellation that the merchant reported."""
 
-    order_id: str | None = None
+    order_id: Identifier | None = None
     shipment_id: str | None = None
     created_time: Instant | None = None
     items: Many[FulfillmentItem] = ()
@@ -43,8 +52,8 @@ class TrackingEntry(FarSideModel):
 class ShipmentItem(FarSideModel):
     """A line of the order, or a part of it, inside a parcel."""
 
-    item_id: str | None = None
-    quantity: int | None = None
+    item_id: Identifier | None = None
+    quantity: Quantity | None = None
     product_details: ProductDetails | None = None
 
 
@@ -63,6 +72,6 @@ class Shipment(FarSideModel):
 class Tracking(FarSideModel):
     """Where an order's parcels are; only Global Logistics knows (Orders page)."""
 
-    order_id: str
+    order_id: Identifier
     ship_to: Party | None = None
     shipments: Many[Shipment] = ()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from app.digital_river.models.customers import TaxIdentifier
 from app.digital_river.models.parties import Party
@@ -11,9 +11,12 @@ from app.digital_river.models.payments import OrderPayment
 from app.digital_river.models.reading import (
     Amount,
     FarSideModel,
+    Identifier,
     Instant,
     Many,
     Metadata,
+    Number,
+    Quantity,
     Resource,
     Transitions,
 )
@@ -35,7 +38,7 @@ class ProductDetails(FarSideModel):
 class LineTax(FarSideModel):
     """Tax, duty, fee or shipping cost of a line. `rate` is a fraction (0.08025)."""
 
-    rate: Amount | None = None
+    rate: Number | None = None
     amount: Amount | None = None
     tax_amount: Amount | None = None
 
@@ -43,9 +46,9 @@ class LineTax(FarSideModel):
 class Discount(FarSideModel):
     """A reduction, given as an amount or as a percentage."""
 
-    amount_off: Amount | None = None
-    percent_off: Amount | None = None
-    quantity: int | None = None
+    amount_off: Number | None = None
+    percent_off: Number | None = None
+    quantity: Number | None = None
 
 
 class OrderItem(Resource):
@@ -53,7 +56,7 @@ class OrderItem(Resource):
 
     sku_id: str | None = None
     product_details: ProductDetails | None = None
-    quantity: int | None = None
+    quantity: Quantity | None = None
     amount: Amount | None = None
     available_to_refund_amount: Amount | None = None
     state: str | None = None
@@ -93,7 +96,7 @@ class Order(Resource):
     """An order as of version 2021-12-13 (Orders page); guests have no customer id."""
 
     checkout_id: str | None = None
-    customer_id: str | None = None
+    customer_id: Identifier | None = None
     upstream_id: str | None = None
     created_time: Instant | None = None
     updated_time: Instant | None = None
@@ -138,13 +141,11 @@ class Order(Resource):
     request_to_be_forgotten: bool = False
     metadata: Metadata = Field(default_factory=dict)
 
-    @model_validator(mode="before")
     @classmethod
-    def _charges_belong_to_the_payment(cls, data: Any) -> Any:
+    def _arranged(cls, data: Mapping[str, Any]) -> dict[str, Any]:
         # Events of webhooks pinned below 2021-03-23 carry the charges at the top (API basics, versioning).
-        if not isinstance(data, Mapping) or data.get("charges") is None:
-            return data
-        payment = data.get("payment") or {}
-        if not isinstance(payment, Mapping):
-            return data
-        return {**data, "payment": {"charges": data["charges"], **payment}}
+        told = super()._arranged(data)
+        charges, payment = told.pop("charges", None), told.get("payment", {})
+        if charges is not None and isinstance(payment, Mapping):
+            told["payment"] = {"charges": charges, **payment}
+        return told

@@ -1,6 +1,6 @@
 """Names and addresses, which orders, customers and payment sources all carry."""
 
-from app.digital_river.models.reading import FarSideModel
+from app.digital_river.models.reading import FarSideModel, Identifier
 
 
 class Address(FarSideModel):
@@ -42,6 +42,6 @@ class Owner(FarSideModel):
     phone_number: str | None = None
     organization: str | None = None
     upstream_id: str | None = None
-    customer_id: str | None = None
+    customer_id: Identifier | None = None
     address: Address | None = None
     additional_address_info: AdditionalAddressInfo | None = None

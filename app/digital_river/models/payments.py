@@ -3,10 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field
 
 from app.digital_river.models.parties import Owner
-from app.digital_river.models.reading import Amount, FarSideModel, Instant, Many, Metadata, Resource
+from app.digital_river.models.reading import (
+    Amount,
+    FarSideModel,
+    Identifier,
+    Instant,
+    Many,
+    Metadata,
+    Number,
+    Resource,
+)
 
 
 class SourceDetails(FarSideModel):
@@ -14,8 +23,8 @@ class SourceDetails(FarSideModel):
 
     brand: str | None = None
     last_four_digits: str | None = None
-    expiration_month: int | None = None
-    expiration_year: int | None = None
+    expiration_month: Number | None = None
+    expiration_year: Number | None = None
 
 
 class Source(Resource):
@@ -29,7 +38,7 @@ class Source(Resource):
     flow: str | None = None
     reusable: bool | None = None
     owner: Owner | None = None
-    customer_id: str | None = None
+    customer_id: Identifier | None = None
     amount: Amount | None = None
     currency: str | None = None
     details: SourceDetails = SourceDetails()
@@ -38,14 +47,12 @@ class Source(Resource):
     expiration_time: Instant | None = None
     metadata: Metadata = Field(default_factory=dict)
 
-    @model_validator(mode="before")
     @classmethod
-    def _details_are_named_after_the_type(cls, data: Any) -> Any:
+    def _arranged(cls, data: Mapping[str, Any]) -> dict[str, Any]:
         # Sources page: a hash named after the type, such as `creditCard`, holds the details.
-        if not isinstance(data, Mapping) or not isinstance(data.get("type"), str):
-            return data
-        details = data.get(data["type"])
-        return {**data, "details": details} if isinstance(details, Mapping) else data
+        told = super()._arranged(data)
+        details = told.get(str(told.get("type")))
+        return {**told, "details": details} if isinstance(details, Mapping) else told
 
 
 class ChargeOperation(FarSideModel):
@@ -85,8 +92,8 @@ class PaymentSession(FarSideModel):
 
     id: str | None = None
     state: str | None = None
-    amount_contributed: Amount | None = None
-    amount_remaining_to_be_contributed: Amount | None = None
+    amount_contributed: Number | None = None
+    amount_remaining_to_be_contributed: Number | None = None
 
 
 class OrderPayment(FarSideModel):

@@ -3,7 +3,16 @@
 from pydantic import Field
 
 from app.digital_river.models.payments import Charge
-from app.digital_river.models.reading import Amount, FarSideModel, Instant, Many, Metadata, Resource
+from app.digital_river.models.reading import (
+    Amount,
+    FarSideModel,
+    Identifier,
+    Instant,
+    Many,
+    Metadata,
+    Quantity,
+    Resource,
+)
 
 
 class TokenInformation(FarSideModel):
@@ -16,9 +25,9 @@ class TokenInformation(FarSideModel):
 class RefundItem(FarSideModel):
     """The part of a refund that concerns one line of the order."""
 
-    item_id: str | None = None
+    item_id: Identifier | None = None
     sku_id: str | None = None
-    quantity: int | None = None
+    quantity: Quantity | None = None
     amount: Amount | None = None
     refunded_amount: Amount | None = None
     state: str | None = None
@@ -28,7 +37,7 @@ class RefundItem(FarSideModel):
 class Refund(Resource):
     """A refund of an order: `pending`, `pending_information`, `succeeded`, `failed` or `expired`."""
 
-    order_id: str | None = None
+    order_id: Identifier | None = None
     currency: str | None = None
     amount: Amount | None = None
     refunded_amount: Amount | None = None

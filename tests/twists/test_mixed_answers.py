@@ -1,0 +1,60 @@
+"""An answer about something else than what was asked for is never shown."""
+
+from collections.abc import Callable
+
+import asyncpg
+
+from tests.house import Json
+from tests.orders.buyer import Buyer
+from tests.twisted import TwistedFarSide, rewriting
+
+OTHER = "another"
+
+READS: dict[str, tuple[str, str, Json]] = {
+    "profile": ("/customers/", "/v1/customers/me", {"id": OTHER}),
+    "shipping address": ("/customers/", "/v1/customers/me/shipping-address", {"id": OTHER}),
+    "payment sources": ("/customers/", "/v1/customers/me/payment-sources", {"id": OTHER}),
+    "somebody's source": (
+        "/customers/",
+        "/v1/customers/me/payment-sources",
+        {"sources": [{"id": "s", "customerId": OTHER}]},
+    ),
+    "drop-in": ("/customers/", "/v1/drop-in", {"id": OTHER}),
+    "order": ("/orders/{order}", "/v1/orders/{order}", {"id": OTHER}),
+    "orders": ("/orders", "/v1/orders", {"data": [{"id": "1", "customerId": OTHER}]}),
+    "refunds": ("/refunds", "/v1/orders/{order}/refunds", {"data": [{"id": "r", "orderId": OTHER}]}),
+    "parcels": ("/fulfillments", "/v1/orders/{order}/tracking", {"data": [{"id": "f", "orderId": OTHER}]}),
+    "tax ids": ("/tax-id", "/v1/customers/me/tax-identifiers", {"data": [{"id": "t", "customerId": OTHER}]}),
+}
+
+
+async def test_what_was_not_asked_for_is_not_shown(far_side: TwistedFarSide, ada: Buyer) -> None:
+    order = await ada.order()
+    await ada.get("/v1/customers/me")
+    for read, (asked, path, lie) in READS.items():
+        far_side.twist = rewriting(asked.format(order=order["id"]), saying(lie))
+        answer = await ada.get(path.format(order=order["id"]))
+        assert answer.status_code == 502, read
+        assert OTHER not in answer.text
+
+
+async def test_a_write_answered_with_another_customer_shows_nothing_of_it(
+    far_side: TwistedFarSide, ada: Buyer
+) -> None:
+    far_side.twist = rewriting("/customers", saying({"id": OTHER, "email": "another@example.com"}))
+    answer = await ada.portal.client.put("/v1/customers/me", json={}, headers=ada.token)
+    assert answer.status_code == 502
+
+
+async def test_a_document_is_not_made_of_another_file(
+    far_side: TwistedFarSide, ada: Buyer, own_database: asyncpg.Connection
+) -> None:
+    order = await ada.order()
+    await ada.sandbox.invoiced(order)
+    far_side.twist = rewriting("/files/", saying({"id": OTHER, "fileName": "theirs.pdf"}))
+    assert (await ada.get(f"/v1/orders/{order['id']}/documents")).status_code == 502
+    assert await own_database.fetchval("SELECT count(*) FROM document") == 0
+
+
+def saying(lie: Json) -> Callable[[Json], Json]:
+    return lambda found: {**found, **lie}
