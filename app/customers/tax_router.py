@@ -7,13 +7,14 @@ from app.customers import certificates, tax_identifiers
 from app.customers.tax_schemas import (
     NewTaxCertificate,
     NewTaxIdentifier,
+    TaxCertificatesPage,
     TaxCertificateView,
+    TaxIdentifiersPage,
     TaxIdentifierView,
 )
 from app.customers.upload import read_form
 from app.idempotency.routes import IdempotentRoute
 from app.resources import ResourcesDep
-from app.web.paging import Page
 from app.web.path_ids import TaxIdentifierPath
 from app.web.problems import BadGateway, Conflict, Invalid, NotFound, Unavailable, responses
 
@@ -43,10 +44,10 @@ def _certificate_form() -> dict[str, object]:
     summary="List tax identifiers",
     responses=_READS,
 )
-async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadCustomer) -> Page[TaxIdentifierView]:
+async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadCustomer) -> TaxIdentifiersPage:
     """Newest first, one of each type, all on one page."""
     found = await tax_identifiers.list_identifiers(resources, customer_id)
-    return Page[TaxIdentifierView](data=[TaxIdentifierView.of(one) for one in found])
+    return TaxIdentifiersPage(data=[TaxIdentifierView.of(one) for one in found])
 
 
 @router.post(
@@ -87,12 +88,10 @@ async def delete_tax_identifier(
     summary="List US exemption certificates",
     responses=_READS,
 )
-async def list_tax_certificates(
-    resources: ResourcesDep, customer_id: ReadCustomer
-) -> Page[TaxCertificateView]:
+async def list_tax_certificates(resources: ResourcesDep, customer_id: ReadCustomer) -> TaxCertificatesPage:
     """Newest first, all on one page."""
     found = await certificates.list_certificates(resources.far, customer_id)
-    return Page[TaxCertificateView](data=found)
+    return TaxCertificatesPage(data=found)
 
 
 @router.post(

@@ -18,6 +18,7 @@ from pydantic.alias_generators import to_camel
 from app.customers.addresses import Line, is_state
 from app.digital_river.models import Customer, TaxApplicability, TaxCertificate, TaxIdentifier
 from app.web.contract import Contract, Instant
+from app.web.paging import Page
 
 CertificateStatus = Literal["active", "notYetValid", "expired"]
 
@@ -50,6 +51,17 @@ _CERTIFICATE: dict[str, Any] = {
     "authority": "MN",
     "startDate": "2026-01-01",
     "endDate": "2026-12-31",
+}
+_CERTIFICATE_VIEW: dict[str, Any] = {**_CERTIFICATE, "status": "active"}
+_IDENTIFIER: dict[str, Any] = {
+    "id": "5f0a0198-8d4f-4f0b-9d51-2f6a4b7c8d90",
+    "type": "de",
+    "value": "DE123456789",
+    "state": "verified",
+    "verifiedName": "Analytical Engines GmbH",
+    "verifiedAddress": None,
+    "applicability": [],
+    "createdAt": "2026-01-31T09:30:00Z",
 }
 
 
@@ -90,22 +102,7 @@ class ApplicabilityView(Contract):
 class TaxIdentifierView(Contract):
     """A tax identifier and how far its verification is."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "5f0a0198-8d4f-4f0b-9d51-2f6a4b7c8d90",
-                    "type": "de",
-                    "value": "DE123456789",
-                    "state": "verified",
-                    "verifiedName": "Analytical Engines GmbH",
-                    "verifiedAddress": None,
-                    "applicability": [],
-                    "createdAt": "2026-01-31T09:30:00Z",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_IDENTIFIER]})
 
     id: str
     type: str | None
@@ -133,6 +130,12 @@ class TaxIdentifierView(Contract):
         )
 
 
+class TaxIdentifiersPage(Page[TaxIdentifierView]):
+    """All tax identifiers of one customer: always on one page."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_IDENTIFIER], "nextCursor": None}]})
+
+
 class NewTaxCertificate(Contract):
     """The text fields of the form that hands in a certificate."""
 
@@ -156,7 +159,7 @@ class NewTaxCertificate(Contract):
 class TaxCertificateView(Contract):
     """A US exemption certificate."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{**_CERTIFICATE, "status": "active"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE_VIEW]})
 
     company: str | None
     authority: str | None
@@ -182,6 +185,14 @@ class TaxCertificateView(Contract):
     def all_of(cls, customer: Customer) -> list[Self]:
         """All certificates of a customer, newest first: Digital River appends."""
         return [cls.of(one) for one in reversed(customer.tax_certificates)]
+
+
+class TaxCertificatesPage(Page[TaxCertificateView]):
+    """All exemption certificates of one customer: always on one page."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_CERTIFICATE_VIEW], "nextCursor": None}]}
+    )
 
 
 def status_on(today: date, start: date | None, end: date | None) -> CertificateStatus:

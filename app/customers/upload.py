@@ -74,9 +74,9 @@ async def read_form(request: Request) -> AsyncIterator[Form]:
 def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise UnsupportedMedia("Send the form as multipart/form-data.")
+        raise UnsupportedMedia(hint="Send the form as multipart/form-data.")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMedia("Send the form without Content-Encoding.")
+        raise UnsupportedMedia(hint="Send the form without Content-Encoding.")
     announced = request.headers.get("content-length", "0")
     if len(announced) > len(str(LARGEST_BODY)) or not announced.isdigit() or int(announced) > LARGEST_BODY:
         raise _too_large()
@@ -92,11 +92,11 @@ async def _read(request: Request, reader: "_Reader") -> None:
                 raise _too_large()
             reader.take(piece)
     except ClientDisconnect:
-        raise Malformed("The connection ended before the form was complete.") from None
+        raise Malformed(hint="The connection ended before the form was complete.") from None
     except MultipartParseError:
-        raise Malformed("The body is not a multipart form.") from None
+        raise Malformed(hint="The body is not a multipart form.") from None
     if not reader.is_complete:
-        raise Malformed("The form has no end.")
+        raise Malformed(hint="The form has no end.")
 
 
 class _Reader:
@@ -145,7 +145,7 @@ class _Reader:
     def _begin_part(self) -> None:
         self._parts += 1
         if self._parts > MOST_PARTS:
-            raise Malformed("The form has too many parts.")
+            raise Malformed(hint="The form has too many parts.")
         self._header = [b"", b""]
         self._disposition = b""
         self._text = b""
@@ -219,9 +219,9 @@ def _text(raw: bytes) -> str:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        raise Malformed("The form holds text that is not UTF-8.") from None
+        raise Malformed(hint="The form holds text that is not UTF-8.") from None
     if "\0" in text:
-        raise Malformed("The form holds U+0000, which no text can hold.")
+        raise Malformed(hint="The form holds U+0000, which no text can hold.")
     return text
 
 

@@ -141,7 +141,8 @@ async def get_document(
         },
         200: {
             "description": "The PDF itself, with `disposition=proxy`.",
-            "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}},
+            # OpenAPI 3.1: bytes have no type of JSON's, and with `string` clients would read them as text.
+            "content": {"application/pdf": {"schema": {"contentMediaType": "application/pdf"}}},
         },
         **responses(Invalid, NotFound, BadGateway, Unavailable),
     },

@@ -53,9 +53,9 @@ class WatchedBody:
             async with asyncio.timeout(seconds):
                 while not self.is_complete and self._size <= at_most:
                     if (await self.receive())["type"] == "http.disconnect":
-                        raise Malformed("The connection ended before the body was complete.")
+                        raise Malformed(hint="The connection ended before the body was complete.")
         except TimeoutError:
-            raise RequestTimeout(f"The body was not complete after {seconds:g} seconds.") from None
+            raise RequestTimeout(hint=f"The body was not complete after {seconds:g} seconds.") from None
 
     @property
     def fingerprint(self) -> Fingerprint:

@@ -74,7 +74,7 @@ class IssuerKeys:
             await self._refresh_for(name)
         known = self._keys.get(name) if self._age() < STALE_SECONDS else None
         if known is None and self._is_failing:
-            raise Unavailable("Access tokens cannot be checked at the moment.", retry_after=RETRY_SECONDS)
+            raise Unavailable("Nobody can be signed in at the moment.", retry_after=RETRY_SECONDS)
         return known
 
     def _age(self) -> float:

@@ -192,5 +192,5 @@ def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
     return frozenset()
 
 
-def _invalid(detail: str) -> Unauthenticated:
-    return Unauthenticated(detail, challenge='Bearer error="invalid_token"')
+def _invalid(hint: str) -> Unauthenticated:
+    return Unauthenticated(hint=hint, challenge='Bearer error="invalid_token"')
