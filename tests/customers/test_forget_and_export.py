@@ -179,7 +179,7 @@ async def test_an_export_of_somebody_digital_river_does_not_know_is_empty(
         "profile": None,
         "taxIdentifiers": [],
         "taxCertificates": [],
-        **dict.fromkeys(EXPORT_SECTIONS, []),
+        **{name: [] for name in EXPORT_SECTIONS},
     }
     assert (await sandbox.get("/customers"))["data"] == []
 
