@@ -64,7 +64,7 @@ EXPORT_SECTIONS: Mapping[str, Section] = {
 }
 ERASERS: Mapping[str, Eraser] = {
     "The stored answers to your requests.": erase_answers,
-    "Copies of tax identifiers that are being replaced.": erase_replacements,
+    "Copies of tax identifiers and certificates that are on their way.": erase_replacements,
 }
 EXPORT = customers.export_router(document_type(EXPORT_SECTIONS))
 

@@ -15,6 +15,26 @@ UNDECLARED: list[str] = []
 """What was answered and not declared since the last look; a fixture of all tests looks after each."""
 
 _JSON = re.compile(r"application/([a-z.]+\+)?json")
+_SENTENCES = re.compile(r"[A-Z][^.!?]+[.]( [A-Z][^.!?]+[.])*")
+_JARGON = re.compile(
+    r"\b(http\w*|json|utf|etag|if-match|tokens?|scopes?|headers?|query|parameters?|bod(y|ies)|bytes|"
+    r"database|postgresql|migrat\w+|api|urls?|uri|idempoten\w+|content-\w+|encoding|multipart|authorization|"
+    r"cursor|null|nul|surrogate|server|exception|timeout|digital river)\b|U\+|urn:|[{}<>_`]",
+    re.IGNORECASE,
+)
+# The one that no buyer ever sees (docs of the webhook: refused without detail).
+_WITHOUT_DETAIL = "urn:portal:problem:not-authentic"
+
+
+def unfit(problem: Json) -> str | None:
+    """What makes this problem unfit for a buyer's eyes, if anything does."""
+    if problem["type"] == _WITHOUT_DETAIL:
+        return None
+    detail = problem.get("detail", "")
+    if not _SENTENCES.fullmatch(detail):
+        return f"no sentence: {detail!r}"
+    jargon = _JARGON.search(detail)
+    return jargon and f"no buyer knows {jargon[0]!r}: {detail!r}"
 
 
 class Document:
@@ -48,8 +68,10 @@ class Document:
             return None
         if media_type not in contents:
             return "the media type is not declared"
-        is_json = _JSON.fullmatch(media_type)
-        return next(self._errors(json.dumps(contents[media_type]["schema"]), body), None) if is_json else None
+        if not _JSON.fullmatch(media_type):
+            return None
+        error = next(self._errors(json.dumps(contents[media_type]["schema"]), body), None)
+        return error or (unfit(json.loads(body)) if "problem" in media_type else None)
 
     def _errors(self, schema: str, body: bytes) -> Iterator[str]:
         for error in self._validator(schema).iter_errors(json.loads(body)):

@@ -1,17 +1,19 @@
-"""The table of tax identifiers that are being replaced, and every statement about it.
+"""The tables of what has been begun at Digital River and may not have ended, and every statement about them.
 
-A row stands there from before the old one is deleted until the buyer has one again, and no longer: its value
-is personal data.
+A tax identifier that is being replaced stands there from before the old one is deleted until the buyer has
+one again, and no longer: its value is personal data. The file of a certificate stands there from when it was
+uploaded until it is known whether the customer has it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.schema import metadata
-from app.ids import CustomerId, TaxIdentifierId
+from app.ids import CustomerId, FileId, TaxIdentifierId
 
 tax_identifier_replacement = sa.Table(
     "tax_identifier_replacement",
@@ -23,6 +25,17 @@ tax_identifier_replacement = sa.Table(
     sa.Column("old_value", sa.Text, nullable=False),
     sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Index("ix_tax_identifier_replacement_customer_id", "customer_id"),
+)
+
+certificate_upload = sa.Table(
+    "certificate_upload",
+    metadata,
+    # Of the customer, the certificate's fields and the file's content.
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("file_id", sa.Text, nullable=False),
+    sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Index("ix_certificate_upload_customer_id", "customer_id"),
 )
 
 
@@ -79,6 +92,27 @@ async def list_customers(engine: AsyncEngine) -> Sequence[CustomerId]:
 
 async def erase(engine: AsyncEngine, customer_id: CustomerId) -> None:
     """Erase this customer's records, ended or not."""
-    table = tax_identifier_replacement
     async with engine.begin() as connection:
-        await connection.execute(sa.delete(table).where(table.c.customer_id == customer_id))
+        for table in (tax_identifier_replacement, certificate_upload):
+            await connection.execute(sa.delete(table).where(table.c.customer_id == customer_id))
+
+
+async def find_upload(engine: AsyncEngine, digest: bytes) -> FileId | None:
+    """The file of this certificate, when it was uploaded before and nobody knows what became of it."""
+    statement = sa.select(certificate_upload.c.file_id).where(certificate_upload.c.digest == digest)
+    async with engine.connect() as connection:
+        found = await connection.scalar(statement)
+    return None if found is None else FileId(found)
+
+
+async def keep_upload(engine: AsyncEngine, customer_id: CustomerId, digest: bytes, file_id: FileId) -> None:
+    """Remember the file of a certificate that Digital River is about to hear of. Committed on return."""
+    row = {"digest": digest, "customer_id": customer_id, "file_id": file_id}
+    async with engine.begin() as connection:
+        await connection.execute(insert(certificate_upload).values(row).on_conflict_do_nothing())
+
+
+async def end_upload(engine: AsyncEngine, digest: bytes) -> None:
+    """It is known what became of the file."""
+    async with engine.begin() as connection:
+        await connection.execute(sa.delete(certificate_upload).where(certificate_upload.c.digest == digest))

@@ -1,6 +1,7 @@
 """Reads the form that hands in a certificate: piece by piece, the file onto disk, never whole in memory."""
 
 import asyncio
+import hashlib
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -43,10 +44,11 @@ _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass
 class Form:
-    """A form that was read to its end: its texts by name, and its file, if there was one."""
+    """A form that was read to its end: its texts by name, and its file, if there was one, with a SHA-256."""
 
     fields: dict[str, str] = field(default_factory=dict)
     upload: Upload | None = None
+    digest: bytes = b""
 
 
 @asynccontextmanager
@@ -110,6 +112,7 @@ class _Reader:
         self._file_name: str | None = None
         self._kind: Kind | None = None
         self._length = 0
+        self._hash = hashlib.sha256()
         self._header = [b"", b""]
         self._disposition = b""
         self._name = ""
@@ -140,7 +143,7 @@ class _Reader:
         self._spool.seek(0)
         chunks = _chunks(self._spool.read)
         upload = Upload(self._file_name, _MEDIA_TYPES[self._kind], self._length, chunks)
-        return Form(self._fields, upload)
+        return Form(self._fields, upload, self._hash.digest())
 
     def _begin_part(self) -> None:
         self._parts += 1
@@ -172,7 +175,7 @@ class _Reader:
         if not self._is_file:
             self._text += data
             if len(self._text) > LONGEST_FIELD:
-                raise _at(self._name, f"At most {LONGEST_FIELD} bytes are possible.")
+                raise _at(self._name, "This is too long.")
             return
         if self._kind is None:
             # Only until there is enough of it to tell what it is.
@@ -206,6 +209,7 @@ class _Reader:
         self._length += len(data)
         if self._length > LARGEST_FILE:
             raise _too_large()
+        self._hash.update(data)
         # On the event loop: such pieces go to the page cache in microseconds.
         self._spool.write(data)
 

@@ -180,8 +180,15 @@ class RequestTimeout(Problem):
 
 
 class Conflict(Problem):
+    """`retry_after` in seconds, where time alone may help, becomes a Retry-After header."""
+
     status, slug, title = 409, "conflict", "The request contradicts the present state"
     usually = "This does not fit what is there at the moment. Please reload the page and try again."
+
+    def __init__(
+        self, detail: str | None = None, *, hint: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(detail, hint=hint, headers={} if retry_after is None else _retry_after(retry_after))
 
 
 class PreconditionFailed(Problem):
