@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from app.web.contract import Contract
 from app.web.limits import LIMITED
 from app.web.problems import (
+    BadGateway,
     BareProblemDocument,
     Conflict,
     Forbidden,
@@ -17,6 +18,7 @@ from app.web.problems import (
     Internal,
     Invalid,
     Malformed,
+    NotFound,
     Problem,
     ProblemDocument,
     RequestTimeout,
@@ -160,6 +162,9 @@ def _declare_problems(path: str, operation: JsonObject) -> None:
         common += [Invalid, Internal, Unavailable, Unauthenticated, Forbidden]
     if path.startswith(LIMITED):
         common += [TooManyRequests]
+    if str(BadGateway.status) in declared:
+        # What Digital River refuses is told with the status that it has used, whatever it was asked.
+        common += [Conflict, NotFound]
     if "requestBody" in operation:
         common += [Malformed, RequestTimeout, TooLarge, UnsupportedMedia]
     operation["responses"] = dict(sorted({**_as_text(*common), **declared}.items()))
