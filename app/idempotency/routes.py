@@ -92,11 +92,10 @@ class _Attempt:
         self._last_until(claimed_at)
         self._beating = asyncio.create_task(self._beat(held))
 
-    async def stop_beating(self) -> None:
-        """Leave the claim as it is, so that it can be settled."""
+    def stop_beating(self) -> None:
+        """Leave the claim to be settled. A beat under way finds it settled, and changes nothing."""
         if self._beating is not None:
             self._beating.cancel()
-            await asyncio.wait([self._beating])
 
     async def _beat(self, held: Held) -> None:
         loop = asyncio.get_running_loop()
@@ -195,7 +194,7 @@ async def _serve_in_time(serve: _Handler, request: Request, attempt: _Attempt) -
             raise
         raise Unavailable("This took too long. Please try again.") from None
     finally:
-        await attempt.stop_beating()
+        attempt.stop_beating()
 
 
 def _is_kept(status: int) -> bool:
