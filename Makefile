@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Starting a process is several times faster when its modules are compiled once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup dev test check format bench chaos mutants openapi
+.PHONY: setup dev test check format bench chaos mutants openapi clients
 
 setup: .venv/ready
 
@@ -42,7 +42,11 @@ mutants: setup
 	@rm -rf mutants
 	$(BIN)/python -m bench.mutants
 
-check: setup
+# What linters say of the document, and whether generated clients compile; skips itself without Node.js.
+clients: setup
+	@openapi/check.sh
+
+check: setup clients
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from app.customers import router as customers
 from app.customers import tax_router as tax
+from app.customers.export import document_type
 from app.customers.forgetting import list_forget_requests
 from app.customers.neighbours import Eraser, Section
 from app.customers.tax_identifiers import erase_replacements
@@ -68,8 +69,9 @@ EXPORT_SECTIONS: Mapping[str, Section] = {
 }
 ERASERS: Mapping[str, Eraser] = {
     "The stored answers to your requests.": erase_answers,
-    "Copies of tax identifiers that are being replaced.": erase_replacements,
+    "Copies of tax identifiers and certificates that are on their way.": erase_replacements,
 }
+EXPORT = customers.export_router(document_type(EXPORT_SECTIONS))
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -98,6 +100,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        servers=[{"url": "/", "description": "Where this document was read."}],
+        contact={"name": "Whoever operates this portal"},
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     assembly.install(app, settings, is_limited=True)
@@ -117,4 +121,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         metrics,
     ):
         app.router.routes.extend(room.router.routes)
+    app.router.routes.extend(EXPORT.routes)
     return app

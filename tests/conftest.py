@@ -19,6 +19,7 @@ from app.db import migrate
 from app.db.embedded import EmbeddedPostgres
 from app.db.schema import metadata
 from app.digital_river.transport import Transport
+from tests.declared import UNDECLARED
 from tests.house import Portal, Sandbox, running_portal, running_sandbox
 
 TEMPLATE = "portal_template"
@@ -195,6 +196,15 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_undeclared() -> Iterator[None]:
+    """What a portal answers during any test, its document declares."""
+    yield
+    found = sorted(set(UNDECLARED))
+    UNDECLARED.clear()
+    assert not found, found
 
 
 @pytest.fixture(autouse=True)

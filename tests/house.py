@@ -32,6 +32,7 @@ from app.web.server import KEEP_ALIVE_SECONDS, BoundedProtocol
 from app.webhooks.inbox import Slot
 from app.webhooks.router import LetterBox
 from app.worker import Worker
+from tests.declared import Watched
 
 SECRET = "whs_a_secret_for_tests"
 PATIENCE_SECONDS = 15.0
@@ -303,6 +304,16 @@ class _Server(uvicorn.Server):
         yield
 
 
+_DOCUMENTS: list[Json] = []
+
+
+def _published(app: FastAPI) -> Json:
+    """The document, which is the same for every portal; made once, because it takes a second."""
+    if not _DOCUMENTS:
+        _DOCUMENTS.append(app.openapi())
+    return _DOCUMENTS[0]
+
+
 @asynccontextmanager
 async def running_portal(
     database_url: str, sandbox_url: str, *, with_worker: bool = True, **changes: Any
@@ -311,7 +322,7 @@ async def running_portal(
     settings = settings_for(database_url, sandbox_url, **changes)
     app = create_app(settings)
     config = uvicorn.Config(
-        app,
+        Watched(app, _published(app)),
         port=0,
         log_config=None,
         access_log=False,

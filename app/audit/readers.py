@@ -56,7 +56,7 @@ async def _read_customer(
 
 async def _writing_customer(principal: CurrentPrincipal) -> CustomerId:
     if SUPPORT in principal.scopes:
-        raise Forbidden("A support token may only read.")
+        raise Forbidden("Support may look, but not change anything.")
     return customer_of(principal)
 
 

@@ -1,16 +1,22 @@
-"""US exemption certificates: the file goes to Digital River first, then the customer learns of it."""
+"""US exemption certificates: the file goes to Digital River first, then the customer learns of it.
 
+Nobody can take a certificate away again, so none may be there twice: while nobody knows whether the customer
+has learned of a file, handing in the same once more asks about that file, and tells of no other.
+"""
+
+import hashlib
+import json
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from app.customers import refusals
+from app.customers import refusals, store
 from app.customers.tax_schemas import NewTaxCertificate, TaxCertificateView, status_on
 from app.customers.upload import Form
 from app.digital_river import customers, files, models
-from app.digital_river.errors import Conflict, DigitalRiverError, Missing, Refused, Unavailable
+from app.digital_river.errors import Conflict, DigitalRiverError, Garbled, Missing, Refused, Unavailable
 from app.digital_river.multipart import Upload
 from app.digital_river.pages import Entries
 from app.digital_river.transport import Transport
@@ -21,6 +27,14 @@ from app.web.problems import Invalid
 PURPOSE = "tax_document_customer_upload"
 
 _OUR_NAMES = {"companyName": "company", "taxAuthority": "authority", "fileId": "file"}
+
+
+class _NotAdded(Exception):
+    """Digital River has said so itself; `told` is what the caller hears."""
+
+    def __init__(self, told: Exception) -> None:
+        super().__init__()
+        self.told = told
 
 
 async def list_certificates(far: Transport, customer_id: CustomerId) -> Entries[TaxCertificateView]:
@@ -40,31 +54,64 @@ async def add(resources: Resources, customer_id: CustomerId, form: Form) -> TaxC
     new, upload = _checked(form)
     far = resources.far
     await customers.ensure_customer(far, customer_id)
+    digest = _digest(customer_id, new, form.digest)
+    file_id = await store.find_upload(resources.engine, digest)
+    if file_id is None:
+        file_id = await _upload(far, upload)
+        await store.keep_upload(resources.engine, customer_id, digest, file_id)
+    elif await _has(far, customer_id, file_id):
+        # What was told before this had arrived, and only the answer was lost.
+        await store.end_upload(resources.engine, digest)
+        return _view(new)
     try:
-        file = await files.upload_file(far, purpose=PURPOSE, upload=upload)
+        await _announce(far, customer_id, new, file_id)
+    except _NotAdded as error:
+        await store.end_upload(resources.engine, digest)
+        raise error.told from None
+    # Any other failure leaves the file on record: it may have arrived, or may still arrive.
+    await store.end_upload(resources.engine, digest)
+    return _view(new)
+
+
+async def _upload(far: Transport, upload: Upload) -> FileId:
+    try:
+        return FileId((await files.upload_file(far, purpose=PURPOSE, upload=upload)).id)
     except Refused:
         raise Invalid.at("/file", "This file is not accepted.") from None
-    await _announce(far, customer_id, new, FileId(file.id))
-    return TaxCertificateView(
-        **new.model_dump(), status=status_on(datetime.now(UTC).date(), new.start_date, new.end_date)
-    )
 
 
 async def _announce(far: Transport, customer_id: CustomerId, new: NewTaxCertificate, file_id: FileId) -> None:
-    """Tell Digital River whose file it is; a file that is nobody's for certain is deleted."""
+    """Tell Digital River whose file it is.
+
+    Raises:
+        _NotAdded: it is nobody's for certain, and deleted.
+    """
     try:
         await customers.update_customer(far, customer_id, _changes(new, file_id))
-    except Unavailable:
+    except (Unavailable, Garbled):
         # It may have worked all the same, and a certificate that is there twice can never be removed.
-        customer = await customers.fetch_customer(far, customer_id)
-        if all(one.file_id != file_id for one in customer.tax_certificates):
+        if not await _has(far, customer_id, file_id):
             raise
     except (Refused, Conflict, Missing) as error:
         with suppress(DigitalRiverError):
             await files.delete_file(far, file_id)
         if isinstance(error, Refused):
-            raise refusals.told(error, below="taxCertificate", our_names=_OUR_NAMES) from None
-        raise
+            raise _NotAdded(refusals.told(error, below="taxCertificate", our_names=_OUR_NAMES)) from error
+        raise _NotAdded(error) from error
+
+
+async def _has(far: Transport, customer_id: CustomerId, file_id: FileId) -> bool:
+    customer = await customers.fetch_customer(far, customer_id)
+    return any(one.file_id == file_id for one in customer.tax_certificates)
+
+
+def _digest(customer_id: CustomerId, new: NewTaxCertificate, file: bytes) -> bytes:
+    return hashlib.sha256(json.dumps([customer_id, new.model_dump_json(), file.hex()]).encode()).digest()
+
+
+def _view(new: NewTaxCertificate) -> TaxCertificateView:
+    status = status_on(datetime.now(UTC).date(), new.start_date, new.end_date)
+    return TaxCertificateView(**new.model_dump(), status=status)
 
 
 def _checked(form: Form) -> tuple[NewTaxCertificate, Upload]:

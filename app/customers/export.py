@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, create_model
 
 from app.customers import tax_identifiers
 from app.customers.neighbours import Section
@@ -15,25 +15,13 @@ from app.ids import CustomerId
 from app.resources import Resources
 from app.web.contract import Contract
 
+_EXAMPLE: dict[str, Any] = {"customerId": "ada", "profile": None, "taxIdentifiers": [], "taxCertificates": []}
+
 
 class ExportView(Contract):
     """Everything about a customer: who it is, and one list for each kind of thing."""
 
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra={
-            "examples": [
-                {
-                    "customerId": "ada",
-                    "profile": None,
-                    "taxIdentifiers": [],
-                    "taxCertificates": [],
-                    "orders": [],
-                    "documents": [],
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [_EXAMPLE]})
     __pydantic_extra__: dict[str, list[Any]]
 
     customer_id: str
@@ -41,6 +29,25 @@ class ExportView(Contract):
     """Null when Digital River does not know the customer."""
     tax_identifiers: list[TaxIdentifierView]
     tax_certificates: list[TaxCertificateView]
+
+
+def document_type(sections: Mapping[str, Section]) -> type[ExportView]:
+    """The export as it is published: with the lists of these sections, each of what its section returns."""
+    entries: dict[str, type[Contract]] = {
+        name: get_args(get_type_hints(section)["return"])[0] for name, section in sections.items()
+    }
+    lists: dict[str, Any] = {name: (list[entry], ...) for name, entry in entries.items()}  # type: ignore[valid-type]
+    return create_model(
+        "CustomerExport",
+        __base__=ExportView,
+        __doc__=ExportView.__doc__,
+        __module__=__name__,
+        __cls_kwargs__={
+            "extra": "forbid",
+            "json_schema_extra": {"examples": [_EXAMPLE | {name: [] for name in sections}]},
+        },
+        **lists,
+    )
 
 
 async def collect(

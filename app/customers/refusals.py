@@ -7,7 +7,6 @@ from app.web.problems import FieldError, Invalid
 from app.web.validation import pointer_to
 
 _DETAIL = "This value is not accepted."
-_SUMMARY = "Some values cannot be accepted."
 
 
 def told(refused: Refused, *, below: str = "", our_names: Mapping[str, str] | None = None) -> Invalid:
@@ -22,7 +21,7 @@ def told(refused: Refused, *, below: str = "", our_names: Mapping[str, str] | No
             first = (our_names or {}).get(steps[0], steps[0])
             pointers.add(pointer_to(first, *steps[1:]))
     errors = [FieldError(pointer=pointer, detail=_DETAIL) for pointer in sorted(pointers)]
-    return Invalid(_SUMMARY, errors=errors)
+    return Invalid(errors=errors)
 
 
 def _steps(parameter: str, below: str) -> list[str]:

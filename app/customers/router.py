@@ -176,22 +176,6 @@ async def forget_customer(
     )
 
 
-@router.get(
-    "/customers/{customerId}/export",
-    operation_id="exportCustomer",
-    summary="Export everything about a customer",
-    response_model=ExportView,
-    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_FAR_SIDE)},
-)
-async def export_customer(
-    request: Request, resources: ResourcesDep, customer_id: ReadCustomer, sections: ExportSections
-) -> Response:
-    """Everything held or reachable, complete or not at all. Lists are newest first and not paged."""
-    view = await export.collect(resources, customer_id, sections)
-    disposition = 'attachment; filename="customer.json"'
-    return conditional(request, view, headers={"Content-Disposition": disposition})
-
-
 def _require_match_or_none(request: Request, present: ShippingAddressView | None) -> None:
     headers = request.headers
     if present is None:
@@ -202,3 +186,25 @@ def _require_match_or_none(request: Request, present: ShippingAddressView | None
         raise PreconditionFailed("There is an address already.")
     else:
         require_match(request, present)
+
+
+def export_router(document: type[ExportView]) -> APIRouter:
+    """The export's route. Which lists `document` has is known at the front door only."""
+    exporting = APIRouter(prefix="/v1", tags=["customers"], route_class=IdempotentRoute)
+
+    @exporting.get(
+        "/customers/{customerId}/export",
+        operation_id="exportCustomer",
+        summary="Export everything about a customer",
+        response_model=document,
+        responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_FAR_SIDE)},
+    )
+    async def export_customer(
+        request: Request, resources: ResourcesDep, customer_id: ReadCustomer, sections: ExportSections
+    ) -> Response:
+        """Everything held or reachable, complete or not at all. Lists are newest first and not paged."""
+        view = await export.collect(resources, customer_id, sections)
+        disposition = 'attachment; filename="customer.json"'
+        return conditional(request, view, headers={"Content-Disposition": disposition})
+
+    return exporting

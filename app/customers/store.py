@@ -1,17 +1,20 @@
-"""The tables of this room, and every statement about them: what is being replaced, and what was asked for.
+"""The tables of what has been begun at Digital River and may not have ended, and of what was asked for.
 
-A tax identifier stands in its table from before the old one is deleted until the buyer has one again, and no
-longer: its value is personal data. A request to be forgotten stays for ever: it proves what was done.
+A tax identifier that is being replaced stands there from before the old one is deleted until the buyer has
+one again, and no longer: its value is personal data. The file of a certificate stands there from when it was
+uploaded until it is known whether the customer has it. A request to be forgotten stays for ever: it proves
+what was done.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.schema import metadata
-from app.ids import CustomerId, TaxIdentifierId
+from app.ids import CustomerId, FileId, TaxIdentifierId
 
 tax_identifier_replacement = sa.Table(
     "tax_identifier_replacement",
@@ -39,6 +42,17 @@ forget_request = sa.Table(
     sa.Column("answer", sa.Text),
     sa.Column("erased_at", sa.DateTime(timezone=True)),
     sa.Index("ix_forget_request_customer_id", "customer_id", "id"),
+)
+
+certificate_upload = sa.Table(
+    "certificate_upload",
+    metadata,
+    # Of the customer, the certificate's fields and the file's content.
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("file_id", sa.Text, nullable=False),
+    sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Index("ix_certificate_upload_customer_id", "customer_id"),
 )
 
 
@@ -95,9 +109,9 @@ async def list_customers(engine: AsyncEngine) -> Sequence[CustomerId]:
 
 async def erase(engine: AsyncEngine, customer_id: CustomerId) -> None:
     """Erase this customer's records, ended or not."""
-    table = tax_identifier_replacement
     async with engine.begin() as connection:
-        await connection.execute(sa.delete(table).where(table.c.customer_id == customer_id))
+        for table in (tax_identifier_replacement, certificate_upload):
+            await connection.execute(sa.delete(table).where(table.c.customer_id == customer_id))
 
 
 async def keep_forget_request(
@@ -142,3 +156,24 @@ async def list_forget_requests(
         statement = statement.where(table.c.id < before)
     async with engine.connect() as connection:
         return (await connection.execute(statement)).mappings().all()
+
+
+async def find_upload(engine: AsyncEngine, digest: bytes) -> FileId | None:
+    """The file of this certificate, when it was uploaded before and nobody knows what became of it."""
+    statement = sa.select(certificate_upload.c.file_id).where(certificate_upload.c.digest == digest)
+    async with engine.connect() as connection:
+        found = await connection.scalar(statement)
+    return None if found is None else FileId(found)
+
+
+async def keep_upload(engine: AsyncEngine, customer_id: CustomerId, digest: bytes, file_id: FileId) -> None:
+    """Remember the file of a certificate that Digital River is about to hear of. Committed on return."""
+    row = {"digest": digest, "customer_id": customer_id, "file_id": file_id}
+    async with engine.begin() as connection:
+        await connection.execute(insert(certificate_upload).values(row).on_conflict_do_nothing())
+
+
+async def end_upload(engine: AsyncEngine, digest: bytes) -> None:
+    """It is known what became of the file."""
+    async with engine.begin() as connection:
+        await connection.execute(sa.delete(certificate_upload).where(certificate_upload.c.digest == digest))

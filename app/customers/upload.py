@@ -1,6 +1,7 @@
 """Reads the form that hands in a certificate: piece by piece, the file onto disk, never whole in memory."""
 
 import asyncio
+import hashlib
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -42,10 +43,11 @@ _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass
 class Form:
-    """A form that was read to its end: its texts by name, and its file, if there was one."""
+    """A form that was read to its end: its texts by name, and its file, if there was one, with a SHA-256."""
 
     fields: dict[str, str] = field(default_factory=dict)
     upload: Upload | None = None
+    digest: bytes = b""
 
 
 @asynccontextmanager
@@ -74,9 +76,9 @@ async def read_form(request: Request) -> AsyncIterator[Form]:
 def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
-        raise UnsupportedMedia("Send the form as multipart/form-data.")
+        raise UnsupportedMedia(hint="Send the form as multipart/form-data.")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMedia("Send the form without Content-Encoding.")
+        raise UnsupportedMedia(hint="Send the form without Content-Encoding.")
     announced = request.headers.get("content-length", "0")
     if len(announced) > len(str(LARGEST_BODY)) or not announced.isdigit() or int(announced) > LARGEST_BODY:
         raise _too_large()
@@ -92,11 +94,11 @@ async def _read(request: Request, reader: "_Reader") -> None:
                 raise _too_large()
             reader.take(piece)
     except ClientDisconnect:
-        raise Malformed("The connection ended before the form was complete.") from None
+        raise Malformed(hint="The connection ended before the form was complete.") from None
     except MultipartParseError:
-        raise Malformed("The body is not a multipart form.") from None
+        raise Malformed(hint="The body is not a multipart form.") from None
     if not reader.is_complete:
-        raise Malformed("The form has no end.")
+        raise Malformed(hint="The form has no end.")
 
 
 class _Reader:
@@ -110,6 +112,7 @@ class _Reader:
         self._file_name: str | None = None
         self._kind: Kind | None = None
         self._length = 0
+        self._hash = hashlib.sha256()
         self._header = [b"", b""]
         self._disposition = b""
         self._name = ""
@@ -140,12 +143,12 @@ class _Reader:
         self._spool.rewind()
         chunks = _chunks(self._spool.read)
         upload = Upload(self._file_name, _MEDIA_TYPES[self._kind], self._length, chunks)
-        return Form(self._fields, upload)
+        return Form(self._fields, upload, self._hash.digest())
 
     def _begin_part(self) -> None:
         self._parts += 1
         if self._parts > MOST_PARTS:
-            raise Malformed("The form has too many parts.")
+            raise Malformed(hint="The form has too many parts.")
         self._header = [b"", b""]
         self._disposition = b""
         self._text = b""
@@ -172,7 +175,7 @@ class _Reader:
         if not self._is_file:
             self._text += data
             if len(self._text) > LONGEST_FIELD:
-                raise _at(self._name, f"At most {LONGEST_FIELD} bytes are possible.")
+                raise _at(self._name, "This is too long.")
             return
         if self._kind is None:
             # Only until there is enough of it to tell what it is.
@@ -206,6 +209,7 @@ class _Reader:
         self._length += len(data)
         if self._length > LARGEST_FILE:
             raise _too_large()
+        self._hash.update(data)
         self._spool.write(data)
 
 
@@ -218,9 +222,9 @@ def _text(raw: bytes) -> str:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        raise Malformed("The form holds text that is not UTF-8.") from None
+        raise Malformed(hint="The form holds text that is not UTF-8.") from None
     if "\0" in text:
-        raise Malformed("The form holds U+0000, which no text can hold.")
+        raise Malformed(hint="The form holds U+0000, which no text can hold.")
     return text
 
 

@@ -139,7 +139,8 @@ async def get_document(
         200: {
             "description": "The PDF itself with `disposition=proxy`, such a link with `disposition=link`.",
             "content": {
-                "application/pdf": {"schema": {"type": "string", "format": "binary"}},
+                # OpenAPI 3.1: bytes have no type, and with `string` clients would read them as text.
+                "application/pdf": {"schema": {"contentMediaType": "application/pdf"}},
                 "application/json": {"schema": {"$ref": f"#/components/schemas/{LinkView.__name__}"}},
             },
         },

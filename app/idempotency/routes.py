@@ -7,6 +7,7 @@ what the router demands is checked before a stored answer is given out again.
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from math import inf
 from typing import Annotated, Any
 
 import structlog
@@ -16,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from app.db.outages import FAILURES
 from app.idempotency import store
 from app.idempotency.fingerprint import WatchedBody
-from app.idempotency.store import LEASE_SECONDS, Answer, Held
+from app.idempotency.store import LEASE_SECONDS, Answer, Busy, Held
 from app.identity.access import CurrentPrincipal
 from app.resources import Resources, ResourcesDep
 from app.web.failures import answer, problem_of
@@ -25,8 +26,11 @@ from app.web.routes import StrictRoute
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
-# Who serves a request is stopped before its lease runs out, so that two never serve the same one knowingly.
-SERVE_SECONDS = LEASE_SECONDS - 10.0
+SERVE_SECONDS = 170.0
+# So often who serves a request says that it is alive.
+BEAT_SECONDS = LEASE_SECONDS / 4
+# Who could not say so in time is stopped before the lease runs out: two never serve the same one knowingly.
+LAST_SECONDS = 5.0
 REPEAT_SECONDS = 90.0
 # Bodies are complete before a JSON route begins; an upload that was refused half-way is not waited for.
 REST_SECONDS = 0.5
@@ -43,13 +47,13 @@ log = structlog.get_logger()
 class IdempotentRoute(StrictRoute):
     """A route whose POST honours `Idempotency-Key`; other methods pass untouched.
 
-    The same key and body get the first answer again for 24 hours, with `Idempotency-Replayed: true`; another
-    body is 422, a concurrent request 409. Keys are the caller's own, for each path. Answers of 500 and above,
-    and refusals before the work began (of the token, of the form of the request), are not kept: the key is
-    free again. So it is when the process dies, after the lease.
+    The same key and request get the first answer again for 24 hours, with `Idempotency-Replayed: true`;
+    another query or body is 422, a concurrent request 409 with `Retry-After`. Keys are the caller's own, for
+    each path. Answers of 500 and above, and refusals before the work began (of the token, of the form of the
+    request), are not kept: the key is free again. So it is when the process dies, after the lease.
 
-    Bodies are compared byte by byte, except for the boundaries of multipart bodies. An upload that was
-    refused before all of it was read leaves its key free.
+    Bodies of JSON are compared by what they say, others byte by byte, except for the boundaries of multipart
+    bodies. An upload that was refused before all of it was read leaves its key free.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -74,9 +78,38 @@ class _Attempt:
 
     SCOPE = "portal_idempotency"
 
-    def __init__(self, body: WatchedBody) -> None:
+    def __init__(self, body: WatchedBody, resources: Resources) -> None:
         self.body = body
         self.held: Held | None = None
+        # Ends when the lease is about to; does not end before there is one.
+        self.lease = asyncio.timeout(None)
+        self._resources = resources
+        self._beating: asyncio.Task[None] | None = None
+
+    def hold(self, held: Held, claimed_at: float) -> None:
+        """Serve it from now on, for as long as the claim can be renewed."""
+        self.held = held
+        self._last_until(claimed_at)
+        self._beating = asyncio.create_task(self._beat(held))
+
+    def stop_beating(self) -> None:
+        """Leave the claim to be settled. A beat under way finds it settled, and changes nothing."""
+        if self._beating is not None:
+            self._beating.cancel()
+
+    async def _beat(self, held: Held) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            began = loop.time()
+            # The next beat may succeed.
+            with suppress(*FAILURES):
+                is_ours = await store.prolong(self._resources.engine, held)
+                self._last_until(began if is_ours else -inf)
+
+    def _last_until(self, renewed_at: float) -> None:
+        if not self.lease.expired():
+            self.lease.reschedule(renewed_at + LEASE_SECONDS - LAST_SECONDS)
 
 
 class _AnsweredBefore(Exception):
@@ -98,9 +131,10 @@ async def _claim(
             min_length=1,
             max_length=255,
             pattern="^[!-~]+$",
-            description="Makes the request safe to repeat: for 24 hours the same key and body get the first "
-            f"answer again, with `{REPLAYED}: true`. Another body is refused with 422, a request while the "
-            "first one is being served with 409. Choose a new random key for each thing to be done.",
+            description="Makes the request safe to repeat: for 24 hours the same key and request get the "
+            f"first answer again, with `{REPLAYED}: true`. Another body or query is refused with 422, a "
+            "request while the first one is being served with 409 and `Retry-After`. Choose a new random key "
+            "for each thing to be done.",
         ),
     ] = None,
 ) -> None:
@@ -117,24 +151,26 @@ async def _claim(
         route=f"{request.method} {request.url.path}",
         key=key,
     )
+    began = asyncio.get_running_loop().time()
     claimed = await store.claim_request(resources.engine, name, principal.customer_id)
-    if claimed is None:
-        raise Conflict("A request with this Idempotency-Key is being served at this moment.")
+    if isinstance(claimed, Busy):
+        hint = f"A request with this {HEADER} is being served at this moment."
+        raise Conflict("This is being done already.", hint=hint, retry_after=claimed.seconds)
     if isinstance(claimed, Held):
-        attempt.held = claimed
+        attempt.hold(claimed, began)
         return
-    await attempt.body.read_on(at_most=claimed.body.size, seconds=REPEAT_SECONDS)
-    if attempt.body.fingerprint != claimed.body:
-        raise Invalid.at(f"/header/{HEADER}", "This key was used before, with another body.")
+    await attempt.body.read_on(at_most=claimed.request.size, seconds=REPEAT_SECONDS)
+    if not attempt.body.fingerprint.is_of_same_request(claimed.request):
+        raise Invalid.at(f"/header/{HEADER}", "This key was used before, with another query or body.")
     raise _AnsweredBefore(claimed)
 
 
 async def _serve_once(serve: _Handler, request: Request) -> Response:
-    body = WatchedBody(request.receive, request.headers.get("content-type", ""))
-    attempt = request.scope[_Attempt.SCOPE] = _Attempt(body)
+    body = WatchedBody(request.receive, request.headers.get("content-type", ""), request.url.query)
     resources: Resources = request.app.state.resources
+    attempt = request.scope[_Attempt.SCOPE] = _Attempt(body, resources)
     try:
-        response = await _serve_in_time(serve, Request(request.scope, body.receive))
+        response = await _serve_in_time(serve, Request(request.scope, body.receive), attempt)
     except _AnsweredBefore as before:
         first = before.first
         return Response(first.content, first.status, {**first.headers, REPLAYED: "true"})
@@ -149,14 +185,16 @@ async def _serve_once(serve: _Handler, request: Request) -> Response:
     return response
 
 
-async def _serve_in_time(serve: _Handler, request: Request) -> Response:
+async def _serve_in_time(serve: _Handler, request: Request, attempt: _Attempt) -> Response:
     try:
-        async with asyncio.timeout(SERVE_SECONDS) as deadline:
+        async with asyncio.timeout(SERVE_SECONDS) as deadline, attempt.lease:
             return await serve(request)
     except TimeoutError:
-        if not deadline.expired():
+        if not (deadline.expired() or attempt.lease.expired()):
             raise
-        raise Unavailable("This took too long.") from None
+        raise Unavailable("This took too long. Please try again.") from None
+    finally:
+        attempt.stop_beating()
 
 
 def _is_kept(status: int) -> bool:
@@ -174,7 +212,7 @@ async def _keep(resources: Resources, attempt: _Attempt, response: Response) -> 
         await _free(resources, attempt)
         return
     kept = Answer(
-        body=attempt.body.fingerprint,
+        request=attempt.body.fingerprint,
         status=response.status_code,
         headers={name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers},
         content=bytes(response.body),

@@ -15,11 +15,12 @@ from app.db.schema import in_plain_sight, metadata
 from app.idempotency.fingerprint import Fingerprint
 from app.ids import CustomerId
 
-# How long a request may take. Whoever dies while serving it blocks its key no longer than that.
-LEASE_SECONDS = 180.0
+# Prolonged while the request is served: whoever dies while serving it blocks its key no longer than that.
+LEASE_SECONDS = 30.0
 KEPT_FOR = timedelta(hours=24)
 # Each kept answer clears away more than one that is past its time, so that the table does not grow for ever.
 CLEARED_AT_ONCE = 20
+_OF_ANSWER = ("body_digest", "body_size", "request_digest", "status", "headers", "content")
 
 idempotent_request = sa.Table(
     "idempotent_request",
@@ -33,6 +34,8 @@ idempotent_request = sa.Table(
     sa.Column("valid_until", sa.DateTime(timezone=True), nullable=False),
     sa.Column("body_digest", sa.LargeBinary),
     sa.Column("body_size", sa.BigInteger),
+    # Of query and meaning of the body: what requests are compared by, where it is known.
+    sa.Column("request_digest", sa.LargeBinary),
     sa.Column("status", sa.Integer),
     sa.Column("headers", JSONB),
     sa.Column("content", sa.LargeBinary),
@@ -50,10 +53,17 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The first answer to a request, and the body that it answered."""
+class Busy:
+    """Somebody else is serving the request; `seconds` until it is free, should its holder have died."""
 
-    body: Fingerprint
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The first answer to a request, and the request that it answered."""
+
+    request: Fingerprint
     status: int
     headers: Mapping[str, str]
     content: bytes
@@ -67,14 +77,14 @@ def name_of(*, issuer: str, subject: str, customer_id: CustomerId | None, route:
 
 async def claim_request(
     engine: AsyncEngine, name: bytes, customer_id: CustomerId | None
-) -> Held | Answer | None:
-    """Take the request to serve it, or learn its answer. None while somebody else is serving it."""
+) -> Held | Answer | Busy:
+    """Take the request to serve it, or learn its answer, or that somebody else is serving it."""
     table = idempotent_request
     held = Held(name, uuid.uuid4())
     fresh = {
         "holder": held.holder,
         "valid_until": sa.func.now() + timedelta(seconds=LEASE_SECONDS),
-        **dict.fromkeys(("body_digest", "body_size", "status", "headers", "content"), sa.null()),
+        **dict.fromkeys(_OF_ANSWER, sa.null()),
     }
     claim = (
         insert(table)
@@ -87,11 +97,26 @@ async def claim_request(
     async with engine.begin() as connection:
         if (await connection.execute(claim)).first() is not None:
             return held
-        row = (await connection.execute(sa.select(table).where(table.c.name == name))).first()
+        left = sa.func.extract("epoch", table.c.valid_until - sa.func.now()).label("left")
+        row = (await connection.execute(sa.select(table, left).where(table.c.name == name))).first()
     # No row: whoever served it has just freed it. To this caller it was concurrent all the same.
     if row is None or row.status is None:
-        return None
-    return Answer(Fingerprint(row.body_digest, row.body_size), row.status, row.headers, row.content)
+        return Busy(0.0 if row is None else float(row.left))
+    request = Fingerprint(row.body_digest, row.body_size, row.request_digest)
+    return Answer(request, row.status, row.headers, row.content)
+
+
+async def prolong(engine: AsyncEngine, held: Held) -> bool:
+    """Begin the lease anew. False when it has run out and somebody else has the request."""
+    table = idempotent_request
+    statement = (
+        sa.update(table)
+        .where(table.c.name == held.name, table.c.holder == held.holder, table.c.status.is_(None))
+        .values(valid_until=sa.func.now() + timedelta(seconds=LEASE_SECONDS))
+        .returning(table.c.name)
+    )
+    async with engine.begin() as connection:
+        return (await connection.execute(statement)).first() is not None
 
 
 async def keep_answer(engine: AsyncEngine, held: Held, answer: Answer) -> bool:
@@ -102,8 +127,9 @@ async def keep_answer(engine: AsyncEngine, held: Held, answer: Answer) -> bool:
         .where(table.c.name == held.name, table.c.holder == held.holder)
         .values(
             valid_until=sa.func.now() + KEPT_FOR,
-            body_digest=answer.body.digest,
-            body_size=answer.body.size,
+            body_digest=answer.request.digest,
+            body_size=answer.request.size,
+            request_digest=answer.request.request,
             status=answer.status,
             headers=dict(answer.headers),
             content=answer.content,

@@ -31,7 +31,7 @@ class _Caller(HTTPBearer):
         given = request.headers.getlist("authorization")
         scheme, credentials = get_authorization_scheme_param(given[0] if len(given) == 1 else None)
         if scheme.lower() != "bearer" or not credentials:
-            raise Unauthenticated("Send an access token as Authorization: Bearer ….")
+            raise Unauthenticated(hint="Send an access token as Authorization: Bearer ….")
         tokens: Tokens = request.app.state.tokens
         principal = await tokens.verify(credentials)
         tally: Tally | None = request.scope.get(Tally.SCOPE)
@@ -40,7 +40,7 @@ class _Caller(HTTPBearer):
         missing = [scope for scope in needed.scopes if scope not in principal.scopes]
         if missing:
             challenge = f'Bearer error="insufficient_scope", scope="{needed.scope_str}"'
-            raise Forbidden("This access token lacks a right.", headers={"WWW-Authenticate": challenge})
+            raise Forbidden(hint="This access token lacks a right.", headers={"WWW-Authenticate": challenge})
         return principal
 
 

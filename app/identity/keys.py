@@ -105,7 +105,7 @@ class IssuerKeys:
             await self._refresh_unless(known)
         key = known() if self._age() < STALE_SECONDS else None
         if key is None and self._is_failing:
-            raise Unavailable("Access tokens cannot be checked at the moment.", retry_after=RETRY_SECONDS)
+            raise Unavailable("Nobody can be signed in at the moment.", retry_after=RETRY_SECONDS)
         return key
 
     def _age(self) -> float:

@@ -30,7 +30,7 @@ def customer_of(principal: Principal) -> CustomerId:
         Forbidden: the token names none.
     """
     if principal.customer_id is None:
-        raise Forbidden("This access token belongs to no customer.")
+        raise Forbidden("You are signed in, but not as a customer.")
     return principal.customer_id
 
 

@@ -188,5 +188,5 @@ def _object(encoded: str) -> Json:
     return found
 
 
-def _invalid(detail: str) -> Unauthenticated:
-    return Unauthenticated(detail, challenge='Bearer error="invalid_token"')
+def _invalid(hint: str) -> Unauthenticated:
+    return Unauthenticated(hint=hint, challenge='Bearer error="invalid_token"')

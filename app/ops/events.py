@@ -65,6 +65,12 @@ class EventView(Contract):
     """Why it is buried, or what the last attempt failed of."""
 
 
+class EventsPage(Page[EventView]):
+    """A piece of the inbox."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_EXAMPLE], "nextCursor": None}]})
+
+
 class AttemptView(Contract):
     """How one attempt failed."""
 
@@ -110,7 +116,7 @@ async def list_events(
     order_id: Annotated[EventText | None, Query(alias="orderId")] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> Page[EventView]:
+) -> EventsPage:
     """The last received first."""
     after = None if cursor is None else decode_cursor(cursor, _After)
     async with resources.engine.connect() as connection:
@@ -124,7 +130,7 @@ async def list_events(
             limit=limit + 1,
         )
     last = rows[limit - 1] if len(rows) > limit else None
-    return Page[EventView](
+    return EventsPage(
         data=[EventView(**row) for row in rows[:limit]],
         next_cursor=None if last is None else encode_cursor(_After(at=last["received_at"], id=last["id"])),
     )

@@ -96,4 +96,3 @@ def _shown(value: Any) -> Any:
 
 def _is_secret(name: str) -> bool:
     return name.lower().endswith(_SECRETS)
-

@@ -42,5 +42,5 @@ async def ready(resources: ResourcesDep) -> Health:
     documents are still listed and opened, and no other instance would do better."""
     async with asyncio.timeout(READY_SECONDS), resources.engine.connect() as connection:
         if not await store.is_migrated(connection):
-            raise Unavailable("The database is not migrated.")
+            raise Unavailable(hint="The database is not migrated.")
     return Health()

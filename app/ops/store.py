@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.customers.store import certificate_upload
 from app.db.buckets import rate_bucket
 from app.db.leases import lease
 from app.db.schema import in_plain_sight, metadata
@@ -225,6 +226,12 @@ PERISHABLES = (
     ),
     Perishable(sweep, sweep.c.finished_at < sa.func.now() - EVENTS_KEPT, sweep.c.finished_at),
     Perishable(lease, lease.c.held_until < sa.func.now() - timedelta(days=1), lease.c.held_until),
+    # In the order of the key, because there are hardly any.
+    Perishable(
+        certificate_upload,
+        certificate_upload.c.begun_at < sa.func.now() - EVENTS_KEPT,
+        certificate_upload.c.digest,
+    ),
     # A full bucket of a key at rest: without its row it is full too. In the order of the key, because there
     # is no index of the times.
     Perishable(

@@ -27,10 +27,10 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
     """
     headers = request.headers
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMedia("Send the body without Content-Encoding.")
+        raise UnsupportedMedia(hint="Send the body without Content-Encoding.")
     if (announced := headers.get("content-length")) is not None:
         if not (announced.isascii() and announced.isdigit()):
-            raise Malformed("Content-Length is not a number.")
+            raise Malformed(hint="Content-Length is not a number.")
         if len(announced.lstrip("0")) > len(str(limit)) or int(announced) > limit:
             raise _too_large(limit)
     try:
@@ -40,9 +40,9 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
         raise late(f"The body was not complete after {seconds:g} seconds.") from None
 
 
-def late(detail: str) -> RequestTimeout:
+def late(hint: str) -> RequestTimeout:
     """The rest of a late body is not waited for: its connection ends with the answer (RFC 9110, 15.5.9)."""
-    return RequestTimeout(detail, headers={"Connection": "close"})
+    return RequestTimeout(hint=hint, headers={"Connection": "close"})
 
 
 def require_text(body: bytes) -> None:
@@ -56,10 +56,10 @@ def require_text(body: bytes) -> None:
     try:
         body.decode()
     except UnicodeDecodeError:
-        raise Malformed("The body is not UTF-8 text.") from None
+        raise Malformed(hint="The body is not UTF-8 text.") from None
     escapes = _ESCAPES.finditer(body) if b"\\u" in body else ()
     if b"\0" in body or any(escape["refused"] for escape in escapes):
-        raise Malformed("The body holds U+0000 or half of a surrogate pair, which no text can hold.")
+        raise Malformed(hint="The body holds U+0000 or half of a surrogate pair, which no text can hold.")
 
 
 async def _gather(request: Request, limit: int) -> bytes:
@@ -73,9 +73,9 @@ async def _gather(request: Request, limit: int) -> bytes:
             if part:
                 parts.append(part)
     except ClientDisconnect:
-        raise Malformed("The connection ended before the body was complete.") from None
+        raise Malformed(hint="The connection ended before the body was complete.") from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body may have at most {limit} bytes.")
+    return TooLarge(hint=f"The body may have at most {limit} bytes.")

@@ -26,6 +26,8 @@ class Contract(BaseModel):
         alias_generator=to_camel,
         extra="forbid",
         frozen=True,
+        # What is sent is always there, also where it has a default.
+        json_schema_serialization_defaults_required=True,
         populate_by_name=True,
         serialize_by_alias=True,
         use_attribute_docstrings=True,

@@ -45,11 +45,11 @@ def require_match(request: Request, current: BaseModel) -> None:
     """
     given = ",".join(request.headers.getlist("if-match"))
     if not given.strip():
-        raise PreconditionRequired("Read the resource first and send its ETag as If-Match.")
+        raise PreconditionRequired(hint="Read the resource first and send its ETag as If-Match.")
     if given.strip() != "*" and _TAG.sub("", given).strip(", \t"):
         raise Invalid.at("/header/If-Match", 'An ETag in double quotes is needed, as in "5f0a".')
     if not _names(given, etag_of(current), weakly=False):
-        raise PreconditionFailed("Somebody changed this in the meantime. Read it again before changing it.")
+        raise PreconditionFailed(hint="Read it again before changing it.")
 
 
 def _names(given: str, tag: str, *, weakly: bool) -> bool:

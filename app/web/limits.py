@@ -59,7 +59,7 @@ class Tally:
         self._told.append(f'"{by}";r={standing.remaining};t={wait}')
         if not standing.is_admitted:
             REFUSED.labels(by).inc()
-            raise TooManyRequests("These are too many requests in a short time.", retry_after=wait)
+            raise TooManyRequests(retry_after=wait)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """What the answer says of it."""

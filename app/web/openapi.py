@@ -1,16 +1,24 @@
 """The published document: what FastAPI derives from the routes, completed by what holds for all of them."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.web.contract import Contract
 from app.web.limits import LIMITED
 from app.web.problems import (
+    BadGateway,
+    BareProblemDocument,
+    Conflict,
+    Forbidden,
+    HeadTooLarge,
     Internal,
     Invalid,
     Malformed,
+    NotFound,
     Problem,
     ProblemDocument,
     RequestTimeout,
@@ -87,6 +95,8 @@ def document(app: FastAPI) -> JsonObject:
                 description=app.description,
                 tags=app.openapi_tags,
                 servers=app.servers,
+                contact=app.contact,
+                license_info=app.license_info,
                 routes=app.routes,
             )
         )
@@ -98,15 +108,39 @@ def _complete(found: JsonObject) -> JsonObject:
     schemas: JsonObject = components.setdefault("schemas", {})
     for replaced in ("HTTPValidationError", "ValidationError"):
         schemas.pop(replaced, None)
-    schema = ProblemDocument.model_json_schema(ref_template=_REFERENCE)
-    schemas.update(schema.pop("$defs"))
-    schemas[ProblemDocument.__name__] = schema
+    for problem in (ProblemDocument, BareProblemDocument):
+        schema = problem.model_json_schema(ref_template=_REFERENCE)
+        schemas.update(schema.pop("$defs", {}))
+        schemas[problem.__name__] = schema
+    _restore_examples(schemas, Contract)
+    for one in schemas.values():
+        _describe_defaults(one)
     components["schemas"] = dict(sorted(schemas.items()))
     components["headers"] = _HEADERS
     for path, operation in _operations(found):
+        operation.setdefault("security", [])
         _declare_problems(path, operation)
         _declare_headers(path, operation)
     return found
+
+
+def _restore_examples(schemas: JsonObject, model: type[Contract]) -> None:
+    """Publish examples as they are written: FastAPI leaves null out wherever it stands, in examples too."""
+    for child in model.__subclasses__():
+        extra = child.model_config.get("json_schema_extra")
+        if isinstance(extra, dict) and "examples" in schemas.get(child.__name__, ()):
+            schemas[child.__name__]["examples"] = extra["examples"]
+        _restore_examples(schemas, child)
+
+
+def _describe_defaults(schema: JsonObject) -> None:
+    """Say in words what an absent member means: generators of clients make members that have a `default`
+    mandatory, and in answers, where every member is present, it means nothing."""
+    for name, member in schema.get("properties", {}).items():
+        default = member.pop("default", None)
+        if default is not None and name not in schema.get("required", ()):
+            described = member.get("description", "")
+            member["description"] = f"{described} By default `{json.dumps(default)}`.".strip()
 
 
 def _operations(found: JsonObject) -> Iterator[tuple[str, JsonObject]]:
@@ -123,13 +157,14 @@ def _declare_problems(path: str, operation: JsonObject) -> None:
     if "application/json" in declared.get("422", {}).get("content", {}):
         del declared["422"]
         declared |= _as_text(Invalid)
-    common: list[type[Problem]] = []
+    common: list[type[Problem]] = [HeadTooLarge]
     if path.startswith(_OURS):
-        common += [Invalid, Internal, Unavailable]
+        common += [Invalid, Internal, Unavailable, Unauthenticated, Forbidden]
     if path.startswith(LIMITED):
         common += [TooManyRequests]
-    if operation.get("security"):
-        common += [Unauthenticated]
+    if str(BadGateway.status) in declared:
+        # What Digital River refuses is told with the status that it has used, whatever it was asked.
+        common += [Conflict, NotFound]
     if "requestBody" in operation:
         common += [Malformed, RequestTimeout, TooLarge, UnsupportedMedia]
     operation["responses"] = dict(sorted({**_as_text(*common), **declared}.items()))
@@ -141,16 +176,20 @@ def _as_text(*kinds: type[Problem]) -> JsonObject:
 
 def _declare_headers(path: str, operation: JsonObject) -> None:
     declared: JsonObject = operation["responses"]
+    parameters: list[JsonObject] = operation.get("parameters", [])
+    is_idempotent = any(parameter.get("name") == "Idempotency-Key" for parameter in parameters)
     for status, response in declared.items():
         names = {"X-Request-ID": "RequestId", **_HEADERS_OF_STATUS.get(status, {})}
         if path.startswith(LIMITED):
             names |= _LIMIT_HEADERS
         if status == "200" and "304" in declared:
             names["ETag"] = "ETag"
+        if status == str(Conflict.status) and is_idempotent:
+            names["Retry-After"] = "RetryAfter"
         headers = response.setdefault("headers", {})
         for name, component in names.items():
             headers.setdefault(name, {"$ref": f"#/components/headers/{component}"})
     if "304" in declared:
-        parameters = operation.setdefault("parameters", [])
+        operation["parameters"] = parameters
         if _IF_NONE_MATCH["name"] not in {parameter.get("name") for parameter in parameters}:
             parameters.append(_IF_NONE_MATCH)

@@ -14,6 +14,7 @@ Problem                        type urn:portal:problem:<slug>
 ├── Invalid               422  readable but wrong: `errors` says where
 ├── PreconditionRequired  428  If-Match is missing
 ├── TooManyRequests       429  of this buyer or this address; with Retry-After
+├── HeadTooLarge          431  line and header fields have no end
 ├── Internal              500  our mistake; says nothing
 ├── BadGateway            502  Digital River answered something unusable
 ├── Unavailable           503  something needed is down; with Retry-After
@@ -29,7 +30,8 @@ from pydantic.alias_generators import to_camel
 
 MEDIA_TYPE = "application/problem+json"
 DEFAULT_RETRY_SECONDS = 5.0
-PROBLEM_SCHEMA = {"$ref": "#/components/schemas/ProblemDocument"}
+
+JsonObject = dict[str, Any]
 
 
 class FieldError(BaseModel):
@@ -43,14 +45,23 @@ class FieldError(BaseModel):
     """What is wrong there, fit for showing beside the field."""
 
 
-class ProblemDocument(BaseModel):
-    """An error as RFC 9457 describes it."""
+def _absent_when_none(schema: JsonObject) -> None:
+    """A problem leaves out what it does not know: no member of it is ever null."""
+    for member in schema["properties"].values():
+        branches = member.pop("anyOf", None)
+        if branches is not None:
+            member.update(branches[0])
+
+
+class BareProblemDocument(BaseModel):
+    """An error as RFC 9457 describes it, without a word on this occurrence."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
         serialize_by_alias=True,
         use_attribute_docstrings=True,
+        json_schema_extra=_absent_when_none,
     )
 
     type: str
@@ -59,32 +70,47 @@ class ProblemDocument(BaseModel):
     """The kind of problem in words; the same for all problems of this type."""
     status: int
     """The HTTP status, repeated."""
-    detail: str | None = None
-    """What happened this time, fit for a buyer's eyes."""
     instance: str | None = None
     """The path that was asked for."""
     request_id: str | None = None
     """Name this to support: it finds the request in the logs."""
+
+
+class ProblemDocument(BareProblemDocument):
+    """An error as RFC 9457 describes it."""
+
+    detail: str
+    """What happened, in a sentence that may be shown to a buyer."""
+    hint: str | None = None
+    """What whoever writes the calling program can do about it; not for showing."""
     errors: list[FieldError] | None = None
     """What to change, place by place."""
 
 
 class Problem(Exception):
-    """Raised anywhere while a request is served; becomes the answer. Nothing secret belongs in it."""
+    """Raised anywhere while a request is served; becomes the answer. Nothing secret belongs in it.
+
+    `detail` is a sentence for buyers: what happened and what they can do, in words of their own. What only a
+    programmer understands is a `hint`.
+    """
 
     status: ClassVar[int]
     slug: ClassVar[str]
     title: ClassVar[str]
+    usually: ClassVar[str]
+    """The detail, where nothing better is known."""
 
     def __init__(
         self,
         detail: str | None = None,
         *,
+        hint: str | None = None,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(detail or self.title)
-        self.detail = detail
+        self.detail = detail or self.usually
+        super().__init__(hint or self.detail)
+        self.hint = hint
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
 
@@ -93,101 +119,149 @@ class Problem(Exception):
         """The stable `type` of this kind of problem."""
         return f"urn:portal:problem:{cls.slug}"
 
-    def document(self, *, instance: str | None = None, request_id: str | None = None) -> ProblemDocument:
+    def document(self, *, instance: str | None = None, request_id: str | None = None) -> BareProblemDocument:
         """The body of the answer."""
         return ProblemDocument(
             type=self.type_uri(),
             title=self.title,
             status=self.status,
             detail=self.detail,
+            hint=self.hint,
             instance=instance,
             request_id=request_id,
             errors=list(self.errors) or None,
         )
 
+    @classmethod
+    def schema(cls) -> JsonObject:
+        """Where the published document describes it."""
+        return {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
+
+    @classmethod
+    def example(cls) -> JsonObject:
+        """What such a problem looks like, for the published document."""
+        return cls().document().model_dump(exclude_none=True)
+
 
 class Malformed(Problem):
     status, slug, title = 400, "malformed", "The request cannot be read"
+    usually = "This request could not be understood. Please reload the page and try again."
 
 
 class Unauthenticated(Problem):
     """`challenge` is the WWW-Authenticate header (RFC 6750 §3)."""
 
     status, slug, title = 401, "unauthenticated", "A valid access token is needed"
+    usually = "Please sign in to continue."
 
-    def __init__(self, detail: str | None = None, *, challenge: str = "Bearer") -> None:
-        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+    def __init__(
+        self, detail: str | None = None, *, hint: str | None = None, challenge: str = "Bearer"
+    ) -> None:
+        super().__init__(detail, hint=hint, headers={"WWW-Authenticate": challenge})
 
 
 class Forbidden(Problem):
     status, slug, title = 403, "forbidden", "The access token does not allow this"
+    usually = "You are signed in, but you are not allowed to do this."
 
 
 class NotFound(Problem):
     status, slug, title = 404, "not-found", "Nothing was found here"
+    usually = "This does not exist, or it is not yours."
 
 
 class MethodNotAllowed(Problem):
     status, slug, title = 405, "method-not-allowed", "This method is not offered here"
+    usually = "This cannot be done here."
 
 
 class RequestTimeout(Problem):
     status, slug, title = 408, "request-timeout", "The request did not arrive in time"
+    usually = "What you sent did not arrive in time. Please try again."
 
 
 class Conflict(Problem):
+    """`retry_after` in seconds, where time alone may help, becomes a Retry-After header."""
+
     status, slug, title = 409, "conflict", "The request contradicts the present state"
+    usually = "This does not fit what is there at the moment. Please reload the page and try again."
+
+    def __init__(
+        self, detail: str | None = None, *, hint: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(detail, hint=hint, headers={} if retry_after is None else _retry_after(retry_after))
 
 
 class PreconditionFailed(Problem):
     status, slug, title = 412, "precondition-failed", "The resource has changed since it was read"
+    usually = "Somebody changed this in the meantime. Please reload the page and try again."
 
 
 class TooLarge(Problem):
     status, slug, title = 413, "too-large", "The request is too large"
+    usually = "What you sent is too large."
 
 
 class UnsupportedMedia(Problem):
     status, slug, title = 415, "unsupported-media", "This kind of content is not accepted"
+    usually = "This kind of content cannot be accepted."
 
 
 class Invalid(Problem):
     status, slug, title = 422, "invalid", "The request holds values that cannot be accepted"
+    usually = "Some values cannot be accepted."
 
     @classmethod
     def at(cls, pointer: str, detail: str) -> "Invalid":
-        """One thing is wrong, at one place."""
-        return cls(detail, errors=[FieldError(pointer=pointer, detail=detail)])
+        """One thing is wrong, at one place. Of header fields and query parameters no buyer knows."""
+        is_buyers = not pointer.startswith(("/header/", "/query/", "/path/"))
+        return cls(detail if is_buyers else None, errors=[FieldError(pointer=pointer, detail=detail)])
 
 
 class PreconditionRequired(Problem):
     status, slug, title = 428, "precondition-required", "If-Match is needed for this change"
+    usually = "Please reload the page before you change this."
 
 
 class TooManyRequests(Problem):
     """`retry_after` as of Unavailable."""
 
     status, slug, title = 429, "too-many-requests", "Too many requests were sent in a short time"
+    usually = "These were too many requests in a short time. Please wait a moment and try again."
 
-    def __init__(self, detail: str | None = None, *, retry_after: float | None = None) -> None:
-        super().__init__(detail, headers=_retry_after(retry_after))
+    def __init__(
+        self, detail: str | None = None, *, hint: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(detail, hint=hint, headers=_retry_after(retry_after))
+
+
+class HeadTooLarge(Problem):
+    """Also when trailer fields or a chunk's extensions have no end."""
+
+    status, slug, title = 431, "head-too-large", "The request's line and header fields are too large"
+    usually = "This request is too long. Please reload the page and try again."
 
 
 class Internal(Problem):
     status, slug, title = 500, "internal", "Something went wrong on our side"
+    usually = "Something went wrong on our side. Please try again later."
 
 
 class BadGateway(Problem):
     status, slug, title = 502, "bad-gateway", "The shop's payment partner gave no usable answer"
+    usually = "The shop's payment partner gave no usable answer. Please try again later."
 
 
 class Unavailable(Problem):
     """`retry_after` in seconds becomes a Retry-After header, rounded up, never less than one."""
 
     status, slug, title = 503, "unavailable", "The service is unavailable for a moment"
+    usually = "This does not work at the moment. Please try again in a moment."
 
-    def __init__(self, detail: str | None = None, *, retry_after: float | None = None) -> None:
-        super().__init__(detail, headers=_retry_after(retry_after))
+    def __init__(
+        self, detail: str | None = None, *, hint: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(detail, hint=hint, headers=_retry_after(retry_after))
 
 
 class InsufficientStorage(Problem):
@@ -204,9 +278,9 @@ def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
     for problem in problems:
         entry = declared.setdefault(
             problem.status,
-            {"description": "", "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA, "examples": {}}}},
+            {"description": "", "content": {MEDIA_TYPE: {"schema": problem.schema(), "examples": {}}}},
         )
         entry["description"] = f"{entry['description']} {problem.title}.".strip()
-        example = {"type": problem.type_uri(), "title": problem.title, "status": problem.status}
+        example = problem.example()
         entry["content"][MEDIA_TYPE]["examples"][problem.slug] = {"value": example}
     return declared

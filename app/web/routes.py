@@ -56,7 +56,7 @@ def _refuse_unknown_query(request: Request) -> None:
     names = facts.query_names if facts else frozenset()
     errors = _unknown(request.query_params.multi_items(), names)
     if errors:
-        raise Invalid("Some query parameters cannot be accepted.", errors=errors)
+        raise Invalid(errors=errors)
 
 
 def _unknown(given: Iterable[tuple[str, str]], names: frozenset[str]) -> list[FieldError]:

@@ -28,7 +28,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.web.metrics import ENDED
-from app.web.problems import MEDIA_TYPE, Malformed, Problem, RequestTimeout
+from app.web.problems import MEDIA_TYPE, HeadTooLarge, Malformed, Problem, RequestTimeout
 
 # Request line and fields of one request. Also how much is parsed at once, which bounds what is kept of a head
 # that has no end.
@@ -48,12 +48,6 @@ MOST_CONNECTIONS = 800
 MOST_PIPELINED = 16
 
 log = structlog.get_logger("app.connections")
-
-
-class HeadTooLarge(Problem):
-    """Also when trailer fields or a chunk's extensions have no end."""
-
-    status, slug, title = 431, "head-too-large", "The request's line and header fields are too large"
 
 
 class _Phase(Enum):
@@ -115,7 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refusal = HeadTooLarge()
             raise self._refusal
         if len(self.pipeline) >= MOST_PIPELINED:
-            self._refusal = Malformed("Too many requests were sent without waiting for an answer.")
+            self._refusal = Malformed(hint="Too many requests were sent without waiting for an answer.")
             raise self._refusal
         super().on_headers_complete()
         self._phase = _Phase.BODY
@@ -171,7 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._listen_no_longer()
             return
         except httptools.HttpParserError:
-            self._refuse(self._refusal or Malformed("This is not a request of HTTP/1.1."))
+            self._refuse(self._refusal or Malformed(hint="This is not a request of HTTP/1.1."))
             return
         if self._pending > MAX_HEAD or len(self.headers) > MOST_FIELDS:
             self._refuse(HeadTooLarge())
@@ -269,7 +263,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _end_late_head(self) -> None:
         if self._phase is _Phase.HEAD:
-            self._refuse(RequestTimeout(f"The header was not complete after {HEAD_SECONDS:g} seconds."))
+            self._refuse(RequestTimeout(hint=f"The header was not complete after {HEAD_SECONDS:g} seconds."))
         else:
             self._end_for("silent")
 

@@ -27,14 +27,14 @@ def refused(error: RequestValidationError) -> Problem:
     errors: Sequence[Mapping[str, Any]] = error.errors()
     for one in errors:
         if one["type"] == "json_invalid":
-            return Malformed(f"The body is not valid JSON, seen at character {one['loc'][-1]}.")
+            return Malformed(hint=f"The body is not valid JSON, seen at character {one['loc'][-1]}.")
     # FastAPI hands the bytes over unread when their Content-Type is not a kind of JSON.
     if isinstance(error.body, bytes):
-        return UnsupportedMedia("Send the body as application/json.")
+        return UnsupportedMedia(hint="Send the body as application/json.")
     fields = [
         FieldError(pointer=_pointer(one, error.body), detail=_detail(one)) for one in errors[:MOST_ERRORS]
     ]
-    return Invalid("Some values cannot be accepted.", errors=fields)
+    return Invalid(errors=fields)
 
 
 def pointer_to(*steps: str | int) -> str:

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import structlog
-from fastapi import APIRouter, Request, Response, status
+from fastapi import APIRouter, Request, Response, Security, status
 from fastapi.routing import APIRoute
+from fastapi.security import APIKeyHeader
 from pydantic import ConfigDict
 from structlog.contextvars import bind_contextvars
 
@@ -15,6 +16,7 @@ from app.settings import Settings
 from app.web.bodies import read_body
 from app.web.contract import Contract
 from app.web.problems import (
+    BareProblemDocument,
     FieldError,
     Malformed,
     Problem,
@@ -40,6 +42,20 @@ class NotAuthentic(Problem):
     """Without detail: whoever forges deliveries learns nothing about why they fail."""
 
     status, slug, title = 401, "not-authentic", "The delivery could not be authenticated"
+    usually = ""
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        return {"$ref": f"#/components/schemas/{BareProblemDocument.__name__}"}
+
+    def document(self, *, instance: str | None = None, request_id: str | None = None) -> BareProblemDocument:
+        return BareProblemDocument(
+            type=self.type_uri(),
+            title=self.title,
+            status=self.status,
+            instance=instance,
+            request_id=request_id,
+        )
 
 
 class LetterBox:
@@ -85,16 +101,6 @@ class Receipt(Contract):
 
 
 _BODY: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": HEADER,
-            "in": "header",
-            "required": True,
-            "description": "`<timestamp>, <signature>[, <signature> …]`: Base64 HMAC-SHA256 of "
-            "`<timestamp>.<raw body>` with each signing secret alive.",
-            "schema": {"type": "string"},
-        }
-    ],
     "requestBody": {
         "required": True,
         "description": "The complete event object, as Digital River signed it.",
@@ -111,6 +117,15 @@ _BODY: dict[str, Any] = {
 }
 
 
+# Only published: the route authenticates by itself.
+_SIGNATURE = APIKeyHeader(
+    name=HEADER,
+    scheme_name="signature",
+    description="`<timestamp>, <signature>[, <signature> …]`: Base64 HMAC-SHA256 of `<timestamp>.<raw body>` "
+    "with each signing secret alive.",
+)
+
+
 @router.post(
     "/webhooks/digital-river",
     operation_id="receiveEvent",
@@ -119,6 +134,7 @@ _BODY: dict[str, Any] = {
     response_model=Receipt,
     responses=responses(Malformed, NotAuthentic, RequestTimeout, TooLarge, UnsupportedMedia, Unavailable),
     openapi_extra=_BODY,
+    dependencies=[Security(_SIGNATURE)],
 )
 async def receive_event(request: Request) -> Response:
     """Verifies the signature over the raw body, keeps the event exactly once and answers when it is
@@ -137,7 +153,7 @@ async def receive_event(request: Request) -> Response:
         log.warning("webhook.not_an_event", field=error.field)
         DELIVERIES.labels("not_an_event", signer).inc()
         errors = [FieldError(pointer=f"/{error.field}" if error.field else "", detail=str(error))]
-        raise Malformed(str(error), errors=errors) from None
+        raise Malformed(hint=str(error), errors=errors) from None
     with _counting_failures(signer):
         is_new = await box.slot.drop(event)
     kept_as = "ignored" if event.state == "ignored" else "accepted"

@@ -2,12 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.web.contract import Contract
 from tests.contract.portal_api import Json, build, contract_models, operations, schemas_in_answers
+from tests.declared import Document
 from tests.web.test_contract import check_examples
 
 COMMITTED = Path(__file__).parents[2] / "openapi" / "portal.json"
@@ -75,3 +78,69 @@ def test_an_example_is_accepted_and_comes_back_unchanged(model: type[Contract]) 
 
 def test_there_are_models_to_look_at() -> None:
     assert {"DocumentView", "EventView"} <= {model.__name__ for model in MODELS}
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
+def test_a_schema_has_a_name_of_its_own_and_no_unknown_parts(name: str) -> None:
+    assert re.fullmatch(r"([A-Z][a-z]+)+", name), "generated: give the model a name"
+    for member, schema in DOCUMENT["components"]["schemas"][name].get("properties", {}).items():
+        assert schema.get("items") != {}, member
+        assert "default" not in schema, f"{member}: generated clients make it mandatory"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_with_a_token_can_be_forbidden(name: str) -> None:
+    is_ours = OPERATIONS[name]["security"] not in ([], [{"signature": []}])
+    assert ("403" in OPERATIONS[name]["responses"]) is is_ours
+
+
+def test_a_page_always_says_whether_there_is_another() -> None:
+    pages = {name: schema for name, schema in DOCUMENT["components"]["schemas"].items() if "Page" in name}
+    assert len(pages) >= 8
+    for page in pages.values():
+        assert {"data", "nextCursor"} <= set(page["required"])
+        assert {"type": "null"} in page["properties"]["nextCursor"]["anyOf"]
+
+
+def test_a_pdf_is_not_described_as_text() -> None:
+    opened = OPERATIONS["GET /v1/documents/{documentId}/content"]["responses"]["200"]["content"]
+    assert opened["application/pdf"]["schema"] == {"contentMediaType": "application/pdf"}
+
+
+def examples_in(part: Any, place: str = "") -> Iterator[tuple[str, Json, Any]]:
+    """Every example of the document with its schema: of schemas, of parameters, and of bodies."""
+    if not isinstance(part, dict | list):
+        return
+    steps = part.items() if isinstance(part, dict) else enumerate(part)
+    for step, below in steps:
+        if step not in {"examples", "example"}:
+            yield from examples_in(below, f"{place}/{step}")
+    if isinstance(part, dict):
+        shown = part.get("examples", [])
+        schema = part.get("schema", part)
+        values = [one["value"] for one in shown.values()] if isinstance(shown, dict) else [*shown]
+        values += [part["example"]] if "example" in part else []
+        yield from ((place, schema, value) for value in values)
+
+
+def test_every_example_is_what_its_schema_describes() -> None:
+    document = Document(DOCUMENT)
+    found = list(examples_in({**DOCUMENT, "tags": []}))
+    assert len(found) > 400
+    for place, schema, example in found:
+        errors = [error.message for error in document.validator(schema).iter_errors(example)]
+        assert not errors, f"{place}: {errors}"
+
+
+def test_an_answer_that_nobody_declared_is_noticed() -> None:
+    document = Document(DOCUMENT)
+    status = {"status": "ok"}
+
+    def complaint(status_code: int, media_type: str, body: object, path: str = "/health/live") -> str:
+        return document.complaint("GET", path, status_code, media_type, json.dumps(body).encode()) or ""
+
+    assert complaint(200, "application/json", status) == ""
+    assert complaint(404, "application/problem+json", {}, path="/nothing/here") == ""
+    assert "status is not declared" in complaint(418, "application/json", status)
+    assert "media type is not declared" in complaint(200, "text/html", status)
+    assert "at /status" in complaint(200, "application/json", {"status": "well"})

@@ -2,21 +2,32 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 
+from app.audit.export import SupportRead
+from app.customers.neighbours import Section
 from app.ids import CustomerId
+from app.main import EXPORT_SECTIONS
 from app.ops.pruning import prune_if_free
 from app.resources import Resources
 from app.web.contract import Contract
 from tests.customers.house import SHIPPING, Buyer
 from tests.house import Json, Portal, Sandbox, invoice_event, pass_time
 
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
-class Note(Contract):
-    text: str
+
+async def nothing(_: Resources, __: CustomerId) -> Sequence[Contract]:
+    return []
+
+
+def only(**sections: Section) -> dict[str, Section]:
+    """All sections as the export is published with, empty but for these."""
+    return {**dict.fromkeys(EXPORT_SECTIONS, nothing), **sections}
 
 
 @pytest.fixture
@@ -175,10 +186,10 @@ async def test_the_export_holds_everything_about_the_customer(
     identifier = (await ada.send("POST", "/tax-identifiers", {"type": "de", "value": "DE123456789"})).json()
     certificate = (await ada.upload(b"%PDF-1.7 and more")).json()
 
-    async def notes(_: Resources, customer_id: CustomerId) -> Sequence[Contract]:
-        return [Note(text=f"about {customer_id}")]
+    async def reads(_: Resources, customer_id: CustomerId) -> Sequence[Contract]:
+        return [SupportRead(at=NOON, operation=f"GET /{customer_id}")]
 
-    state.export_sections = {"notes": notes}
+    state.export_sections = only(supportReads=reads)
     answer = await ada.get("/export")
     assert answer.status_code == 200, answer.text
     assert answer.json() == {
@@ -186,7 +197,10 @@ async def test_the_export_holds_everything_about_the_customer(
         "profile": (await ada.get()).json(),
         "taxIdentifiers": [identifier],
         "taxCertificates": [certificate],
-        "notes": [{"text": "about ada"}],
+        "paymentSources": [],
+        "orders": [],
+        "documents": [],
+        "supportReads": [{"at": "2026-01-31T12:00:00Z", "operation": "GET /ada"}],
     }
     assert answer.headers["Content-Disposition"].startswith("attachment")
     assert (await ada.get("/export", **{"If-None-Match": answer.headers["ETag"]})).status_code == 304
@@ -242,12 +256,13 @@ async def test_stored_answers_are_erased_with_the_rest(
 async def test_an_export_of_somebody_digital_river_does_not_know_is_empty(
     ada: Buyer, sandbox: Sandbox, state: Any
 ) -> None:
-    state.export_sections = {}
+    state.export_sections = only()
     assert (await ada.get("/export")).json() == {
         "customerId": "ada",
         "profile": None,
         "taxIdentifiers": [],
         "taxCertificates": [],
+        **{name: [] for name in EXPORT_SECTIONS},
     }
     assert (await sandbox.get("/customers"))["data"] == []
 
@@ -266,7 +281,7 @@ async def test_the_parts_of_an_export_are_read_at_the_same_time(ada: Buyer, stat
         await meeting.wait()
         return []
 
-    state.export_sections = {"first": wait_for_the_other, "second": wait_for_the_other}
+    state.export_sections = only(orders=wait_for_the_other, documents=wait_for_the_other)
     async with asyncio.timeout(5):
         assert (await ada.get("/export")).status_code == 200
 

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.customers.house import Buyer, pointers
-from tests.house import Json, Sandbox
+from tests.house import Json, Sandbox, eventually
 
 PATH = "/tax-certificates"
 PDF = b"%PDF-1.7\n" + b"exempt " * 100
@@ -214,6 +215,67 @@ async def test_an_outage_during_the_last_step_can_be_repeated(ada: Buyer, sandbo
     assert (await ada.upload(PDF)).status_code == 503
     assert (await ada.upload(PDF)).status_code == 201
     assert len((await ada.get(PATH)).json()["data"]) == 1
+
+
+async def upload_into_the_dark(buyer: Buyer, sandbox: Sandbox, **lost: Any) -> int:
+    """Hand in while the update is answered by this fault, and every read of the customer after it by none."""
+    await buyer.get()
+    await sandbox.fault("delay", method="POST", path="/customers/{id}", seconds=0.5, times=1)
+    await sandbox.fault(method="POST", path="/customers/{id}", times=1, **lost)
+    calls = await sandbox.count("POST /customers/{id}")
+    handing_in = asyncio.create_task(buyer.upload(PDF))
+
+    async def is_told() -> bool:
+        return await sandbox.count("POST /customers/{id}") > calls
+
+    await eventually(is_told)
+    await sandbox.fault("reset", method="GET", path="/customers/{id}")
+    status = (await handing_in).status_code
+    (await sandbox.client.put("/_sandbox/faults", json={"faults": []})).raise_for_status()
+    await buyer.portal.meet_far_side()
+    return status
+
+
+@pytest.mark.parametrize("keys", [("once", "once"), ("one", "another"), (None, None)])
+@pytest.mark.parametrize(
+    "lost",
+    [{"kind": "reset", "afterwards": True}, {"kind": "garbage", "afterwards": True}, {"kind": "status"}],
+    ids=["answer lost", "answer garbled", "not arrived"],
+)
+async def test_what_may_have_arrived_is_not_handed_in_twice(
+    lost: Json, keys: tuple[str | None, str | None], ada: Buyer, sandbox: Sandbox
+) -> None:
+    first, again = [
+        Buyer(ada.portal, {**ada.token, **({} if key is None else {"Idempotency-Key": key})}) for key in keys
+    ]
+    assert await upload_into_the_dark(first, sandbox, **lost) in {502, 503}
+    assert (await again.upload(PDF)).status_code == 201
+    assert len((await sandbox.get("/customers/ada"))["taxCertificates"]) == 1
+    assert len(await files_of(sandbox)) == 1
+
+
+async def test_another_certificate_is_handed_in_beside_the_one_in_the_dark(
+    ada: Buyer, sandbox: Sandbox
+) -> None:
+    await upload_into_the_dark(ada, sandbox, kind="reset", afterwards=True)
+    assert (await ada.upload(PDF, authority="CA")).status_code == 201
+    assert (await ada.upload(PDF + b"other")).status_code == 201
+    assert len((await sandbox.get("/customers/ada"))["taxCertificates"]) == 3
+
+
+async def test_what_is_known_to_have_arrived_leaves_nothing_on_record(
+    ada: Buyer, sandbox: Sandbox, database: asyncpg.Connection
+) -> None:
+    count = "SELECT count(*) FROM certificate_upload"
+    assert (await ada.upload(PDF)).status_code == 201
+    assert await database.fetchval(count) == 0
+    # The same once more, on purpose: nothing was in the dark.
+    assert (await ada.upload(PDF)).status_code == 201
+    assert len((await sandbox.get("/customers/ada"))["taxCertificates"]) == 2
+    await upload_into_the_dark(ada, sandbox, kind="reset", afterwards=True)
+    assert await database.fetchval(count) == 1
+    assert (await ada.send("POST", "/forget")).status_code == 200
+    assert await database.fetchval(count) == 0
 
 
 async def test_certificates_are_the_owners(ada: Buyer, eve: Buyer, support: Buyer, sandbox: Sandbox) -> None:

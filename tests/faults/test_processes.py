@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import signal
 
 import asyncpg
+import httpx
+import pytest
 
-from tests.house import Sandbox, eventually, pass_time, running_portal, settings_for, signed
+from tests.house import Portal, Sandbox, eventually, pass_time, running_portal, settings_for, signed
 from tests.processes import running, running_api
 
 HOUR = 3600.0
@@ -52,6 +55,38 @@ async def test_simultaneous_opens_on_two_processes_make_one_far_side_call(
         assert {answer.status_code for answer in answers} == {303}
         assert len({answer.headers["Location"] for answer in answers}) == 1
         assert await sandbox.count("POST /file-links") == before + 1
+
+
+async def test_a_request_whose_api_has_died_says_how_long_it_must_wait(
+    own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
+) -> None:
+    settings = settings_for(own_database_url, sandbox.url)
+    headers = {**await sandbox.token("ada"), "Idempotency-Key": "once"}
+    await sandbox.fault("delay", seconds=5, method="POST", path="/customers/{id}", times=1)
+
+    async def forget(api: Portal) -> httpx.Response:
+        return await api.client.post("/v1/customers/me/forget", headers=headers)
+
+    async with (
+        running_api(settings, stop_with=signal.SIGKILL) as dying,
+        running_api(settings) as other,
+    ):
+        await dying.get("/v1/customers/me", headers)
+        first = asyncio.create_task(forget(dying))
+
+        async def is_told() -> int:
+            return await sandbox.count("POST /customers/{id}")
+
+        await eventually(is_told)
+        dying.stop()
+        with pytest.raises(httpx.HTTPError):
+            await first
+        refused = await forget(other)
+        assert refused.status_code == 409
+        wait = int(refused.headers["Retry-After"])
+        assert 0 < wait <= 30
+        await pass_time(own_database, sandbox, wait)
+        assert (await forget(other)).status_code == 200
 
 
 async def test_an_api_that_is_told_to_stop_answers_what_it_has_taken(

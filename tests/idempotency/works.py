@@ -72,7 +72,7 @@ def routers(works: Works) -> tuple[APIRouter, APIRouter]:
         return await works.do(f"upload of {size}")
 
     @ops.post("/sweep", status_code=204)
-    async def sweep() -> None:
+    async def sweep(days: int | None = None, fast: str | None = None) -> None:
         await works.do("sweep")
 
     return v1, ops

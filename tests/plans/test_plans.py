@@ -85,7 +85,7 @@ async def answer_once(resources: Resources) -> None:
     held = await idempotency.claim_request(resources.engine, name, CustomerId(SHOPPER))
     assert isinstance(held, idempotency.Held)
     await idempotency.keep_answer(
-        resources.engine, held, idempotency.Answer(Fingerprint(b"", 0), 200, {}, b"")
+        resources.engine, held, idempotency.Answer(Fingerprint(b"", 0, b""), 200, {}, b"")
     )
 
 

@@ -45,6 +45,7 @@ async def test_the_problem_schema_replaces_fastapis(document: dict[str, Any]) ->
         "title",
         "status",
         "detail",
+        "hint",
         "instance",
         "requestId",
         "errors",
