@@ -179,7 +179,7 @@ PUBLIC = frozenset(
 def routes_of(app: FastAPI) -> list[str]:
     """Every route of the app, as `GET /v1/orders/{orderId}`."""
     return sorted(
-        f"{method} {route.path}"
+        f"{method} {route.path_format}"
         for route in iter_route_contexts(app.routes)
         for method in (route.methods or ())
         if method not in {"HEAD", "OPTIONS"}
