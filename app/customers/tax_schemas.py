@@ -54,6 +54,17 @@ _CERTIFICATE: dict[str, Any] = {
     "endDate": "2026-12-31",
 }
 
+_IDENTIFIER: dict[str, Any] = {
+    "id": "5f0a0198-8d4f-4f0b-9d51-2f6a4b7c8d90",
+    "type": "de",
+    "value": "DE123456789",
+    "state": "verified",
+    "verifiedName": "Analytical Engines GmbH",
+    "verifiedAddress": None,
+    "applicability": [],
+    "createdAt": "2026-01-31T09:30:00Z",
+}
+
 
 class NewTaxIdentifier(Contract):
     """A tax identifier to add, or to put in the place of the one of its type."""
@@ -92,22 +103,7 @@ class ApplicabilityView(Contract):
 class TaxIdentifierView(Contract):
     """A tax identifier and how far its verification is."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "5f0a0198-8d4f-4f0b-9d51-2f6a4b7c8d90",
-                    "type": "de",
-                    "value": "DE123456789",
-                    "state": "verified",
-                    "verifiedName": "Analytical Engines GmbH",
-                    "verifiedAddress": None,
-                    "applicability": [],
-                    "createdAt": "2026-01-31T09:30:00Z",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_IDENTIFIER]})
 
     id: str
     type: str | None
@@ -190,9 +186,21 @@ class TaxCertificateView(Contract):
 class TaxIdentifiersPage(PartialPage[TaxIdentifierView]):
     """All tax identifiers of one customer: always on one page."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_IDENTIFIER], "nextCursor": None, "unreadable": 0}]}
+    )
+
 
 class TaxCertificatesPage(PartialPage[TaxCertificateView]):
     """All exemption certificates of one customer: always on one page."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"data": [{**_CERTIFICATE, "status": "active"}], "nextCursor": None, "unreadable": 0}
+            ]
+        }
+    )
 
 
 def status_on(today: date, start: date | None, end: date | None) -> CertificateStatus:
