@@ -266,6 +266,7 @@ class Unavailable(Problem):
 
 class InsufficientStorage(Problem):
     status, slug, title = 507, "insufficient-storage", "There is no room for this file at the moment"
+    usually = "There is no room for this file at the moment. Please try again later."
 
 
 def _retry_after(seconds: float | None) -> dict[str, str]:

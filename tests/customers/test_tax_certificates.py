@@ -39,7 +39,7 @@ async def test_a_certificate_is_handed_in_and_listed(
     assert answer.status_code == 201, answer.text
     expected = {"company": "Analytical Engines, Inc.", "authority": "MN", **dates, "status": "active"}
     assert answer.json() == expected
-    assert (await ada.get(PATH)).json() == {"data": [expected], "nextCursor": None}
+    assert (await ada.get(PATH)).json() == {"data": [expected], "nextCursor": None, "unreadable": 0}
     (file,) = await files_of(sandbox)
     assert (file["purpose"], file["fileName"]) == ("tax_document_customer_upload", name.rpartition("\\")[2])
     assert (await sandbox.client.get(f"/files/{file['id']}/content")).content == content
