@@ -9,10 +9,10 @@ from pydantic import AliasChoices, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.digital_river import files, orders
-from app.digital_river.errors import Garbled
 from app.digital_river.models.reading import FarSideModel, Identifier
 from app.digital_river.transport import Transport
 from app.documents import link_store, links, store
+from app.documents.links import LinkRefused
 from app.documents.store import NewDocument
 from app.ids import CustomerId, FileId, OrderId
 from app.orders.documents import DocumentKind
@@ -69,7 +69,7 @@ async def take_in(resources: Resources, event_type: str, subject: Mapping[str, A
     async with AsyncExitStack() as stack:
         try:
             link = await stack.enter_async_context(links.renewing(resources, far, file_id))
-        except Garbled:
+        except LinkRefused:
             # Its owner need not wait for a good link: listed, and opened through `proxy`, it is there.
             async with resources.engine.begin() as connection:
                 await store.keep_document(connection, new)
