@@ -192,7 +192,7 @@ def _usable(published: list[Any]) -> list[PublishedKey]:
         try:
             algorithms, key = _imported(given)
         except (JoseError, ValueError, TypeError, KeyError):
-            log.warning("issuer_key_unusable", key_id=key_id if isinstance(key_id, str) else None)
+            log.warning("issuer_key_unusable", key_id=key_id)
             continue
         if given.get("alg") is not None:
             algorithms &= {given["alg"]}
