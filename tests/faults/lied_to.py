@@ -90,6 +90,13 @@ class House:
         """So that the far side is asked again, about links and about what an order has."""
         await self.database.execute("DELETE FROM file_link; DELETE FROM order_check")
 
+    async def get(self, path: str) -> httpx.Response:
+        """What Ada gets; an answer that broke off is one of status 599."""
+        try:
+            return await self.portal.get(path, self.ada.token)
+        except httpx.HTTPError as error:
+            return httpx.Response(599, text=f"the connection broke off: {type(error).__name__}")
+
     async def learn_what_is_honest(self) -> None:
         for path in self.paths():
             answer = await self.portal.get(path, self.ada.token)
@@ -108,11 +115,7 @@ class House:
         await self.forget_what_saves_calls()
         found: list[str] = []
         for path in self.paths():
-            try:
-                answer = await self.portal.get(path, self.ada.token)
-            except httpx.HTTPError as error:
-                found.append(f"{path} broke off: {type(error).__name__}")
-                continue
+            answer = await self.get(path)
             if answer.status_code not in {200, 303, 404, 502, 503}:
                 found.append(f"{path} answered {answer.status_code}: {answer.text[:200]}")
             found += self.leaks(path, answer)
@@ -135,7 +138,7 @@ class House:
         for path in self.paths():
             if part not in path:
                 continue
-            answer = await self.portal.get(path, self.ada.token)
+            answer = await self.get(path)
             if (now := known(answer)) != self.honest[path]:
                 found.append(f"{path} is not as before: {difference(self.honest[path], now)}")
         return found
@@ -181,7 +184,7 @@ class House:
 def known(answer: httpx.Response) -> tuple[int, Any]:
     """Status and what lasts of the body."""
     if "json" not in answer.headers.get("Content-Type", ""):
-        return answer.status_code, len(answer.content)
+        return answer.status_code, answer.text if answer.status_code == 599 else len(answer.content)
     return answer.status_code, _lasting(answer.json())
 
 
