@@ -92,6 +92,9 @@ async def _announce(house: House) -> None:
 async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(house: House, kind: LieKind) -> None:
     found: list[str] = []
     barbara = await house.sandbox.token(BARBARA)
+    if kind == "misnamed":
+        # An id of Grace's on something of Ada's gives nothing of Grace's away.
+        house.canaries = {CANARY}
     for count, lie in enumerate(told(kind, _READ_BY_PROGRAMS, _BELIEVED), start=1):
         await house.lie(**lie)
         await _announce(house)
