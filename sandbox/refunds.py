@@ -100,14 +100,17 @@ def _order_amount(order: Json, kind: str | None, amount: Decimal | None, percent
 def _item(order: Json, wish: Json, place: int) -> Json:
     """One item of the refund with its amount worked out. Raises 400 for the first bad one."""
     form = Form(wish, _KNOWN_ITEM, path=f"items[{place}]")
-    form.require("itemId")
-    form.text("itemId")
+    item_id, sku_id = form.text("itemId"), form.text("skuId")
+    if not sku_id:
+        form.require("itemId")
     form.one_of("type", _ITEM_TYPES)
     quantity, amount, percent = form.quantity("quantity"), form.number("amount"), _percent(form)
     form.done()
-    item = next((item for item in order["items"] if item["id"] == str(wish["itemId"])), None)
+    name, wanted_id = ("id", item_id) if item_id else ("skuId", sku_id)
+    item = next((item for item in order["items"] if item[name] == wanted_id), None)
     if item is None:
-        raise bad_request("invalid_parameter", form.at("itemId"), f"Item '{wish['itemId']}' not found.")
+        parameter = form.at("itemId" if item_id else "skuId")
+        raise bad_request("invalid_parameter", parameter, f"Item '{wanted_id}' not found.")
     if quantity > item["quantity"]:
         raise bad_request("invalid_parameter", form.at("quantity"), "The quantity exceeds the item's.")
     whole = share(line_total(item), quantity or item["quantity"], item["quantity"], order["currency"])

@@ -1,7 +1,7 @@
 """Whatever Digital River says in well-formed answers: no 500, nobody else's data, nothing kept that hurts."""
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TypeAlias
 
 import asyncpg
@@ -15,23 +15,21 @@ from tests.house import Json, Sandbox, eventually, running_portal
 Database: TypeAlias = asyncpg.Connection
 INVOICE = "order.invoice.created"
 _IDS = ("id", "customerId", "orderId", "fileId", "itemId", "defaultSourceId")
-_READ_BY_PROGRAMS = (*_IDS, "fileName", "state", "type", "url", "currency", "country")
+_READ_BY_PROGRAMS = (*_IDS, "fileName", "state", "url")
 _BELIEVED = (
-    *_IDS,
-    *("data", "hasMore", "url", "expiresTime", "createdTime", "fileName", "purpose", "items", "payment"),
-    *("sources", "invoicePDFs", "taxIdentifiers", "taxCertificates", "shipping", "address", "metadata"),
-    *("state", "stateTransitions", "quantity", "totalAmount", "shipments", "trackingDetails", "charges"),
+    *("id", "fileId", "data", "hasMore", "url", "expiresTime", "createdTime", "fileName", "items", "payment"),
+    *("sources", "invoicePDFs", "taxIdentifiers", "taxCertificates", "address", "metadata", "state"),
+    *("stateTransitions", "quantity", "totalAmount", "shipments", "charges"),
 )
-
-
+_OF_EVENTS = ("id", "fileId", "orderId", "customerId", "type", "data", "object", "liveMode", "createdTime")
 # What says whose it is. Under its own id, another's profile, certificate or file name is as good as the right
 # one to everybody but Digital River.
 _WITH_OWNER = ("/orders*", "/file-links*", "/refunds*", "/fulfillments*", "/tax-identifiers*", "/sources*")
 _PARTS_WITH_OWNER = ("sources", "taxIdentifiers", "links")
 
 
-def told(kind: LieKind) -> Iterator[Json]:
-    """Every way to tell a lie of this kind."""
+def told(kind: LieKind, hostile: Sequence[str], odd: Sequence[str]) -> Iterator[Json]:
+    """The ways to tell a lie of this kind; those about members also of single ones, in turn."""
     if kind == "stranger":
         yield {"kind": kind, "variant": "open"}
         yield from ({"kind": kind, "variant": "renamed", "target": {"path": path}} for path in _WITH_OWNER)
@@ -44,12 +42,10 @@ def told(kind: LieKind) -> Iterator[Json]:
             yield from ({"kind": kind, "fields": [name]} for name in _IDS)
         case "hostile":
             turns = itertools.cycle(LIES[kind])
-            yield from (
-                {"kind": kind, "variant": next(turns), "fields": [name]} for name in _READ_BY_PROGRAMS
-            )
+            yield from ({"kind": kind, "variant": next(turns), "fields": [name]} for name in hostile)
         case "odd":
             turns = itertools.cycle(("null", "list", "object", "number", "boolean", "huge", "emptyText"))
-            yield from ({"kind": kind, "variant": next(turns), "fields": [name]} for name in _BELIEVED)
+            yield from ({"kind": kind, "variant": next(turns), "fields": [name]} for name in odd)
 
 
 @pytest.fixture
@@ -96,7 +92,10 @@ async def _announce(house: House) -> None:
 async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(house: House, kind: LieKind) -> None:
     found: list[str] = []
     barbara = await house.sandbox.token(BARBARA)
-    for count, lie in enumerate(told(kind), start=1):
+    if kind == "misnamed":
+        # An id of Grace's on something of Ada's gives nothing of Grace's away.
+        house.canaries = {CANARY}
+    for count, lie in enumerate(told(kind, _READ_BY_PROGRAMS, _BELIEVED), start=1):
         await house.lie(**lie)
         await _announce(house)
         complaints = await house.complain_about_reads() + await house.sweep()
@@ -120,7 +119,7 @@ _ABOUT_MEMBERS: tuple[LieKind, ...] = ("hostile", "odd", "untimely", "misleading
 @pytest.mark.parametrize("kind", _ABOUT_MEMBERS)
 async def test_no_lie_in_a_delivered_event_is_an_error_or_lasts(house: House, kind: LieKind) -> None:
     found: list[str] = []
-    for lie in told(kind):
+    for lie in told(kind, _OF_EVENTS, _OF_EVENTS):
         await house.lie(**lie, target={"eventType": INVOICE})
         await _announce(house)
         tried = (await house.sandbox.client.get("/_sandbox/deliveries")).json()

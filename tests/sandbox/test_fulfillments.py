@@ -115,6 +115,14 @@ async def test_a_sku_is_enough_and_means_the_next_open_line(far: FarSide) -> Non
     assert await refused(far, order, {"quantity": 1}) == (400, "missing_parameter", "items[0].itemId")
 
 
+async def test_a_sku_is_enough_for_a_refund_too(far: FarSide) -> None:
+    order = await far.complete(items=[{"sku": "lamp", "price": 10}, {"sku": "chair", "price": 20}])
+    refund = await far.refund(order, items=[{"skuId": "chair", "quantity": 1}])
+    assert (refund["amount"], refund["items"][0]["itemId"]) == (20.0, order["items"][1]["id"])
+    body = {"orderId": order["id"], "currency": "USD", "items": [{"skuId": "table", "quantity": 1}]}
+    assert await far.refused("/refunds", body) == (400, "invalid_parameter", "items[0].skuId")
+
+
 async def test_no_line_is_settled_twice_by_one_request(far: FarSide) -> None:
     order = await far.order()
     code = (await refused(far, order, part(order, quantity=2), part(order, quantity=1)))[1]

@@ -92,6 +92,10 @@ async def test_a_stranger_answers_in_the_place_of_the_one_asked_for(
     nested = await read(path)
     assert (nested["id"], nested["customerId"]) == (mine["id"], "ada")
     assert nested["invoicePDFs"] == other["invoicePDFs"]
+    assert nested["items"] == other["items"]
+    await lie("stranger", "/orders/{id}", variant="nested", fields=["invoicePDFs"])
+    nested = await read(path)
+    assert (nested["invoicePDFs"], nested["items"]) == (other["invoicePDFs"], mine["items"])
 
 
 async def test_a_stranger_stands_among_those_of_a_list(far: FarSide, read: Lie, lie: Lie) -> None:
