@@ -163,7 +163,8 @@ def _counted(counts: Counter[Any]) -> str:
 def _mistakes(logs: str) -> list[str]:
     """The failures in the logs that belong to no plan: each has a stack. (asyncpg forgets a future now and
     then when a connection ends while it begins; that has none.)"""
-    lines = [json.loads(line) for line in logs.splitlines() if line.startswith("{") and line.endswith("}")]
+    # Not `splitlines`, which knows more ends of lines than a log does.
+    lines = [json.loads(line) for line in logs.split("\n") if line.startswith("{") and line.endswith("}")]
     found = {
         f"{line['event']}: {line['error']} at {line['stack'][-6:]}" for line in lines if line.get("stack")
     }

@@ -21,6 +21,7 @@ from tests.house import Json, Sandbox, invoice_event, signed
 CANARY = "canary"
 BUYERS = ("customer-ada", "customer-grace", "customer-barbara")
 READERS = 3
+EXTRA_SECONDS = 20.0
 # Beside the types we handle, some that are only kept.
 SUBSCRIBED = (*HANDLERS, "order.accepted", "order.complete", "refund.complete")
 # Of the deliveries; the sweep has to find what is dropped.
@@ -76,7 +77,9 @@ class Storm:
 
     @property
     def is_over(self) -> bool:
-        return time.monotonic() > self.ends
+        """Not before a document was opened and another's was tried: a busy machine may need more time."""
+        is_proof = self.ledger.answers[303] > 0 and self.ledger.thefts > 0
+        return time.monotonic() > self.ends + (0 if is_proof else EXTRA_SECONDS)
 
     async def blow(self) -> None:
         """Everything at once; returns when the last order is done with."""
