@@ -127,6 +127,7 @@ def _rows(books: Books, ledger: Ledger) -> dict[str, str]:
         "event to document, dropped": _spread(_delays(books, books.dropped)),
         "answers to buyers": _counted(ledger.answers),
         "moves": _counted(ledger.moves),
+        "lies": _counted(ledger.lies),
     }
 
 

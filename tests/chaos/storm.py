@@ -15,6 +15,7 @@ import asyncpg
 import httpx
 
 from app.handlers import HANDLERS
+from tests.chaos import lies
 from tests.chaos.house import APIS, WORKERS, House
 from tests.house import Json, Sandbox, invoice_event, signed
 
@@ -52,6 +53,8 @@ class Ledger:
     orders: list[Json] = field(default_factory=list)
     answers: Counter[int | str] = field(default_factory=Counter)
     moves: Counter[str] = field(default_factory=Counter)
+    lies: Counter[str] = field(default_factory=Counter)
+    settled: list[str] = field(default_factory=list)
     seen: dict[str, set[str]] = field(default_factory=lambda: {buyer: set() for buyer in BUYERS})
     forged: set[str] = field(default_factory=set)
     forgeries: Counter[int] = field(default_factory=Counter)
@@ -106,6 +109,7 @@ class Storm:
         if number % 2:
             await self._decide_delivery("order.credit_memo.created")
             await self.sandbox.refund(order)
+        self.ledger.settled.append(order["id"])
 
     async def _decide_delivery(self, event_type: str) -> None:
         """What happens to the next delivery of this type."""
@@ -124,6 +128,7 @@ class Storm:
         moves: Mapping[str, tuple[int, Callable[[], Awaitable[None]]]] = {
             "process killed": (6, self._kill),
             "call fault": (8, self._fail_calls),
+            "lie": (8, self._lie),
             "far side down": (1, self._far_side_down),
             "far side hangs": (1, self._far_side_hangs),
             "database restarted": (2, self._restart_database),
@@ -148,6 +153,12 @@ class Storm:
         fault = dict(self.dice.choice(CALL_FAULTS))
         until = _in(CALL_FAULT_SECONDS)
         await self.sandbox.fault(fault.pop("kind"), path=self.dice.choice(PATHS), until=until, **fault)
+
+    async def _lie(self) -> None:
+        """Digital River answers or delivers something well formed that is not true."""
+        fault = lies.draw(self.dice, self.ledger.settled[-20:])
+        self.ledger.lies[f"{fault['kind']} {fault.get('variant', '')}".strip()] += 1
+        await self.sandbox.fault(fault.pop("kind"), until=_in(CALL_FAULT_SECONDS), **fault)
 
     async def _far_side_down(self) -> None:
         await self._for_a_while("status", status=503)

@@ -1,0 +1,78 @@
+"""The lies that a storm tells: those that a portal can see through, or that do no harm.
+
+What nobody could notice is left out, because the ledgers would differ for a good reason: another order's
+parts in the right order, an event that says something else, a link whose only fault is that nothing is behind
+it, and whatever takes a file's true link out of the list of its links, so that a second one has to be made.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.handlers import HANDLERS
+
+TIMES = 3
+HOSTILE = ("script", "crlf", "nul", "surrogate", "bidi", "control", "emoji", "long")
+ODD = ("null", "text", "emptyText", "number", "negative", "fraction", "huge", "boolean", "list", "object")
+NUMBERS = ("textNumbers", "numericIds")
+MOMENTS = ("past", "yearOne", "beforeYearOne", "future", "senseless", "empty", "number")
+ENDLESS = ("same", "empty", "cycle")
+ADDRESSES = (
+    *("foreign", "disguised", "javascript", "data", "relative", "hostOnly", "empty"),
+    *("crlf", "nul", "surrogate", "bidi", "control", "emoji", "long", "expired", "brief"),
+)
+
+# What is told in which answers, by method and path; of a delivery by the type of its event.
+OF_CALLS: Mapping[tuple[str, str], Mapping[str, Sequence[str | None]]] = {
+    ("GET", "/files/{id}"): {
+        "stranger": ("open", "renamed"),
+        "misnamed": (None,),
+        "hostile": HOSTILE,
+        "odd": (*ODD, *NUMBERS),
+        "untimely": MOMENTS,
+        "misleading": ADDRESSES,
+    },
+    ("GET", "/file-links"): {"unfiltered": (None,), "stranger": ("open",), "hostile": HOSTILE},
+    ("POST", "/file-links"): {
+        "stranger": ("open", "renamed"),
+        "misnamed": (None,),
+        "odd": (*ODD, *NUMBERS),
+        "untimely": MOMENTS,
+        "misleading": ADDRESSES,
+    },
+    ("GET", "/events"): {
+        "unfiltered": (None,),
+        "endless": ENDLESS,
+        "stranger": ("open",),
+        "hostile": HOSTILE,
+        "odd": NUMBERS,
+    },
+}
+OF_ORDERS: Mapping[str, Sequence[str | None]] = {
+    "stranger": ("open",),
+    "misnamed": (None,),
+    "hostile": HOSTILE,
+    "odd": (*ODD, *NUMBERS),
+    "untimely": MOMENTS,
+    "misleading": ADDRESSES,
+}
+OF_DELIVERIES: Mapping[str, Sequence[str | None]] = {
+    "hostile": HOSTILE,
+    "odd": NUMBERS,
+    "untimely": MOMENTS,
+}
+
+
+def draw(dice: random.Random, order_ids: Sequence[str]) -> dict[str, Any]:
+    """A fault for the sandbox's dial. `order_ids` are orders that nobody but the portal reads any more."""
+    places: list[tuple[dict[str, str], Mapping[str, Sequence[str | None]]]] = [
+        *(({"method": method, "path": path}, lies) for (method, path), lies in OF_CALLS.items()),
+        *(({"eventType": event_type}, OF_DELIVERIES) for event_type in HANDLERS),
+    ]
+    if order_ids:
+        places.append(({"method": "GET", "path": f"/orders/{dice.choice(order_ids)}"}, OF_ORDERS))
+    target, lies = dice.choice(places)
+    kind = dice.choice(sorted(lies))
+    variant = dice.choice(lies[kind])
+    told = {} if variant is None else {"variant": variant}
+    return {"kind": kind, "seed": dice.randrange(1_000_000), "times": TIMES, **target, **told}
