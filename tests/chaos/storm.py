@@ -22,7 +22,7 @@ from tests.house import Json, Sandbox, invoice_event, signed
 CANARY = "canary"
 BUYERS = ("customer-ada", "customer-grace", "customer-barbara")
 READERS = 3
-EXTRA_SECONDS = 60.0
+EXTRA_SECONDS = 20.0
 # Beside the types we handle, some that are only kept.
 SUBSCRIBED = (*HANDLERS, "order.accepted", "order.complete", "refund.complete")
 # Of the deliveries; the sweep has to find what is dropped.
