@@ -36,8 +36,9 @@ async def read_whole(chunks: AsyncIterator[bytes], most: int) -> bytes:
 def parse(body: bytes, model: type[ModelT], route: str, expected: Mapping[str, str]) -> ModelT:
     """The model in a JSON body, without what cannot be read of it, which is logged. `route` is a template.
 
-    What it, or each entry of a list, has under the names in `expected` must be just that: a far side that
-    mixes two answers up, or forgets a filter, must not show one buyer another one's things.
+    What it has under the names in `expected` must be just that, and entries of a list that have anything else
+    there are left out: a far side that mixes two answers up, or forgets a filter, must not show one buyer
+    another one's things.
 
     Raises:
         Garbled: it is not there, or of something else; the text says where it does not fit, and no value.
@@ -51,12 +52,21 @@ def parse(body: bytes, model: type[ModelT], route: str, expected: Mapping[str, s
     except ValueError:
         raise Garbled(f"the answer is no {model.__name__}: it is no JSON") from None
     _log_misfits(route, misfits)
-    for one in found.data if isinstance(found, Listing) else (found,):
-        for name, value in expected.items():
-            # A list's entries need not say what the filter has said.
-            if getattr(one, name, None) not in {None, value}:
-                raise Garbled(f"the answer is of another {name}")
+    if isinstance(found, Listing):
+        own = tuple(entry for entry in found.data if _other_than(expected, entry) is None)
+        if len(own) < len(found.data):
+            _log.error("digital_river.filter_ignored", route=route, times=len(found.data) - len(own))
+        return found.model_copy(update={"data": own})
+    if name := _other_than(expected, found):
+        raise Garbled(f"the answer is of another {name}")
     return found
+
+
+def _other_than(expected: Mapping[str, str], thing: object) -> str | None:
+    """The name under which it is something else; what it does not say, the question has said."""
+    return next(
+        (name for name, value in expected.items() if getattr(thing, name, None) not in {None, value}), None
+    )
 
 
 def _log_misfits(route: str, misfits: Sequence[Misfit]) -> None:

@@ -79,7 +79,8 @@ async def _find_live(resources: Resources, far: Transport, file_id: FileId, now:
     policy = policy_of(resources.settings)
     listed = await file_links.fetch_live_links(far, file_id)
     read = [policy.read(found, file_id, now) for found in listed]
-    _tell_refused(file_id, Tally(reason for reason in read if isinstance(reason, str)))
+    # One that ends soon is no fault: it may be the one that is to be renewed.
+    _tell_refused(file_id, Tally(reason for reason in read if isinstance(reason, str) and reason != "life"))
     links = [link for link in read if isinstance(link, Link)]
     if not links:
         return None
