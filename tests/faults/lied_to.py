@@ -22,7 +22,7 @@ CANARY = "Canarygrace"
 # Members of our answers that change from one moment to the next.
 _FLEETING = frozenset({"link", "exportedAt", "generatedAt", "requestId"})
 # What no row may hold, wherever it came from; signed bodies are kept as they came.
-_POISON = ("evil.invalid", "javascript:", "data:text", "sandbox=lied", "\ud83d", "\\ud83d", "\\u0000")
+_POISON = ("evil.invalid", "javascript:", "data:text", "\r\n", "\ud83d", "\\ud83d", "\\u0000")
 _AS_IT_CAME = frozenset({("webhook_event", "body")})
 _LONGEST_TEXT = 10_000
 GETS: Mapping[str, str] = {
@@ -64,6 +64,8 @@ class House:
     canaries: set[str]
     document_id: str
     honest: dict[str, Any]
+    # Events that have been complained about.
+    blamed: set[str] = field(default_factory=set)
 
     async def lie(self, kind: str, **more: Any) -> None:
         """Arm this lie alone."""
@@ -172,12 +174,16 @@ class House:
 
         with contextlib.suppress(AssertionError):
             await eventually(is_settled)
-        rows = await self.database.fetch("SELECT type, state, reason FROM webhook_event")
-        return [
-            f"{row['type']} is {row['state']}: {row['reason']}"
+        rows = await self.database.fetch("SELECT id, type, state, reason FROM webhook_event")
+        bad = [
+            row
             for row in rows
-            if row["state"] not in {"done", "ignored"} and not _is_judged(row["state"], row["reason"])
+            if row["id"] not in self.blamed
+            and row["state"] not in {"done", "ignored"}
+            and not _is_judged(row["state"], row["reason"])
         ]
+        self.blamed |= {row["id"] for row in bad}
+        return [f"{row['type']} is {row['state']}: {row['reason']}" for row in bad]
 
     async def sweep(self) -> list[str]:
         """Pull as an operator would; a far side that cannot be believed may fail it, by name."""
@@ -192,7 +198,9 @@ class House:
 
 
 def _is_judged(state: str, reason: str | None) -> bool:
-    return state == "buried" and bool(reason) and not str(reason).startswith("given up")
+    """What was announced and is not there may come any day, by design: that is waited for."""
+    is_too_late = str(reason).startswith("given up") and ": Missing" not in str(reason)
+    return state == "buried" and bool(reason) and not is_too_late
 
 
 def known(answer: httpx.Response) -> tuple[int, Any]:
