@@ -4,8 +4,7 @@ A link is refused for the first of these reasons that holds:
 
 anotherFile    it does not say that it is a link to this file
 incomplete     it has no URL, or no expiry
-id             its id is longer than ids are, or more than the visible characters of ASCII
-length         its URL is empty or too long
+length         its URL is too long
 characters     its URL holds more than the visible characters of ASCII
 scheme         its URL is not an absolute one of https (in development also of http)
 credentials    its URL holds a name or a password
@@ -26,9 +25,7 @@ from app.digital_river.models import FileLink
 from app.ids import FileId
 from app.settings import Settings
 
-Reason = Literal[
-    "anotherFile", "incomplete", "id", "length", "characters", "scheme", "credentials", "host", "life"
-]
+Reason = Literal["anotherFile", "incomplete", "length", "characters", "scheme", "credentials", "host", "life"]
 
 # A buyer who gets a link must have time to use it.
 MINIMUM_LIFE = timedelta(minutes=5)
@@ -36,7 +33,6 @@ MINIMUM_LIFE = timedelta(minutes=5)
 LONGEST_LIFE = timedelta(days=366)
 LONGEST_URL = 2048
 
-_ID = re.compile(r"[!-~]{1,200}")
 _LOOPBACK = (r"(?:[a-z0-9-]+\.)*localhost", r"127(?:\.\d{1,3}){3}", r"\[::1\]")
 
 
@@ -78,8 +74,6 @@ class LinkPolicy:
             return "anotherFile"
         if found.url is None or found.expires_time is None:
             return "incomplete"
-        if _ID.fullmatch(found.id) is None:
-            return "id"
         for reason, pattern in self._grammar.items():
             if pattern.fullmatch(found.url) is None:
                 return reason

@@ -19,7 +19,7 @@ PRODUCTION = LinkPolicy(
 DEVELOPMENT = LinkPolicy(("files.digitalriver.com",), "http://sandbox:8800", is_development=True)
 
 BAD_URLS = {
-    "": "length",
+    "": "incomplete",
     "https://files.digitalriver.com/" + LONGEST_URL * "x": "length",
     "https://files.digitalriver.com/" + 100_000 * "x": "length",
     "https://files.digitalriver.com/a b": "characters",
@@ -127,11 +127,6 @@ def test_a_link_lives_for_more_than_five_minutes_and_for_a_year_at_most(
     moment = expires if isinstance(expires, datetime) else NOW + expires
     read = PRODUCTION.read(link(expiresTime=moment), FILE, NOW)
     assert read == (fault or Link("l", GOOD, moment))
-
-
-@pytest.mark.parametrize("identity", ["", "a b", "a\0b", "\N{GRINNING FACE}", 201 * "x"])
-def test_a_link_has_an_id_that_can_be_kept(identity: str) -> None:
-    assert PRODUCTION.read(link(id=identity), FILE, NOW) == "id"
 
 
 def test_the_hosts_of_links_and_digital_rivers_own_are_settings() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import asyncpg
+import structlog
 
 from tests.house import Json
 from tests.orders.buyer import Buyer
@@ -21,6 +22,8 @@ READS: dict[str, tuple[str, str, Json]] = {
     ),
     "drop-in": ("/customers/", "/v1/drop-in", {"id": OTHER}),
     "order": ("/orders/{order}", "/v1/orders/{order}", {"id": OTHER}),
+}
+LISTS: dict[str, tuple[str, str, Json]] = {
     "orders": ("/orders", "/v1/orders", {"data": [{"id": "1", "customerId": OTHER}]}),
     "refunds": ("/refunds", "/v1/orders/{order}/refunds", {"data": [{"id": "r", "orderId": OTHER}]}),
     "parcels": ("/fulfillments", "/v1/orders/{order}/tracking", {"data": [{"id": "f", "orderId": OTHER}]}),
@@ -36,6 +39,18 @@ async def test_what_was_not_asked_for_is_not_shown(far_side: TwistedFarSide, ada
         answer = await ada.get(path.format(order=order["id"]))
         assert answer.status_code == 502, read
         assert OTHER not in answer.text
+
+
+async def test_entries_that_were_not_asked_for_are_left_out(far_side: TwistedFarSide, ada: Buyer) -> None:
+    order = await ada.order()
+    await ada.get("/v1/customers/me")
+    for read, (asked, path, lie) in LISTS.items():
+        far_side.twist = rewriting(asked, saying(lie))
+        with structlog.testing.capture_logs() as logs:
+            answer = await ada.get(path.format(order=order["id"]))
+        assert answer.status_code == 200, read
+        assert OTHER not in answer.text
+        assert [line["times"] for line in logs if line["event"] == "digital_river.filter_ignored"] == [1]
 
 
 async def test_a_write_answered_with_another_customer_shows_nothing_of_it(
