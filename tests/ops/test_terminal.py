@@ -122,5 +122,5 @@ async def test_without_a_database_a_line_says_so(sandbox: Sandbox, arguments: tu
     settings = settings_for("postgresql://nobody@127.0.0.1:9/none", sandbox.url)
     printed = await portal_command(settings, *arguments)
     assert printed.status == 1
-    assert "PostgreSQL cannot be reached" in printed.errors
+    assert "PostgreSQL at 127.0.0.1:9 cannot be reached" in printed.errors
     assert "Traceback" not in printed.errors

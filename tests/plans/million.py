@@ -83,6 +83,19 @@ INSERT INTO order_absence (digest, seen_at)
 SELECT decode(md5('absence' || n), 'hex'), now() - interval '1 hour' FROM generate_series(1, 200000) AS n
 """
 
+# Digital River's links were of no use for an hour.
+_REFUSALS = """
+INSERT INTO link_refusal (file_id, reason, refused_at)
+SELECT 'file-' || md5('file' || n), 'host', now() - interval '2 hours' FROM generate_series(1, 200000) AS n
+"""
+
+# They are kept for ever.
+_FORGETTING = f"""
+INSERT INTO forget_request (customer_id, subject, request_id, requested_at)
+SELECT 'customer-' || n % 100000, 'customer-' || n % 100000, 'request', {_AGE}
+FROM generate_series(1, 200000) AS n
+"""
+
 # Every ten minutes for the 45 days that they are kept.
 _SWEEPS = """
 INSERT INTO sweep (reaches_back_to, kind, started_at, finished_at)
@@ -100,7 +113,14 @@ _SHARES = (
         "rate_bucket": _BUCKETS,
         "order_absence": _ABSENCES,
     },
-    {"document": _DOCUMENTS, "file_link": _LINKS, "audit_record": _AUDIT, "idempotent_request": _REQUESTS},
+    {
+        "document": _DOCUMENTS,
+        "file_link": _LINKS,
+        "link_refusal": _REFUSALS,
+        "audit_record": _AUDIT,
+        "idempotent_request": _REQUESTS,
+        "forget_request": _FORGETTING,
+    },
 )
 TABLES = frozenset(table for share in _SHARES for table in share)
 

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit import store as audit
+from app.customers import store as customers
 from app.db.schema import metadata
 from app.documents import link_store as links
 from app.documents import store as documents
@@ -87,6 +88,11 @@ async def answer_once(resources: Resources) -> None:
     await idempotency.keep_answer(
         resources.engine, held, idempotency.Answer(Fingerprint(b"", 0, b""), 200, {}, b"")
     )
+
+
+async def export_events(connection: AsyncConnection, customer_id: CustomerId) -> None:
+    things = await documents.find_things(connection, customer_id)
+    await ops.list_held_events(connection, customer_id, things)
 
 
 async def export_support_reads(connection: AsyncConnection, customer_id: CustomerId) -> None:
@@ -226,6 +232,14 @@ DOCUMENTS: Mapping[str, Question] = {
     "the export of a shopper": question(
         told(export_support_reads, CustomerId(SHOPPER)), "ix_order_check_customer_id", "ix_audit_record_order"
     ),
+    "the events of a shopper": question(
+        told(export_events, CustomerId(SHOPPER)),
+        "ix_webhook_event_order_id",
+        "ix_webhook_event_state",
+        pages=400,
+    ),
+    "whose a document is": question(told(documents.find_owner, DOCUMENT), "pk_document"),
+    "whose an order is": question(told(documents.find_order_owner, ORDER), "pk_order_check"),
     # As much as there is to export: fifty thousand documents and their orders.
     "all things of a merchant": question(
         told(documents.find_things, CustomerId(MERCHANT)),
@@ -236,7 +250,7 @@ DOCUMENTS: Mapping[str, Question] = {
 }
 
 # In the order of a digest, each row of a batch is on another page.
-SCATTERED = {"rate_bucket": 11 * pruning.BATCH, "order_absence": 11 * pruning.BATCH}
+SCATTERED = dict.fromkeys(("rate_bucket", "order_absence", "link_refusal"), 11 * pruning.BATCH)
 
 AROUND: Mapping[str, Question] = {
     f"prune {what.table.name}": question(
@@ -262,6 +276,14 @@ AROUND: Mapping[str, Question] = {
             path_ids={},
             request_id="request",
         )
+    ),
+    "requests to be forgotten": question(
+        lambda resources: customers.list_forget_requests(resources.engine, None, before=9000, limit=PAGE),
+        "pk_forget_request",
+    ),
+    "a customer's requests to be forgotten": question(
+        lambda resources: customers.list_forget_requests(resources.engine, CustomerId(SHOPPER)),
+        "ix_forget_request_customer_id",
     ),
     "a lease": question(lambda resources: resources.leases.claim("any", uuid.uuid4(), 5)),
     # Forty-five days of sweeps are few rows, and read whole.
@@ -332,7 +354,8 @@ async def check(
 
 def test_every_table_that_grows_is_full_when_it_is_looked_at() -> None:
     """A plan over an empty table proves nothing; a new table is filled in `million.py`, or named here."""
-    assert metadata.tables.keys() - TABLES == {"lease", "tax_identifier_replacement"}
+    of_what_is_under_way = {"lease", "tax_identifier_replacement", "certificate_upload"}
+    assert metadata.tables.keys() - TABLES == of_what_is_under_way
 
 
 def test_a_plan_tells_of_tables_that_are_read_whole() -> None:
