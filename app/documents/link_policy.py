@@ -5,11 +5,11 @@ A link is refused for the first of these reasons that holds:
 anotherFile    it does not say that it is a link to this file
 incomplete     it has no URL, or no expiry
 length         its URL is too long
-characters     its URL holds more than the visible characters of ASCII
+characters     its URL holds what RFC 3986 has no place for: a quotation mark ends the attribute it stands in
 scheme         its URL is not an absolute one of https (in development also of http)
 credentials    its URL holds a name or a password
-host           its URL leads to a host that is not on the list
-life           it dies within five minutes, or claims to live for more than a year
+host           its URL leads to a host that is not on the list, or (not in development) to a port of its own
+life           it is over, dies within five minutes, or claims to live for more than a year
 
 Each printed sample of a link, new or listed, names its file (Digital River docs, File links). One without
 `fileId` is therefore `anotherFile`: nothing else shows whose invoice it opens.
@@ -33,6 +33,7 @@ MINIMUM_LIFE = timedelta(minutes=5)
 LONGEST_LIFE = timedelta(days=366)
 LONGEST_URL = 2048
 
+_CHARACTER = r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]"
 _LOOPBACK = (r"(?:[a-z0-9-]+\.)*localhost", r"127(?:\.\d{1,3}){3}", r"\[::1\]")
 
 
@@ -51,14 +52,14 @@ class LinkPolicy:
         known = [_host_pattern(host) for host in (*hosts, urlsplit(far_side_url).hostname) if host]
         known += _LOOPBACK if is_development else ()
         scheme = "https?" if is_development else "https"
+        port = r":\d{1,5}" if is_development else ":443"
         # From general to particular: the last one alone decides, those before it give the refusal a name.
-        # What ends the host must end it for every reader of URLs: browsers take a backslash for a slash.
         grammar: dict[Reason, str] = {
             "length": rf"(?s:.{{1,{LONGEST_URL}}})",
-            "characters": r"[!-~]+",
-            "scheme": rf"{scheme}://[!-~]+",
-            "credentials": rf"{scheme}://[^@/?#\\]+(?:[/?#\\][!-~]*)?",
-            "host": rf"{scheme}://(?:{'|'.join(known)})(?::\d{{1,5}})?(?:[/?#][!-~]*)?",
+            "characters": rf"{_CHARACTER}+",
+            "scheme": rf"{scheme}://{_CHARACTER}+",
+            "credentials": rf"{scheme}://[^@/?#]+(?:[/?#]{_CHARACTER}*)?",
+            "host": rf"{scheme}://(?:{'|'.join(known)})(?:{port})?(?:[/?#]{_CHARACTER}*)?",
         }
         flags = re.ASCII | re.IGNORECASE
         self._grammar = {reason: re.compile(pattern, flags) for reason, pattern in grammar.items()}
@@ -77,7 +78,7 @@ class LinkPolicy:
         for reason, pattern in self._grammar.items():
             if pattern.fullmatch(found.url) is None:
                 return reason
-        if not now + MINIMUM_LIFE < found.expires_time <= now + LONGEST_LIFE:
+        if found.expired or not now + MINIMUM_LIFE < found.expires_time <= now + LONGEST_LIFE:
             return "life"
         return Link(found.id, found.url, found.expires_time)
 

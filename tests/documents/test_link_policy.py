@@ -31,7 +31,7 @@ BAD_URLS = {
     "https://f\N{LATIN SMALL LETTER LONG S}iles.digitalriver.com/x": "characters",
     "javascript:alert(1)": "scheme",
     "javascript://files.digitalriver.com/%0aalert(1)": "scheme",
-    "data:text/html,<script>alert(1)</script>": "scheme",
+    "data:text/html,<script>alert(1)</script>": "characters",
     "http://files.digitalriver.com/links/1": "scheme",
     "ftp://files.digitalriver.com/links/1": "scheme",
     "//files.digitalriver.com/links/1": "scheme",
@@ -44,8 +44,11 @@ BAD_URLS = {
     "https://evil.example@files.digitalriver.com/": "credentials",
     "https://files.digitalriver.com@evil.example/": "credentials",
     "https://evil.example/links/1": "host",
-    "https://evil.example\\@files.digitalriver.com/": "host",
-    "https://files.digitalriver.com\\.evil.example/": "host",
+    "https://evil.example\\@files.digitalriver.com/": "characters",
+    "https://files.digitalriver.com\\.evil.example/": "characters",
+    'https://files.digitalriver.com/"onclick=x': "characters",
+    "https://files.digitalriver.com/<script>": "characters",
+    "https://files.digitalriver.com:8443/": "host",
     "https://files.digitalriver.com.evil.example/": "host",
     "https://evil-files.digitalriver.com/": "host",
     "https://evil.example/files.digitalriver.com": "host",
@@ -64,6 +67,10 @@ BAD_URLS = {
 def link(**changes: object) -> FileLink:
     about = {"id": "l", "fileId": FILE, "url": GOOD, "expiresTime": NOW + timedelta(hours=1), **changes}
     return FileLink.model_validate(about)
+
+
+def test_a_link_that_says_it_has_expired_is_refused_whatever_its_time() -> None:
+    assert PRODUCTION.read(link(expired=True), FILE, NOW) == "life"
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
