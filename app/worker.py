@@ -161,7 +161,7 @@ async def _fetch_again(far: Transport, held: Claim) -> Mapping[str, Any]:
     except (Missing, Refused):
         raise Unreadable("its body was let go, and Digital River has no such event any more") from None
     if event.type != held.type:
-        raise Garbled("the answer is of another type")
+        raise Garbled("the answer is another event")
     return {"liveMode": event.live_mode, "data": event.data}
 
 
