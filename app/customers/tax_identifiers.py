@@ -219,9 +219,7 @@ async def _fetch_all(
     far: Transport, customer_id: CustomerId, type_: str | None = None
 ) -> Entries[TaxIdentifier]:
     found = await far_side.fetch_tax_identifiers(far, customer_id)
-    # A far side that ignored the filter would answer with everybody's.
-    owned = (one for one in found if one.customer_id in (None, customer_id))
-    return Entries((one for one in owned if type_ in (None, one.type)), unreadable=found.unreadable)
+    return Entries((one for one in found if type_ in (None, one.type)), unreadable=found.unreadable)
 
 
 async def _discard(far: Transport, unwanted: str) -> None:

@@ -36,9 +36,9 @@ async def read_whole(chunks: AsyncIterator[bytes], most: int) -> bytes:
 def parse(body: bytes, model: type[ModelT], route: str, expected: Mapping[str, str]) -> ModelT:
     """The model in a JSON body, without what cannot be read of it, which is logged. `route` is a template.
 
-    What it has under the names in `expected` must be just that, and entries of a list that have anything else
-    there are left out: a far side that mixes two answers up, or forgets a filter, must not show one buyer
-    another one's things.
+    What it has under the names in `expected` must be just that, unless it has nothing there: the question has
+    said it. Entries of a list must say it, and are left out otherwise. So a far side that mixes two answers
+    up, or forgets a filter, does not show one buyer another one's things, or nobody's.
 
     Raises:
         Garbled: it is not there, or of something else; the text says where it does not fit, and no value.
@@ -53,20 +53,18 @@ def parse(body: bytes, model: type[ModelT], route: str, expected: Mapping[str, s
         raise Garbled(f"the answer is no {model.__name__}: it is no JSON") from None
     _log_misfits(route, misfits)
     if isinstance(found, Listing):
-        own = tuple(entry for entry in found.data if _other_than(expected, entry) is None)
+        own = tuple(entry for entry in found.data if all(_has(entry, *one) for one in expected.items()))
         if len(own) < len(found.data):
             _log.error("digital_river.filter_ignored", route=route, times=len(found.data) - len(own))
         return found.model_copy(update={"data": own})
-    if name := _other_than(expected, found):
-        raise Garbled(f"the answer is of another {name}")
+    for name, value in expected.items():
+        if not (_has(found, name, value) or _has(found, name, None)):
+            raise Garbled(f"the answer is of another {name}")
     return found
 
 
-def _other_than(expected: Mapping[str, str], thing: object) -> str | None:
-    """The name under which it is something else; what it does not say, the question has said."""
-    return next(
-        (name for name, value in expected.items() if getattr(thing, name, None) not in {None, value}), None
-    )
+def _has(thing: object, name: str, value: str | None) -> bool:
+    return getattr(thing, name, None) == value
 
 
 def _log_misfits(route: str, misfits: Sequence[Misfit]) -> None:

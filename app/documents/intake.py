@@ -23,9 +23,6 @@ KINDS: Mapping[str, DocumentKind] = {
     "order.credit_memo.created": "creditMemo",
 }
 
-# As long as a file's name may be on a buyer's disk.
-LONGEST_NAME = 255
-
 Effect = Callable[[AsyncConnection], Awaitable[None]]
 
 
@@ -102,6 +99,6 @@ async def fetch_document(
         order_id=order_id,
         customer_id=customer_id,
         kind=kind,
-        file_name=(file.file_name or f"{kind}-{order_id}.pdf")[:LONGEST_NAME],
+        file_name=file.file_name or f"{kind}-{order_id}.pdf",
         created_at=file.created_time or datetime.now(UTC),
     )

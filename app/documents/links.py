@@ -96,10 +96,10 @@ async def _mint(resources: Resources, far: Transport, file_id: FileId, now: date
         link = policy_of(resources.settings).read(
             await file_links.create_link(far, file_id, now + lifetime), file_id, now
         )
-    except Garbled:
+    except Garbled as error:
         # There may be one all the same.
         await _remember_refusal(resources, file_id, "unreadable")
-        raise
+        raise LinkRefused(f"a new link was refused: {error}") from error
     if isinstance(link, str):
         _tell_refused(file_id, {link: 1})
         await _remember_refusal(resources, file_id, link)

@@ -18,7 +18,7 @@ from app.documents.store import order_absence, order_check
 from app.idempotency.store import idempotent_request
 from app.ids import CustomerId, EventId
 from app.webhooks.inbox import CHANNEL, State, in_state, webhook_event
-from app.webhooks.store import sweep
+from app.webhooks.store import REACH, sweep
 
 _SUMMARY = (
     webhook_event.c.id,
@@ -140,7 +140,9 @@ async def revive_all(
     # A question for each, because each has an index that leads to the first ones.
     stuck = [(_IS_BURIED, table.c.received_at), (_IS_WAITING, table.c.due_at)]
     if event_type in handled:
-        stuck.append((in_state("ignored"), table.c.received_at))
+        # Of older ones there is nothing left that could be handled.
+        is_readable = table.c.received_at > sa.func.now() - REACH
+        stuck.append((sa.and_(in_state("ignored"), is_readable), table.c.received_at))
     for is_stuck, order in stuck:
         statement = sa.select(table.c.id).where(is_stuck).order_by(order)
         if event_type is not None:

@@ -156,7 +156,8 @@ class Slot:
             # Whoever has given up meanwhile will deliver again.
             self._waiting = [one for one in self._waiting if not one[1].done()]
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            await self._write_batch(batch)
+            if batch:
+                await self._write_batch(batch)
 
     async def _write_batch(self, batch: list[tuple[NewEvent, asyncio.Future[bool]]]) -> None:
         try:

@@ -150,7 +150,7 @@ async def request(connection: AsyncConnection, reach: timedelta | None) -> Sweep
 async def start(
     connection: AsyncConnection, back_to: datetime, kind: Kind, *, is_requested: bool = False
 ) -> int:
-    """Begin a sweep by the clock, or one that somebody asks for and runs himself; returns its id."""
+    """Begin a sweep by the clock, or one that whoever asks for it runs; returns its id."""
     requested_at = sa.func.now() if is_requested else None
     made = sa.insert(sweep).values(
         requested_at=requested_at, started_at=sa.func.now(), reaches_back_to=back_to, kind=kind

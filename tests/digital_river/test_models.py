@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from app.digital_river.errors import Garbled
 from app.digital_river.models import (
     Address,
     Charge,
@@ -34,7 +35,7 @@ from app.digital_river.models import (
     TaxIdentifier,
     Tracking,
 )
-from app.digital_river.models.reading import Amount, Instant
+from app.digital_river.models.reading import Amount, Instant, read
 from tests.digital_river.far_side import DOSSIER
 
 SAMPLES = DOSSIER / "samples"
@@ -298,6 +299,13 @@ def test_the_next_page_starts_after_the_last_entry() -> None:
     assert Listing[Order].model_validate(page).next_after == "2"
     assert Listing[Order].model_validate({**page, "hasMore": False}).next_after is None
     assert Listing[Order].model_validate({**page, "hasMore": None}).next_after is None
+
+
+@pytest.mark.parametrize("data", [[], None, [{}]])
+def test_a_list_with_more_to_come_and_no_way_to_it_has_not_ended(data: list[Any] | None) -> None:
+    page, _ = read(Listing[Order], {"data": data, "hasMore": True})
+    with pytest.raises(Garbled):
+        _ = page.next_after
 
 
 def test_the_files_of_an_order_are_found() -> None:

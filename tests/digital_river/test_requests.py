@@ -237,7 +237,9 @@ def test_short_lists_are_read_to_their_end() -> None:
 
     def page(request: httpx.Request) -> httpx.Response:
         ids = pages[request.url.params.get("startingAfter")]
-        return httpx.Response(200, json={"data": [{"id": one} for one in ids], "hasMore": ids != ("5",)})
+        return httpx.Response(
+            200, json={"data": [{"id": one, "orderId": "1"} for one in ids], "hasMore": ids != ("5",)}
+        )
 
     far_side = FarSide([page])
 
@@ -247,6 +249,19 @@ def test_short_lists_are_read_to_their_end() -> None:
 
     assert run(story()) == ["1", "2", "3", "4", "5"]
     assert {request.url.params["limit"] for request in far_side.requests} == {"100"}
+
+
+def test_who_does_not_say_whose_it_is_belongs_to_no_list() -> None:
+    # A far side that ignores the filter lists identifiers that are not attached to anybody yet, too.
+    entries = [{"id": "1", "customerId": "ada"}, {"id": "2"}, {"id": "3", "customerId": None}]
+    far_side = FarSide([httpx.Response(200, json={"data": entries, "hasMore": False})])
+
+    async def story() -> list[str]:
+        async with far_side.opened() as far:
+            found = await tax_identifiers.fetch_tax_identifiers(far, CustomerId("ada"))
+            return [one.id for one in found]
+
+    assert run(story()) == ["1"]
 
 
 @pytest.mark.parametrize("pages", [1, 3])

@@ -207,7 +207,8 @@ async def test_lists_of_a_customer_tell_what_they_lack(far_side: TwistedFarSide,
 
 async def test_an_odd_tax_identifier_is_counted(far_side: TwistedFarSide, ada: Buyer) -> None:
     await ada.get("/v1/customers/me")
-    odd = [{"id": "t", "customerId": [CANARY], "type": "de"}, {"id": "u", "type": "at", "value": "U"}]
+    own = {"id": "u", "customerId": "ada", "type": "at", "value": "U"}
+    odd = [{"id": "t", "customerId": [CANARY], "type": "de"}, own]
     far_side.twist = rewriting("/tax-identifiers", changed(lambda page: page.update(data=odd)))
     page = (await ada.get("/v1/customers/me/tax-identifiers")).json()
     assert ([one["id"] for one in page["data"]], page["unreadable"]) == (["u"], 1)

@@ -192,7 +192,7 @@ class Listing(FarSideModel, Generic[EntryT]):
         """
         if not self.has_more:
             return None
-        if self.last_id is None and (self.data or self.unreadable("data")):
+        if self.last_id is None:
             raise Garbled("a list with more to come, and no entry to go on from")
         return self.last_id
 
