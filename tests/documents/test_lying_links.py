@@ -113,6 +113,7 @@ async def house(
     return House(lied_to, far_side, token, document)
 
 
+@pytest.mark.proof
 async def test_a_link_that_breaks_the_policy_is_502_and_nothing_is_kept(
     house: House,
     own_database: asyncpg.Connection,
