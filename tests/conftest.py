@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 import sqlalchemy as sa
 import structlog
@@ -29,6 +30,11 @@ READY_SERVER = "PORTAL_TEST_READY_SERVER"
 SERVER_URL = pytest.StashKey[str]()
 
 
+# A machine that is busy with tests is no slow code.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 # For a terminal structlog draws a trace with every local of every frame, which takes seconds.
 _RENDERER = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _RENDERER])
