@@ -19,9 +19,9 @@ setup: .venv/ready
 dev: setup
 	@$(BIN)/portal dev
 
-# Three on two cores, because many tests wait for something.
+# All tests but the long proofs, which `make check` adds. Three on two cores, because many wait for something.
 test: setup
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal -m 'not proof'
 
 format: setup
 	$(BIN)/ruff format .
@@ -56,4 +56,5 @@ check: setup clients
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@! grep -oE 'https?://[^/"]+' uv.lock | sort -u | grep -vE '^https://(pypi\.org|files\.pythonhosted\.org)$$'
 	$(BIN)/portal openapi | diff -u openapi/portal.json -
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(MAKE) --no-print-directory test
+	$(BIN)/pytest -n 3 --dist worksteal -m proof

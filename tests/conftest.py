@@ -12,8 +12,10 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 import sqlalchemy as sa
+import structlog
 
 from app.db import migrate
 from app.db.embedded import EmbeddedPostgres
@@ -26,6 +28,16 @@ TEMPLATE = "portal_template"
 # Names a server that has the template already: mutmut runs the tests hundreds of times, several at once.
 READY_SERVER = "PORTAL_TEST_READY_SERVER"
 SERVER_URL = pytest.StashKey[str]()
+
+
+# A machine that is busy with tests is no slow code.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
+# For a terminal structlog draws a trace with every local of every frame, which takes seconds.
+_RENDERER = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _RENDERER])
 
 
 def _with_database(url: str, database: str) -> str:

@@ -90,6 +90,16 @@ class Sandbox:
         answer: Json = (await self.client.get(path, params=params)).raise_for_status().json()
         return answer
 
+    async def all_of(self, path: str, **filters: str) -> list[Json]:
+        """Every page of a list."""
+        found: list[Json] = []
+        page: Json = {"hasMore": True}
+        while page["hasMore"]:
+            after = {"startingAfter": found[-1]["id"]} if found else {}
+            page = await self.get(path, limit=100, **filters, **after)
+            found += page["data"]
+        return found
+
     async def post(self, path: str, body: Json | None = None) -> Json:
         response = (await self.client.post(path, json=body or {})).raise_for_status()
         answer: Json = response.json() if response.content else {}

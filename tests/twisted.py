@@ -1,17 +1,16 @@
 """The sandbox behind somebody who rewrites its answers: what Digital River never documented, but may send."""
 
-import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-import uvicorn
+from aiohttp import web
 
-from tests.house import Json, Sandbox, eventually
+from tests.house import Portal, Sandbox, running_portal
+
+_PASSED = ("authorization", "content-type")
 
 Twist = Callable[[str, bytes], bytes]
 """Given the path that was asked for and the honest body, what is answered in its place."""
@@ -55,53 +54,45 @@ def as_sent(value: Any) -> bytes:
 
 @dataclass
 class TwistedFarSide:
-    """Where the portal believes Digital River to be."""
+    """Where the portal believes Digital River to be. At the path `deaf_at` it forgets the query."""
 
     sandbox: Sandbox
     url: str = ""
     twist: Twist = straight
+    deaf_at: str | None = None
 
-    async def __call__(self, scope: Json, receive: Any, send: Any) -> None:
-        assert scope["type"] == "http"
-        question = b""
-        while True:
-            message = await receive()
-            question += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        path = scope["raw_path"].decode() + (b"?" + scope["query_string"]).decode()
-        headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
+    async def answer(self, request: web.Request) -> web.Response:
         answer = await self.sandbox.client.request(
-            scope["method"], path, content=question or None, headers=httpx.Headers(headers)
+            request.method,
+            request.rel_url.raw_path if request.path == self.deaf_at else request.raw_path,
+            content=await request.read(),
+            headers={name: request.headers[name] for name in _PASSED if name in request.headers},
         )
-        body = self.twist(scope["path"], answer.content)
-        told = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": answer.status_code, "headers": told})
-        await send({"type": "http.response.body", "body": body})
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+        kind = {name: answer.headers[name] for name in ("content-type",) if name in answer.headers}
+        body = self.twist(request.path, answer.content)
+        return web.Response(status=answer.status_code, headers=kind, body=body)
 
 
 @asynccontextmanager
 async def twisted(sandbox: Sandbox) -> AsyncIterator[TwistedFarSide]:
     """A far side that answers as the sandbox does, until its `twist` is set."""
     far_side = TwistedFarSide(sandbox)
-    config = uvicorn.Config(far_side, port=0, log_config=None, access_log=False, lifespan="off", ws="none")
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve())
-
-    async def has_started() -> bool:
-        assert not serving.done(), "the far side did not start"
-        return server.started
-
-    await eventually(has_started)
-    far_side.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", far_side.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+    await runner.setup()
     try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        far_side.url = f"http://{host}:{port}"
         yield far_side
     finally:
-        server.should_exit = True
-        await serving
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def portal_behind(far_side: TwistedFarSide, database_url: str, **changes: Any) -> AsyncIterator[Portal]:
+    """A portal that believes it; tokens come from the sandbox itself."""
+    issuer = f"{far_side.sandbox.url}/_sandbox/oidc"
+    async with running_portal(database_url, far_side.url, oidc_issuer=issuer, **changes) as portal:
+        yield portal

@@ -24,7 +24,7 @@ _UNCLEAN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 # What the fast reader takes and we would not keep: the characters above, escaped or not, and numbers that
 # become infinite.
 _SUSPECTS = (
-    re.compile(rb"\\u00(?:[018-9]|7[fF])"),
+    re.compile(rb"\\(?:[bf]|u00(?:[018-9]|7[fF]))"),
     re.compile(rb"\x7f"),
     re.compile(rb"\xc2[\x80-\x9f]"),
     re.compile(rb"e\+?[0-9]{3,}[,\]}\s]"),

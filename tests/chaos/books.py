@@ -69,13 +69,13 @@ async def open_books(house: House, sandbox: Sandbox, ledger: Ledger, http: httpx
         now = await sandbox.get(f"/orders/{order['id']}")
         pdfs = [*(now.get("invoicePDFs") or ()), *(now.get("creditMemoPDFs") or ())]
         issued |= dict.fromkeys((pdf["id"] for pdf in pdfs), order["id"])
-    links = await _listed(sandbox, "/file-links")
+    links = await sandbox.all_of("/file-links")
     live = Counter(link["fileId"] for link in links if not link["expired"])
     opened, stolen = await _try_every_door(house, ledger, documents, http)
     deliveries = (await sandbox.client.get("/_sandbox/deliveries")).raise_for_status().json()
     logs = house.logs()
     return Books(
-        sent=await _listed(sandbox, "/events", types=",".join(HANDLERS)),
+        sent=await sandbox.all_of("/events", types=",".join(HANDLERS)),
         deliveries=deliveries,
         kept=kept,
         documents=documents,
@@ -86,17 +86,6 @@ async def open_books(house: House, sandbox: Sandbox, ledger: Ledger, http: httpx
         logs=logs,
         private=_private_in(logs, ledger, [link["url"] for link in links]),
     )
-
-
-async def _listed(sandbox: Sandbox, path: str, **filters: str) -> list[Json]:
-    """Every page of a list of Digital River's."""
-    found: list[Json] = []
-    page: Json = {"hasMore": True}
-    while page["hasMore"]:
-        after = {"startingAfter": found[-1]["id"]} if found else {}
-        page = await sandbox.get(path, limit=100, **filters, **after)
-        found += page["data"]
-    return found
 
 
 async def _try_every_door(

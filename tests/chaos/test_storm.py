@@ -25,6 +25,7 @@ def folder() -> Iterator[Path]:
 
 
 # Starting the processes, again and again, is most of it; on a busy machine that takes its time.
+@pytest.mark.proof
 @pytest.mark.timeout(240)
 async def test_ledgers_agree_after_a_storm(folder: Path) -> None:
     # Seeded by pytest-randomly before each test, which prints its seed; `make chaos` is the long version.

@@ -78,6 +78,7 @@ async def _up(services: Json, network: Network) -> AsyncIterator[None]:
         await sandbox.wait()
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(120)
 async def test_a_seeded_buyer_opens_a_document_from_outside(
     services: Json, own_database_url: str, http: httpx.AsyncClient

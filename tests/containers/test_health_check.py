@@ -5,8 +5,12 @@ import os
 import sys
 from collections.abc import Sequence
 
+import pytest
+
 from tests.house import Sandbox, settings_for
 from tests.processes import free_port, running_api
+
+pytestmark = pytest.mark.proof
 
 
 async def _ask(health_check: Sequence[str], port: int) -> int:

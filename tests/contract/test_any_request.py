@@ -22,6 +22,8 @@ from tests.contract.portal_api import build, operations
 from tests.house import Portal, Sandbox
 from tests.security.matrix import ENTRIES, OWNER, Stage
 
+pytestmark = pytest.mark.proof
+
 DOCUMENT = build().openapi()
 # As many as all operations together can have in a few seconds.
 EXAMPLES = 16

@@ -73,6 +73,7 @@ async def shelf(server_url: str) -> AsyncIterator[Shelf]:
     await server.close()
 
 
+@pytest.mark.proof
 async def test_every_step_can_be_taken_back_and_taken_again(shelf: Shelf) -> None:
     before: list[tuple[object, ...]] = []
     for revision in REVISIONS:
@@ -129,6 +130,7 @@ async def test_a_table_that_no_migration_makes_is_noticed(shelf: Shelf) -> None:
         await asyncio.to_thread(command.check, shelf.config)
 
 
+@pytest.mark.proof
 async def test_several_migrators_at_once_all_succeed(shelf: Shelf) -> None:
     # Until all of them have come, the turn is this test's: see MIGRATION_LOCK.
     await shelf.connection.execute("SELECT pg_advisory_lock(5201314159)")

@@ -108,6 +108,7 @@ async def _fails(_: Resources, __: CustomerId) -> None:
     raise OSError("the database is gone")
 
 
+@pytest.mark.proof
 async def test_no_request_that_cannot_be_recorded_here_goes_to_digital_river(
     ada: Buyer, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:

@@ -125,6 +125,8 @@ RUN = """
 import asyncio, ctypes, os, sys
 from pathlib import Path
 from app.db.embedded import embedded_postgres
+
+pytestmark = pytest.mark.proof
 _, folder, user, group = sys.argv
 os.environ["HOME"] = str(Path(folder).parents[1])
 os.setgroups([])

@@ -42,6 +42,7 @@ def _all_text(value: Any) -> str:
         (rb'["\ud83d\ude00 \ud83d!"]', ["\U0001f600 \ufffd!"]),
         (rb'["\\u0000"]', ["\\u0000"]),
         (b'["line\\r\\nline\\ttab"]', ["line\r\nline\ttab"]),
+        (b'["back\\b, form\\f"]', ["back\ufffd, form\ufffd"]),
         (b"[NaN, 1e999, -1E+400, 1e-999]", ["NaN", "1e999", "-1E+400", 0.0]),
         (b"[%s]" % (b"9" * 400 + b".5"), ["9" * 400 + ".5"]),
         (b'\xef\xbb\xbf{"\xff\x02": "\xc2\x9b\x7f"}', {"\ufffd\ufffd": "\ufffd\ufffd"}),

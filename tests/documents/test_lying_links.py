@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +11,8 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.house import Json, Portal, Sandbox, eventually, pass_time, running_portal
-from tests.lying import Liar, lying, twisted_link
+from tests.house import Json, Portal, Sandbox, eventually, pass_time
+from tests.twisted import Twist, TwistedFarSide, portal_behind, rewriting, straight, twisted
 
 HOUR = 3600.0
 
@@ -41,8 +41,19 @@ TWISTED: dict[str, Json] = {
 }
 
 
-def twist(case: str) -> dict[str, Any]:
+def changes_of(case: str) -> dict[str, Any]:
     return {name: value().isoformat() if callable(value) else value for name, value in TWISTED[case].items()}
+
+
+def every_link(**changes: Any) -> Twist:
+    """Every link, new or listed, has these members instead of its own; None takes one out."""
+
+    def change(answer: Json) -> Json:
+        if "data" in answer:
+            return {**answer, "data": [change(link) for link in answer["data"]]}
+        return {name: value for name, value in {**answer, **changes}.items() if value is not None}
+
+    return rewriting("/file-links", change)
 
 
 @dataclass
@@ -50,7 +61,7 @@ class House:
     """A portal whose Digital River may lie, and a buyer with one document whose link has expired."""
 
     portal: Portal
-    liar: Liar
+    far_side: TwistedFarSide
     token: dict[str, str]
     document: Json
 
@@ -77,30 +88,32 @@ class House:
 
 
 @pytest.fixture
-async def liar(sandbox: Sandbox) -> AsyncIterator[Liar]:
-    async with lying(sandbox) as liar:
-        yield liar
+async def far_side(sandbox: Sandbox) -> AsyncIterator[TwistedFarSide]:
+    async with twisted(sandbox) as far_side:
+        yield far_side
 
 
 @pytest.fixture
-async def lied_to(own_database_url: str, sandbox: Sandbox, liar: Liar) -> AsyncIterator[Portal]:
-    issuer = f"{sandbox.url}/_sandbox/oidc"
-    async with running_portal(own_database_url, liar.url, oidc_issuer=issuer) as portal:
+async def lied_to(own_database_url: str, sandbox: Sandbox, far_side: TwistedFarSide) -> AsyncIterator[Portal]:
+    async with portal_behind(far_side, own_database_url) as portal:
         portal.trust(await sandbox.register_webhook(portal.url))
         yield portal
 
 
 @pytest.fixture
-async def house(lied_to: Portal, liar: Liar, sandbox: Sandbox, own_database: asyncpg.Connection) -> House:
+async def house(
+    lied_to: Portal, far_side: TwistedFarSide, sandbox: Sandbox, own_database: asyncpg.Connection
+) -> House:
     await sandbox.invoiced(await sandbox.order("ada"))
     token = await sandbox.token("ada")
     (document,) = await lied_to.documents(token, 1)
     await lied_to.settle(own_database)
     await pass_time(own_database, sandbox, 2 * HOUR)
     await sandbox.client.delete("/_sandbox/requests")
-    return House(lied_to, liar, token, document)
+    return House(lied_to, far_side, token, document)
 
 
+@pytest.mark.proof
 async def test_a_link_that_breaks_the_policy_is_502_and_nothing_is_kept(
     house: House,
     own_database: asyncpg.Connection,
@@ -110,11 +123,11 @@ async def test_a_link_that_breaks_the_policy_is_502_and_nothing_is_kept(
 ) -> None:
     for case in TWISTED:
         with subtests.test(case):
-            changes = twist(case)
+            changes = changes_of(case)
             before = await own_database.fetch("SELECT * FROM file_link")
             capsys.readouterr()
             await sandbox.client.delete("/_sandbox/requests")
-            house.liar.lie = twisted_link(**changes)
+            house.far_side.twist = every_link(**changes)
             answer = await house.open()
             assert (answer.status_code, answer.json()["type"]) == (502, "urn:portal:problem:bad-gateway")
             assert await own_database.fetch("SELECT * FROM file_link") == before
@@ -124,14 +137,14 @@ async def test_a_link_that_breaks_the_policy_is_502_and_nothing_is_kept(
             assert "link.refused" in logged or "Garbled" in logged
             assert not changes.get("url") or changes["url"][:40] not in logged
         # A minute later all is well again.
-        house.liar.lie = lambda method, path, answer: answer
+        house.far_side.twist = straight
         await pass_time(own_database, sandbox, 61)
         assert (await house.open()).status_code == 303
         await pass_time(own_database, sandbox, 2 * HOUR)
 
 
 async def test_without_a_good_link_the_document_can_still_be_had_through_the_proxy(house: House) -> None:
-    house.liar.lie = twisted_link(url="javascript:alert(1)")
+    house.far_side.twist = every_link(url="javascript:alert(1)")
     assert (await house.open()).status_code == 502
     proxied = await house.portal.get(f"{house.path}/content", house.token, disposition="proxy")
     assert proxied.content.startswith(b"%PDF")
@@ -142,7 +155,7 @@ async def test_of_a_filter_that_is_ignored_only_this_files_links_are_taken(
 ) -> None:
     await sandbox.invoiced(await sandbox.order("grace"))
     theirs = (await house.portal.documents(await sandbox.token("grace"), 1))[0]["link"]["url"]
-    house.liar.is_deaf = lambda path: path == "/file-links"
+    house.far_side.deaf_at = "/file-links"
     opened = (await house.open()).headers["Location"]
     assert opened != theirs
     (made,) = (await sandbox.get("/file-links", expired="false", limit=1))["data"]
@@ -151,14 +164,12 @@ async def test_of_a_filter_that_is_ignored_only_this_files_links_are_taken(
 
 
 async def test_fifty_opens_of_a_file_whose_links_are_of_no_use_mint_one(
-    house: House, sandbox: Sandbox, own_database: asyncpg.Connection, own_database_url: str, liar: Liar
+    house: House, sandbox: Sandbox, own_database: asyncpg.Connection, own_database_url: str
 ) -> None:
-    house.liar.lie = twisted_link(url="javascript:alert(1)")
+    house.far_side.twist = every_link(url="javascript:alert(1)")
     answers = await asyncio.gather(*(house.open() for _ in range(25)))
-    async with running_portal(
-        own_database_url, liar.url, with_worker=False, oidc_issuer=house.portal.settings.oidc_issuer
-    ) as other:
-        elsewhere = House(other, liar, house.token, house.document)
+    async with portal_behind(house.far_side, own_database_url, with_worker=False) as other:
+        elsewhere = replace(house, portal=other)
         answers += [await elsewhere.open() for _ in range(25)]
     assert {answer.status_code for answer in answers} == {502}
     assert await sandbox.count("POST /file-links") == 1
@@ -177,13 +188,11 @@ async def test_one_bad_link_among_those_that_live_does_not_hide_a_good_one(
         "/file-links", {"fileId": listed["fileId"], "expiresTime": later.strftime("%Y-%m-%dT%H:%M:%SZ")}
     )
 
-    def lie(method: str, path: str, answer: Json) -> Json:
-        if (method, path) != ("GET", "/file-links"):
-            return answer
+    def add_a_bad_one(answer: Json) -> Json:
         bad = {**good, "id": "bad", "url": "javascript:alert(1)", "expiresTime": "2099-01-01T00:00:00Z"}
         return {**answer, "data": [bad, *answer["data"]]}
 
-    house.liar.lie = lie
+    house.far_side.twist = rewriting("/file-links", add_a_bad_one)
     assert (await house.open()).headers["Location"] == good["url"]
 
 
@@ -213,9 +222,9 @@ async def test_a_bad_link_that_is_stored_already_is_not_used_and_gives_way(
 
 
 async def test_a_document_is_there_before_it_has_a_good_link_and_its_event_is_tried_again(
-    lied_to: Portal, liar: Liar, sandbox: Sandbox, own_database: asyncpg.Connection
+    lied_to: Portal, far_side: TwistedFarSide, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
-    liar.lie = twisted_link(url="https://evil.example/links/1")
+    far_side.twist = every_link(url="https://evil.example/links/1")
     await sandbox.invoiced(await sandbox.order("ada"))
     token = await sandbox.token("ada")
     (document,) = await lied_to.documents(token, 1)
@@ -227,7 +236,7 @@ async def test_a_document_is_there_before_it_has_a_good_link_and_its_event_is_tr
     event = await eventually(tried)
     assert (event["state"], event["reason"]) == ("pending", "LinkRefused: a new link was refused: host")
     assert "evil" not in json.dumps([str(value) for value in event.values() if value != event["body"]])
-    liar.lie = lambda method, path, answer: answer
+    far_side.twist = straight
     await pass_time(own_database, sandbox, 70)
     await own_database.execute("NOTIFY portal_inbox")
 

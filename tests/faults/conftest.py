@@ -11,9 +11,9 @@ from app.db import migrate
 from app.db.embedded import EmbeddedPostgres
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedPostgres]:
-    """A server of this test's own, which it may stop."""
+    """A server of these tests' own, which each may stop and starts again."""
     folder = Path(tempfile.mkdtemp(prefix="portal-fault-", dir="/var/tmp"))
     folder.chmod(0o755)
     server = EmbeddedPostgres(folder / "postgres", durable=False)

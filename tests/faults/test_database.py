@@ -12,6 +12,8 @@ from app.db.embedded_files import EmbeddedPostgresError
 from tests.house import PATIENCE_SECONDS, Sandbox, eventually, running_portal
 from tests.relay import pour, running_relay
 
+pytestmark = pytest.mark.proof
+
 
 async def test_a_stopped_database_is_503_and_a_started_one_is_found_again(
     server: EmbeddedPostgres, sandbox: Sandbox

@@ -14,6 +14,8 @@ import pytest
 from tests.house import Json, Sandbox, as_environment, eventually, settings_for
 from tests.processes import Running, free_port, is_ready
 
+pytestmark = pytest.mark.proof
+
 SMALL, LARGE = 100 * 1024, 400 * 1024
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.house import Json, Portal, Sandbox, eventually, pass_time, running_portal
 
+pytestmark = pytest.mark.proof
+
 Database: TypeAlias = asyncpg.Connection
 HOUR = 3600.0
 

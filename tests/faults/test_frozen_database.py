@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import asyncpg
@@ -14,6 +14,8 @@ from app.db.embedded import EmbeddedPostgres
 from app.db.engine import HOT_SECONDS
 from app.ops.health import READY_SECONDS
 from tests.house import Portal, Sandbox, eventually, invoice_event, running_portal
+
+pytestmark = pytest.mark.proof
 
 # Digital River docs, Webhooks best practices.
 DIGITAL_RIVER_WAITS = 3.0
@@ -60,85 +62,79 @@ async def require_recovery(portal: Portal) -> None:
     await eventually(is_accepted)
 
 
-async def test_a_webhook_is_answered_in_time_when_its_first_connection_hangs(
-    server: EmbeddedPostgres, sandbox: Sandbox
-) -> None:
+@pytest.fixture
+async def portal(server: EmbeddedPostgres, sandbox: Sandbox) -> AsyncIterator[Portal]:
+    """A portal of its own, which has not asked that server for anything yet."""
     async with running_portal(
         server.url("portal"), sandbox.url, with_worker=False, database_pool=POOL
     ) as portal:
-        with frozen(server):
-            # And then again: this one finds what the others have left hanging.
-            await require_in_time(portal, BURST)
-            await require_in_time(portal, 1)
-        await require_recovery(portal)
+        yield portal
+
+
+async def test_a_webhook_is_answered_in_time_when_its_first_connection_hangs(
+    server: EmbeddedPostgres, portal: Portal
+) -> None:
+    with frozen(server):
+        # And then again: this one finds what the others have left hanging.
+        await require_in_time(portal, BURST)
+        await require_in_time(portal, 1)
+    await require_recovery(portal)
 
 
 async def test_a_webhook_is_answered_in_time_when_a_connection_hangs_that_has_served(
-    server: EmbeddedPostgres, sandbox: Sandbox
+    server: EmbeddedPostgres, portal: Portal
 ) -> None:
-    async with running_portal(
-        server.url("portal"), sandbox.url, with_worker=False, database_pool=POOL
-    ) as portal:
-        assert {answer.status_code for answer, _ in await deliver_timed(portal, BURST)} == {202}
-        with frozen(server):
-            await require_in_time(portal, BURST)
-            await require_in_time(portal, 1)
-        await require_recovery(portal)
+    assert {answer.status_code for answer, _ in await deliver_timed(portal, BURST)} == {202}
+    with frozen(server):
+        await require_in_time(portal, BURST)
+        await require_in_time(portal, 1)
+    await require_recovery(portal)
 
 
 async def test_a_webhook_is_answered_in_time_when_buyers_hold_all_connections(
-    server: EmbeddedPostgres, sandbox: Sandbox
+    server: EmbeddedPostgres, portal: Portal, sandbox: Sandbox
 ) -> None:
-    async with running_portal(
-        server.url("portal"), sandbox.url, with_worker=False, database_pool=POOL
-    ) as portal:
-        token = await sandbox.token("ada")
-        assert (await portal.get("/v1/documents", token)).is_success
-        with frozen(server):
-            reads = [asyncio.create_task(portal.get("/v1/documents", token)) for _ in range(3 * POOL)]
-            assert portal.app is not None
-            pool: asyncpg.Pool = portal.app.state.resources.hot
+    token = await sandbox.token("ada")
+    assert (await portal.get("/v1/documents", token)).is_success
+    with frozen(server):
+        reads = [asyncio.create_task(portal.get("/v1/documents", token)) for _ in range(3 * POOL)]
+        assert portal.app is not None
+        pool: asyncpg.Pool = portal.app.state.resources.hot
 
-            async def are_all_taken() -> bool:
-                return bool(pool.get_idle_size() == 0)
+        async def are_all_taken() -> bool:
+            return bool(pool.get_idle_size() == 0)
 
-            await eventually(are_all_taken)
-            for _ in range(3):
-                await require_in_time(portal, 10)
-            answers = await asyncio.gather(*reads)
-        assert {answer.status_code for answer in answers} == {503}
-        await require_recovery(portal)
+        await eventually(are_all_taken)
+        for _ in range(3):
+            await require_in_time(portal, 10)
+        answers = await asyncio.gather(*reads)
+    assert {answer.status_code for answer in answers} == {503}
+    await require_recovery(portal)
 
 
 async def test_a_delivery_whose_sender_has_gone_leaves_its_connection_to_others(
-    server: EmbeddedPostgres, sandbox: Sandbox
+    server: EmbeddedPostgres, portal: Portal
 ) -> None:
-    async with running_portal(
-        server.url("portal"), sandbox.url, with_worker=False, database_pool=POOL
-    ) as portal:
-        await require_recovery(portal)
-        with frozen(server):
-            impatient = [asyncio.create_task(portal.deliver(invoice_event())) for _ in range(20)]
-            await asyncio.wait(impatient, timeout=0.1)
-            for one in impatient:
-                one.cancel()
-            await asyncio.gather(*impatient, return_exceptions=True)
-            await require_in_time(portal, 10)
-        await require_recovery(portal)
+    await require_recovery(portal)
+    with frozen(server):
+        impatient = [asyncio.create_task(portal.deliver(invoice_event())) for _ in range(20)]
+        await asyncio.wait(impatient, timeout=0.1)
+        for one in impatient:
+            one.cancel()
+        await asyncio.gather(*impatient, return_exceptions=True)
+        await require_in_time(portal, 10)
+    await require_recovery(portal)
 
 
 @pytest.mark.parametrize(
     ("path", "seconds"), [("/v1/documents", HOT_SECONDS), ("/health/ready", READY_SECONDS)]
 )
 async def test_a_reader_too_is_not_kept_waiting_for_the_end_of_what_was_given_up(
-    path: str, seconds: float, server: EmbeddedPostgres, sandbox: Sandbox
+    path: str, seconds: float, server: EmbeddedPostgres, portal: Portal, sandbox: Sandbox
 ) -> None:
-    async with running_portal(
-        server.url("portal"), sandbox.url, with_worker=False, database_pool=POOL
-    ) as portal:
-        token = await sandbox.token("ada")
-        assert (await portal.get(path, token)).is_success
-        with frozen(server):
-            began = time.monotonic()
-            assert (await portal.get(path, token)).status_code == 503
-            assert time.monotonic() - began < seconds + 1
+    token = await sandbox.token("ada")
+    assert (await portal.get(path, token)).is_success
+    with frozen(server):
+        began = time.monotonic()
+        assert (await portal.get(path, token)).status_code == 503
+        assert time.monotonic() - began < seconds + 1

@@ -87,6 +87,7 @@ async def _announce(house: House) -> None:
     await eventually(is_delivered)
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", LIES)
 async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(house: House, kind: LieKind) -> None:
@@ -115,6 +116,7 @@ async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(house: House, kind: Lie
 _ABOUT_MEMBERS: tuple[LieKind, ...] = ("hostile", "odd", "untimely", "misleading")
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", _ABOUT_MEMBERS)
 async def test_no_lie_in_a_delivered_event_is_an_error_or_lasts(house: House, kind: LieKind) -> None:

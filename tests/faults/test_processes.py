@@ -11,6 +11,8 @@ import pytest
 from tests.house import Portal, Sandbox, eventually, pass_time, running_portal, settings_for, signed
 from tests.processes import running, running_api
 
+pytestmark = pytest.mark.proof
+
 HOUR = 3600.0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 
 from app import cli
 from app.web import logs
@@ -29,6 +30,8 @@ from tests.house import (
 )
 from tests.processes import Running, free_port, is_ready
 from tests.security.matrix import EMAIL, ENTRIES, OWNER, SHIPPING, Prepare, Stage, Values
+
+pytestmark = pytest.mark.proof
 
 DOCUMENT = build().openapi()
 OPERATIONS = operations(DOCUMENT)

@@ -7,11 +7,14 @@ import time
 from dataclasses import dataclass, field
 
 import asyncpg
+import pytest
 
 from app.web import assembly, server
 from tests.front.wire import WEBHOOK, get, post, say, statuses, wire
 from tests.house import Portal, Sandbox, eventually, settings_for, signed
 from tests.processes import running_api
+
+pytestmark = pytest.mark.proof
 
 TRICKLERS = 500
 DELIVERIES = 150

@@ -9,17 +9,14 @@ import pytest
 
 from app.settings import Settings, UnusableSettings, read_settings
 from tests.identity.issuer import AUDIENCE, ISSUER, settings
-from tests.unit.test_settings import GOOD
+from tests.unit.test_settings import GOOD, configure_well
 
 V1 = "https://issuer.test/v1"
 
 
 @pytest.fixture(autouse=True)
 def _production(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"PORTAL_{name.upper()}", raising=False)
-    for name, value in GOOD.items():
-        monkeypatch.setenv(name, value)
+    configure_well(monkeypatch)
 
 
 @pytest.mark.parametrize(

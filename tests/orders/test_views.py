@@ -40,6 +40,7 @@ def page(order: Order, *, of_refunds: Iterable[Refund] = ()) -> OrderView:
     return views.page(parts, is_buyers=True)
 
 
+@pytest.mark.proof
 @settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
@@ -50,6 +51,7 @@ def test_no_order_that_can_be_read_is_too_strange_for_a_page(payload: Json) -> N
     is_sound(views.summary(order))
 
 
+@pytest.mark.proof
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     order=payloads(Order).map(lambda body: {"id": "1", "items": body.get("items", [])}),

@@ -312,6 +312,7 @@ async def looking(full_database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 # One test, because its database takes seconds to fill and the processes of a test run share none.
+@pytest.mark.proof
 @pytest.mark.timeout(180)
 async def test_every_statement_keeps_its_index_at_a_million_rows(
     full_database_url: str, looking: asyncpg.Connection, subtests: pytest.Subtests

@@ -14,6 +14,8 @@ from tests.house import Portal, Sandbox
 from tests.properties.steps import Deliver, Die, Look, PassTime, Revive, Step, Sweep, Work, heal, working
 from tests.properties.trade import KINDS, begin, reconcile
 
+pytestmark = pytest.mark.proof
+
 EXAMPLES = 8
 AT_ONCE = 4
 BUYERS = ("customer-ada", "customer-grace", "customer-barbara")

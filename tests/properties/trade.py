@@ -89,7 +89,7 @@ async def _events_of(sandbox: Sandbox, orders: Sequence[Json]) -> Mapping[str, M
     """One event of each kind of each order; nothing before all have happened."""
     kinds = {event_type: kind for kind, event_type in TYPES.items()}
     found: defaultdict[str, dict[Kind, Json]] = defaultdict(dict)
-    for event in await _read_all(sandbox, "/events", types=",".join(kinds)):
+    for event in await sandbox.all_of("/events", types=",".join(kinds)):
         subject = event["data"]["object"]
         found[subject.get("orderId") or subject["id"]][kinds[event["type"]]] = event
     is_complete = all(len(found[order["id"]]) == len(KINDS) for order in orders)
@@ -162,19 +162,9 @@ async def _compare_inbox(world: World) -> None:
 
 async def _live_links(world: World) -> dict[str, str]:
     """The one URL of each file that has a link; fails when a file has two."""
-    links = await _read_all(world.sandbox, "/file-links", expired="false")
+    links = await world.sandbox.all_of("/file-links", expired="false")
     assert len({link["fileId"] for link in links}) == len(links)
     return {link["fileId"]: link["url"] for link in links}
-
-
-async def _read_all(sandbox: Sandbox, path: str, **filters: str) -> list[Json]:
-    found: list[Json] = []
-    page: Json = {"hasMore": True}
-    while page["hasMore"]:
-        after = {"startingAfter": found[-1]["id"]} if found else {}
-        page = await sandbox.get(path, limit=100, **filters, **after)
-        found += page["data"]
-    return found
 
 
 async def _open(world: World, who: str, document_id: str) -> str:

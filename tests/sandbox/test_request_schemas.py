@@ -273,6 +273,7 @@ async def test_every_documented_member_is_taken(
     assert described - {f"{one}" for one in tried} == set()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("operation", "make"), CASES)
 async def test_no_value_of_any_member_is_an_error_of_the_sandbox(
     far: FarSide, operation: tuple[str, str], make: Maker

@@ -54,6 +54,7 @@ async def test_an_event_that_may_still_be_on_its_way_is_kept_without_an_alarm(
     assert not [line for line in logs if line["log_level"] == "error"]
 
 
+@pytest.mark.proof
 async def test_many_pages_are_found_once_while_new_ones_happen(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:

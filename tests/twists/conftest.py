@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.house import Portal, Sandbox, running_portal
+from tests.house import Portal, Sandbox
 from tests.orders.buyer import Buyer
-from tests.twisted import TwistedFarSide, twisted
+from tests.twisted import TwistedFarSide, portal_behind, twisted
 
 
 @pytest.fixture
@@ -16,9 +16,8 @@ async def far_side(sandbox: Sandbox) -> AsyncIterator[TwistedFarSide]:
 
 
 @pytest.fixture
-async def portal(own_database_url: str, sandbox: Sandbox, far_side: TwistedFarSide) -> AsyncIterator[Portal]:
-    issuer = f"{sandbox.url}/_sandbox/oidc"
-    async with running_portal(own_database_url, far_side.url, oidc_issuer=issuer) as portal:
+async def portal(own_database_url: str, far_side: TwistedFarSide) -> AsyncIterator[Portal]:
+    async with portal_behind(far_side, own_database_url) as portal:
         yield portal
 
 

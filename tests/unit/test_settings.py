@@ -16,12 +16,17 @@ GOOD = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _production(monkeypatch: pytest.MonkeyPatch) -> None:
+def configure_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment says GOOD, and nothing else of the portal."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"PORTAL_{name.upper()}", raising=False)
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(autouse=True)
+def _production(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure_well(monkeypatch)
 
 
 def test_complete_settings_start_in_production_by_default() -> None:

@@ -17,11 +17,11 @@ TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
     root = logging.getLogger()
-    kept = root.handlers[:], root.level
+    kept, configuration = (root.handlers[:], root.level), structlog.get_config()
     written = io.StringIO()
     logs.configure(with_messages=False, stream=written)
     yield written
-    structlog.reset_defaults()
+    structlog.configure(**configuration)
     root.handlers, root.level = kept
 
 
