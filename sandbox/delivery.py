@@ -9,6 +9,7 @@ import hmac
 import json
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import httpx
@@ -49,6 +50,14 @@ def active_secrets(world: World, webhook_id: str) -> list[str]:
     return [secret.value for secret in kept if secret.expires is None or secret.expires > now]
 
 
+@dataclass(frozen=True)
+class Letter:
+    """An event on its way, and what is told in its place: a lie about its type misdirects nothing."""
+
+    event: Json
+    told: Json
+
+
 def webhooks_for(world: World, event_type: str) -> list[Json]:
     return [
         hook for hook in world.ledger.webhooks.values() if hook["enabled"] and event_type in hook["types"]
@@ -66,45 +75,45 @@ def dispatch(world: World, event: Json) -> None:
     faults = {fault.kind: fault for fault in taken}
     if "drop" in faults:
         return
-    event = lie_about_event([fault for fault in taken if fault.is_lie], world, event)
+    letter = Letter(event, lie_about_event([fault for fault in taken if fault.is_lie], world, event))
     copies = 1 + (faults["duplicate"].copies if "duplicate" in faults else 0)
     waiting = _seconds_to_wait(faults.values())
     if "reorder" in faults:
-        world.errands.start(_after_the_next(world, event, copies, waiting or _REORDER_SECONDS))
+        world.errands.start(_after_the_next(world, letter, copies, waiting or _REORDER_SECONDS))
     else:
-        _send_copies(world, event, copies, waiting)
+        _send_copies(world, letter, copies, waiting)
 
 
 def _seconds_to_wait(faults: Iterable[Fault]) -> float:
     return sum(fault.seconds or 0.0 for fault in faults if fault.kind in {"delay", "reorder"})
 
 
-def _send_copies(world: World, event: Json, copies: int, waiting: float) -> None:
-    for hook in webhooks_for(world, event["type"]):
+def _send_copies(world: World, letter: Letter, copies: int, waiting: float) -> None:
+    for hook in webhooks_for(world, letter.event["type"]):
         for _ in range(copies):
-            world.errands.start(_deliver(world, hook["id"], event, waiting))
+            world.errands.start(_deliver(world, hook["id"], letter, waiting))
 
 
-async def _after_the_next(world: World, event: Json, copies: int, at_most: float) -> None:
+async def _after_the_next(world: World, letter: Letter, copies: int, at_most: float) -> None:
     """Hold an event back until a later one has been tried, or until nobody came."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(at_most), world.tried:
             await world.tried.wait()
-    _send_copies(world, event, copies, 0.0)
+    _send_copies(world, letter, copies, 0.0)
 
 
-async def _deliver(world: World, webhook_id: str, event: Json, waiting: float) -> None:
+async def _deliver(world: World, webhook_id: str, letter: Letter, waiting: float) -> None:
     await asyncio.sleep(waiting)
     pause = world.settings.retry_delay
     for attempt in range(1, world.settings.retries + 2):
         hook = world.ledger.webhooks.get(webhook_id)
         if hook is None or not hook["enabled"]:
             return
-        status, error = await _attempt(world, hook, event)
+        status, error = await _attempt(world, hook, letter.told)
         world.deliveries.append(
             {
-                "eventId": event["id"],
-                "type": event["type"],
+                "eventId": letter.event["id"],
+                "type": letter.event["type"],
                 "webhookId": webhook_id,
                 "attempt": attempt,
                 "status": status,

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.digital_river.models import Party
+from app.digital_river.models import Address, Party
 from app.web.address import ADDRESS_EXAMPLE, AddressView
 from app.web.contract import Contract
 
@@ -224,7 +224,8 @@ class ShippingAddressView(Contract):
         """The view; None when there is no address, or only what `nowhere` leaves of one."""
         if party is None or not _says_something(party):
             return None
-        return cls.model_validate({"address": dict.fromkeys(AddressView.model_fields)} | party.model_dump())
+        address = party.address or Address()
+        return cls.model_validate({**party.model_dump(), "address": address.model_dump()})
 
 
 def nowhere(country: str | None) -> dict[str, Any]:

@@ -1,6 +1,17 @@
-"""Instants as Digital River reads them: whole seconds, UTC, `Z` (API basics, data formats)."""
+"""Instants as Digital River reads them: whole seconds, UTC, `Z` (API basics, data formats); and which of its
+own are to be believed."""
 
 from datetime import UTC, datetime, timedelta
+
+# Nothing of a shop happened before computers counted time, and what ends the calendar ends nothing: kept as a
+# time, its first and last instants are PostgreSQL's infinities, and no time zone can show its last days.
+_EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+_LATEST = datetime(9998, 12, 31, tzinfo=UTC)
+
+
+def is_plausible(instant: datetime) -> bool:
+    """Whether something can have happened, or can be going to happen, at this aware instant."""
+    return _EARLIEST <= instant <= _LATEST
 
 
 def from_instant(instant: datetime) -> str:

@@ -15,6 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, Wi
 from pydantic.alias_generators import to_camel
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# As asyncpg hands over PostgreSQL's infinities, which is how it stores these very instants: one in a row must
+# not hide the others.
+_INFINITIES = (datetime.min, datetime.max)  # noqa: DTZ901  # they come without a zone
 _MONEY_PATTERN = r"^-?\d{1,15}(\.\d{1,6})?$"
 _MONEY = re.compile(_MONEY_PATTERN, re.ASCII)
 
@@ -39,6 +42,8 @@ def _instant(value: object) -> datetime:
         return value
     if isinstance(value, str) and _INSTANT.fullmatch(value):
         value = datetime.fromisoformat(value.upper())
+    if isinstance(value, datetime) and value in _INFINITIES:
+        return value.replace(tzinfo=UTC)
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValueError("A time like 2026-01-31T09:30:00Z is needed, with its offset from UTC")
     try:

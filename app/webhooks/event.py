@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+from app.digital_river.times import is_plausible
 from app.digital_river.tolerant_json import read_strictly
 from app.ids import EventId
 from app.webhooks.inbox import NewEvent
@@ -69,6 +70,7 @@ def _order_id(event: dict[str, Any], event_type: str) -> str | None:
 def _instant(value: object) -> datetime | None:
     try:
         instant = datetime.fromisoformat(str(value))
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+        instant = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return instant if is_plausible(instant) else None

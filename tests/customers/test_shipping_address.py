@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from app.customers.addresses import ShippingAddressView
+from app.digital_river.models import Party
 from tests.customers.house import ADDRESS, SHIPPING, Buyer, pointers
 from tests.house import Json, Sandbox
 
@@ -171,3 +173,10 @@ async def test_somebody_elses_address_does_not_exist(
         assert answer.status_code == (200 if who is support and method == "GET" else 404)
     assert (await Buyer(ada.portal, {}).send(method, PATH, body)).status_code == 401
     assert (await ada.get(PATH)).json()["name"] == "Ada Lovelace"
+
+
+def test_a_name_without_an_address_is_shown_with_an_empty_one() -> None:
+    view = ShippingAddressView.of(Party(name="Ada Lovelace", address=None))
+    assert view is not None
+    assert view.name == "Ada Lovelace"
+    assert not any(view.address.model_dump().values())

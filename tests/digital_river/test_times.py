@@ -1,10 +1,16 @@
 """Bounds of time as Digital River reads them: whole seconds, and never narrower than what was meant."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from pydantic import TypeAdapter
 
+from app.digital_river.models.files import File
+from app.digital_river.models.reading import read
 from app.digital_river.times import from_instant, to_instant
+from app.web.contract import Instant
+from app.webhooks.event import read_event
 
 
 @pytest.mark.parametrize(
@@ -23,3 +29,20 @@ from app.digital_river.times import from_instant, to_instant
 )
 def test_a_bound_is_the_whole_second_around_it(instant: datetime, lower: str, upper: str) -> None:
     assert (from_instant(instant), to_instant(instant)) == (lower, upper)
+
+
+ENDS_OF_TIME = ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"]
+
+
+@pytest.mark.parametrize("text", ENDS_OF_TIME)
+def test_at_the_ends_of_the_calendar_nothing_happens(text: str) -> None:
+    file, misfits = read(File, {"id": "one", "fileName": "one.pdf", "createdTime": text})
+    assert (file.created_time, file.file_name) == (None, "one.pdf")
+    assert [one.field for one in misfits] == ["File.createdTime"]
+    event = {"id": "one", "type": "order.invoice.created", "createdTime": text}
+    assert read_event(json.dumps(event).encode(), ()).happened_at is None
+
+
+@pytest.mark.parametrize("infinity", [datetime.min, datetime.max])  # noqa: DTZ901  # as asyncpg has them
+def test_an_infinity_that_is_stored_already_is_shown(infinity: datetime) -> None:
+    assert TypeAdapter(Instant).validate_python(infinity) == infinity.replace(tzinfo=UTC)

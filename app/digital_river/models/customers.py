@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from app.digital_river.models.parties import Party
 from app.digital_river.models.payments import Source
 from app.digital_river.models.reading import (
+    AnyInstant,
     FarSideModel,
     Identifier,
     Instant,
@@ -24,8 +25,9 @@ class TaxCertificate(FarSideModel):
 
     company_name: str | None = None
     tax_authority: str | None = None
-    start_date: Instant | None = None
-    end_date: Instant | None = None
+    # Days that buyers choose: one that never ends may well end in 9999.
+    start_date: AnyInstant | None = None
+    end_date: AnyInstant | None = None
     file_id: str | None = None
 
 

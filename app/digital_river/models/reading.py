@@ -41,6 +41,7 @@ from app.digital_river.models.repairs import (
     repaired,
     without_nulls,
 )
+from app.digital_river.times import is_plausible
 from app.digital_river.tolerant_json import REPLACEMENT
 
 LONGEST_LINE = 255
@@ -63,6 +64,12 @@ def _in_utc(instant: datetime) -> datetime:
         raise ValueError("before the first or after the last year") from None
 
 
+def _plausible(instant: datetime) -> datetime:
+    if is_plausible(instant):
+        return instant
+    raise ValueError("no time at which anything happens")
+
+
 def _bare_amount(value: Any) -> Any:
     # One documented source holds {"value": "10.00", "currency": "USD"} where all others hold the number.
     return value.get("value") if isinstance(value, Mapping) else value
@@ -82,8 +89,11 @@ Identifier = Annotated[str, StringConstraints(max_length=LONGEST_IDENTIFIER, pat
 Line = Annotated[str, AfterValidator(_one_line)]
 """A text fit for a header or a file's name."""
 
-Instant = Annotated[datetime, AfterValidator(_in_utc)]
+AnyInstant = Annotated[datetime, AfterValidator(_in_utc)]
 """An aware UTC time from a text with 0 to 9 fraction digits (kept to the microsecond)."""
+
+Instant = Annotated[AnyInstant, AfterValidator(_plausible)]
+"""The same, of something that happens; the first and the last years are no time."""
 
 Amount = Annotated[Decimal, BeforeValidator(_bare_amount), Field(gt=-_FAR, lt=_FAR), ESSENTIAL]
 """Money in major units, from number or text, exact to 15 digits."""
