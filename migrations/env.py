@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from app.audit import store as audit
 from app.customers import store as customers
-from app.db import leases
+from app.db import buckets, leases
 from app.db.engine import create_engine
 from app.db.schema import metadata
 from app.documents import store as documents
@@ -20,7 +20,7 @@ from app.webhooks import inbox
 from app.webhooks import store as sweeps
 
 # Importing the rooms is what fills the metadata.
-ROOMS = (leases, inbox, sweeps, documents, audit, idempotency, customers)
+ROOMS = (buckets, leases, inbox, sweeps, documents, audit, idempotency, customers)
 # Any number that nobody else uses; it stands for "migrating the portal".
 MIGRATION_LOCK = 5_201_314_159
 POLL_SECONDS = 0.2
@@ -67,6 +67,7 @@ async def _rebuild_invalid_indexes(connection: AsyncConnection) -> None:
     await connection.execution_options(isolation_level="AUTOCOMMIT")
     # It waits for transactions that began before it, a backup's for example, and meanwhile nobody for it.
     await connection.execute(sa.text("SET lock_timeout = 0"))
+    await connection.execute(sa.text("SET statement_timeout = 0"))
     for index in broken:
         # What REINDEX itself leaves has a name of its own, beside the index that it was to replace.
         verb = "DROP" if re.search(r"_cc(new|old)\d*$", index.name) else "REINDEX"

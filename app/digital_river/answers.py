@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -44,14 +44,10 @@ def parse(body: bytes, model: type[ModelT], route: str, expected: Mapping[str, s
         Garbled: it is not there, or of something else; the text says where it does not fit, and no value.
     """
     try:
-        found, misfits = read(model, read_leniently(body))
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)[:MOST_MISFITS]
-        places = (f"{'.'.join(map(str, problem['loc']))} {problem['type']}" for problem in problems)
-        raise Garbled(f"the answer is no {model.__name__}: {', '.join(places)}") from None
+        tree = read_leniently(body)
     except ValueError:
         raise Garbled(f"the answer is no {model.__name__}: it is no JSON") from None
-    _log_misfits(route, misfits)
+    found = understand(tree, model, route)
     if isinstance(found, Listing):
         own = tuple(entry for entry in found.data if all(_has(entry, *one) for one in expected.items()))
         if len(own) < len(found.data):
@@ -60,6 +56,22 @@ def parse(body: bytes, model: type[ModelT], route: str, expected: Mapping[str, s
     for name, value in expected.items():
         if not (_has(found, name, value) or _has(found, name, None)):
             raise Garbled(f"the answer is of another {name}")
+    return found
+
+
+def understand(tree: Any, model: type[ModelT], route: str) -> ModelT:
+    """The model in JSON that was read already, without what cannot be read of it, which is logged.
+
+    Raises:
+        Garbled: it is not there.
+    """
+    try:
+        found, misfits = read(model, tree)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)[:MOST_MISFITS]
+        places = (f"{'.'.join(map(str, problem['loc']))} {problem['type']}" for problem in problems)
+        raise Garbled(f"the answer is no {model.__name__}: {', '.join(places)}") from None
+    _log_misfits(route, misfits)
     return found
 
 

@@ -216,10 +216,9 @@ async def _read_through(resources: Resources, owner: CustomerId | None, order_id
 async def _find_order(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> Order | None:
     """The owner's order; with None as owner, anybody's."""
     try:
-        order = await orders.fetch_order(resources.far, order_id)
+        return await orders.fetch_order(resources.far, order_id, owner=owner)
     except Missing:
         return None
-    return order if owner in {None, _owner(order)} else None
 
 
 async def _keep(resources: Resources, order_id: OrderId, order: Order) -> None:

@@ -36,6 +36,8 @@ def printed_part(part: LineTax | None, currency: str | None) -> Decimal | None:
 
 
 def total(amounts: Iterable[Decimal | None], currency: str | None) -> Decimal | None:
-    """The sum of those that can be printed; None when there is none."""
-    known = [amount for amount in (printed(one, currency) for one in amounts) if amount is not None]
-    return printed(sum(known, Decimal(0)), currency) if known else None
+    """The sum of those that are known; None when there is none, or when one of them cannot be printed."""
+    known = [printed(one, currency) for one in amounts if one is not None]
+    if not known or None in known:
+        return None
+    return printed(sum(filter(None, known), Decimal(0)), currency)

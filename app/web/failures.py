@@ -104,7 +104,12 @@ def _log(error: Exception, problem: Problem) -> None:
         case far.DigitalRiverError():
             # Unauthorised and Garbled are for us to repair; the others happen to everybody.
             write = log.error if problem.status == near.BadGateway.status else log.warning
-            write("far_side_failed", error=type(error).__name__, codes=getattr(error, "codes", ()))
+            write(
+                "far_side_failed",
+                error=type(error).__name__,
+                why=str(error),
+                codes=getattr(error, "codes", ()),
+            )
         case Problem() | RequestValidationError() | HTTPException():
             pass
         case LeaseBusy():

@@ -166,13 +166,14 @@ async def _run(
     resources: Resources, types: Collection[str], now: datetime, sweep_id: int, back_to: datetime
 ) -> Finds:
     log.info("sweep.started", sweep=sweep_id, back_to=back_to.isoformat())
-    try:
-        finds = await _pull(resources, types, back_to, now)
-    except DigitalRiverError as error:
+    finds, failure = await _pull(resources, types, back_to, now)
+    if failure is not None:
+        why = f"{type(failure).__name__}: {failure}"
+        # With what was found before it failed: overdue events tell of a dead webhook all the same.
+        await _finish(resources, sweep_id, finds, why)
         SWEEPS.labels("failed").inc()
-        log.error("sweep.failed", sweep=sweep_id, error=type(error).__name__, why=str(error))
-        await _finish(resources, sweep_id, Finds(), f"{type(error).__name__}: {error}")
-        raise
+        log.error("sweep.failed", sweep=sweep_id, why=why, found=finds.found, overdue=finds.overdue)
+        raise failure
     await _finish(resources, sweep_id, finds, None)
     SWEEPS.labels("done").inc()
     # An overdue event means that the webhook does not work: an operator has to look.
@@ -193,11 +194,15 @@ async def _finish(resources: Resources, sweep_id: int, finds: Finds, error: str 
         await store.finish(connection, sweep_id, finds, error)
 
 
-async def _pull(resources: Resources, types: Collection[str], back_to: datetime, now: datetime) -> Finds:
+async def _pull(
+    resources: Resources, types: Collection[str], back_to: datetime, now: datetime
+) -> tuple[Finds, DigitalRiverError | None]:
     """Read the list to its end, newest first, keeping each page before the next is asked for. What happens
-    meanwhile stands before the first page: cursors go down from there, and the next sweep looks at it."""
+    meanwhile stands before the first page: cursors go down from there, and the next sweep looks at it.
+
+    Returns what was found, and why that may not be all."""
     finds = Finds()
-    failure: Garbled | None = None
+    failure: DigitalRiverError | None = None
     for event_type in sorted(types):
         fetch_page = partial(_fetch_patiently, resources, event_type, back_to)
         try:
@@ -206,9 +211,9 @@ async def _pull(resources: Resources, types: Collection[str], back_to: datetime,
         except Garbled as error:
             # A list that cannot be read to its end must not hide those of other types.
             failure = failure or error
-    if failure is not None:
-        raise failure
-    return finds
+        except DigitalRiverError as error:
+            return finds, error
+    return finds, failure
 
 
 async def _fetch_patiently(
