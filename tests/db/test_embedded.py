@@ -16,6 +16,8 @@ from app.db import embedded_files
 from app.db.embedded import EmbeddedPostgres
 from app.db.embedded_files import Account, EmbeddedPostgresError, find_binaries, own_folder, reachable
 
+pytestmark = pytest.mark.proof
+
 ROOT = 0
 IS_ROOT = os.getuid() == ROOT
 only_root = pytest.mark.skipif(not IS_ROOT, reason="only root can give files to others, and needs to share")
@@ -125,8 +127,6 @@ RUN = """
 import asyncio, ctypes, os, sys
 from pathlib import Path
 from app.db.embedded import embedded_postgres
-
-pytestmark = pytest.mark.proof
 _, folder, user, group = sys.argv
 os.environ["HOME"] = str(Path(folder).parents[1])
 os.setgroups([])
