@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from app.digital_river.errors import Garbled
+from app.digital_river.errors import Garbled, Missing
 from app.digital_river.models.reading import Listing, read
 from app.digital_river.models.repairs import Misfit
 from app.digital_river.tolerant_json import read_leniently
@@ -33,21 +33,27 @@ async def read_whole(chunks: AsyncIterator[bytes], most: int) -> bytes:
     return bytes(body)
 
 
-def parse(body: bytes, model: type[ModelT], route: str, expected: Mapping[str, str]) -> ModelT:
+def parse(
+    body: bytes, model: type[ModelT], route: str, expected: Mapping[str, str], owner: str | None = None
+) -> ModelT:
     """The model in a JSON body, without what cannot be read of it, which is logged. `route` is a template.
 
     What it has under the names in `expected` must be just that, unless it has nothing there: the question has
     said it. Entries of a list must say it, and are left out otherwise. So a far side that mixes two answers
-    up, or forgets a filter, does not show one buyer another one's things, or nobody's.
+    up, or forgets a filter, does not show one buyer another one's things, or nobody's. What must be of the
+    customer `owner` does not exist where it is not, whatever else is wrong with it.
 
     Raises:
+        Missing: it is not the owner's.
         Garbled: it is not there, or of something else; the text says where it does not fit, and no value.
     """
     try:
         tree = read_leniently(body)
     except ValueError:
         raise Garbled(f"the answer is no {model.__name__}: it is no JSON") from None
-    found = understand(tree, model, route)
+    if owner is not None and not (isinstance(tree, Mapping) and str(tree.get("customerId")) == owner):
+        raise Missing
+    found = _understood(tree, model, route)
     if isinstance(found, Listing):
         own = tuple(entry for entry in found.data if all(_has(entry, *one) for one in expected.items()))
         if len(own) < len(found.data):
@@ -59,12 +65,7 @@ def parse(body: bytes, model: type[ModelT], route: str, expected: Mapping[str, s
     return found
 
 
-def understand(tree: Any, model: type[ModelT], route: str) -> ModelT:
-    """The model in JSON that was read already, without what cannot be read of it, which is logged.
-
-    Raises:
-        Garbled: it is not there.
-    """
+def _understood(tree: Any, model: type[ModelT], route: str) -> ModelT:
     try:
         found, misfits = read(model, tree)
     except ValidationError as error:

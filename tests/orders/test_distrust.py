@@ -100,13 +100,13 @@ async def test_nothing_is_asked_about_an_order_that_is_not_the_callers(owner: st
     assert [request.url.path for request in far_side.requests] == ["/orders/1"] * 3
 
 
-@pytest.mark.parametrize("odd", [{"totalAmount": "x"}, {"totalTax": {}}])
+@pytest.mark.parametrize("odd", [{"totalAmount": "x"}, {"totalTax": {}}, {"id": "2"}])
 async def test_only_its_owner_learns_that_an_order_cannot_be_read(odd: dict[str, Any]) -> None:
     answer = httpx.Response(200, json=order("ada") | odd)
     for question in (service.get_owned_order, service.get_refunds, service.get_tracking):
         with pytest.raises(NotFound):
             await asked(FarSide([answer]), question, CustomerId("mallory"), OrderId("1"))
-        with pytest.raises(Garbled, match="total"):
+        with pytest.raises(Garbled):
             await asked(FarSide([answer]), question, ADA, OrderId("1"))
 
 
