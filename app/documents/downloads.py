@@ -102,6 +102,7 @@ class StreamedFile(Response):
 
 
 def _disposition(file_name: str) -> str:
-    # RFC 6266: the plain name for old clients in ASCII, the real one percent-encoded.
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in file_name)
+    # RFC 6266: the plain name for old clients in ASCII, the real one percent-encoded. No name is a path.
+    file_name = file_name.translate(str.maketrans("/\\", "__"))
+    plain = "".join(c if c.isascii() and c.isprintable() and c != '"' else "_" for c in file_name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"

@@ -97,7 +97,7 @@ async def test_a_file_name_with_nul_and_line_ends_becomes_a_document_that_opens(
     portal: Portal, sandbox: Sandbox, far_side: TwistedFarSide, ada: Buyer
 ) -> None:
     portal.trust(await sandbox.register_webhook(portal.url))
-    hostile = 'in\x00vo\r\nX-Evil: 1\u202efdp\ud83d.exe"' + "x" * 100_000
+    hostile = 'in\x00vo\r\nX-Evil: 1\u202efdp\ud83d.exe"/..\\' + "x" * 100_000
 
     def spoil(file: Json) -> Json:
         return {**file, "fileName": hostile} if "fileName" in file else file
@@ -111,6 +111,8 @@ async def test_a_file_name_with_nul_and_line_ends_becomes_a_document_that_opens(
     proxied = await ada.get(f"/v1/documents/{document['id']}/content", disposition="proxy")
     assert proxied.status_code == 200
     assert "x-evil" not in proxied.headers
+    saved_as = proxied.headers["content-disposition"]
+    assert not {"/", "\\", "%2F", "%5C"} & {saved_as[i : i + n] for i in range(len(saved_as)) for n in (1, 3)}
 
 
 USELESS = {
