@@ -4,7 +4,6 @@ from typing import NewType
 
 OrderId = NewType("OrderId", str)
 FileId = NewType("FileId", str)
-FileLinkId = NewType("FileLinkId", str)
 CustomerId = NewType("CustomerId", str)
 EventId = NewType("EventId", str)
 DocumentId = NewType("DocumentId", str)

@@ -25,6 +25,7 @@ from app.web.problems import (
     Unavailable,
     responses,
 )
+from app.web.routes import StrictRoute
 
 router = APIRouter(prefix="/v1", tags=["customers"], route_class=IdempotentRoute)
 
@@ -190,7 +191,7 @@ def _require_match_or_none(request: Request, present: ShippingAddressView | None
 
 def export_router(document: type[ExportView]) -> APIRouter:
     """The export's route. Which lists `document` has is known at the front door only."""
-    exporting = APIRouter(prefix="/v1", tags=["customers"], route_class=IdempotentRoute)
+    exporting = APIRouter(prefix="/v1", tags=["customers"], route_class=StrictRoute)
 
     @exporting.get(
         "/customers/{customerId}/export",

@@ -7,7 +7,7 @@ from app.digital_river.pages import Entries, fetch_every
 from app.digital_river.paths import path
 from app.digital_river.times import from_instant
 from app.digital_river.transport import Transport
-from app.ids import FileId, FileLinkId
+from app.ids import FileId
 
 
 async def create_link(far: Transport, file_id: FileId, expires_at: datetime) -> FileLink:
@@ -26,13 +26,3 @@ async def fetch_live_links(far: Transport, file_id: FileId) -> Entries[FileLink]
     """The links of a file that have not expired, newest first."""
     expected, params = {"file_id": file_id}, {"fileId": file_id, "expired": "false"}
     return await fetch_every(far, path("/file-links"), expected, params, Listing[FileLink])
-
-
-async def fetch_link(far: Transport, link_id: FileLinkId) -> FileLink:
-    """One link, expired or not.
-
-    Raises:
-        Missing: there is none.
-    """
-    where = path("/file-links/{id}", id=link_id)
-    return await far.fetch_json("GET", where, model=FileLink, expected={"id": link_id})

@@ -34,7 +34,6 @@ from app.ids import (
     CustomerId,
     EventId,
     FileId,
-    FileLinkId,
     OrderId,
     SourceId,
     TaxIdentifierId,
@@ -67,7 +66,6 @@ CALLS: dict[str, Calling] = {
     "file": lambda far: files.fetch_file(far, FileId("f")),
     "new link": lambda far: file_links.create_link(far, FileId("f"), NOON),
     "live links": lambda far: file_links.fetch_live_links(far, FileId("f")),
-    "link": lambda far: file_links.fetch_link(far, FileLinkId("l")),
     "events": lambda far: events.fetch_events(
         far,
         event_type="order.accepted",
