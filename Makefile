@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Starting a process is several times faster when its modules are compiled once.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup dev test check format bench chaos mutants openapi clients
+.PHONY: setup dev test check format bench chaos mutants openapi docs clients
 
 setup: .venv/ready
 
@@ -29,6 +29,10 @@ format: setup
 
 openapi: setup
 	$(BIN)/portal openapi > openapi/portal.json
+
+# The page of all settings, from their descriptions.
+docs: setup
+	$(BIN)/portal config > docs/configuration.md
 
 bench: setup
 	$(BIN)/python -m bench
@@ -56,5 +60,6 @@ check: setup clients
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@! grep -oE 'https?://[^/"]+' uv.lock | sort -u | grep -vE '^https://(pypi\.org|files\.pythonhosted\.org)$$'
 	$(BIN)/portal openapi | diff -u openapi/portal.json -
+	$(BIN)/portal config | diff -u docs/configuration.md -
 	$(MAKE) --no-print-directory test
 	$(BIN)/pytest -n 3 --dist worksteal -m proof

@@ -25,6 +25,7 @@ from app.main import create_app
 from app.ops import terminal
 from app.resources import Resources, open_resources
 from app.settings import Settings, read_settings
+from app.settings.reference import render_reference
 from app.web import server
 from app.web.logs import configure
 from app.webhooks.inbox import State
@@ -203,6 +204,12 @@ def openapi() -> None:
     """Print the OpenAPI document."""
     document = create_app(development.documentation_settings()).openapi()
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@main.command()
+def config() -> None:
+    """Print the reference of all settings, as Markdown."""
+    typer.echo(render_reference(), nl=False)
 
 
 if __name__ == "__main__":
