@@ -1,13 +1,15 @@
 """What an installed package can add to `portal`, through entry points of its distribution.
 
-`portal.commands`: each entry point names a function that becomes the command of the entry point's name.
-    Its parameters and its docstring are read as those of the product's own commands are.
+`portal.commands`: each entry point names a function, which becomes a command under the entry point's name.
+    Its parameters and docstring are read like those of the product's own commands.
 
-`portal.development_database`: a function that takes the data directory (PORTAL_DATA_DIR) and returns a context
-    manager. The context manager yields the address of a PostgreSQL database that runs until the block ends. It
-    is used in development if PORTAL_DATABASE_URL is not set; if several packages offer one, the first is taken.
+`portal.development_database`: a function that takes the data directory (PORTAL_DATA_DIR) and returns a
+    context manager, which yields the address of a PostgreSQL database that runs until the block ends.
+    `portal` uses it in development if PORTAL_DATABASE_URL is not set. If several packages offer one, it
+    takes the first.
 
-Both report an expected failure by SystemExit with a message. Production installs no such package. `devtools/` is one.
+Both report an expected failure by SystemExit with a message. `devtools/` is such a package, and
+production has none.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,4 +35,6 @@ def load_development_database() -> Callable[[Path], AbstractContextManager[str]]
     for point in entry_points(group=DEVELOPMENT_DATABASE):
         offered: Callable[[Path], AbstractContextManager[str]] = point.load()
         return offered
-    raise LookupError("PORTAL_DATABASE_URL is missing, and no development database is installed")
+    raise LookupError(
+        "PORTAL_DATABASE_URL is missing, and no installed package brings a development database"
+    )

@@ -2,12 +2,9 @@
 
 import os
 import pwd
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,15 +18,6 @@ pytestmark = pytest.mark.proof
 ROOT = 0
 IS_ROOT = os.getuid() == ROOT
 only_root = pytest.mark.skipif(not IS_ROOT, reason="only root can give files to others, and needs to share")
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A folder that every account can walk to, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="portal-embedded-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def mode_of(path: Path) -> int:
