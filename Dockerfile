@@ -5,6 +5,8 @@ WORKDIR /src
 RUN pip install --no-cache-dir uv==0.13.8
 # Alone, so that a change of code installs no dependency again. uv leaves its lock open to everybody.
 COPY pyproject.toml uv.lock ./
+# The lock speaks of the development tools, too, so uv compares it with what they ask for; it installs none of them.
+COPY devtools/pyproject.toml devtools/
 RUN uv sync --locked --no-default-groups --no-install-project && rm /opt/portal/.lock
 
 FROM dependencies AS build

@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 setup: .venv/ready
 
-.venv/ready: pyproject.toml uv.lock
+.venv/ready: pyproject.toml devtools/pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "python3 3.11 or newer is needed")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv==$(UV_VERSION)'

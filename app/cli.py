@@ -13,12 +13,10 @@ import uvicorn
 from alembic.util import CommandError
 from pydantic import SecretStr
 
-from app import dev as development
 from app.db import migrate as migration
-from app.db.embedded import embedded_postgres
-from app.db.embedded_files import EmbeddedPostgresError
 from app.db.outages import FAILURES, describe_failure
 from app.digital_river.errors import DigitalRiverError
+from app.extensions import load_commands, load_development_database
 from app.handlers import HANDLERS
 from app.ids import EventId
 from app.main import create_app
@@ -50,17 +48,18 @@ _T = TypeVar("_T")
 
 @contextmanager
 def _ready_settings(log_to: TextIO | None = None) -> Iterator[Settings]:
-    """The settings with a database: the given one or, in development, an embedded server for the block."""
+    """The settings with a database: the given one or, if there is none, the development database."""
     settings = read_settings()
     configure(with_messages=settings.environment == "development", stream=log_to)
     if settings.database_url.get_secret_value():
         yield settings
         return
     try:
-        with embedded_postgres(settings.data_dir / "postgres") as server:
-            yield settings.model_copy(update={"database_url": SecretStr(server.url("postgres"))})
-    except EmbeddedPostgresError as error:
+        open_database = load_development_database()
+    except LookupError as error:
         raise SystemExit(str(error)) from None
+    with open_database(settings.data_dir) as url:
+        yield settings.model_copy(update={"database_url": SecretStr(url)})
 
 
 @contextmanager
@@ -88,15 +87,6 @@ def _with_resources(act: Callable[[Resources], Awaitable[_T]]) -> _T:
                 return asyncio.run(run(settings))
         except DigitalRiverError as error:
             raise SystemExit(f"Digital River: {type(error).__name__}: {error}") from None
-
-
-@main.command()
-def dev() -> None:
-    """Run the whole product on this machine: PostgreSQL, the sandbox, API and worker, with a seeded buyer."""
-    try:
-        development.run()
-    except (development.DevelopmentError, EmbeddedPostgresError) as error:
-        raise SystemExit(str(error)) from None
 
 
 @main.command()
@@ -199,10 +189,21 @@ def revive_events(
         raise SystemExit(f"Not stuck or not known: {', '.join(refused)}")
 
 
+def _documentation_settings() -> Settings:
+    """Settings that are good for describing the API, and for nothing else."""
+    return Settings(
+        environment="development",
+        digital_river_secret_key=SecretStr("none"),
+        webhook_secrets=(SecretStr("none"),),
+        oidc_issuer="http://localhost",
+        oidc_audience="portal",
+    )
+
+
 @main.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
-    document = create_app(development.documentation_settings()).openapi()
+    document = create_app(_documentation_settings()).openapi()
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
@@ -210,6 +211,10 @@ def openapi() -> None:
 def config() -> None:
     """Print the reference of all settings, as Markdown."""
     typer.echo(render_reference(), nl=False)
+
+
+for _name, _command in load_commands().items():
+    main.command(_name)(_command)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ import asyncpg
 import psutil
 
 from app.db import migrate
-from app.db.embedded import EmbeddedPostgres, embedded_postgres
 from bench.load import Outcome, at_rate, full_speed, request
 from bench.processes import SECRET, get, post, running_floor, running_portal, running_sandbox, send
+from devtools.embedded_postgres import EmbeddedPostgres, embedded_postgres
 
 CLIENTS = 32
 EVENTS = 4000

@@ -7,7 +7,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from app.db.embedded import embedded_postgres
+from devtools.embedded_postgres import embedded_postgres
 from tests.conftest import READY_SERVER, make_template
 
 # Each of them mostly waits.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from app.db.embedded import EmbeddedPostgres, die_with_parent
+from devtools.embedded_postgres import EmbeddedPostgres, die_with_parent
 
 SECRET = "whs_benchmark_secret"
 

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 import structlog
 
 from app.db import migrate
-from app.db.embedded import EmbeddedPostgres
 from app.db.schema import metadata
 from app.digital_river.transport import Transport
+from devtools.embedded_postgres import EmbeddedPostgres
 from tests.declared import UNDECLARED
 from tests.house import Portal, Sandbox, running_portal, running_sandbox
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from app.db import migrate
-from app.db.embedded import EmbeddedPostgres
+from devtools.embedded_postgres import EmbeddedPostgres
 from tests.chaos import points
 from tests.house import Sandbox, as_environment, eventually, settings_for
 from tests.processes import Running, free_port, is_ready

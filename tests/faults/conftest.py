@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.db import migrate
-from app.db.embedded import EmbeddedPostgres
+from devtools.embedded_postgres import EmbeddedPostgres
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
-from app.db.embedded import EmbeddedPostgres
-from app.db.embedded_files import EmbeddedPostgresError
+from devtools.embedded_files import EmbeddedPostgresError
+from devtools.embedded_postgres import EmbeddedPostgres
 from tests.house import PATIENCE_SECONDS, Sandbox, eventually, running_portal
 from tests.relay import pour, running_relay
 

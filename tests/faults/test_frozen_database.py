@@ -10,9 +10,9 @@ import httpx
 import psutil
 import pytest
 
-from app.db.embedded import EmbeddedPostgres
 from app.db.engine import HOT_SECONDS
 from app.ops.health import READY_SECONDS
+from devtools.embedded_postgres import EmbeddedPostgres
 from tests.house import Portal, Sandbox, eventually, invoice_event, running_portal
 
 pytestmark = pytest.mark.proof

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import asyncpg
 
-from app.db.embedded_files import Account, EmbeddedPostgresError, find_binaries, own_folder, reachable
+from devtools.embedded_files import Account, EmbeddedPostgresError, find_binaries, own_folder, reachable
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0

@@ -2,34 +2,22 @@
 
 import os
 import pwd
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.db import embedded_files
-from app.db.embedded import EmbeddedPostgres
-from app.db.embedded_files import Account, EmbeddedPostgresError, find_binaries, own_folder, reachable
+from devtools import embedded_files
+from devtools.embedded_files import Account, EmbeddedPostgresError, find_binaries, own_folder, reachable
+from devtools.embedded_postgres import EmbeddedPostgres
 
 pytestmark = pytest.mark.proof
 
 ROOT = 0
 IS_ROOT = os.getuid() == ROOT
 only_root = pytest.mark.skipif(not IS_ROOT, reason="only root can give files to others, and needs to share")
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A folder that every account can walk to, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="portal-embedded-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def mode_of(path: Path) -> int:
@@ -126,7 +114,7 @@ def test_below_a_folder_of_another_user_nothing_of_roots_is_kept(
 RUN = """
 import asyncio, ctypes, os, sys
 from pathlib import Path
-from app.db.embedded import embedded_postgres
+from devtools.embedded_postgres import embedded_postgres
 _, folder, user, group = sys.argv
 os.environ["HOME"] = str(Path(folder).parents[1])
 os.setgroups([])
@@ -146,7 +134,7 @@ def test_an_ordinary_user_runs_it_too(place: Path) -> None:
     home.mkdir(mode=0o700)
     os.chown(home, nobody.pw_uid, nobody.pw_gid)
     arguments = [str(home / "data" / "postgres"), str(nobody.pw_uid), str(nobody.pw_gid)]
-    root = Path(embedded_files.__file__).parents[2]
+    root = Path(embedded_files.__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "-c", RUN, *arguments], cwd=root, capture_output=True, text=True, check=False
     )

@@ -12,12 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from pydantic import SecretStr
-
 from app.db import migrate
-from app.db.embedded import EmbeddedPostgres, die_with_parent, embedded_postgres
 from app.db.outages import FAILURES, describe_failure
-from app.settings import Settings
+from devtools.embedded_postgres import EmbeddedPostgres, die_with_parent, embedded_postgres
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 15.0
@@ -46,17 +43,6 @@ Ctrl-C stops everything.
 
 class DevelopmentError(RuntimeError):
     """The product cannot be run here; the message says why."""
-
-
-def documentation_settings() -> Settings:
-    """Settings that are good for describing the API, and for nothing else."""
-    return Settings(
-        environment="development",
-        digital_river_secret_key=SecretStr("none"),
-        webhook_secrets=(SecretStr("none"),),
-        oidc_issuer="http://localhost",
-        oidc_audience="portal",
-    )
 
 
 def run() -> None:

@@ -1,0 +1,1 @@
+"""What only a developer's machine needs: an embedded PostgreSQL and `portal dev`. Production never has it."""
