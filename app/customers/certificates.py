@@ -16,8 +16,8 @@ from app.customers import refusals, store
 from app.customers.tax_schemas import NewTaxCertificate, TaxCertificateView, status_on
 from app.customers.upload import Form
 from app.digital_river import customers, files, models
+from app.digital_river.calls import Upload
 from app.digital_river.errors import Conflict, DigitalRiverError, Garbled, Missing, Refused, Unavailable
-from app.digital_river.multipart import Upload
 from app.digital_river.pages import Entries
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId

@@ -1,26 +1,31 @@
 """Reads the form that hands in a certificate: piece by piece, the file onto disk, never whole in memory."""
 
 import asyncio
+import errno
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from io import BytesIO
+from math import inf
+from typing import BinaryIO, Literal
 
-from python_multipart.exceptions import MultipartParseError
-from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import ClientDisconnect, Request
+import structlog
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
 
-from app.customers.spool import Spool
-from app.digital_river.multipart import Upload
-from app.web.bodies import late
-from app.web.problems import Invalid, Malformed, TooLarge, UnsupportedMedia
+from app.digital_river.calls import Upload
+from app.web.bodies import late, stream_body
+from app.web.problems import InsufficientStorage, Invalid, Malformed, TooLarge, UnsupportedMedia
 from app.web.validation import pointer_to
 
 # Digital River docs, Files: PDF, JPG or PNG of at most 10 MB.
 LARGEST_FILE = 10 * 1024 * 1024
 LARGEST_BODY = LARGEST_FILE + 64 * 1024
+LARGEST_IN_MEMORY = 128 * 1024
 LONGEST_FIELD = 1024
 MOST_PARTS = 16
 LONGEST_FILE_NAME = 120
@@ -39,6 +44,8 @@ _LONGEST_BEGINNING = max(len(beginning) for beginning, _ in _BEGINNINGS)
 _MEDIA_TYPES: dict[Kind, str] = {"pdf": "application/pdf", "jpg": "image/jpeg", "png": "image/png"}
 _EXTENSIONS: dict[str, Kind] = {"pdf": "pdf", "jpg": "jpg", "jpeg": "jpg", "png": "png"}
 _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -62,175 +69,146 @@ async def read_form(request: Request) -> AsyncIterator[Form]:
         Invalid: a part is not what it must be, or the file is not what its name says.
         InsufficientStorage: there is no room for the file here.
     """
-    boundary = _boundary(request)
-    with Spool() as spool:
-        reader = _Reader(boundary, spool)
-        try:
-            async with asyncio.timeout(SECONDS):
-                await _read(request, reader)
-        except TimeoutError:
-            raise late(f"The form was not complete after {SECONDS:g} seconds.") from None
-        yield reader.form()
-
-
-def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise UnsupportedMedia(hint="Send the form as multipart/form-data.")
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMedia(hint="Send the form without Content-Encoding.")
-    announced = request.headers.get("content-length", "0")
-    if len(announced) > len(str(LARGEST_BODY)) or not announced.isdigit() or int(announced) > LARGEST_BODY:
-        raise _too_large()
-    return options[b"boundary"]
-
-
-async def _read(request: Request, reader: "_Reader") -> None:
-    size = 0
     try:
-        async for piece in request.stream():
-            size += len(piece)
-            if size > LARGEST_BODY:
-                raise _too_large()
-            reader.take(piece)
-    except ClientDisconnect:
-        raise Malformed(hint="The connection ended before the form was complete.") from None
-    except MultipartParseError:
+        async with asyncio.timeout(SECONDS):
+            with _disk_errors():
+                parts = await _FormParser(request).parse()
+    except TimeoutError:
+        raise late(f"The form was not complete after {SECONDS:g} seconds.") from None
+    except TooLarge:
+        raise _too_large() from None
+    except MultiPartException:
         raise Malformed(hint="The body is not a multipart form.") from None
-    if not reader.is_complete:
-        raise Malformed(hint="The form has no end.")
+    try:
+        yield await _form(parts)
+    finally:
+        await parts.close()
 
 
-class _Reader:
-    """Takes a form piece by piece. A wrong beginning of the file is noticed before its end has arrived."""
+class _FormParser(MultiPartParser):
+    """Starlette's parser with our limits. It also notices a wrong file at its first bytes, and a missing end.
 
-    def __init__(self, boundary: bytes, spool: Spool) -> None:
-        self.is_complete = False
-        self._spool = spool
-        self._fields: dict[str, str] = {}
+    All texts come out of it as Latin-1, which has a character for every byte: from UTF-8, Starlette falls
+    back to Latin-1 where it should refuse. `_text` makes them what they are.
+    """
+
+    spool_max_size = LARGEST_IN_MEMORY
+
+    def __init__(self, request: Request) -> None:
+        headers = Headers({"content-type": f"{request.headers['content-type']}; charset=latin-1"})
+        pieces = self._pieces(request)
+        # Starlette's refusals of too many parts do not say what they are: `on_part_begin` counts.
+        super().__init__(headers, pieces, max_files=inf, max_fields=inf, max_part_size=LONGEST_FIELD)
         self._parts = 0
-        self._file_name: str | None = None
-        self._kind: Kind | None = None
-        self._length = 0
-        self._hash = hashlib.sha256()
-        self._header = [b"", b""]
-        self._disposition = b""
-        self._name = ""
-        self._text = b""
-        self._is_file = False
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin_part,
-                "on_header_field": lambda data, start, end: self._add_to_header(0, data[start:end]),
-                "on_header_value": lambda data, start, end: self._add_to_header(1, data[start:end]),
-                "on_header_end": self._end_header,
-                "on_headers_finished": self._end_headers,
-                "on_part_data": lambda data, start, end: self._take_data(data[start:end]),
-                "on_part_end": self._end_part,
-                "on_end": self._end,
-            },
-        )
+        self._beginning = b""
+        self._is_complete = False
 
-    def take(self, piece: bytes) -> None:
-        """Read on. Raises Invalid, Malformed, TooLarge or MultipartParseError."""
-        self._parser.write(piece)
+    async def _pieces(self, request: Request) -> AsyncGenerator[bytes, None]:
+        async for piece in stream_body(request, LARGEST_BODY):
+            yield piece
+        # Raised where the parser closes its files.
+        if not self._is_complete:
+            raise Malformed(hint="The form has no end.")
 
-    def form(self) -> Form:
-        """What was read."""
-        if self._file_name is None or self._kind is None:
-            return Form(self._fields)
-        self._spool.rewind()
-        chunks = _chunks(self._spool.read)
-        upload = Upload(self._file_name, _MEDIA_TYPES[self._kind], self._length, chunks)
-        return Form(self._fields, upload, self._hash.digest())
-
-    def _begin_part(self) -> None:
+    def on_part_begin(self) -> None:
+        super().on_part_begin()
         self._parts += 1
         if self._parts > MOST_PARTS:
             raise Malformed(hint="The form has too many parts.")
-        self._header = [b"", b""]
-        self._disposition = b""
-        self._text = b""
 
-    def _add_to_header(self, side: int, data: bytes) -> None:
-        self._header[side] += data
+    def on_headers_finished(self) -> None:
+        try:
+            super().on_headers_finished()
+        except MultiPartException:
+            raise _at("", "This part has no name.") from None
 
-    def _end_header(self) -> None:
-        name, value = self._header
-        if name.lower() == b"content-disposition":
-            self._disposition = value
-        self._header = [b"", b""]
-
-    def _end_headers(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        self._name = _text(options.get(b"name", b""))
-        self._is_file = self._name == "file"
-        if self._name in self._fields or (self._is_file and self._file_name is not None):
-            raise _at(self._name, "This may be given once.")
-        if self._is_file:
-            self._file_name = _safe_name(_text(options.get(b"filename", b"")))
-
-    def _take_data(self, data: bytes) -> None:
-        if not self._is_file:
-            self._text += data
-            if len(self._text) > LONGEST_FIELD:
-                raise _at(self._name, "This is too long.")
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        part = self._current_part
+        try:
+            super().on_part_data(data, start, end)
+        except MultiPartException:
+            raise _at(_text(part.field_name), "This is too long.") from None
+        if part.file is None or part.field_name != "file" or len(self._beginning) >= _LONGEST_BEGINNING:
             return
-        if self._kind is None:
-            # Only until there is enough of it to tell what it is.
-            self._text += data
-            if len(self._text) < _LONGEST_BEGINNING:
-                return
-            data = self._text
-            self._recognise()
-        self._keep(data)
+        self._beginning += data[start:end][:_LONGEST_BEGINNING]
+        if len(self._beginning) >= _LONGEST_BEGINNING:
+            _recognise(self._beginning, _file_name(part.file))
 
-    def _end_part(self) -> None:
-        if self._is_file and self._kind is None:
-            self._recognise()
-            self._keep(self._text)
-        elif not self._is_file:
-            self._fields[self._name] = _text(self._text)
-
-    def _end(self) -> None:
-        self.is_complete = True
-
-    def _recognise(self) -> None:
-        begins = (kind for beginning, kind in _BEGINNINGS if self._text.startswith(beginning))
-        self._kind = next(begins, None)
-        if self._kind is None:
-            raise _at("file", "This is neither a PDF, nor a JPG, nor a PNG.")
-        extension = (self._file_name or "").rpartition(".")[2].lower()
-        if _EXTENSIONS.get(extension) != self._kind:
-            raise _at("file", f"The content is a {self._kind.upper()}, the name says something else.")
-
-    def _keep(self, data: bytes) -> None:
-        self._length += len(data)
-        if self._length > LARGEST_FILE:
-            raise _too_large()
-        self._hash.update(data)
-        self._spool.write(data)
+    def on_end(self) -> None:
+        self._is_complete = True
 
 
-async def _chunks(read: Callable[[int], bytes]) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(read, PIECE):
-        yield piece
+async def _form(parts: FormData) -> Form:
+    form = Form()
+    for name, value in ((_text(name), value) for name, value in parts.multi_items()):
+        if name in form.fields or (name == "file" and form.upload is not None):
+            raise _at(name, "This may be given once.")
+        if (name == "file") is isinstance(value, str):
+            raise _at(name, "A file is needed here." if name == "file" else "Text is needed here.")
+        if isinstance(value, str):
+            form.fields[name] = _text(value)
+        else:
+            form.upload, form.digest = await _upload(value)
+    return form
 
 
-def _text(raw: bytes) -> str:
+async def _upload(part: UploadFile) -> tuple[Upload, bytes]:
+    size = part.size or 0
+    if size > LARGEST_FILE:
+        raise _too_large()
+    name = _file_name(part)
+    with _disk_errors():
+        kind = _recognise(await part.read(_LONGEST_BEGINNING), name)
+        await part.seek(0)
+        # A spooled file goes onto the disk when httpx asks it for its length: this one is small enough.
+        file = part.file if size > LARGEST_IN_MEMORY else BytesIO(await part.read())
+        digest = await asyncio.to_thread(_digest, file)
+    return Upload(name, _MEDIA_TYPES[kind], file), digest
+
+
+def _digest(file: BinaryIO) -> bytes:
+    digest = hashlib.sha256()
+    while piece := file.read(PIECE):
+        digest.update(piece)
+    file.seek(0)
+    return digest.digest()
+
+
+def _recognise(beginning: bytes, file_name: str) -> Kind:
+    kind = next((kind for start, kind in _BEGINNINGS if beginning.startswith(start)), None)
+    if kind is None:
+        raise _at("file", "This is neither a PDF, nor a JPG, nor a PNG.")
+    if _EXTENSIONS.get(file_name.rpartition(".")[2].lower()) != kind:
+        raise _at("file", f"The content is a {kind.upper()}, the name says something else.")
+    return kind
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """A full, missing or read-only folder for temporary files; unnamed, its errors look like PostgreSQL's."""
     try:
-        text = raw.decode()
-    except UnicodeDecodeError:
+        yield
+    except OSError as error:
+        log.error("upload.not_spooled", reason=errno.errorcode.get(error.errno or 0, type(error).__name__))
+        raise InsufficientStorage from None
+
+
+def _text(latin: str) -> str:
+    try:
+        text = latin.encode("latin-1").decode()
+    except UnicodeError:
         raise Malformed(hint="The form holds text that is not UTF-8.") from None
     if "\0" in text:
         raise Malformed(hint="The form holds U+0000, which no text can hold.")
     return text
 
 
-def _safe_name(name: str) -> str:
+def _file_name(part: UploadFile) -> str:
     """The last part of a path, without control characters; the end of it when it is too long."""
-    last = re.split(r"[/\\]", name)[-1]
+    last = re.split(r"[/\\]", _text(part.filename or ""))[-1]
     return _NOT_IN_NAMES.sub("", last)[-LONGEST_FILE_NAME:]
 
 

@@ -3,9 +3,9 @@
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from app.digital_river.caller import caller_headers
-from app.digital_river.multipart import MultipartBody
 from app.digital_river.paths import Path
 
 MOST_REPEATS = 2
@@ -47,6 +47,15 @@ class Download:
     chunks: AsyncIterator[bytes]
 
 
+@dataclass(frozen=True)
+class Upload:
+    """A file to send, which `file` can read from its beginning, on the event loop."""
+
+    file_name: str
+    content_type: str
+    file: BinaryIO
+
+
 @dataclass
 class Call:
     """What to ask, and how often that was tried."""
@@ -56,7 +65,9 @@ class Call:
     seconds: float
     params: Params | None = None
     json: Mapping[str, object] | None = None
-    form: MultipartBody | None = None
+    # With an upload, `fields` and then the file are the form that is sent.
+    fields: Mapping[str, str] | None = None
+    upload: Upload | None = None
     headers: dict[str, str] = field(default_factory=caller_headers)
     attempts: int = 0
     # One that outlives the call, for an answer that is read as it arrives.
@@ -64,9 +75,15 @@ class Call:
 
     def may_repeat(self, *, nothing_happened: bool) -> bool:
         """A POST is repeated only when the first one cannot have had an effect, an upload never."""
-        if self.attempts > MOST_REPEATS or self.form is not None:
+        if self.attempts > MOST_REPEATS or self.upload is not None:
             return False
         return nothing_happened or self.method in REPEATABLE
+
+    def files(self) -> dict[str, tuple[str, BinaryIO, str]] | None:
+        """The upload as httpx takes it, None when there is none."""
+        if (upload := self.upload) is None:
+            return None
+        return {"file": (upload.file_name, upload.file, upload.content_type)}
 
     def delay(self, retry_after: float | None) -> float:
         """Seconds before the next attempt: exponential, full jitter, not before the far side asked for it."""

@@ -2,9 +2,8 @@
 
 from contextlib import AbstractAsyncContextManager
 
-from app.digital_river.calls import Download
+from app.digital_river.calls import Download, Upload
 from app.digital_river.models import File
-from app.digital_river.multipart import Upload
 from app.digital_river.paths import path
 from app.digital_river.transport import Transport
 from app.ids import FileId

@@ -15,7 +15,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from app.digital_river import call_log
 from app.digital_river.answers import ModelT, parse, read_whole
-from app.digital_river.calls import USUAL_DEADLINES, Call, Deadlines, Download, Params
+from app.digital_river.calls import USUAL_DEADLINES, Call, Deadlines, Download, Params, Upload
 from app.digital_river.connections import Connections
 from app.digital_river.errors import (
     BreakerOpen,
@@ -27,7 +27,6 @@ from app.digital_river.errors import (
     Unavailable,
 )
 from app.digital_river.gate import FarSideStatus, Gate
-from app.digital_river.multipart import MultipartBody, Upload
 from app.digital_river.paths import Path
 from app.digital_river.refusals import error_of, read_answer
 from app.settings import Settings
@@ -125,10 +124,8 @@ class Transport:
     async def upload(
         self, path: Path, *, fields: Mapping[str, str], upload: Upload, model: type[ModelT]
     ) -> ModelT:
-        """POST a form whose file is read while it is sent; what reading it raises comes through unchanged."""
-        form = MultipartBody(fields, upload)
-        call = Call("POST", path, self._deadlines.upload, form=form)
-        call.headers |= form.headers
+        """POST a form whose file is read while it is sent."""
+        call = Call("POST", path, self._deadlines.upload, fields=fields, upload=upload)
         return await self._call(call, _reader(model, path, {}))
 
     @asynccontextmanager
@@ -183,8 +180,6 @@ class Transport:
                 error.request_id = entry.facts.get("dr_request_id")
                 raise
             except _BROKEN as error:
-                if call.form is not None and call.form.failure is not None:
-                    raise call.form.failure from None
                 entry.facts["failure"] = type(error.__cause__ or error).__name__
                 # Without its cause: clients put the whole URL into their messages.
                 raise _failure(error, entry.facts.get("dr_request_id")) from None
@@ -201,7 +196,8 @@ class Transport:
             call.path.text,
             params=httpx.QueryParams(call.query()),
             json=call.json,
-            content=call.form,
+            data=call.fields,
+            files=call.files(),
             headers=call.headers,
         )
 

@@ -4,13 +4,16 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from joserfc.errors import JoseError
+from joserfc.jwt import JWTClaimsRegistry
+
 from app.ids import CustomerId
 from app.web.path_ids import ID_PATTERN
 
 LONGEST_SUBJECT = 255
 LATEST_MOMENT = 1e11
 LONGEST_CUSTOMER_ID = 40  # Digital River docs, Customers
-CLOCK_LEEWAY_SECONDS = 30.0
+CLOCK_LEEWAY_SECONDS = 30
 
 _CUSTOMER_ID = re.compile(ID_PATTERN, re.ASCII)
 # RFC 9068 §2.1. Most providers write the general one, or none.
@@ -77,16 +80,17 @@ def check_times(claims: Claims, now: float) -> float:
     Raises:
         RefusalError: the token is not valid yet, or not any more, or has no end.
     """
-    expires = _moment(claims, "exp")
-    if expires is None:
-        raise RefusalError("no expiry")
-    if now >= expires:
-        raise RefusalError("expired")
-    for name in ("nbf", "iat"):
-        begins = _moment(claims, name)
-        if begins is not None and begins > now + CLOCK_LEEWAY_SECONDS:
-            raise RefusalError(f"{name} lies in the future")
-    return expires
+    times = {name: claims[name] for name in ("exp", "nbf", "iat") if claims.get(name) is not None}
+    begins = {name: time for name, time in times.items() if name != "exp"}
+    try:
+        JWTClaimsRegistry(int(now), exp={"essential": True}).validate({"exp": times.get("exp")})
+        JWTClaimsRegistry(int(now), CLOCK_LEEWAY_SECONDS).validate(begins)
+    except JoseError as error:
+        raise RefusalError(str(error)) from None
+    # joserfc counts in whole seconds, and takes integers that no float can hold.
+    if times["exp"] <= now or not all(0 <= time < LATEST_MOMENT for time in times.values()):
+        raise RefusalError("expired within this second, or a time out of range")
+    return float(times["exp"])
 
 
 def read_subject(claims: Claims) -> str:
@@ -154,15 +158,3 @@ def _is_id_token(claims: Claims) -> bool:
         return True
     says_otherwise = _payload_type(claims) == "bearer" or not _OF_ACCESS_TOKENS.isdisjoint(claims)
     return "nonce" in claims and not says_otherwise
-
-
-def _moment(claims: Claims, name: str) -> float | None:
-    value = claims.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RefusalError(f"{name} is not a time")
-    # JSON knows integers that no float can hold, and Python's parser lets Infinity and NaN pass.
-    if not 0 <= value < LATEST_MOMENT:
-        raise RefusalError(f"{name} is out of range")
-    return float(value)

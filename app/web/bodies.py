@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import AsyncGenerator
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -25,19 +26,31 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
         RequestTimeout: it was not complete in time.
         Malformed: the sender went away, or its Content-Length is no number.
     """
-    headers = request.headers
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMedia(hint="Send the body without Content-Encoding.")
-    if (announced := headers.get("content-length")) is not None:
-        if not (announced.isascii() and announced.isdigit()):
-            raise Malformed(hint="Content-Length is not a number.")
-        if len(announced.lstrip("0")) > len(str(limit)) or int(announced) > limit:
-            raise _too_large(limit)
     try:
         async with asyncio.timeout(seconds):
-            return await _gather(request, limit)
+            parts = [part async for part in stream_body(request, limit)]
     except TimeoutError:
         raise late(f"The body was not complete after {seconds:g} seconds.") from None
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def stream_body(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """The body as it arrives, at most `limit` bytes; the caller bounds the time.
+
+    Raises:
+        UnsupportedMedia, TooLarge, Malformed: as `read_body` does.
+    """
+    _check_announced(request, limit)
+    size = 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            if part:
+                yield part
+    except ClientDisconnect:
+        raise Malformed(hint="The connection ended before the body was complete.") from None
 
 
 def late(hint: str) -> RequestTimeout:
@@ -62,19 +75,15 @@ def require_text(body: bytes) -> None:
         raise Malformed(hint="The body holds U+0000 or half of a surrogate pair, which no text can hold.")
 
 
-async def _gather(request: Request, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise _too_large(limit)
-            if part:
-                parts.append(part)
-    except ClientDisconnect:
-        raise Malformed(hint="The connection ended before the body was complete.") from None
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+def _check_announced(request: Request, limit: int) -> None:
+    headers = request.headers
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMedia(hint="Send the body without Content-Encoding.")
+    if (announced := headers.get("content-length")) is not None:
+        if not (announced.isascii() and announced.isdigit()):
+            raise Malformed(hint="Content-Length is not a number.")
+        if len(announced.lstrip("0")) > len(str(limit)) or int(announced) > limit:
+            raise _too_large(limit)
 
 
 def _too_large(limit: int) -> TooLarge:

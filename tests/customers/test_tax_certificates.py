@@ -147,11 +147,15 @@ _BAD_FORMS: dict[str, tuple[str, str, int]] = {
     "no file": (_FORM, f"{part('company')}--b--\r\n", 422),
     "the file as text": (_FORM, f"{part('file', '%PDF-1.7 and more')}--b--\r\n", 422),
     "two files": (_FORM, f"{_FILE}{_FILE}--b--\r\n", 422),
+    "a text with a file name": (_FORM, f"{part('company', more='; filename=a')}{_FILE}--b--\r\n", 422),
+    "an unknown file": (_FORM, f"{part('other', 'no PDF', '; filename=a')}{_FILE}--b--\r\n", 422),
     "a field twice": (_FORM, f"{part('company')}{part('company')}--b--\r\n", 422),
     "a hundred fields": (_FORM, "".join(part(f"f{n}") for n in range(100)) + "--b--\r\n", 400),
     "a part without a name": (_FORM, "--b\r\n\r\nx\r\n--b--\r\n", 422),
     "NUL": (_FORM, f"{part('company', chr(0))}--b--\r\n", 400),
     "no UTF-8": (_FORM, f"{part('company', chr(0xDC80))}--b--\r\n", 400),
+    "Latin-1": (f"{_FORM}; charset=latin-1", f"{part('company', chr(0xDC80))}--b--\r\n", 400),
+    "a boundary beyond measure": (f"multipart/form-data; boundary={'b' * 257}", _FILE, 400),
 }
 
 

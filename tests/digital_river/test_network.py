@@ -4,17 +4,19 @@ import asyncio
 import gc
 import hashlib
 import os
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from io import BytesIO
+from typing import BinaryIO, cast
 
 import pytest
 from aiohttp import web
 
 from app.digital_river import customers, files, orders
-from app.digital_river.breaker import BreakerState
+from app.digital_river.calls import Upload
 from app.digital_river.errors import Garbled, Refused, Unavailable
 from app.digital_river.models import CustomerChanges
-from app.digital_river.multipart import Upload, UploadLengthError
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId, OrderId
 from tests.digital_river.far_side import settings
@@ -156,12 +158,12 @@ async def test_a_file_that_breaks_off_is_unavailable_and_never_looks_complete() 
                 pass
 
 
-async def pieces(count: int, size: int = 64 * 1024) -> AsyncIterator[bytes]:
-    for number in range(count):
-        yield bytes([number % 256]) * size
+def on_disk() -> BinaryIO:
+    return cast("BinaryIO", tempfile.SpooledTemporaryFile(max_size=1))
 
 
-async def test_an_upload_arrives_as_a_form_with_its_length() -> None:
+@pytest.mark.parametrize("new_file", [BytesIO, on_disk])
+async def test_an_upload_arrives_as_a_form_with_its_length(new_file: Callable[[], BinaryIO]) -> None:
     forms: list[dict[str, object]] = []
 
     async def receive(request: web.Request) -> web.StreamResponse:
@@ -179,9 +181,11 @@ async def test_an_upload_arrives_as_a_form_with_its_length() -> None:
         )
         return web.json_response({"id": "f"}, status=201)
 
-    upload = Upload("tax “2030”.pdf", "application/pdf", 50 * 64 * 1024, pieces(50))
     async with serving(receive) as far:
-        file = await files.upload_file(far, purpose="tax_document_customer_upload", upload=upload)
+        with new_file() as content:
+            content.write(b"x" * 50 * 64 * 1024)
+            upload = Upload("tax “2030”.pdf", "application/pdf", content)
+            file = await files.upload_file(far, purpose="tax_document_customer_upload", upload=upload)
     assert file.id == "f"
     assert forms == [
         {
@@ -195,45 +199,6 @@ async def test_an_upload_arrives_as_a_form_with_its_length() -> None:
     ]
 
 
-class TooMuchError(Exception):
-    """The buyer's own mistake."""
-
-
-async def test_what_interrupts_an_upload_comes_through_and_is_no_outage() -> None:
-    calls = 0
-
-    async def receive(request: web.Request) -> web.StreamResponse:
-        nonlocal calls
-        calls += 1
-        await request.read()
-        return web.json_response({"id": "f"})
-
-    async def interrupted() -> AsyncIterator[bytes]:
-        yield b"x" * 100
-        raise TooMuchError
-
-    async with serving(receive) as far:
-        for _ in range(10):
-            upload = Upload("a.pdf", "application/pdf", 1000, interrupted())
-            with pytest.raises(TooMuchError):
-                await files.upload_file(far, purpose="p", upload=upload)
-        assert far.status().breaker is BreakerState.CLOSED
-    assert calls <= 10
-
-
-@pytest.mark.parametrize("length", [10, 3 * 64 * 1024 + 1])
-async def test_an_upload_that_lies_about_its_length_is_never_completed(length: int) -> None:
-    async def receive(request: web.Request) -> web.StreamResponse:
-        await request.read()
-        return web.json_response({"id": "f"})
-
-    async with serving(receive) as far:
-        with pytest.raises(UploadLengthError):
-            await files.upload_file(
-                far, purpose="p", upload=Upload("a.pdf", "application/pdf", length, pieces(3))
-            )
-
-
 async def test_a_refused_upload_is_refused() -> None:
     async def refuse(request: web.Request) -> web.StreamResponse:
         await request.read()
@@ -242,7 +207,7 @@ async def test_a_refused_upload_is_refused() -> None:
 
     async with serving(refuse) as far:
         with pytest.raises(Refused) as caught:
-            await files.upload_file(far, purpose="p", upload=Upload("a", "image/png", 1, pieces(1, 1)))
+            await files.upload_file(far, purpose="p", upload=Upload("a", "image/png", BytesIO(b"x")))
     assert caught.value.parameters == ("file",)
 
 

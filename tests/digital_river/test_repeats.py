@@ -1,16 +1,16 @@
 """What is asked again after a failure, and what must not be."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from io import BytesIO
 
 import httpx
 import pytest
 
 from app.digital_river import customers, file_links, files, orders, tax_identifiers
-from app.digital_river.calls import USUAL_DEADLINES
+from app.digital_river.calls import USUAL_DEADLINES, Upload
 from app.digital_river.errors import DigitalRiverError, Missing, Unavailable
 from app.digital_river.models import CustomerChanges
-from app.digital_river.multipart import Upload
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId, OrderId, SourceId, TaxIdentifierId
 from tests.digital_river.far_side import FarSide, Line, answer, found
@@ -167,11 +167,8 @@ def test_a_link_is_never_minted_twice_by_itself() -> None:
 
 
 @pytest.mark.parametrize("failure", [*NEVER_CONNECTED, answer(503), answer(429, retry_after="1")])
-def test_an_upload_is_never_repeated_because_its_bytes_are_gone(failure: Line) -> None:
-    async def content() -> AsyncIterator[bytes]:
-        yield b"%PDF"
-
-    upload = Upload("a.pdf", "application/pdf", 4, content())
+def test_an_upload_is_never_repeated(failure: Line) -> None:
+    upload = Upload("a.pdf", "application/pdf", BytesIO(b"%PDF"))
     count, error = attempts(
         FarSide([failure, found()]), lambda far: files.upload_file(far, purpose="p", upload=upload)
     )

@@ -7,14 +7,15 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import httpx
 import pytest
 
 from app.digital_river import customers, events, file_links, files, orders, refunds
+from app.digital_river.calls import Upload
 from app.digital_river.errors import Conflict, Missing, Refused, Unauthorised
 from app.digital_river.models import CustomerChanges, Order
-from app.digital_river.multipart import Upload
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId, OrderId
 from tests.digital_river.far_side import settings
@@ -147,10 +148,7 @@ async def test_a_customer_is_made_on_first_need_and_once_however_many_need_it(fa
 
 
 async def test_an_uploaded_file_can_be_deleted(far: Transport) -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        yield b"%PDF-1.7"
-
-    upload = Upload("a.pdf", "application/pdf", 8, chunks())
+    upload = Upload("a.pdf", "application/pdf", BytesIO(b"%PDF-1.7"))
     file = await files.upload_file(far, purpose="tax_document_customer_upload", upload=upload)
     await files.delete_file(far, FileId(file.id))
     with pytest.raises(Missing):

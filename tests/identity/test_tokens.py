@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from joserfc.jwk import ECKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 from app.identity import tokens
 from tests.identity.conftest import calling
@@ -68,6 +69,13 @@ NOW = 1_800_000_000
         {"exp": float("inf")},
         {"exp": 10**11},
         {"exp": 10**400},
+        {"exp": str(NOW + 60)},
+        {"exp": [NOW + 60]},
+        {"nbf": float("nan")},
+        {"nbf": False},
+        {"iat": True},
+        {"iat": "0"},
+        {"iat": 10**400},
         {"iat": -1},
         {"nbf": NOW + 31},
         {"iat": NOW + 31},
@@ -97,6 +105,28 @@ async def test_a_token_with_wrong_claims_is_refused(
     http: httpx.AsyncClient, issuer: Issuer, claims: dict[str, Any]
 ) -> None:
     await assert_refused(http, issuer.token(**claims))
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "1e11", "1e-400"])
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+async def test_a_time_that_is_an_odd_number_opens_nothing(
+    http: httpx.AsyncClient, issuer: Issuer, claim: str, number: str
+) -> None:
+    payload = json.dumps(issuer.claims(**{claim: 123456})).replace("123456", number)
+    text = f"{coded({'alg': 'RS256', 'kid': 'rsa-1'})}.{coded(payload.encode())}"
+    token = f"{text}.{coded(JWSRegistry.algorithms['RS256'].sign(text.encode(), issuer.rsa))}"
+    if (claim, number) in {("nbf", "1e-400"), ("iat", "1e-400")}:
+        # To a float, as to every clock, this is 1970.
+        assert (await ask(http, token)).status_code == 200
+    else:
+        await assert_refused(http, token)
+
+
+async def test_a_time_may_have_a_fraction(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    issuer.clock.seconds = NOW + 0.25
+    assert (await ask(http, issuer.token(exp=NOW + 0.5, nbf=NOW + 29.75))).status_code == 200
+    issuer.clock.seconds = NOW + 0.5
+    await assert_refused(http, issuer.token(exp=NOW + 0.5))
 
 
 @pytest.mark.parametrize("claims", [{"sub": "x" * 255}, {"iat": 0, "nbf": 0}, {"exp": 10**11 - 1}], ids=str)
