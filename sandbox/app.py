@@ -11,18 +11,13 @@ from httpx_aiohttp import AiohttpTransport
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
-from sandbox import (
+from sandbox.api import (
     charges,
-    control,
-    control_buyers,
-    control_orders,
-    control_webhooks,
     customers,
     events,
     file_links,
     files,
     fulfillments,
-    identity_provider,
     orders,
     refunds,
     sources,
@@ -30,17 +25,22 @@ from sandbox import (
     tracking,
     webhooks,
 )
-from sandbox.clock import Clock
-from sandbox.docs import show_docs
-from sandbox.errands import Errands
+from sandbox.control import buyers as control_buyers
+from sandbox.control import orders as control_orders
+from sandbox.control import sandbox as control
+from sandbox.control import webhooks as control_webhooks
+from sandbox.control.docs import show_docs
 from sandbox.errors import Refusal, answer_http_exception, answer_own_fault, answer_refusal
-from sandbox.faults import FaultDial
-from sandbox.gates import AuthorizationGate, CallRecorder, FaultGate
-from sandbox.oidc import Issuer
-from sandbox.rate_limit import RateLimit
+from sandbox.faults.definitions import FaultDial
+from sandbox.identity_provider import router as identity_provider
+from sandbox.identity_provider.issuer import Issuer
+from sandbox.middleware.fault_injection import AuthorizationGate, CallRecorder, FaultGate
+from sandbox.runtime.background_tasks import Errands
+from sandbox.runtime.rate_limit import RateLimit
+from sandbox.runtime.runtime import SigningManner, World
 from sandbox.settings import Settings
-from sandbox.state import Ledger
-from sandbox.world import SigningManner, World
+from sandbox.state.clock import Clock
+from sandbox.state.store import Ledger
 
 RESOURCES = (
     orders,

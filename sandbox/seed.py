@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
+from sandbox.api.webhooks import DOCUMENT_TYPES
 from sandbox.settings import Settings
-from sandbox.webhooks import DOCUMENT_TYPES
 
 PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.2

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from sandbox.lies import LIES, LieKind
+from sandbox.faults.json_tampering import LIES, LieKind
 from tests.contract.portal_api import build
 from tests.faults.lied_to import ADA, BARBARA, CANARY, GETS, GRACE, House, make_buyer
 from tests.house import Json, Sandbox, eventually, running_portal

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from pypdf import PdfReader
 
-from sandbox.locales import LOCALES, manner_of
-from sandbox.pdf import Paper, Row, render
+from sandbox.commerce.invoice_locales import LOCALES, manner_of
+from sandbox.commerce.invoice_pdf import Paper, Row, render
 from tests.house import eventually
 from tests.sandbox.far_side import FarSide, Json
 from tests.sandbox.official import FOLDER

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.lies import LIES
+from sandbox.faults.json_tampering import LIES
 from tests.house import eventually
 from tests.sandbox.far_side import FarSide, Json
 from tests.sandbox.receiver import Receiver

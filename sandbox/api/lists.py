@@ -1,0 +1,200 @@
+"""Lists as Digital River answers them: filters, comparators, cursors, newest first.
+
+Source: Digital River OpenAPI document (parameters) and its introduction (paging).
+"""
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sandbox.commerce.money import find_decimal
+from sandbox.errors import Complaint, Refusal
+from sandbox.state.clock import find_moment
+from sandbox.state.store import Json
+
+Getter = Callable[[Json], object]
+_Ordered = TypeVar("_Ordered", datetime, Decimal)
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+_PAGING = frozenset({"limit", "startingAfter", "endingBefore"})
+_DEFAULT_LIMIT, _LARGEST_LIMIT = 10, 100
+_BRACKETED = re.compile(r"(?P<name>[^\[\]]+)\[(?P<comparator>[^\[\]]*)\]")
+
+
+def member(path: str) -> Getter:
+    """Reads a possibly nested member, `stateTransitions.accepted`; None when absent."""
+    names = path.split(".")
+
+    def read(resource: Json) -> object:
+        value: object = resource
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    return read
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The query parameters of one list beyond paging: name → what it is compared with.
+
+    equals: one text (a getter may return several). any_of: repeated or comma-separated texts.
+    moments, numbers: deepObject comparators, a bare value meaning equality. own: judged by the route itself.
+    """
+
+    equals: Mapping[str, Getter] = field(default_factory=dict)
+    any_of: Mapping[str, Getter] = field(default_factory=dict)
+    moments: Mapping[str, Getter] = field(default_factory=dict)
+    numbers: Mapping[str, Getter] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
+
+
+def plain(*names: str) -> dict[str, Getter]:
+    """Filters named like the member they compare."""
+    return {name: member(name) for name in names}
+
+
+def texts_of(request: Request, name: str) -> list[str]:
+    """Repeated, bracketed or comma-separated: `ids=a&ids=b`, `ids[]=a` and `ids=a,b` mean the same."""
+    given = [*request.query_params.getlist(name), *request.query_params.getlist(f"{name}[]")]
+    return [text for part in given for text in part.split(",") if text]
+
+
+def answer_list(
+    request: Request,
+    resources: Mapping[str, Json],
+    filters: Filters,
+    *,
+    show: Callable[[Json], Json] = lambda resource: resource,
+    keep: Callable[[Json], bool] = lambda _resource: True,
+) -> Response:
+    """`{"hasMore", "data"}`, newest first. Raises a 400 naming every parameter that makes no sense."""
+    complaints: list[Complaint] = []
+    tests = [*_tests(request, filters, complaints), keep]
+    limit = _limit(request, complaints)
+    place = _place(request, resources, complaints)
+    if complaints:
+        raise Refusal(400, *complaints)
+    chosen = [row for row in resources.values() if row["id"] == place[1] or all(test(row) for test in tests)]
+    rows, has_more = _cut(sorted(chosen, key=_created)[::-1], place, limit)
+    return JSONResponse({"hasMore": has_more, "data": [show(row) for row in rows]})
+
+
+def _created(resource: Json) -> str:
+    return str(resource.get("createdTime", ""))
+
+
+def _limit(request: Request, complaints: list[Complaint]) -> int:
+    text = request.query_params.get("limit", str(_DEFAULT_LIMIT))
+    if not re.fullmatch(r"\d{1,9}", text) or not 1 <= int(text) <= _LARGEST_LIMIT:
+        complaints.append(_senseless("limit", text))
+        return _DEFAULT_LIMIT
+    return int(text)
+
+
+def _place(
+    request: Request, resources: Mapping[str, Json], complaints: list[Complaint]
+) -> tuple[str, str | None]:
+    """The cursor that counts and its id: `endingBefore`, only without it `startingAfter`."""
+    for name in ("endingBefore", "startingAfter"):
+        cursor = request.query_params.get(name)
+        if cursor is not None:
+            if cursor not in resources:
+                complaints.append(_senseless(name, cursor))
+            return name, cursor
+    return "startingAfter", None
+
+
+def _cut(rows: list[Json], place: tuple[str, str | None], limit: int) -> tuple[list[Json], bool]:
+    """The page beside the cursor, and whether there is more in the same direction."""
+    name, cursor = place
+    at = next((index for index, row in enumerate(rows) if row["id"] == cursor), None)
+    if at is None:
+        return rows[:limit], len(rows) > limit
+    if name == "endingBefore":
+        return rows[max(0, at - limit) : at], at > limit
+    behind = rows[at + 1 :]
+    return behind[:limit], len(behind) > limit
+
+
+def _tests(
+    request: Request, filters: Filters, complaints: list[Complaint]
+) -> Iterable[Callable[[Json], bool]]:
+    any_of = {"ids": member("id"), **filters.any_of}
+    for key, text in request.query_params.multi_items():
+        matched = _BRACKETED.fullmatch(key)
+        name, comparator = (matched["name"], matched["comparator"]) if matched else (key, "eq")
+        if name in _PAGING or name in filters.own:
+            continue
+        if name in filters.equals and not matched:
+            yield _equals(filters.equals[name], text)
+        elif name in any_of:
+            yield _is_one_of(any_of[name], frozenset(texts_of(request, name)))
+        elif name in filters.moments or name in filters.numbers:
+            yield from _comparison(filters, name, comparator, text, complaints)
+        else:
+            complaints.append(Complaint(f"'{key}' is an unknown parameter.", "unknown_parameter", key))
+
+
+def _equals(get: Getter, wanted: str) -> Callable[[Json], bool]:
+    def test(resource: Json) -> bool:
+        value = get(resource)
+        values = value if isinstance(value, list) else [value]
+        return any(_as_text(one) == wanted for one in values)
+
+    return test
+
+
+def _is_one_of(get: Getter, wanted: frozenset[str]) -> Callable[[Json], bool]:
+    return lambda resource: get(resource) in wanted
+
+
+def _as_text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)
+
+
+def _comparison(
+    filters: Filters, name: str, comparator: str, text: str, complaints: list[Complaint]
+) -> Iterable[Callable[[Json], bool]]:
+    if comparator not in _COMPARISONS:
+        complaints.append(_senseless(f"{name}[{comparator}]", text))
+    elif name in filters.moments:
+        moment = find_moment(text)
+        if moment is None:
+            complaints.append(_senseless(name, text))
+        else:
+            yield _compares(lambda row: find_moment(filters.moments[name](row)), comparator, moment)
+    else:
+        number = find_decimal(text)
+        if number is None:
+            complaints.append(_senseless(name, text))
+        else:
+            yield _compares(lambda row: find_decimal(filters.numbers[name](row)), comparator, number)
+
+
+def _compares(
+    get: Callable[[Json], _Ordered | None], comparator: str, bound: _Ordered
+) -> Callable[[Json], bool]:
+    def test(resource: Json) -> bool:
+        value = get(resource)
+        return value is not None and _COMPARISONS[comparator](value, bound)
+
+    return test
+
+
+def _senseless(parameter: str, text: str) -> Complaint:
+    return Complaint(f"'{text}' is not a valid {parameter}.", "invalid_parameter", parameter)

@@ -1,0 +1,146 @@
+"""Payment sources as Drop-in makes them in a buyer's browser."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from sandbox.api.events import emit
+from sandbox.commerce.source_types import CARDS, SourceType, type_named
+from sandbox.commerce.source_views import show_source
+from sandbox.errors import bad_request
+from sandbox.runtime.runtime import World
+from sandbox.state.clock import stamp_milliseconds
+from sandbox.state.store import Json, new_id
+
+# The enum of the OpenAPI document, and `pending` from the printed payPalBilling source.
+SourceState = Literal[
+    "requires_action",
+    "pending_redirect",
+    "pending_funds",
+    "pending",
+    "chargeable",
+    "consumed",
+    "failed",
+    "cancelled",
+]
+_ADDRESS: Json = {
+    "line1": "10381 Bren Rd W",
+    "city": "Minnetonka",
+    "state": "MN",
+    "country": "US",
+    "postalCode": "55343",
+}
+_DAYS_TO_PAY = 30
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class PaymentMethod(_Wire):
+    """What the buyer entered; any `type` is allowed, as Digital River adds types at any time.
+
+    Without `state` the type's usual one. `owner` null: a source without one, as PayPal's. `amount` only in a
+    checkout, never in account management. `details` replace the type's own. `readyForStorage` false: the
+    buyer did not agree to storing, and the source cannot be attached. `customerId` imitates a source that
+    this customer has attached before.
+    """
+
+    type: str = Field(default="creditCard", pattern="^[A-Za-z]{1,40}$")
+    state: SourceState | None = None
+    reusable: bool = False
+    supports_storage: bool | None = None
+    ready_for_storage: bool = True
+    customer_id: str | None = None
+    owner: dict[str, Any] | None = None
+    brand: str = "Visa"
+    last_four_digits: str = Field(default="1111", pattern=r"^\d{4}$")
+    expiration_month: int = Field(default=7, ge=1, le=12)
+    expiration_year: int | None = None
+    amount: Decimal | None = None
+    currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
+    details: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+
+    @property
+    def can_be_saved(self) -> bool:
+        if self.supports_storage is not None:
+            return self.supports_storage
+        return type_named(self.type).can_be_saved
+
+
+def mint(world: World, method: PaymentMethod) -> Json:
+    """A new source in the browser's form. Raises 400 for an unknown customer."""
+    if method.customer_id is not None and method.customer_id not in world.ledger.customers:
+        raise bad_request("not_found", "customerId", f"Customer '{method.customer_id}' not found")
+    kind, identity, now = type_named(method.type), new_id(), world.now()
+    source: Json = {
+        "clientId": "gc",
+        "channelId": "drdod15",
+        "liveMode": world.settings.live_mode,
+        "id": identity,
+        "clientSecret": f"{identity}_{new_id()}",
+        "type": method.type,
+        "reusable": method.reusable or method.customer_id is not None,
+        "owner": method.owner if "owner" in method.model_fields_set else _owner(),
+        "state": method.state or kind.first_state,
+        "creationIp": "192.0.2.27",
+        "createdTime": stamp_milliseconds(now),
+        "updatedTime": stamp_milliseconds(now),
+        "flow": kind.flow,
+        method.type: _details(world, method, kind),
+    }
+    if kind.flow == "redirect":
+        source["redirect"] = {
+            "redirectUrl": f"https://payments.invalid/redirects/{identity}",
+            "returnUrl": "https://shop.invalid/return",
+            "cancelUrl": "https://shop.invalid/cancel",
+        }
+    if kind.flow == "receiver":
+        source["expirationTime"] = stamp_milliseconds(now + timedelta(days=_DAYS_TO_PAY))
+    if source["owner"] is None:
+        del source["owner"]
+    source |= _asked_for(method)
+    if method.can_be_saved and method.ready_for_storage:
+        world.ledger.storable_sources.add(identity)
+    world.ledger.sources[identity] = source
+    emit(world, "source.created", show_source(source))
+    return source
+
+
+def _owner() -> Json:
+    return {
+        "firstName": "William",
+        "lastName": "Brown",
+        "email": "william.brown@example.com",
+        "address": dict(_ADDRESS),
+    }
+
+
+def _details(world: World, method: PaymentMethod, kind: SourceType) -> Json:
+    if method.details is not None:
+        return method.details
+    if method.type not in CARDS:
+        return dict(kind.details)
+    year = world.now().year + 3 if method.expiration_year is None else method.expiration_year
+    return {
+        "brand": method.brand,
+        "expirationMonth": method.expiration_month,
+        "expirationYear": year,
+        "lastFourDigits": method.last_four_digits,
+        "paymentIdentifier": "00700",
+    }
+
+
+def _asked_for(method: PaymentMethod) -> Json:
+    """Members that are absent unless named; browsers get amounts as text."""
+    wishes = {
+        "amount": None if method.amount is None else str(method.amount),
+        "currency": method.currency,
+        "customerId": method.customer_id,
+        "metadata": method.metadata,
+    }
+    return {name: value for name, value in wishes.items() if value is not None}

@@ -1,0 +1,89 @@
+"""Documents Digital River issues by itself: an invoice per capture, a credit memo per refund."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from sandbox.api.events import emit
+from sandbox.api.files import keep_file
+from sandbox.commerce.invoice_pdf import Paper, Row, render
+from sandbox.commerce.money import amount_of, rounded
+from sandbox.commerce.order_states import touch
+from sandbox.runtime.runtime import World
+from sandbox.state.store import Json
+
+# Digital River docs, invoices: whose orders get documents without being asked.
+_AUTOMATIC = frozenset(
+    {"DR_INC-ENTITY", "C5_INC-ENTITY", "DR_IRELAND-ENTITY", "DR_UK-ENTITY", "DR_JAPAN-ENTITY"}
+)
+_KINDS = {
+    "invoice": ("customer_invoice", "invoicePDFs", "order.invoice.created"),
+    "credit_memo": ("customer_credit_memo", "creditMemoPDFs", "order.credit_memo.created"),
+}
+
+
+def issue(world: World, order: Json, kind: str, rows: Sequence[Row], tax: Decimal, total: Decimal) -> None:
+    """Write the document, hang it on the order and announce it; nothing for orders that get none."""
+    if not order["totalAmount"] or order["sellingEntity"]["id"] not in _AUTOMATIC:
+        return
+    purpose, place, event_type = _KINDS[kind]
+    count = len(order.get(place, [])) + 1
+    file = keep_file(
+        world,
+        render(_paper(world, order, kind, rows, tax, total, f"{order['id']}-{count}")),
+        file_name=f"{kind}_{order['id']}_{count}.pdf",
+        purpose=purpose,
+    )
+    entry = {"id": file["id"], "url": file["url"], "liveMode": file["liveMode"]}
+    order[place] = [*order.get(place, []), entry]
+    touch(world, order)
+    reference = {
+        "id": file["id"],
+        "fileId": file["id"],
+        "orderId": order["id"],
+        # Guests have no customer, so the member is left out.
+        "customerId": order.get("customerId"),
+        "purpose": purpose,
+        "invoiceURL": file["url"],
+    }
+    emit(world, event_type, {name: value for name, value in reference.items() if value is not None})
+
+
+def _paper(
+    world: World,
+    order: Json,
+    kind: str,
+    rows: Sequence[Row],
+    tax: Decimal,
+    total: Decimal,
+    number: str,
+) -> Paper:
+    bill_to = order["billTo"]
+    buyer = [bill_to.get("organization"), bill_to.get("name"), order["email"]]
+    return Paper(
+        kind=kind,
+        number=number,
+        order_id=order["id"],
+        issued=world.now(),
+        seller=order["sellingEntity"]["name"],
+        buyer=[line for line in buyer if line],
+        rows=rows,
+        subtotal=total - tax,
+        tax=tax,
+        total=total,
+        currency=order["currency"],
+        locale=order["locale"],
+        notes=[f"{one['type']}: {one['value']}" for one in order.get("taxIdentifiers", [])],
+    )
+
+
+def line_total(item: Json) -> Decimal:
+    """What one order item costs in all: its amount, its tax and its shipping."""
+    return amount_of(item, "amount") + line_tax(item) + amount_of(item.get("shipping", {}), "amount")
+
+
+def line_tax(item: Json) -> Decimal:
+    return amount_of(item["tax"], "amount") + amount_of(item.get("shipping", {}), "taxAmount")
+
+
+def share(whole: Decimal, part: int, parts: int, currency: str) -> Decimal:
+    return rounded(whole * part / parts, currency)

@@ -1,0 +1,109 @@
+"""The order's state machine, its marks on the order, and the events of each step.
+
+Source: Digital River docs, Orders (state table in the dossier's checkouts-orders §5).
+"""
+
+from collections.abc import Mapping
+
+from sandbox.api.events import emit
+from sandbox.commerce.order_views import show_order
+from sandbox.commerce.payments import mark_session
+from sandbox.errors import bad_request, conflict
+from sandbox.runtime.runtime import World
+from sandbox.state.clock import stamp
+from sandbox.state.store import Json
+
+_FIRST = ("accepted", "in_review", "pending_payment", "blocked")
+_EVENTS: Mapping[str, str] = {
+    "pending_payment": "order.pending_payment",
+    "in_review": "order.review_opened",
+    "accepted": "order.accepted",
+    "blocked": "order.blocked",
+    "cancelled": "order.cancelled",
+    "fulfilled": "order.fulfilled",
+    "complete": "order.complete",
+    "returned": "order.refunded",
+    "dispute": "order.dispute",
+}
+_NEXT: Mapping[str, tuple[str, ...]] = {
+    "pending_payment": ("in_review", "accepted", "blocked", "cancelled"),
+    "in_review": ("accepted", "blocked"),
+    "accepted": ("cancelled", "fulfilled", "dispute"),
+    "fulfilled": ("complete", "returned", "dispute"),
+    "complete": ("returned", "dispute"),
+    "dispute": ("accepted", "fulfilled", "complete"),
+}
+_FRAUD: Mapping[str, str] = {"in_review": "review_opened", "accepted": "passed", "blocked": "blocked"}
+_CHARGE: Mapping[str, str] = {
+    "in_review": "capturable",
+    "accepted": "capturable",
+    "blocked": "cancelled",
+    "cancelled": "cancelled",
+    "complete": "complete",
+}
+_ITEMS: Mapping[str, str] = {"blocked": "blocked", "cancelled": "cancelled", "returned": "returned"}
+
+
+def enter_first(world: World, order: Json, state: str) -> None:
+    """What POST /orders may lead to: accepted, in_review, pending_payment, or blocked a moment later."""
+    if state not in _FIRST:
+        raise bad_request("invalid_parameter", "state", f"An order cannot begin as '{state}'.")
+    enter(world, order, state)
+
+
+def walk(world: World, order: Json, state: str) -> None:
+    """One allowed step (409 `invalid_state` otherwise).
+
+    `dispute` leads back to where it began (docs), or to accepted, as the printed order.dispute.resolved of an
+    order that was complete; its other marks stay.
+    """
+    former = order["state"]
+    if state not in _NEXT.get(former, ()):
+        raise conflict("invalid_state", f"Order '{order['id']}' cannot go from {former} to {state}.", "state")
+    if state == "dispute":
+        world.ledger.before_dispute[order["id"]] = former
+    if former == "dispute":
+        if state not in ("accepted", world.ledger.before_dispute.get(order["id"], state)):
+            raise conflict("invalid_state", "A dispute ends in the state it interrupted.", "state")
+        world.ledger.before_dispute.pop(order["id"], None)
+        order["state"] = state
+        touch(world, order)
+        emit(world, "order.dispute.resolved", show_order(order))
+        return
+    enter(world, order, state)
+    if former == "in_review":
+        emit(world, "order.review_closed", show_order(order))
+
+
+def enter(world: World, order: Json, state: str) -> None:
+    """Mark the state on the order, its items, charges and session, then announce it."""
+    now = stamp(world.now())
+    order["state"] = state
+    order["stateTransitions"][state] = now
+    fraud = _FRAUD.get(state)
+    if fraud is not None:
+        mark_fraud(world, order, fraud)
+    if state in _CHARGE:
+        for charge in order["payment"]["charges"]:
+            charge["state"] = _CHARGE[state]
+    mark_session(world, order, state)
+    if state in _ITEMS:
+        for item in order["items"]:
+            mark_item(world, item, _ITEMS[state])
+    touch(world, order)
+    emit(world, _EVENTS[state], show_order(order))
+
+
+def mark_fraud(world: World, order: Json, fraud_state: str) -> None:
+    order["fraudState"] = fraud_state
+    order["fraudStateTransitions"][fraud_state] = stamp(world.now())
+    touch(world, order)
+
+
+def mark_item(world: World, item: Json, state: str) -> None:
+    item["state"] = state
+    item["stateTransitions"][state] = stamp(world.now())
+
+
+def touch(world: World, order: Json) -> None:
+    order["updatedTime"] = stamp(world.now())

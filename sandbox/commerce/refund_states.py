@@ -1,0 +1,152 @@
+"""What becomes of a refund: paid back with a credit memo, waiting for bank data, failed or expired."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sandbox.api.events import emit
+from sandbox.commerce.charge_allocation import Shares, shares_of_refund
+from sandbox.commerce.invoice_pdf import Row
+from sandbox.commerce.invoices import issue, share
+from sandbox.commerce.money import amount_of
+from sandbox.commerce.order_states import touch
+from sandbox.commerce.order_views import show_charge, show_order
+from sandbox.errors import conflict
+from sandbox.runtime.runtime import World
+from sandbox.state.clock import stamp, stamp_milliseconds
+from sandbox.state.store import Json, new_id
+
+# Digital River docs, Refunds: the text gives customers thirty days for their bank data.
+_DAYS_FOR_BANK_DATA = 30
+_NEXT: Mapping[str, tuple[str, ...]] = {
+    "pending": ("pending_information", "succeeded", "failed"),
+    "pending_information": ("pending", "succeeded", "failed", "expired"),
+}
+
+
+def settle_later(world: World, refund: Json) -> None:
+    """After the capture delay, as the undocumented rules have it now, unless somebody was faster."""
+    outcome = world.rules.refund_outcome
+
+    async def settle() -> None:
+        if refund["state"] == "pending" != outcome:
+            walk(world, refund, outcome)
+
+    world.errands.after(world.settings.capture_delay, settle)
+
+
+def walk(
+    world: World,
+    refund: Json,
+    state: str,
+    failure_reason: str | None = None,
+    *,
+    expires: datetime | None = None,
+) -> None:
+    """One step of the refund's states with its events. Raises 409 `invalid_state` for an impossible one.
+
+    `expires`: until when the buyer may give bank data, for `pending_information`.
+    """
+    if state not in _NEXT.get(refund["state"], ()):
+        message = f"Refund '{refund['id']}' cannot go from {refund['state']} to {state}."
+        raise conflict("invalid_state", message, "state")
+    refund["state"] = state
+    order = world.ledger.orders[refund["orderId"]]
+    if state == "pending_information":
+        expires = expires or world.now() + timedelta(days=_DAYS_FOR_BANK_DATA)
+        refund["tokenInformation"] = {"token": new_id(), "expiresTime": stamp_milliseconds(expires)}
+        shares = shares_of_refund(order, amount_of(refund, "amount"))
+        _show_on_refund(world, refund, shares, state)
+        emit(world, "refund.pending_information", refund)
+        return
+    refund.pop("tokenInformation", None)
+    if state == "succeeded":
+        _succeed(world, order, refund)
+    elif state == "pending":
+        emit(world, "refund.pending", refund)
+    else:
+        _fail(world, order, refund, failure_reason)
+
+
+def _succeed(world: World, order: Json, refund: Json) -> None:
+    amount = amount_of(refund, "amount")
+    refund["refundedAmount"] = refund["amount"]
+    for entry in refund["items"]:
+        entry["refundedAmount"] = entry["amount"]
+    order["refundedAmount"] = float(amount_of(order, "refundedAmount") + amount)
+    touch(world, order)
+    shares = _book(world, order, refund, "complete")
+    emit(world, "refund.complete", refund)
+    for charge, _ in shares:
+        emit(world, "order.charge.refund.complete", show_charge(order, charge))
+    emit(world, "order.refunded", show_order(order))
+    _credit(world, order, refund, amount)
+
+
+def _fail(world: World, order: Json, refund: Json, reason: str | None) -> None:
+    """The amount becomes available again; the event of the charge carries the order (docs sample)."""
+    refund["failureReason"] = reason or "The refund could not be processed."
+    order["availableToRefundAmount"] = float(
+        amount_of(order, "availableToRefundAmount") + amount_of(refund, "amount")
+    )
+    items = {item["id"]: item for item in order["items"]}
+    for entry in refund["items"]:
+        item = items[entry["itemId"]]
+        item["availableToRefundAmount"] = float(
+            amount_of(item, "availableToRefundAmount") + amount_of(entry, "amount")
+        )
+    touch(world, order)
+    _book(world, order, refund, "failed")
+    emit(world, "refund.failed", refund)
+    emit(world, "order.charge.refund.failed", show_order(order))
+
+
+def _book(world: World, order: Json, refund: Json, state: str) -> Shares:
+    """Mirror the refund on the order's charges; the ids differ, as documented."""
+    shares = shares_of_refund(order, amount_of(refund, "amount"))
+    _show_on_refund(world, refund, shares, state)
+    for charge, part in shares:
+        entry = {"id": new_id(), **_booked(world, part, state)}
+        charge["refunds"] = [*charge.get("refunds", []), entry]
+        charge["refunded"] = charge["refunded"] or state == "complete"
+    return shares
+
+
+def _show_on_refund(world: World, refund: Json, shares: Shares, state: str) -> None:
+    """The charges that pay the refund, each with its share."""
+    names = ("id", "captured", "sourceId")
+    refund["charges"] = [
+        {
+            **{name: charge[name] for name in names},
+            "refunded": charge["refunded"] or state == "complete",
+            "refunds": [_booked(world, part, state)],
+        }
+        for charge, part in shares
+    ]
+
+
+def _booked(world: World, amount: Decimal, state: str) -> Json:
+    return {"createdTime": stamp(world.now()), "amount": float(amount), "state": state}
+
+
+def _credit(world: World, order: Json, refund: Json, amount: Decimal) -> None:
+    """The tax on the credit memo is the order's share of tax in what is paid back."""
+    items = {item["id"]: item["productDetails"]["name"] for item in order["items"]}
+    names = [items[entry["itemId"]] for entry in refund["items"]] or list(items.values())
+    quantities = [entry["quantity"] for entry in refund["items"]] or [
+        item["quantity"] for item in order["items"]
+    ]
+    total = amount_of(order, "totalAmount")
+    cents = int(amount * 100)
+    tax = share(amount_of(order, "totalTax"), cents, int(total * 100), order["currency"])
+    rows = [
+        Row(name, quantity, part)
+        for name, quantity, part in zip(names, quantities, _spread(amount - tax, len(names)), strict=True)
+    ]
+    issue(world, order, "credit_memo", rows, tax, amount)
+
+
+def _spread(amount: Decimal, count: int) -> list[Decimal]:
+    """Equal parts in whole minor units; the first takes the remainder."""
+    part = (amount / count).quantize(amount)
+    return [amount - part * (count - 1), *[part] * (count - 1)]

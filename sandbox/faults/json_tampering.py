@@ -1,0 +1,164 @@
+"""The kinds of lie the fault dial knows, and what those about single members make of honest JSON."""
+
+import copy
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sandbox.state.clock import stamp
+
+LieKind = Literal["unfiltered", "stranger", "misnamed", "hostile", "odd", "endless", "untimely", "misleading"]
+_LONG = 100_000
+HOSTILE: Mapping[str, str] = {
+    "script": "\"><script>alert('sandbox')</script>",
+    "crlf": "\r\nSet-Cookie: sandbox=lied\r\n\r\n",
+    "nul": "\x00",
+    "surrogate": "cut \ud83d",
+    "bidi": "\u202efdp.exe\u2066\u200f",
+    "control": "\x1b[2J\x7f\u0085\u2028",
+    "emoji": "\U0001f9fe",
+    "long": "x" * _LONG,
+}
+_ODD: Mapping[str, object] = {
+    "null": None,
+    "text": "odd",
+    "emptyText": "",
+    "number": 7,
+    "negative": -1,
+    "fraction": 2.5,
+    "huge": 10**40,
+    "boolean": True,
+    "list": [],
+    "object": {},
+}
+_MOMENTS: Mapping[str, object] = {
+    "past": "2001-01-01T00:00:00Z",
+    "yearOne": "0001-01-01T00:00:00Z",
+    "beforeYearOne": "0001-01-01T00:00:00+14:00",
+    "future": "9999-12-31T23:59:59Z",
+    "senseless": "yesterday",
+    "empty": "",
+    "number": 1_617_803_233_000,
+}
+_ADDRESSES: Mapping[str, str] = {
+    "foreign": "https://evil.invalid/invoice.pdf",
+    "disguised": "https://api.digitalriver.com@evil.invalid/invoice.pdf",
+    "javascript": "javascript:alert('sandbox')//",
+    "data": "data:text/html,<script>alert('sandbox')</script>",
+    "relative": "/links/somewhere",
+    "hostOnly": "//evil.invalid/invoice.pdf",
+    "empty": "",
+}
+# What is added to the right address; behind `gone` there is nothing.
+_ADDRESS_ENDINGS: Mapping[str, str] = {"gone": "-gone", **HOSTILE}
+# Links that have ended, or end before anybody can follow them: seconds from now.
+_LIVES = {"expired": -60.0, "brief": 20.0}
+# In words at `Fault`. Without variants there is one way to tell it.
+LIES: Mapping[LieKind, Sequence[str]] = {
+    "unfiltered": (),
+    "stranger": ("open", "renamed", "nested"),
+    "misnamed": (),
+    "hostile": tuple(HOSTILE),
+    "odd": (*_ODD, "textNumbers", "numericIds"),
+    "endless": ("same", "empty", "cycle"),
+    "untimely": tuple(_MOMENTS),
+    "misleading": (*_ADDRESSES, *_ADDRESS_ENDINGS, *_LIVES),
+}
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*")
+_IDENTITY = re.compile(r"id|ids|.*Ids?")
+_URL = re.compile(r"url|.*(Url|URL)")
+# Members that programs compare; hostile text in them is asked for by name.
+_COMPARED = re.compile(
+    r"id|ids|.*Ids?|type|types|state|.*State|purpose|currency|country|locale|flow|.*Type|.*[vV]ersion"
+    r"|url|.*(Url|URL)"
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A place in JSON; elements of a list carry the list's name."""
+
+    holder: Any
+    key: str | int
+    name: str
+
+    @property
+    def value(self) -> Any:
+        return self.holder[self.key]
+
+    def set(self, value: object) -> None:
+        self.holder[self.key] = copy.deepcopy(value)
+
+
+def members(value: object, name: str = "") -> Iterator[Member]:
+    """Every member and element below `value`, outer ones first."""
+    pairs: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, dict):
+        pairs = list(value.items())
+    elif isinstance(value, list):
+        pairs = list(enumerate(value))
+    for key, inner in pairs:
+        label = key if isinstance(key, str) else name
+        yield Member(value, key, label)
+        yield from members(inner, label)
+
+
+def is_identity(name: str) -> bool:
+    return _IDENTITY.fullmatch(name) is not None
+
+
+def tell(
+    kind: LieKind, variant: str, answer: object, *, names: Sequence[str], dice: random.Random, now: datetime
+) -> None:
+    """Change the members of `answer` in place, those called `names` only when there are any."""
+    wanted = [member for member in members(answer) if not names or member.name in names or "*" in names]
+    match kind:
+        case "hostile":
+            _poison(wanted, HOSTILE[variant], is_aimed=bool(names))
+        case "odd":
+            _distort(wanted, variant, is_aimed=bool(names), dice=dice)
+        case "untimely":
+            for member in wanted:
+                if isinstance(member.value, str) and _MOMENT.fullmatch(member.value):
+                    member.set(_MOMENTS[variant])
+        case "misleading":
+            _mislead(wanted, variant, now)
+        case _:
+            raise ValueError(f"{kind} is not about single members")
+
+
+def _poison(wanted: list[Member], text: str, *, is_aimed: bool) -> None:
+    for member in wanted:
+        value = member.value
+        if isinstance(value, dict) and member.name == "metadata":
+            value[text] = text
+        is_free = isinstance(value, str) and not _COMPARED.fullmatch(member.name) and not _MOMENT.match(value)
+        if is_free or (is_aimed and isinstance(value, str)):
+            member.set(value + text)
+
+
+def _distort(wanted: list[Member], variant: str, *, is_aimed: bool, dice: random.Random) -> None:
+    if variant == "textNumbers":
+        for member in wanted:
+            if isinstance(member.value, int | float) and not isinstance(member.value, bool):
+                member.set(str(member.value))
+    elif variant == "numericIds":
+        for member in wanted:
+            if is_identity(member.name) and str(member.value).isdecimal():
+                member.set(int(member.value))
+    elif wanted:
+        for member in wanted if is_aimed else [dice.choice(wanted)]:
+            member.set(_ODD[variant])
+
+
+def _mislead(wanted: list[Member], variant: str, now: datetime) -> None:
+    for member in wanted:
+        if variant in _LIVES:
+            if member.name == "expiresTime":
+                member.set(stamp(now + timedelta(seconds=_LIVES[variant])))
+        elif _URL.fullmatch(member.name) and isinstance(member.value, str):
+            ending = _ADDRESS_ENDINGS.get(variant, "")
+            member.set(_ADDRESSES.get(variant, f"{member.value}{ending}"))

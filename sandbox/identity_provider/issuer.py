@@ -1,0 +1,99 @@
+"""The identity provider of the development house: signs tokens for any customer, publishes its keys."""
+
+import hmac
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+from joserfc.util import urlsafe_b64encode
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from sandbox.state.store import new_id
+
+
+class TokenRequest(BaseModel):
+    """HS256 signs with the public key as its secret, `none` does not sign: both must be refused."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+    customer_id: str
+    scopes: list[str] = Field(default_factory=list)
+    expires_in: int = 3600
+    audience: str | None = None
+    issuer: str | None = None
+    key: Literal["current", "foreign"] = "current"
+    algorithm: Literal["RS256", "RS384", "RS512", "PS256", "HS256", "none"] = "RS256"
+    claims: dict[str, Any] = Field(default_factory=dict)
+
+
+def _new_key() -> RSAKey:
+    # What it is for stands in its published form only: here it may sign with the wrong algorithm, too.
+    return RSAKey.generate_key(2048, {"kid": new_id()})
+
+
+@dataclass
+class Issuer:
+    """Signing keys with a lifetime of one process; `rotate` publishes a new one beside the last."""
+
+    url: str
+    audience: str
+    keys: list[RSAKey] = field(default_factory=lambda: [_new_key()])
+    foreign: RSAKey = field(default_factory=_new_key)
+
+    def rotate(self, *, keep_old: bool = True) -> str:
+        """The new key's id. With `keep_old` false, tokens of former keys stop verifying."""
+        key = _new_key()
+        self.keys = [key, *self.keys] if keep_old else [key]
+        return _kid(key)
+
+    def configuration(self) -> dict[str, Any]:
+        return {
+            "issuer": self.url,
+            "jwks_uri": f"{self.url}/jwks",
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "response_types_supported": ["token"],
+            "subject_types_supported": ["public"],
+        }
+
+    def published_keys(self) -> dict[str, Any]:
+        purpose = {"use": "sig", "alg": "RS256"}
+        return {"keys": [{**key.as_dict(private=False), **purpose} for key in self.keys]}
+
+    def mint(self, wish: TokenRequest) -> str:
+        """A token by the real clock: `sub` is the customer id, `scope` is space separated."""
+        now = int(time.time())
+        claims = {
+            "iss": wish.issuer or self.url,
+            "aud": wish.audience or self.audience,
+            "sub": wish.customer_id,
+            "iat": min(now, now + wish.expires_in),
+            "exp": now + wish.expires_in,
+            "jti": new_id(),
+            "scope": " ".join(wish.scopes),
+        } | wish.claims
+        claims = {name: value for name, value in claims.items() if value is not None}
+        key = self.keys[0] if wish.key == "current" else self.foreign
+        # A foreign key under a published id: the signature, not the id, must decide.
+        header = {"alg": wish.algorithm, "kid": _kid(self.keys[0]), "typ": "JWT"}
+        if wish.algorithm == "none":
+            return _written_by_hand(header, claims, lambda _: b"")
+        if wish.algorithm == "HS256":
+            secret = key.as_pem(private=False)
+            return _written_by_hand(header, claims, lambda text: hmac.digest(secret, text, "sha256"))
+        return jwt.encode(header, claims, key, algorithms=[wish.algorithm])
+
+
+def _kid(key: RSAKey) -> str:
+    return str(key.kid)
+
+
+def _written_by_hand(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[bytes], bytes]) -> str:
+    """What joserfc rightly refuses to write: unsigned tokens and public keys used as secrets."""
+    parts = (json.dumps(part, separators=(",", ":")).encode() for part in (header, claims))
+    signed = b".".join(urlsafe_b64encode(part) for part in parts)
+    return b".".join((signed, urlsafe_b64encode(sign(signed)))).decode()

@@ -1,0 +1,81 @@
+"""The ledger: everything the sandbox remembers, in one process's memory."""
+
+import secrets
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sandbox.state.clock import Clock
+from sandbox.state.undocumented_behaviour import UndocumentedRules
+
+Json = dict[str, Any]
+
+
+@dataclass
+class ItemProgress:
+    """How much of one order item has been settled; Digital River shows only the item's state."""
+
+    fulfilled: int = 0
+    cancelled: int = 0
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A signing secret; `expires` is None for the newest one."""
+
+    value: str
+    expires: datetime | None = None
+
+
+@dataclass
+class Ledger:
+    """Resources as the JSON that is answered, newest last, by id; beside them what is never answered."""
+
+    clock: Clock
+    orders: dict[str, Json] = field(default_factory=dict)
+    fulfillments: dict[str, Json] = field(default_factory=dict)
+    refunds: dict[str, Json] = field(default_factory=dict)
+    customers: dict[str, Json] = field(default_factory=dict)
+    sources: dict[str, Json] = field(default_factory=dict)
+    # The sources that may be attached to a customer.
+    storable_sources: set[str] = field(default_factory=set)
+    tax_identifiers: dict[str, Json] = field(default_factory=dict)
+    # Global Logistics shipments, by order.
+    shipments: dict[str, list[Json]] = field(default_factory=dict)
+    files: dict[str, Json] = field(default_factory=dict)
+    file_links: dict[str, Json] = field(default_factory=dict)
+    # The same links again by file: portals ask for them on every click.
+    links_of_files: dict[str, dict[str, Json]] = field(default_factory=dict)
+    events: dict[str, Json] = field(default_factory=dict)
+    webhooks: dict[str, Json] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
+    progress: dict[str, ItemProgress] = field(default_factory=dict)
+    captured: dict[str, Decimal] = field(default_factory=dict)
+    signing_secrets: dict[str, list[Secret]] = field(default_factory=dict)
+    # The order state that a dispute interrupted.
+    before_dispute: dict[str, str] = field(default_factory=dict)
+    rules: UndocumentedRules = field(default_factory=UndocumentedRules)
+    # Begun anywhere, so that a portal's database may outlive the sandbox.
+    _sequence: int = field(default_factory=lambda: 10_000_000 + secrets.randbelow(80_000_000))
+
+    def forget_everything(self) -> None:
+        """Numbers go on, so that an id never means two things."""
+        fresh = Ledger(Clock(), _sequence=self._sequence)
+        for name, value in vars(fresh).items():
+            setattr(self, name, value)
+
+    def next_number(self) -> str:
+        """A 12-digit id as the samples show for orders, order items and generated customers."""
+        self._sequence += 1
+        return f"{self._sequence}0336"
+
+
+def new_id(prefix: str = "") -> str:
+    """A UUID as the samples show for files, links, charges, events; `ful_…`, `re_…` with a prefix."""
+    return f"{prefix}{uuid.uuid4()}"
+
+
+def new_secret() -> str:
+    return f"whs_{secrets.token_urlsafe(24)}"
