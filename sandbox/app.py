@@ -9,32 +9,18 @@ import httpx
 from fastapi import FastAPI
 from httpx_aiohttp import AiohttpTransport
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
 
-from sandbox.api import (
-    charges,
-    customers,
-    events,
-    file_links,
-    files,
-    fulfillments,
-    orders,
-    refunds,
-    sources,
-    tax_identifiers,
-    tracking,
-    webhooks,
-)
-from sandbox.control import buyers as control_buyers
-from sandbox.control import orders as control_orders
-from sandbox.control import sandbox as control
-from sandbox.control import webhooks as control_webhooks
+from sandbox.api.routes import ROUTES
+from sandbox.control import buyers, faults, orders, sandbox, webhooks
 from sandbox.control.docs import show_docs
+from sandbox.delivery.webhooks import keep_configured
 from sandbox.errors import Refusal, answer_http_exception, answer_own_fault, answer_refusal
-from sandbox.faults.definitions import FaultDial
+from sandbox.faults.registry import FaultDial
 from sandbox.identity_provider import router as identity_provider
 from sandbox.identity_provider.issuer import Issuer
-from sandbox.middleware.fault_injection import AuthorizationGate, CallRecorder, FaultGate
+from sandbox.middleware.authorization import AuthorizationGate
+from sandbox.middleware.call_log import CallRecorder
+from sandbox.middleware.fault_injection import FaultGate
 from sandbox.runtime.background_tasks import Errands
 from sandbox.runtime.rate_limit import RateLimit
 from sandbox.runtime.runtime import SigningManner, World
@@ -42,21 +28,14 @@ from sandbox.settings import Settings
 from sandbox.state.clock import Clock
 from sandbox.state.store import Ledger
 
-RESOURCES = (
-    orders,
-    charges,
-    tracking,
-    fulfillments,
-    refunds,
-    customers,
-    sources,
-    tax_identifiers,
-    files,
-    file_links,
-    events,
-    webhooks,
+_CONTROL_ROUTERS = (
+    sandbox.router,
+    buyers.router,
+    orders.router,
+    faults.router,
+    webhooks.router,
+    identity_provider.router,
 )
-_DOORS = (control, control_buyers, control_orders, control_webhooks, identity_provider)
 
 
 @asynccontextmanager
@@ -73,7 +52,6 @@ async def _opened_world(settings: Settings, base_url: str) -> AsyncIterator[Worl
             errands=errands,
             faults=FaultDial(),
             limit=RateLimit(settings.rate_limit),
-            issuer=Issuer(f"{base_url}/_sandbox/oidc", settings.audience),
             signing=SigningManner(settings.signature_timestamp),
             http=http,
             calls=deque(maxlen=settings.log_entries),
@@ -88,7 +66,8 @@ def create_app(settings: Settings, base_url: str) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with _opened_world(settings, base_url) as world:
             app.state.world = world
-            webhooks.keep_configured(world)
+            app.state.issuer = Issuer(f"{base_url}/_sandbox/oidc", settings.audience)
+            keep_configured(world)
             yield
 
     app = FastAPI(
@@ -100,16 +79,15 @@ def create_app(settings: Settings, base_url: str) -> FastAPI:
         openapi_url="/_sandbox/openapi.json",
         lifespan=lifespan,
     )
-    resources: list[BaseRoute] = [route for room in RESOURCES for route in room.routes]
-    app.router.routes.extend(resources)
+    app.router.routes.extend(ROUTES)
     show_docs(app)
-    for door in _DOORS:
-        app.include_router(door.router, prefix="/_sandbox")
+    for router in _CONTROL_ROUTERS:
+        app.include_router(router, prefix="/_sandbox")
     app.add_exception_handler(Refusal, answer_refusal)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(Exception, answer_own_fault)
     # The last added is the first passed.
     app.add_middleware(FaultGate)
     app.add_middleware(AuthorizationGate)
-    app.add_middleware(CallRecorder, routes=resources)
+    app.add_middleware(CallRecorder, routes=ROUTES)
     return app

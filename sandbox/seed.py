@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from sandbox.api.webhooks import DOCUMENT_TYPES
+from sandbox.delivery.webhooks import DOCUMENT_TYPES
 from sandbox.settings import Settings
 
 PATIENCE_SECONDS = 60.0

@@ -5,21 +5,18 @@ Several complaints may be reported at once (Digital River docs, errors); `done` 
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from decimal import Decimal
-from typing import Any, NoReturn
 
 from starlette.requests import Request
 
 from sandbox.commerce.money import find_decimal
-from sandbox.errors import Complaint, Refusal, bad_request
+from sandbox.errors import Complaint, Refusal
+from sandbox.json_types import Json
 from sandbox.state.clock import find_moment
-from sandbox.state.store import Json
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _LOCALE = re.compile(r"[a-z]{2,3}[_-][A-Z]{2}")
-# Digital River, Working with metadata.
-_MOST_PAIRS, _LONGEST_KEY, _LONGEST_VALUE = 20, 40, 500
 
 
 async def read_json(request: Request) -> Json:
@@ -164,27 +161,3 @@ class Form:
     def done(self) -> None:
         if self.complaints:
             raise Refusal(400, *self.complaints)
-
-
-def merged_metadata(before: object, changes: object) -> Json:
-    """Keys merge into what exists, `""` deletes one. Raises the documented 400s when limits are passed."""
-    if not isinstance(changes, Mapping):
-        raise bad_request("invalid_metadata_value", "metadata", "The metadata is not an object.")
-    for key, value in changes.items():
-        _check_pair(str(key), value)
-    kept = dict(before) if isinstance(before, Mapping) else {}
-    merged = {key: value for key, value in (kept | dict(changes)).items() if value != ""}
-    if len(merged) > _MOST_PAIRS:
-        raise bad_request("too_many_metadata_pairs", "metadata", "At most 20 metadata pairs are allowed.")
-    return merged
-
-
-def _check_pair(key: str, value: Any) -> None:
-    def refuse(code: str, message: str) -> NoReturn:
-        raise bad_request(code, f"metadata.{key}", message)
-
-    if not key or len(key) > _LONGEST_KEY:
-        refuse("invalid_metadata_key", f"'{key}' is not a valid metadata key.")
-    text = value if isinstance(value, str) else json.dumps(value)
-    if len(text) > _LONGEST_VALUE:
-        refuse("invalid_metadata_value", f"The metadata value of '{key}' is too long.")

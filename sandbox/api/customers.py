@@ -1,20 +1,19 @@
 """Customers, with the rules Digital River documents for ids, addresses, metadata and the default source."""
 
-import re
-
-import pycountry
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api.body_validation import Form, merged_metadata, read_json
-from sandbox.api.events import emit
+from sandbox.api.addresses import ADDRESS_FIELDS, SUBDIVISIONS, check_address, read_additional
+from sandbox.api.body_validation import Form, read_json
 from sandbox.api.lists import Filters, answer_list, plain
-from sandbox.commerce.source_views import show_source
-from sandbox.errors import Refusal, conflict, not_found
+from sandbox.commerce.customers import attached_to, get_stored_customer, show_customer
+from sandbox.commerce.metadata import merged_metadata
+from sandbox.delivery.events import emit
+from sandbox.errors import conflict
+from sandbox.json_types import Json
 from sandbox.runtime.runtime import World, world_of
 from sandbox.state.clock import find_moment, stamp
-from sandbox.state.store import Json
 
 _BOTH = (
     "email",
@@ -29,48 +28,9 @@ _BOTH = (
 _CREATE = ("id", *_BOTH)
 _UPDATE = ("requestToBeForgotten", *_BOTH)
 _SHIPPING = ("address", "name", "phone", "email", "organization", "additionalAddressInfo")
-_ADDRESS = ("line1", "line2", "city", "postalCode", "state", "country")
-_ADDITIONAL = ("neighborhood", "division", "phoneticName")
 _CERTIFICATE = ("companyName", "taxAuthority", "startDate", "endDate", "fileId")
 _LONGEST_ID = 40
 _FILTERS = Filters(equals=plain("email", "requestToBeForgotten"), moments=plain("createdTime", "updatedTime"))
-# Digital River docs, Checkouts: the countries whose postal codes and states are checked.
-_POSTAL_CODES = {
-    "US": re.compile(r"\d{5}(-\d{4})?"),
-    "CA": re.compile(r"[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d"),
-    "GB": re.compile(r"[A-Za-z]{1,2}\d[A-Za-z\d]? ?\d[A-Za-z]{2}"),
-    "DE": re.compile(r"\d{5}"),
-    "FR": re.compile(r"\d{5}"),
-    "ES": re.compile(r"\d{5}"),
-    "IT": re.compile(r"\d{5}"),
-}
-_WITH_STATES = ("US", "CA")
-_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
-_SUBDIVISIONS = frozenset(subdivision.code for subdivision in pycountry.subdivisions)
-
-
-def get_stored(world: World, identity: str) -> Json:
-    """The message is compared word by word by the official Lightning app: no final dot."""
-    customer = world.ledger.customers.get(identity)
-    if customer is None:
-        refusal = not_found("Customer", identity)
-        complaint = refusal.complaints[0]
-        raise Refusal(404, type(complaint)(complaint.message.rstrip("."), complaint.code, "id"))
-    return customer
-
-
-def show_customer(world: World, customer: Json) -> Json:
-    """With the sources and tax identifiers that are attached now; absent when there are none."""
-    belongings = {
-        "sources": [show_source(source) for source in attached(world.ledger.sources, customer)],
-        "taxIdentifiers": attached(world.ledger.tax_identifiers, customer),
-    }
-    return {**customer, **{name: those for name, those in belongings.items() if those}}
-
-
-def attached(resources: dict[str, Json], customer: Json) -> list[Json]:
-    """Those of the resources that belong to the customer, oldest first."""
-    return [resource for resource in resources.values() if resource.get("customerId") == customer["id"]]
 
 
 def _read(world: World, body: Json, known: tuple[str, ...], owner: str | None) -> Json:
@@ -110,7 +70,7 @@ def _read_shipping(form: Form) -> Json | None:
         shipping.text(name)
     shipping.email("email")
     shipping.absorb(read_additional(shipping))
-    address = shipping.nested("address", _ADDRESS)
+    address = shipping.nested("address", ADDRESS_FIELDS)
     if address is None:
         shipping.require("address")
     else:
@@ -118,30 +78,6 @@ def _read_shipping(form: Form) -> Json | None:
         shipping.absorb(address)
     form.absorb(shipping)
     return shipping.body
-
-
-def read_additional(form: Form) -> Form | None:
-    """`additionalAddressInfo`, as customers and owners of sources have it."""
-    additional = form.nested("additionalAddressInfo", _ADDITIONAL)
-    if additional is not None:
-        for name in _ADDITIONAL:
-            additional.text(name)
-    return additional
-
-
-def check_address(address: Form) -> None:
-    """Country always; postal code and state where Digital River checks them."""
-    address.require("country")
-    for name in ("line1", "line2", "city"):
-        address.text(name)
-    country, postal_code, state = (address.text(name) for name in ("country", "postalCode", "state"))
-    if country and country not in _COUNTRIES:
-        address.refuse_value("country")
-    pattern = _POSTAL_CODES.get(country or "")
-    if postal_code and pattern is not None and not pattern.fullmatch(postal_code):
-        address.refuse_value("postalCode")
-    if state and country in _WITH_STATES and f"{country}-{state.upper()}" not in _SUBDIVISIONS:
-        address.refuse_value("state")
 
 
 def _read_certificate(world: World, form: Form) -> Json | None:
@@ -152,7 +88,7 @@ def _read_certificate(world: World, form: Form) -> Json | None:
     certificate.require(*_CERTIFICATE)
     certificate.text("companyName")
     authority, file_id = certificate.text("taxAuthority"), certificate.text("fileId")
-    if authority and f"US-{authority}" not in _SUBDIVISIONS:
+    if authority and f"US-{authority}" not in SUBDIVISIONS:
         certificate.refuse_value("taxAuthority")
     if file_id and file_id not in world.ledger.files:
         certificate.refuse_value("fileId")
@@ -197,13 +133,13 @@ async def list_customers(request: Request) -> Response:
 
 async def get_customer(request: Request) -> Response:
     world = world_of(request)
-    return JSONResponse(show_customer(world, get_stored(world, request.path_params["id"])))
+    return JSONResponse(show_customer(world, get_stored_customer(world, request.path_params["id"])))
 
 
 async def update_customer(request: Request) -> Response:
     """What is named is replaced, metadata is merged, the rest stays."""
     world = world_of(request)
-    customer = get_stored(world, request.path_params["id"])
+    customer = get_stored_customer(world, request.path_params["id"])
     body = await read_json(request)
     changes = _read(world, body, _UPDATE, customer["id"])
     if body.get("metadata") is not None:
@@ -219,11 +155,11 @@ async def update_customer(request: Request) -> Response:
 async def delete_customer(request: Request) -> Response:
     """Permanent; orders stay. That the customer's belongings go along, without events, is inferred."""
     world = world_of(request)
-    customer = get_stored(world, request.path_params["id"])
-    for source in attached(world.ledger.sources, customer):
+    customer = get_stored_customer(world, request.path_params["id"])
+    for source in attached_to(world.ledger.sources, customer):
         source["state"] = "cancelled"
         del source["customerId"]
-    for tax_identifier in attached(world.ledger.tax_identifiers, customer):
+    for tax_identifier in attached_to(world.ledger.tax_identifiers, customer):
         del world.ledger.tax_identifiers[tax_identifier["id"]]
     del world.ledger.customers[customer["id"]]
     emit(world, "customer.deleted", customer, {})

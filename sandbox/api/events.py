@@ -5,54 +5,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.api.lists import Filters, answer_list, plain, texts_of
-from sandbox.delivery import webhook_delivery
 from sandbox.errors import bad_request, not_found
-from sandbox.faults.definitions import matches
-from sandbox.runtime.runtime import World, world_of
-from sandbox.state.clock import stamp_microseconds
-from sandbox.state.store import Json, new_id
+from sandbox.faults.registry import matches
+from sandbox.json_types import Json
+from sandbox.runtime.runtime import world_of
 
-VERSION = "2021-12-13"
-# The printed samples of these two carry `versionIds` instead of version and webhooks.
-_INVOICE_EVENTS = frozenset({"order.invoice.created", "order.credit_memo.created"})
 _MOST_TYPES = 19
 _FILTERS = Filters(moments=plain("createdTime"), own=frozenset({"type", "types"}))
-
-
-def emit(world: World, event_type: str, resource: Json, previous: Json | None = None) -> Json:
-    """Record that something happened to a resource and deliver it, signed, in the background."""
-    event = record(world, event_type, resource, previous)
-    webhook_delivery.dispatch(world, event)
-    return event
-
-
-def record(
-    world: World,
-    event_type: str,
-    resource: Json,
-    previous: Json | None = None,
-    *,
-    event_id: str | None = None,
-    live_mode: bool | None = None,
-) -> Json:
-    """Store the event only, as `GET /events` shows it."""
-    data: Json = {"object": webhook_delivery.copy_of(resource)}
-    if previous is not None:
-        data["previousAttributes"] = webhook_delivery.copy_of(previous)
-    event: Json = {
-        "id": event_id or new_id(),
-        "type": event_type,
-        "data": data,
-        "liveMode": world.settings.live_mode if live_mode is None else live_mode,
-        "createdTime": stamp_microseconds(world.now()),
-    }
-    if event_type in _INVOICE_EVENTS:
-        event["versionIds"] = []
-    else:
-        event["webhookIds"] = [hook["id"] for hook in webhook_delivery.webhooks_for(world, event_type)]
-        event["digitalriverVersion"] = VERSION
-    world.ledger.events[event["id"]] = event
-    return event
 
 
 async def list_events(request: Request) -> Response:

@@ -9,68 +9,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api import file_links
 from sandbox.api.body_validation import Form, read_json
-from sandbox.api.events import emit
 from sandbox.api.lists import Filters, answer_list, plain
-from sandbox.errors import bad_request, not_found
+from sandbox.commerce.file_links import forget_link, get_stored_link, is_expired, links_of, make_link
+from sandbox.commerce.files import get_stored_file, keep_file, show_file
+from sandbox.errors import bad_request
+from sandbox.json_types import Json
 from sandbox.runtime.runtime import World, world_of
-from sandbox.state.clock import stamp
-from sandbox.state.store import Json, new_id
 
 PURPOSES = ("tax_document_customer_upload", "customer_invoice", "customer_credit_memo")
 _MEDIA_TYPES = {"pdf": "application/pdf", "jpg": "image/jpeg", "png": "image/png"}
-_BEGINNINGS = {"pdf": b"%PDF-", "jpg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
-# Digital River, release note 2021-06-11: PDF, JPG, PNG of at most 10 MB.
-_LARGEST = 10 * 1024 * 1024
 _KNOWN = ("file", "purpose", "fileName", "title", "linkExpiresTime")
 _FILTERS = Filters(
     equals=plain("purpose", "fileName", "title", "type"),
     moments=plain("createdTime"),
     numbers=plain("size"),
 )
-
-
-def keep_file(
-    world: World, content: bytes, *, file_name: str, purpose: str, title: str | None = None
-) -> Json:
-    """Store bytes as a File. Raises 400 when they are too many or of no accepted type."""
-    kind = next((kind for kind, begins in _BEGINNINGS.items() if content.startswith(begins)), None)
-    if kind is None:
-        raise bad_request("invalid_parameter", "file", "The file must be a PDF, JPG or PNG.")
-    if len(content) > _LARGEST:
-        raise bad_request("invalid_parameter", "file", "The file must not be larger than 10 MB.")
-    identity = new_id()
-    file: Json = {
-        "id": identity,
-        "createdTime": stamp(world.now()),
-        "fileName": file_name,
-        "purpose": purpose,
-        "size": len(content),
-        "type": kind,
-        "url": f"{world.base_url}/files/{identity}/content",
-        "liveMode": world.settings.live_mode,
-    }
-    if title is not None:
-        file["title"] = title
-    world.ledger.files[identity] = file
-    world.ledger.contents[identity] = content
-    emit(world, "file.created", file)
-    return file
-
-
-def show_file(world: World, file: Json) -> Json:
-    """Digital River docs, Files: `links` is absent when there are none."""
-    links = file_links.links_of(world, file["id"]).values()
-    shown = [file_links.show_link(world, link) for link in links]
-    return {**file, "links": shown} if shown else file
-
-
-def get_stored(world: World, request: Request) -> Json:
-    file = world.ledger.files.get(request.path_params["id"])
-    if file is None:
-        raise not_found("File", request.path_params["id"])
-    return file
 
 
 def content_response(world: World, file: Json) -> Response:
@@ -104,7 +58,7 @@ async def create_file(request: Request) -> Response:
         title=title,
     )
     if expires is not None:
-        file_links.make_link(world, file["id"], expires)
+        make_link(world, file["id"], expires)
     return JSONResponse(show_file(world, file), 201)
 
 
@@ -136,30 +90,30 @@ async def list_files(request: Request) -> Response:
 
 async def get_file(request: Request) -> Response:
     world = world_of(request)
-    return JSONResponse(show_file(world, get_stored(world, request)))
+    return JSONResponse(show_file(world, get_stored_file(world, request.path_params["id"])))
 
 
 async def get_content(request: Request) -> Response:
     world = world_of(request)
-    return content_response(world, get_stored(world, request))
+    return content_response(world, get_stored_file(world, request.path_params["id"]))
 
 
 async def delete_file(request: Request) -> Response:
     """Permanent; its links go with it."""
     world = world_of(request)
-    identity = get_stored(world, request)["id"]
+    identity = get_stored_file(world, request.path_params["id"])["id"]
     del world.ledger.files[identity]
     del world.ledger.contents[identity]
-    for link in list(file_links.links_of(world, identity).values()):
-        file_links.forget_link(world, link)
+    for link in list(links_of(world, identity).values()):
+        forget_link(world, link)
     return Response(status_code=204)
 
 
 async def open_link(request: Request) -> Response:
     """The public address of a link: no key, and nothing once it is deleted (404) or expired (410)."""
     world = world_of(request)
-    link = file_links.get_stored(world, request)
-    if file_links.is_expired(world, link):
+    link = get_stored_link(world, request.path_params["id"])
+    if is_expired(world, link):
         return Response("This link has expired.", 410, media_type="text/plain")
     return content_response(world, world.ledger.files[link["fileId"]])
 

@@ -7,16 +7,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api.body_validation import Form, merged_metadata, read_json
-from sandbox.api.events import emit
+from sandbox.api.body_validation import Form, read_json
 from sandbox.api.lists import Filters, answer_list, plain
 from sandbox.commerce.captures import cancel, capture_later
+from sandbox.commerce.metadata import merged_metadata
 from sandbox.commerce.order_states import enter, mark_item, touch
-from sandbox.commerce.order_views import order_details
+from sandbox.commerce.orders import order_details
+from sandbox.delivery.events import emit
 from sandbox.errors import bad_request, conflict, not_found
+from sandbox.json_types import Json
 from sandbox.runtime.runtime import World, world_of
 from sandbox.state.clock import stamp
-from sandbox.state.store import Json, new_id
+from sandbox.state.store import new_id
 
 _TRACKING = ("trackingCompany", "trackingNumber", "trackingUrl")
 _KNOWN = ("orderId", "items", "shipmentId", "currency", "metadata", "partnerId", *_TRACKING)
@@ -177,7 +179,7 @@ def _with_order(world: World, fulfillment: Json) -> Json:
     return {**fulfillment, "orderDetails": order_details(world.ledger.orders[fulfillment["orderId"]])}
 
 
-def _get_stored(world: World, request: Request) -> Json:
+def _get_stored_fulfillment(world: World, request: Request) -> Json:
     fulfillment = world.ledger.fulfillments.get(request.path_params["id"])
     if fulfillment is None:
         raise not_found("Fulfillment", request.path_params["id"])
@@ -190,13 +192,13 @@ async def list_fulfillments(request: Request) -> Response:
 
 async def get_fulfillment(request: Request) -> Response:
     world = world_of(request)
-    return JSONResponse(_with_order(world, _get_stored(world, request)))
+    return JSONResponse(_with_order(world, _get_stored_fulfillment(world, request)))
 
 
 async def update_fulfillment(request: Request) -> Response:
     """Tracking, of the whole or of single items, and metadata."""
     world = world_of(request)
-    fulfillment = _get_stored(world, request)
+    fulfillment = _get_stored_fulfillment(world, request)
     form = Form(await read_json(request), (*_TRACKING, "items", "metadata"))
     changes: Json = {name: form.text(name) for name in _TRACKING if name in form.body}
     wishes = form.objects("items")

@@ -16,8 +16,8 @@ from starlette.responses import JSONResponse, Response
 
 from sandbox.commerce.money import find_decimal
 from sandbox.errors import Complaint, Refusal
+from sandbox.json_types import Json
 from sandbox.state.clock import find_moment
-from sandbox.state.store import Json
 
 Getter = Callable[[Json], object]
 _Ordered = TypeVar("_Ordered", datetime, Decimal)

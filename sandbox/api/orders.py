@@ -1,17 +1,22 @@
 """Orders as merchants read them; they come into being through the control API's checkout."""
 
+from decimal import Decimal
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api.body_validation import Form, merged_metadata, read_json
-from sandbox.api.events import emit
+from sandbox.api.body_validation import Form, read_json
 from sandbox.api.lists import Filters, answer_list, member, plain
+from sandbox.commerce.metadata import merged_metadata
+from sandbox.commerce.money import amount_of, find_decimal
 from sandbox.commerce.order_states import touch
-from sandbox.commerce.order_views import show_order
-from sandbox.errors import bad_request, not_found
-from sandbox.runtime.runtime import World, world_of
-from sandbox.state.store import Json
+from sandbox.commerce.orders import get_stored_order, show_order
+from sandbox.commerce.shipments import show_tracking
+from sandbox.delivery.events import emit
+from sandbox.errors import Complaint, Refusal, bad_request
+from sandbox.json_types import Json
+from sandbox.runtime.runtime import world_of
 
 _STATES = (
     "in_review",
@@ -42,13 +47,6 @@ _FILTERS = Filters(
 )
 
 
-def get_stored(world: World, identity: str) -> Json:
-    order = world.ledger.orders.get(identity)
-    if order is None:
-        raise not_found("Order", identity)
-    return order
-
-
 async def list_orders(request: Request) -> Response:
     return answer_list(request, world_of(request).ledger.orders, _FILTERS, show=show_order)
 
@@ -57,14 +55,14 @@ async def get_order(request: Request) -> Response:
     expand = request.query_params.get("expand", "false")
     if expand not in ("true", "false"):
         raise bad_request("invalid_boolean", "expand", f"'{expand}' is not a valid boolean.")
-    order = get_stored(world_of(request), request.path_params["id"])
+    order = get_stored_order(world_of(request), request.path_params["id"])
     return JSONResponse(show_order(order, expand=expand == "true"))
 
 
 async def update_order(request: Request) -> Response:
     """Only `requestToBeForgotten`, `upstreamId`, `metadata`, and the items' metadata without an event."""
     world = world_of(request)
-    order = get_stored(world, request.path_params["id"])
+    order = get_stored_order(world, request.path_params["id"])
     form = Form(await read_json(request), ("requestToBeForgotten", "upstreamId", "metadata", "items"))
     changes: Json = {}
     if (forget := form.boolean("requestToBeForgotten")) is not None:
@@ -96,8 +94,44 @@ def _update_items(order: Json, wishes: list[Json]) -> None:
         item["metadata"] = merged_metadata(item.get("metadata"), wish.get("metadata", {}))
 
 
+async def get_tax_details(request: Request) -> Response:
+    """One tax per item, levied by the country it is shipped to; the docs print no sample."""
+    order = get_stored_order(world_of(request), request.path_params["id"])
+    country = order["shipTo"]["address"]["country"]
+    items = [{"id": item["id"], "taxDetails": [_tax(item, country)]} for item in order["items"]]
+    return JSONResponse({"orderId": order["id"], "items": items})
+
+
+def _tax(item: Json, country: str) -> Json:
+    rate = float(find_decimal(item["tax"]["rate"]) or Decimal(0))
+    return {
+        "country": country,
+        "jurisdictionType": "Country",
+        "jurisdictionName": country,
+        "taxType": "Sales",
+        "taxName": f"{country} sales tax",
+        "exemptUnit": 0,
+        "nonTaxableUnit": 0,
+        "rate": rate,
+        "effectiveRate": rate,
+        "taxAmount": float(amount_of(item["tax"], "amount")),
+    }
+
+
+async def get_tracking(request: Request) -> Response:
+    """The 404 for an order without shipments names the order, not the tracking (docs sample)."""
+    world = world_of(request)
+    order = get_stored_order(world, request.path_params["id"])
+    if order["id"] not in world.ledger.shipments:
+        message = "There are no shipments found for an order."
+        raise Refusal(404, Complaint(message, "invalid_parameter", "orderId"))
+    return JSONResponse(show_tracking(world, order))
+
+
 routes = [
     Route("/orders", list_orders, methods=["GET"]),
     Route("/orders/{id}", get_order, methods=["GET"]),
     Route("/orders/{id}", update_order, methods=["POST"]),
+    Route("/orders/{id}/tracking", get_tracking, methods=["GET"]),
+    Route("/orders/{id}/tax-details", get_tax_details, methods=["GET"]),
 ]

@@ -7,16 +7,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api.body_validation import Form, merged_metadata, read_json
-from sandbox.api.events import emit
+from sandbox.api.body_validation import Form, read_json
 from sandbox.api.lists import Filters, answer_list, plain
 from sandbox.commerce.invoices import line_total, share
+from sandbox.commerce.metadata import merged_metadata
 from sandbox.commerce.money import amount_of, find_decimal, rounded
-from sandbox.commerce.refund_states import settle_later
-from sandbox.errors import bad_request, not_found
+from sandbox.commerce.refund_states import get_stored_refund, settle_later
+from sandbox.delivery.events import emit
+from sandbox.errors import bad_request
+from sandbox.json_types import Json
 from sandbox.runtime.runtime import World, world_of
 from sandbox.state.clock import stamp
-from sandbox.state.store import Json, new_id
+from sandbox.state.store import new_id
 
 _KNOWN = ("orderId", "invoiceId", "currency", "amount", "percent", "type", "items", "reason", "metadata")
 _KNOWN_ITEM = ("itemId", "skuId", "quantity", "amount", "percent", "type")
@@ -167,25 +169,18 @@ def _store(world: World, order: Json, body: Json, items: list[Json], amount: Dec
     return refund
 
 
-def get_stored(world: World, identity: str) -> Json:
-    refund = world.ledger.refunds.get(identity)
-    if refund is None:
-        raise not_found("Refund", identity)
-    return refund
-
-
 async def list_refunds(request: Request) -> Response:
     return answer_list(request, world_of(request).ledger.refunds, _FILTERS)
 
 
 async def get_refund(request: Request) -> Response:
-    return JSONResponse(get_stored(world_of(request), request.path_params["id"]))
+    return JSONResponse(get_stored_refund(world_of(request), request.path_params["id"]))
 
 
 async def update_refund(request: Request) -> Response:
     """Metadata only."""
     world = world_of(request)
-    refund = get_stored(world, request.path_params["id"])
+    refund = get_stored_refund(world, request.path_params["id"])
     form = Form(await read_json(request), ("metadata",))
     form.require("metadata")
     form.done()

@@ -4,14 +4,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api import customers
+from sandbox.api.addresses import ADDRESS_FIELDS, check_address, read_additional
 from sandbox.api.body_validation import Form, read_json
-from sandbox.api.events import emit
-from sandbox.commerce.source_views import show_source
+from sandbox.commerce.customers import attached_to, get_stored_customer
+from sandbox.commerce.sources import cancel_source, get_stored_source, show_source
+from sandbox.delivery.events import emit
 from sandbox.errors import Complaint, Refusal, conflict, not_found
+from sandbox.json_types import Json
 from sandbox.runtime.runtime import World, world_of
 from sandbox.state.clock import stamp, stamp_milliseconds
-from sandbox.state.store import Json, new_id
+from sandbox.state.store import new_id
 
 _CREDIT = ("type", "amount", "currency", "upstreamId", "paymentSessionId", "owner", "customerCredit")
 _OWNER = (
@@ -23,24 +25,6 @@ _OWNER = (
     "address",
     "additionalAddressInfo",
 )
-_ADDRESS = ("line1", "line2", "city", "postalCode", "state", "country")
-
-
-def get_stored(world: World, identity: str) -> Json:
-    """Raises the 404 of the official Lightning app's fixtures, which has no parameter."""
-    source = world.ledger.sources.get(identity)
-    if source is None:
-        raise Refusal(404, Complaint(f"Source {identity} was not found.", "source_not_found"))
-    return source
-
-
-def change_state(world: World, source: Json, state: str) -> None:
-    """What happens outside: a redirect comes back, money arrives, a bank declines."""
-    has_become_chargeable = state == "chargeable" != source["state"]
-    source["state"] = state
-    source["updatedTime"] = stamp_milliseconds(world.now())
-    if has_become_chargeable:
-        emit(world, "source.chargeable", show_source(source))
 
 
 async def create_source(request: Request) -> Response:
@@ -58,9 +42,9 @@ async def create_source(request: Request) -> Response:
         for name in ("firstName", "lastName", "organization", "upstreamId"):
             owner.text(name)
         owner.email("email")
-        owner.absorb(customers.read_additional(owner))
-        if (address := owner.nested("address", _ADDRESS)) is not None:
-            customers.check_address(address)
+        owner.absorb(read_additional(owner))
+        if (address := owner.nested("address", ADDRESS_FIELDS)) is not None:
+            check_address(address)
             owner.absorb(address)
         form.absorb(owner)
     form.done()
@@ -94,8 +78,8 @@ async def get_source(request: Request) -> Response:
 async def attach_source(request: Request) -> Response:
     """Save it. Repeating is harmless (inferred); the first saved source becomes the default."""
     world = world_of(request)
-    customer = customers.get_stored(world, request.path_params["id"])
-    source = get_stored(world, request.path_params["sourceId"])
+    customer = get_stored_customer(world, request.path_params["id"])
+    source = get_stored_source(world, request.path_params["sourceId"])
     if source.get("customerId") != customer["id"]:
         _check_attachable(world, source)
         source |= {
@@ -123,29 +107,22 @@ def _check_attachable(world: World, source: Json) -> None:
 async def detach_source(request: Request) -> Response:
     """Cancelled for good. What becomes of a default that goes is undocumented: see UndocumentedRules."""
     world = world_of(request)
-    customer = customers.get_stored(world, request.path_params["id"])
-    source = get_stored(world, request.path_params["sourceId"])
+    customer = get_stored_customer(world, request.path_params["id"])
+    source = get_stored_source(world, request.path_params["sourceId"])
     if source.get("customerId") != customer["id"]:
         # Undocumented; somebody else's source looks like none.
         raise Refusal(404, Complaint(f"Source {source['id']} was not found.", "source_not_found"))
-    cancel(world, source)
+    cancel_source(world, source)
     if customer.get("defaultSourceId") == source["id"]:
         _replace_default(world, customer)
     return Response(status_code=204)
-
-
-def cancel(world: World, source: Json) -> None:
-    """Take it from its customer; the event shows it as it was attached last, but cancelled."""
-    source |= {"state": "cancelled", "updatedTime": stamp_milliseconds(world.now())}
-    emit(world, "customer.source.deleted", show_source(source))
-    del source["customerId"]
 
 
 def _replace_default(world: World, customer: Json) -> None:
     del customer["defaultSourceId"]
     customer["updatedTime"] = stamp(world.now())
     if world.rules.after_default_detached == "promote":
-        left = customers.attached(world.ledger.sources, customer)
+        left = attached_to(world.ledger.sources, customer)
         if left:
             customer["defaultSourceId"] = left[0]["id"]
 

@@ -4,16 +4,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api import customers
 from sandbox.api.body_validation import Form, read_json
-from sandbox.api.events import emit
 from sandbox.api.lists import Filters, answer_list, member, plain
+from sandbox.commerce.customers import attached_to, get_stored_customer
 from sandbox.commerce.tax_identifier_types import TYPES
-from sandbox.errors import bad_request, conflict, not_found
+from sandbox.commerce.tax_identifiers import delete_stored, get_stored_tax_identifier, verify, verify_later
+from sandbox.delivery.events import emit
+from sandbox.errors import bad_request, conflict
+from sandbox.json_types import Json
 from sandbox.runtime.runtime import World, world_of
 from sandbox.state.clock import stamp
-from sandbox.state.store import Json, new_id
-from sandbox.state.undocumented_behaviour import Verification
+from sandbox.state.store import new_id
 
 _STATES = ("pending", "verified", "not_valid")
 _FILTERS = Filters(
@@ -23,37 +24,6 @@ _FILTERS = Filters(
         **{state: member(f"stateTransitions.{state}") for state in _STATES},
     },
 )
-# What the agency has on file (docs sample of a verified business).
-_UNDISCLOSED = "---"
-
-
-def get_stored(world: World, identity: str) -> Json:
-    tax_identifier = world.ledger.tax_identifiers.get(identity)
-    if tax_identifier is None:
-        raise not_found("Tax identifier", identity)
-    return tax_identifier
-
-
-def verify(
-    world: World,
-    tax_identifier: Json,
-    state: Verification,
-    *,
-    name: str | None = None,
-    address: str | None = None,
-) -> None:
-    """What the agency found out, with its event; name and address only come with a verified business."""
-    now = stamp(world.now())
-    tax_identifier["state"] = state
-    tax_identifier["stateTransitions"][state] = now
-    tax_identifier["updatedTime"] = now
-    for found in ("verifiedName", "verifiedAddress"):
-        tax_identifier.pop(found, None)
-    is_business = any(one["customerType"] == "business" for one in tax_identifier["applicability"])
-    if state == "verified" and is_business:
-        tax_identifier["verifiedName"] = name or _UNDISCLOSED
-        tax_identifier["verifiedAddress"] = address or _UNDISCLOSED
-    emit(world, f"tax_identifier.{state}", tax_identifier)
 
 
 async def create_tax_identifier(request: Request) -> Response:
@@ -82,21 +52,8 @@ async def create_tax_identifier(request: Request) -> Response:
         verify(world, tax_identifier, "verified")
     else:
         verify(world, tax_identifier, "pending")
-        _verify_later(world, tax_identifier)
+        verify_later(world, tax_identifier)
     return JSONResponse(tax_identifier, 201)
-
-
-def _verify_later(world: World, tax_identifier: Json) -> None:
-    """As the undocumented rules have it now; nothing when somebody was faster."""
-    outcome = world.rules.verification
-
-    async def answer() -> None:
-        is_there = tax_identifier["id"] in world.ledger.tax_identifiers
-        if is_there and tax_identifier["state"] == "pending":
-            verify(world, tax_identifier, outcome)
-
-    if outcome != "pending":
-        world.errands.after(world.settings.capture_delay, answer)
 
 
 async def list_tax_identifiers(request: Request) -> Response:
@@ -104,26 +61,21 @@ async def list_tax_identifiers(request: Request) -> Response:
 
 
 async def get_tax_identifier(request: Request) -> Response:
-    return JSONResponse(get_stored(world_of(request), request.path_params["id"]))
+    return JSONResponse(get_stored_tax_identifier(world_of(request), request.path_params["id"]))
 
 
 async def delete_tax_identifier(request: Request) -> Response:
     """Detaches and deletes."""
     world = world_of(request)
-    forget(world, get_stored(world, request.path_params["id"]))
+    delete_stored(world, get_stored_tax_identifier(world, request.path_params["id"]))
     return Response(status_code=204)
-
-
-def forget(world: World, tax_identifier: Json) -> None:
-    del world.ledger.tax_identifiers[tax_identifier["id"]]
-    emit(world, "tax_identifier.deleted", tax_identifier, {})
 
 
 async def attach_tax_identifier(request: Request) -> Response:
     """In any state; to one customer for good. Repeating is harmless (inferred)."""
     world = world_of(request)
-    customer = customers.get_stored(world, request.path_params["id"])
-    tax_identifier = get_stored(world, request.path_params["taxId"])
+    customer = get_stored_customer(world, request.path_params["id"])
+    tax_identifier = get_stored_tax_identifier(world, request.path_params["taxId"])
     if tax_identifier.get("customerId") != customer["id"]:
         _check_attachable(world, customer, tax_identifier)
         tax_identifier |= {"customerId": customer["id"], "updatedTime": stamp(world.now())}
@@ -135,7 +87,7 @@ def _check_attachable(world: World, customer: Json, tax_identifier: Json) -> Non
     if "customerId" in tax_identifier:
         message = "You cannot replace a tax identifier's customer id."
         raise conflict("customer_not_updateable", message, "customerId")
-    taken = {one["type"] for one in customers.attached(world.ledger.tax_identifiers, customer)}
+    taken = {one["type"] for one in attached_to(world.ledger.tax_identifiers, customer)}
     if tax_identifier["type"] in taken:
         # One per type is documented, the words of the refusal are not.
         message = (

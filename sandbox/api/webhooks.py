@@ -1,7 +1,6 @@
 """Webhooks: who wants to hear of what, and the secrets that sign for them (never answered by this API)."""
 
 import re
-from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -9,10 +8,11 @@ from starlette.routing import Route
 
 from sandbox.api.body_validation import Form, read_json
 from sandbox.api.lists import texts_of
-from sandbox.errors import not_found
-from sandbox.runtime.runtime import World, world_of
+from sandbox.delivery.webhooks import get_stored_webhook, keep_webhook
+from sandbox.json_types import Json
+from sandbox.runtime.runtime import world_of
 from sandbox.state.clock import stamp_milliseconds
-from sandbox.state.store import Json, Secret, new_id, new_secret
+from sandbox.state.store import new_secret
 
 _KNOWN = ("types", "address", "enabled", "apiVersion", "transportType", "authentication", "oauth")
 # The docs' sample spells `userName`, the OpenAPI document `username`.
@@ -21,25 +21,6 @@ _OAUTH = (*_ACCOUNT, "tokenEndPoint", "clientID", "clientSecret", "grantType")
 _TRANSPORTS = ("HTTP", "OAUTH")
 _VERSION = re.compile(r"default|\d{4}-\d\d-\d\d")
 _ADDRESS = re.compile(r"https?://[^/\s]+")
-DOCUMENT_TYPES = ("order.invoice.created", "order.credit_memo.created")
-
-
-def get_stored(world: World, identity: str) -> Json:
-    hook = world.ledger.webhooks.get(identity)
-    if hook is None:
-        raise not_found("Webhook", identity)
-    return hook
-
-
-def rotate_secret(world: World, identity: str, *, keep_old_seconds: float) -> None:
-    """A new secret signs from now on; the others sign beside it until they run out (docs: 12 hours)."""
-    get_stored(world, identity)
-    expires = datetime.now(UTC) + timedelta(seconds=keep_old_seconds)
-    old = [
-        Secret(secret.value, min(secret.expires or expires, expires))
-        for secret in world.ledger.signing_secrets[identity]
-    ]
-    world.ledger.signing_secrets[identity] = [Secret(new_secret()), *old]
 
 
 def _read_form(body: Json) -> Form:
@@ -73,32 +54,7 @@ async def create_webhook(request: Request) -> Response:
     form = _read_form(await read_json(request))
     form.require("types", "address")
     form.done()
-    return JSONResponse(_keep(world, form.body, new_secret()), 201)
-
-
-def keep_configured(world: World) -> None:
-    """The webhook that the settings name, if they name one: whoever starts the portal knows its secret."""
-    settings = world.settings
-    if settings.webhook_address:
-        wish = {"types": list(DOCUMENT_TYPES), "address": settings.webhook_address}
-        _keep(world, wish, settings.webhook_secret or new_secret())
-
-
-def _keep(world: World, wish: Json, secret: str) -> Json:
-    now = stamp_milliseconds(world.now())
-    hook: Json = {
-        "id": new_id(),
-        "enabled": True,
-        "apiVersion": "default",
-        "transportType": "HTTP",
-        **wish,
-        "liveMode": world.settings.live_mode,
-        "createdTime": now,
-        "updatedTime": now,
-    }
-    world.ledger.webhooks[hook["id"]] = hook
-    world.ledger.signing_secrets[hook["id"]] = [Secret(secret)]
-    return hook
+    return JSONResponse(keep_webhook(world, form.body, new_secret()), 201)
 
 
 async def list_webhooks(request: Request) -> Response:
@@ -109,12 +65,12 @@ async def list_webhooks(request: Request) -> Response:
 
 
 async def get_webhook(request: Request) -> Response:
-    return JSONResponse(get_stored(world_of(request), request.path_params["id"]))
+    return JSONResponse(get_stored_webhook(world_of(request), request.path_params["id"]))
 
 
 async def update_webhook(request: Request) -> Response:
     world = world_of(request)
-    hook = get_stored(world, request.path_params["id"])
+    hook = get_stored_webhook(world, request.path_params["id"])
     form = _read_form(await read_json(request))
     form.done()
     hook.update(form.body, updatedTime=stamp_milliseconds(world.now()))
@@ -123,7 +79,7 @@ async def update_webhook(request: Request) -> Response:
 
 async def delete_webhook(request: Request) -> Response:
     world = world_of(request)
-    hook = get_stored(world, request.path_params["id"])
+    hook = get_stored_webhook(world, request.path_params["id"])
     del world.ledger.webhooks[hook["id"]]
     del world.ledger.signing_secrets[hook["id"]]
     return Response(status_code=204)

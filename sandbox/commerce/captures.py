@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from sandbox.api.events import emit
 from sandbox.commerce.charge_allocation import shares_of_cancel, shares_of_capture
 from sandbox.commerce.invoice_pdf import Row
 from sandbox.commerce.invoices import issue, line_tax, line_total, share
 from sandbox.commerce.money import amount_of, rounded
 from sandbox.commerce.order_states import enter, touch
-from sandbox.commerce.order_views import show_charge
+from sandbox.commerce.orders import show_charge
+from sandbox.delivery.events import emit
+from sandbox.json_types import Json
 from sandbox.runtime.runtime import World
 from sandbox.state.clock import stamp
-from sandbox.state.store import Json, new_id
+from sandbox.state.store import new_id
 
 Lines = Sequence[tuple[Json, int]]
 

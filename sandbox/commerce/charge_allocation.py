@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from sandbox.commerce.money import amount_of
-from sandbox.state.store import Json
+from sandbox.json_types import Json
 
 Shares = list[tuple[Json, Decimal]]
 

@@ -1,18 +1,18 @@
 """What a buyer's checkout leaves behind: an order with its items, totals, payment and first state."""
 
+import copy
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AwareDatetime, Field
 
 from sandbox.commerce import order_states, payments
 from sandbox.commerce.money import amount_of, rounded
-from sandbox.delivery.webhook_delivery import copy_of
 from sandbox.errors import bad_request, conflict
+from sandbox.json_types import Json, JsonModel
 from sandbox.runtime.runtime import World
 from sandbox.state.clock import stamp
-from sandbox.state.store import ItemProgress, Json, new_id
+from sandbox.state.store import ItemProgress, new_id
 
 # Digital River docs, Checkouts; the first five issue invoices by themselves (Files, invoices).
 SELLING_ENTITIES = {
@@ -34,11 +34,7 @@ ADDRESS = {
 }
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
-
-
-class Subscription(_Wire):
+class Subscription(JsonModel):
     """What a line that renews itself shows as `subscriptionInfo` (sample order.pending_payment)."""
 
     subscription_id: str = Field(default_factory=new_id)
@@ -56,7 +52,7 @@ class Subscription(_Wire):
         return shown | {name: stamp(at) for name, at in times.items() if at is not None}
 
 
-class Line(_Wire):
+class Line(JsonModel):
     """`price` is the price of one; `taxRate` a fraction (0.08025). Only physical lines weigh something."""
 
     name: str = "Widget"
@@ -72,7 +68,7 @@ class Line(_Wire):
     metadata: dict[str, Any] | None = None
 
 
-class Purchase(_Wire):
+class Purchase(JsonModel):
     """What the buyer chose. Without `customerId` a guest orders; without `sourceId` a test card pays.
 
     What is shipped, or costs shipping, shows how as `shippingChoice`.
@@ -271,5 +267,5 @@ def _tax_identifiers(world: World, purchase: Purchase) -> list[Json] | None:
         if tax_identifier.get("customerId", purchase.customer_id) != purchase.customer_id:
             message = f"Tax identifier '{identity}' is attached to a different customer."
             raise conflict("tax_identifier_in_use", message, "taxIdentifiers")
-        chosen.append(copy_of(tax_identifier))
+        chosen.append(copy.deepcopy(tax_identifier))
     return chosen or None

@@ -4,16 +4,16 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
-from sandbox.api.events import emit
 from sandbox.commerce.source_types import CARDS, SourceType, type_named
-from sandbox.commerce.source_views import show_source
+from sandbox.commerce.sources import show_source
+from sandbox.delivery.events import emit
 from sandbox.errors import bad_request
+from sandbox.json_types import Json, JsonModel
 from sandbox.runtime.runtime import World
 from sandbox.state.clock import stamp_milliseconds
-from sandbox.state.store import Json, new_id
+from sandbox.state.store import new_id
 
 # The enum of the OpenAPI document, and `pending` from the printed payPalBilling source.
 SourceState = Literal[
@@ -36,11 +36,7 @@ _ADDRESS: Json = {
 _DAYS_TO_PAY = 30
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
-
-
-class PaymentMethod(_Wire):
+class PaymentMethod(JsonModel):
     """What the buyer entered; any `type` is allowed, as Digital River adds types at any time.
 
     Without `state` the type's usual one. `owner` null: a source without one, as PayPal's. `amount` only in a

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from sandbox.api.events import emit
-from sandbox.api.files import keep_file
+from sandbox.commerce.files import keep_file
 from sandbox.commerce.invoice_pdf import Paper, Row, render
 from sandbox.commerce.money import amount_of, rounded
 from sandbox.commerce.order_states import touch
+from sandbox.delivery.events import emit
+from sandbox.json_types import Json
 from sandbox.runtime.runtime import World
-from sandbox.state.store import Json
 
 # Digital River docs, invoices: whose orders get documents without being asked.
 _AUTOMATIC = frozenset(

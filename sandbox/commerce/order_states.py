@@ -5,13 +5,13 @@ Source: Digital River docs, Orders (state table in the dossier's checkouts-order
 
 from collections.abc import Mapping
 
-from sandbox.api.events import emit
-from sandbox.commerce.order_views import show_order
+from sandbox.commerce.orders import show_order
 from sandbox.commerce.payments import mark_session
+from sandbox.delivery.events import emit
 from sandbox.errors import bad_request, conflict
+from sandbox.json_types import Json
 from sandbox.runtime.runtime import World
 from sandbox.state.clock import stamp
-from sandbox.state.store import Json
 
 _FIRST = ("accepted", "in_review", "pending_payment", "blocked")
 _EVENTS: Mapping[str, str] = {

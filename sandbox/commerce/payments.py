@@ -5,11 +5,12 @@ from decimal import Decimal
 
 from sandbox.commerce.money import amount_of
 from sandbox.commerce.source_types import type_named
-from sandbox.commerce.source_views import show_source_in_order
+from sandbox.commerce.sources import show_source_in_order
 from sandbox.errors import bad_request, conflict
+from sandbox.json_types import Json
 from sandbox.runtime.runtime import World
 from sandbox.state.clock import stamp
-from sandbox.state.store import Json, new_id
+from sandbox.state.store import new_id
 
 # Digital River docs, Payment sessions; the states an order's step leads to.
 _SESSION: Mapping[str, str] = {

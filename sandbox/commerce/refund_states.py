@@ -4,17 +4,18 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sandbox.api.events import emit
 from sandbox.commerce.charge_allocation import Shares, shares_of_refund
 from sandbox.commerce.invoice_pdf import Row
 from sandbox.commerce.invoices import issue, share
 from sandbox.commerce.money import amount_of
 from sandbox.commerce.order_states import touch
-from sandbox.commerce.order_views import show_charge, show_order
-from sandbox.errors import conflict
+from sandbox.commerce.orders import show_charge, show_order
+from sandbox.delivery.events import emit
+from sandbox.errors import conflict, not_found
+from sandbox.json_types import Json
 from sandbox.runtime.runtime import World
 from sandbox.state.clock import stamp, stamp_milliseconds
-from sandbox.state.store import Json, new_id
+from sandbox.state.store import new_id
 
 # Digital River docs, Refunds: the text gives customers thirty days for their bank data.
 _DAYS_FOR_BANK_DATA = 30
@@ -150,3 +151,10 @@ def _spread(amount: Decimal, count: int) -> list[Decimal]:
     """Equal parts in whole minor units; the first takes the remainder."""
     part = (amount / count).quantize(amount)
     return [amount - part * (count - 1), *[part] * (count - 1)]
+
+
+def get_stored_refund(world: World, identity: str) -> Json:
+    refund = world.ledger.refunds.get(identity)
+    if refund is None:
+        raise not_found("Refund", identity)
+    return refund

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sandbox.state.store import Json
+from sandbox.json_types import Json
 
 _IRELAND, _UK = "DR_IRELAND-ENTITY", "DR_UK-ENTITY"
 _GLOBALTECH, _BRAZIL = "C5_INC-ENTITY", "DR_BRAZIL-ENTITY"

@@ -3,27 +3,22 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
 
-from sandbox.api import sources, tax_identifiers
 from sandbox.commerce.drop_in import PaymentMethod, SourceState, mint
-from sandbox.commerce.source_views import show_source
+from sandbox.commerce.sources import change_source_state, get_stored_source, show_source
+from sandbox.commerce.tax_identifiers import get_stored_tax_identifier, verify
+from sandbox.json_types import JsonModel
 from sandbox.runtime.runtime import world_of
-from sandbox.state.undocumented_behaviour import UndocumentedRules, Verification
+from sandbox.state.undocumented_behaviour import Verification
 
 router = APIRouter(tags=["Buyers"])
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
-
-
-class SourceStep(_Wire):
+class SourceStep(JsonModel):
     state: SourceState
 
 
-class Finding(_Wire):
+class Finding(JsonModel):
     """What the tax authority says; name and address only with `verified`."""
 
     state: Verification
@@ -31,7 +26,7 @@ class Finding(_Wire):
     verified_address: str | None = None
 
 
-class DropInResult(_Wire):
+class DropInResult(JsonModel):
     """What Drop-in hands to `onSuccess`."""
 
     source: dict[str, Any]
@@ -62,16 +57,16 @@ async def complete_drop_in(method: PaymentMethod, request: Request) -> DropInRes
 async def walk_source(source_id: str, step: SourceStep, request: Request) -> dict[str, Any]:
     """Any state at any time; becoming chargeable has its event."""
     world = world_of(request)
-    source = sources.get_stored(world, source_id)
-    sources.change_state(world, source, step.state)
+    source = get_stored_source(world, source_id)
+    change_source_state(world, source, step.state)
     return show_source(source)
 
 
 @router.post("/tax-identifiers/{tax_id}/verification", operation_id="verifyTaxIdentifier")
 async def verify_tax_identifier(tax_id: str, finding: Finding, request: Request) -> dict[str, Any]:
     world = world_of(request)
-    tax_identifier = tax_identifiers.get_stored(world, tax_id)
-    tax_identifiers.verify(
+    tax_identifier = get_stored_tax_identifier(world, tax_id)
+    verify(
         world,
         tax_identifier,
         finding.state,
@@ -79,15 +74,3 @@ async def verify_tax_identifier(tax_id: str, finding: Finding, request: Request)
         address=finding.verified_address,
     )
     return tax_identifier
-
-
-@router.get("/rules", operation_id="readRules", tags=["Sandbox"])
-async def read_rules(request: Request) -> UndocumentedRules:
-    return world_of(request).rules
-
-
-@router.put("/rules", operation_id="setRules", tags=["Sandbox"])
-async def set_rules(rules: UndocumentedRules, request: Request) -> UndocumentedRules:
-    """What the documents leave open, until the next reset; what is not named returns to its default."""
-    world_of(request).ledger.rules = rules
-    return rules

@@ -3,11 +3,16 @@
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AwareDatetime, Field
 
-from sandbox.api import charges, orders, tracking
-from sandbox.commerce.order_views import show_order
+from sandbox.commerce import order_states, refund_states
+from sandbox.commerce.charges import fail_payment
+from sandbox.commerce.checkout import Purchase, place_order
+from sandbox.commerce.order_states import mark_fraud
+from sandbox.commerce.orders import get_stored_order, show_order
+from sandbox.commerce.refund_states import get_stored_refund
+from sandbox.commerce.shipments import local_stamp, ship
+from sandbox.json_types import JsonModel
 from sandbox.runtime.runtime import world_of
 
 router = APIRouter(tags=["Buyers"])
@@ -26,11 +31,7 @@ ParcelStatus = Literal[
 ]
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
-
-
-class Sighting(_Wire):
+class Sighting(JsonModel):
     """One entry of the carrier's history; without `date` it is now."""
 
     description: str
@@ -39,7 +40,7 @@ class Sighting(_Wire):
     date: AwareDatetime | None = None
 
 
-class Parcel(_Wire):
+class Parcel(JsonModel):
     """A Global Logistics shipment of the whole order; without a number it has not been handed over."""
 
     tracking_number: str | None = "1Z12345E0205271688"
@@ -48,7 +49,7 @@ class Parcel(_Wire):
     history: list[Sighting] = Field(default_factory=lambda: [Sighting(description="Picked up")])
 
 
-class PaymentFailure(_Wire):
+class PaymentFailure(JsonModel):
     failure_code: str = "declined"
     failure_message: str = "The payment was declined."
 
@@ -57,24 +58,65 @@ class PaymentFailure(_Wire):
 async def ship_order(order_id: str, parcel: Parcel, request: Request) -> dict[str, Any]:
     """Answers what GET /orders/{id}/tracking answers from now on. Orders' states do not move by this."""
     world = world_of(request)
-    order = orders.get_stored(world, order_id)
+    order = get_stored_order(world, order_id)
     shown = parcel.model_dump(by_alias=True, include={"tracking_number", "tracking_url", "status"})
     history = [
         {
             **sighting.model_dump(by_alias=True, exclude_none=True, exclude={"date"}),
-            "date": tracking.local_stamp(sighting.date or world.now()),
+            "date": local_stamp(sighting.date or world.now()),
         }
         for sighting in parcel.history
     ]
-    return tracking.ship(
-        world, order, {name: value for name, value in shown.items() if value is not None}, history
-    )
+    return ship(world, order, {name: value for name, value in shown.items() if value is not None}, history)
 
 
 @router.post("/orders/{order_id}/payment-failure", operation_id="failPayment")
-async def fail_payment(order_id: str, failure: PaymentFailure, request: Request) -> dict[str, Any]:
+async def fail_order_payment(order_id: str, failure: PaymentFailure, request: Request) -> dict[str, Any]:
     """An authorisation that fails after the order was made; 409 unless it is pending_payment."""
     world = world_of(request)
-    order = orders.get_stored(world, order_id)
-    charges.fail(world, order, failure.failure_code, failure.failure_message)
+    order = get_stored_order(world, order_id)
+    fail_payment(world, order, failure.failure_code, failure.failure_message)
     return show_order(order)
+
+
+class OrderStep(JsonModel):
+    """`state` is left out when only the fraud state changes."""
+
+    state: str | None = None
+    fraud_state: Literal["review_opened", "passed", "blocked"] | None = None
+
+
+class RefundStep(JsonModel):
+    state: Literal["pending", "pending_information", "succeeded", "failed", "expired"]
+    failure_reason: str | None = None
+    # Until when the buyer may give bank data; only for pending_information.
+    expires_time: AwareDatetime | None = None
+
+
+@router.post("/orders", status_code=201, operation_id="placeOrder")
+async def create_order(purchase: Purchase, request: Request) -> dict[str, Any]:
+    """An order as a buyer's checkout would have made it."""
+    return show_order(place_order(world_of(request), purchase))
+
+
+@router.post("/orders/{order_id}/state", operation_id="walkOrder")
+async def walk_order(order_id: str, step: OrderStep, request: Request) -> dict[str, Any]:
+    """One step of the order's state machine, with its events; 409 when there is no such step.
+
+    It moves states only: money is captured, cancelled and paid back by fulfillments and refunds.
+    """
+    world = world_of(request)
+    order = get_stored_order(world, order_id)
+    if step.fraud_state is not None:
+        mark_fraud(world, order, step.fraud_state)
+    if step.state is not None:
+        order_states.walk(world, order, step.state)
+    return show_order(order)
+
+
+@router.post("/refunds/{refund_id}/state", operation_id="walkRefund")
+async def walk_refund(refund_id: str, step: RefundStep, request: Request) -> dict[str, Any]:
+    world = world_of(request)
+    refund = get_stored_refund(world, refund_id)
+    refund_states.walk(world, refund, step.state, step.failure_reason, expires=step.expires_time)
+    return refund

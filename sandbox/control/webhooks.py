@@ -3,14 +3,15 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 from starlette.responses import Response
 
-from sandbox.api import webhooks
-from sandbox.api.events import record
-from sandbox.delivery import webhook_delivery
+from sandbox.delivery.events import record
+from sandbox.delivery.signatures import active_secrets
+from sandbox.delivery.webhook_delivery import dispatch
+from sandbox.delivery.webhooks import get_stored_webhook, rotate_secret
 from sandbox.errors import not_found
+from sandbox.json_types import JsonModel
 from sandbox.runtime.runtime import World, world_of
 from sandbox.settings import SignatureTimestamp
 
@@ -19,29 +20,25 @@ router = APIRouter(tags=["Webhooks"])
 _OLD_SECRET_SECONDS = 12 * 3600.0
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
-
-
-class Secrets(_Wire):
+class Secrets(JsonModel):
     """Newest first."""
 
     secrets: list[str]
 
 
-class Rotation(_Wire):
+class Rotation(JsonModel):
     keep_old: bool = True
     keep_old_seconds: float = Field(default=_OLD_SECRET_SECONDS, ge=0)
 
 
-class Manner(_Wire):
+class Manner(JsonModel):
     """How deliveries are stamped; `skewSeconds` imitates a far-side clock that is ahead or behind."""
 
     timestamp: SignatureTimestamp = "milliseconds"
     skew_seconds: float = 0.0
 
 
-class Happening(_Wire):
+class Happening(JsonModel):
     """An event made by hand. With `deliver` false it is only listed."""
 
     type: str
@@ -53,8 +50,8 @@ class Happening(_Wire):
 
 
 def _secrets(world: World, webhook_id: str) -> Secrets:
-    webhooks.get_stored(world, webhook_id)
-    return Secrets(secrets=webhook_delivery.active_secrets(world, webhook_id))
+    get_stored_webhook(world, webhook_id)
+    return Secrets(secrets=active_secrets(world, webhook_id))
 
 
 @router.get("/webhooks/{webhook_id}/secrets", operation_id="revealSecrets")
@@ -64,11 +61,13 @@ async def reveal_secrets(webhook_id: str, request: Request) -> Secrets:
 
 
 @router.post("/webhooks/{webhook_id}/secrets/rotate", operation_id="rotateSecret")
-async def rotate_secret(webhook_id: str, request: Request, rotation: Rotation | None = None) -> Secrets:
+async def rotate_webhook_secret(
+    webhook_id: str, request: Request, rotation: Rotation | None = None
+) -> Secrets:
     """A new secret; the old one signs beside it for `keepOldSeconds`, or ends now with `keepOld` false."""
     wish = rotation or Rotation()
     seconds = wish.keep_old_seconds if wish.keep_old else 0.0
-    webhooks.rotate_secret(world_of(request), webhook_id, keep_old_seconds=seconds)
+    rotate_secret(world_of(request), webhook_id, keep_old_seconds=seconds)
     return _secrets(world_of(request), webhook_id)
 
 
@@ -103,7 +102,7 @@ async def make_event(happening: Happening, request: Request) -> dict[str, Any]:
         live_mode=happening.live_mode,
     )
     if happening.deliver:
-        webhook_delivery.dispatch(world, event)
+        dispatch(world, event)
     return event
 
 
@@ -114,5 +113,5 @@ async def deliver_event(event_id: str, request: Request) -> dict[str, Any]:
     event = world.ledger.events.get(event_id)
     if event is None:
         raise not_found("Event", event_id)
-    webhook_delivery.dispatch(world, event)
+    dispatch(world, event)
     return event

@@ -1,53 +1,23 @@
 """Callbacks: signed, given three seconds, tried again with a fresh signature until 2xx or out of tries."""
 
 import asyncio
-import base64
 import contextlib
-import copy
-import hashlib
-import hmac
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import httpx
 
+from sandbox.delivery.signatures import active_secrets, signature_header, signature_timestamp
+from sandbox.delivery.webhooks import webhooks_for
 from sandbox.faults.definitions import Fault
 from sandbox.faults.tampering import lie_about_event
+from sandbox.json_types import Json
 from sandbox.runtime.runtime import World
-from sandbox.settings import SignatureTimestamp
 from sandbox.state.clock import stamp_milliseconds
-from sandbox.state.store import Json, Secret
 
 _REORDER_SECONDS = 0.5
-
-
-def signature_header(body: bytes, secrets: Iterable[str], timestamp: str) -> str:
-    """`timestamp, sig1[, sig2…]`: base64 HMAC-SHA256 over `timestamp.body` (Digital River docs, Webhooks)."""
-    signed = timestamp.encode() + b"." + body
-    signatures = (
-        base64.b64encode(hmac.digest(secret.encode(), signed, hashlib.sha256)).decode() for secret in secrets
-    )
-    return ", ".join((timestamp, *signatures))
-
-
-def signature_timestamp(unit: SignatureTimestamp, seconds: float) -> str:
-    match unit:
-        case "milliseconds":
-            return str(int(seconds * 1000))
-        case "seconds":
-            return str(int(seconds))
-        case "iso":
-            return stamp_milliseconds(datetime.fromtimestamp(seconds, UTC))
-
-
-def active_secrets(world: World, webhook_id: str) -> list[str]:
-    """The secrets that sign now, newest first. Secrets live by the real clock, like signatures."""
-    now = datetime.now(UTC)
-    kept: Sequence[Secret] = world.ledger.signing_secrets.get(webhook_id, [])
-    return [secret.value for secret in kept if secret.expires is None or secret.expires > now]
 
 
 @dataclass(frozen=True)
@@ -58,24 +28,13 @@ class Letter:
     told: Json
 
 
-def webhooks_for(world: World, event_type: str) -> list[Json]:
-    return [
-        hook for hook in world.ledger.webhooks.values() if hook["enabled"] and event_type in hook["types"]
-    ]
-
-
-def copy_of(resource: Json) -> Json:
-    """Events keep the resource as it was at that moment."""
-    return copy.deepcopy(resource)
-
-
 def dispatch(world: World, event: Json) -> None:
     """Deliver to every matching webhook in the background, as the armed faults of its type demand."""
     taken = world.faults.take_for_event(event["type"], world.now())
     faults = {fault.kind: fault for fault in taken}
     if "drop" in faults:
         return
-    letter = Letter(event, lie_about_event([fault for fault in taken if fault.is_lie], world, event))
+    letter = Letter(event, lie_about_event([fault for fault in taken if fault.is_lie], world.ledger, event))
     copies = 1 + (faults["duplicate"].copies if "duplicate" in faults else 0)
     waiting = _seconds_to_wait(faults.values())
     if "reorder" in faults:

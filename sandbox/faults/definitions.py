@@ -1,14 +1,11 @@
 """The fault dial: what is to go wrong, where, and how often."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Literal, Self, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AwareDatetime, Field, model_validator
 
 from sandbox.faults.json_tampering import LIES, LieKind
+from sandbox.json_types import JsonModel
 
 Kind = (
     Literal[
@@ -22,11 +19,7 @@ _LYING: tuple[LieKind, ...] = get_args(LieKind)
 _OF_LISTS: tuple[Kind, ...] = ("unfiltered", "endless")
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
-
-
-class Target(_Wire):
+class Target(JsonModel):
     """What a fault hits: calls by method and path, or deliveries by event type (both with a trailing `*`).
 
     A path is compared with the path as called and with its template (`/orders/{id}`).
@@ -38,7 +31,7 @@ class Target(_Wire):
     event_type: str | None = None
 
 
-class Fault(_Wire):
+class Fault(JsonModel):
     """One thing to go wrong.
 
     For calls. delay: wait `seconds`. status: answer `status` (503). throttle: 429 with `retryAfter` (1).
@@ -110,70 +103,3 @@ class Fault(_Wire):
     @property
     def replaces_the_answer(self) -> bool:
         return self.kind in _REPLACING or (self.kind == "hide" and not self.fields)
-
-
-@dataclass
-class _Armed:
-    fault: Fault
-    since: datetime
-    left: int | None
-
-    def is_over(self, now: datetime) -> bool:
-        """`seconds` is a lifetime for hide, a duration for the other kinds."""
-        ends = [self.fault.until] if self.fault.until else []
-        if self.fault.kind == "hide" and self.fault.seconds is not None:
-            ends.append(self.since + timedelta(seconds=self.fault.seconds))
-        return any(now >= end for end in ends)
-
-
-@dataclass
-class FaultDial:
-    """The armed faults, in the order they were set. Taking a fault spends one of its `times`."""
-
-    _armed: list[_Armed] = field(default_factory=list)
-
-    def arm(self, fault: Fault, now: datetime) -> None:
-        self._armed.append(_Armed(fault, now, fault.times))
-
-    def clear(self) -> None:
-        self._armed.clear()
-
-    def listed(self) -> list[Fault]:
-        return [armed.fault.model_copy(update={"times": armed.left}) for armed in self._armed]
-
-    def take_for_call(self, method: str, path: str, template: str, now: datetime) -> list[Fault]:
-        return self._take(now, lambda fault: _hits_call(fault, method, path, template))
-
-    def take_for_event(self, event_type: str, now: datetime) -> list[Fault]:
-        return self._take(now, lambda fault: _hits_event(fault, event_type))
-
-    def _take(self, now: datetime, hits: Callable[[Fault], bool]) -> list[Fault]:
-        self._armed = [armed for armed in self._armed if not armed.is_over(now)]
-        taken: list[Fault] = []
-        for armed in self._armed:
-            is_second = armed.fault.replaces_the_answer and any(one.replaces_the_answer for one in taken)
-            if is_second or not hits(armed.fault):
-                continue
-            taken.append(armed.fault)
-            if armed.left is not None:
-                armed.left -= 1
-        self._armed = [armed for armed in self._armed if armed.left != 0]
-        return taken
-
-
-def _hits_call(fault: Fault, method: str, path: str, template: str) -> bool:
-    target = fault.target
-    if fault.hits_deliveries or (target.method or method).upper() != method:
-        return False
-    return target.path is None or matches(target.path, path) or matches(target.path, template)
-
-
-def _hits_event(fault: Fault, event_type: str) -> bool:
-    return fault.hits_deliveries and matches(fault.target.event_type or "*", event_type)
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Equal, or beginning with what stands before a trailing `*`."""
-    if pattern.endswith("*"):
-        return text.startswith(pattern[:-1])
-    return pattern == text

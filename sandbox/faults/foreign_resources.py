@@ -3,8 +3,8 @@
 import random
 from collections.abc import Mapping, Sequence
 
-from sandbox.runtime.runtime import World
-from sandbox.state.store import Json, Ledger
+from sandbox.json_types import Json
+from sandbox.state.store import Ledger
 
 
 def shelves(ledger: Ledger) -> Mapping[str, dict[str, Json]]:
@@ -23,34 +23,33 @@ def shelves(ledger: Ledger) -> Mapping[str, dict[str, Json]]:
     }
 
 
-def find_shelf(world: World, identity: object) -> str | None:
+def find_shelf(ledger: Ledger, identity: object) -> str | None:
     """The path at which this id is read."""
-    return next((path for path, rows in shelves(world.ledger).items() if identity in rows), None)
+    return next((path for path, rows in shelves(ledger).items() if identity in rows), None)
 
 
-def others(world: World, shelf: str, identity: object, dice: random.Random) -> list[str]:
+def others(ledger: Ledger, shelf: str, identity: object, dice: random.Random) -> list[str]:
     """The ids of the rest of the shelf in drawn order, those of another owner first."""
-    rows = shelves(world.ledger)[shelf]
-    owner = owner_of(world, rows[str(identity)]) if identity in rows else None
+    rows = shelves(ledger)[shelf]
+    owner = owner_of(ledger, rows[str(identity)]) if identity in rows else None
     found = [one for one in rows if one != identity]
     dice.shuffle(found)
-    return sorted(found, key=lambda one: owner_of(world, rows[one]) in (None, owner))
+    return sorted(found, key=lambda one: owner_of(ledger, rows[one]) in (None, owner))
 
 
-def owner_of(world: World, resource: Json) -> str | None:
+def owner_of(ledger: Ledger, resource: Json) -> str | None:
     """The customer something belongs to, over its order or file if need be."""
-    ledger = world.ledger
     if "type" in resource and isinstance(resource.get("data"), dict):
-        return owner_of(world, resource["data"].get("object", {}))
+        return owner_of(ledger, resource["data"].get("object", {}))
     if isinstance(resource.get("customerId"), str):
         return str(resource["customerId"])
     if resource.get("id") in ledger.customers:
         return str(resource["id"])
     if "orderId" in resource:
-        return owner_of(world, ledger.orders.get(str(resource["orderId"]), {}))
+        return owner_of(ledger, ledger.orders.get(str(resource["orderId"]), {}))
     file_id = resource.get("fileId", resource.get("id"))
     holder = (order for order in ledger.orders.values() if file_id in document_ids(order))
-    return owner_of(world, next(holder, {})) if file_id in ledger.files else None
+    return owner_of(ledger, next(holder, {})) if file_id in ledger.files else None
 
 
 def document_ids(order: Json) -> list[str]:
@@ -73,14 +72,14 @@ def blend(variant: str, honest: Json, stranger: Json, names: Sequence[str]) -> J
             return stranger
 
 
-def other_id(world: World, name: str, identity: str, dice: random.Random) -> str:
+def other_id(ledger: Ledger, name: str, identity: str, dice: random.Random) -> str:
     """An id that could stand there instead: of something that exists, if there is anything else."""
     if name == "customerId":
-        known = {order.get("customerId") for order in world.ledger.orders.values()}
-        found = sorted({*world.ledger.customers, *(one for one in known if one)} - {identity})
+        known = {order.get("customerId") for order in ledger.orders.values()}
+        found = sorted({*ledger.customers, *(one for one in known if one)} - {identity})
         return dice.choice(found) if found else _changed(identity)
-    shelf = find_shelf(world, identity)
-    found = others(world, shelf, identity, dice) if shelf else []
+    shelf = find_shelf(ledger, identity)
+    found = others(ledger, shelf, identity, dice) if shelf else []
     return found[0] if found else _changed(identity)
 
 

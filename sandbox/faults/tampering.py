@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sandbox.faults.definitions import Fault
 from sandbox.faults.foreign_resources import blend, find_shelf, other_id, others, owner_of, shelves
 from sandbox.faults.json_tampering import LIES, is_identity, tell
-from sandbox.runtime.runtime import World
-from sandbox.state.store import Json
+from sandbox.json_types import Json
+from sandbox.state.store import Ledger
 
 _PAGING = ("limit", "startingAfter", "endingBefore")
 
@@ -49,7 +49,7 @@ class Lie:
     """One armed fault at one call or delivery. The same seed and place draw the same every time."""
 
     fault: Fault
-    world: World
+    ledger: Ledger
     place: str
 
     @property
@@ -68,7 +68,7 @@ class Lie:
             answer,
             names=self.fault.fields,
             dice=self.dice,
-            now=self.world.now(),
+            now=self.ledger.clock.now(),
         )
 
     def blend(self, honest: Json, stranger: Json) -> Json:
@@ -79,16 +79,15 @@ class Lie:
         names = [name for name, value in resource.items() if is_identity(name) and isinstance(value, str)]
         drawn = [self.dice.choice(names)] if names else []
         for name in [one for one in self.fault.fields if one in names] if self.fault.fields else drawn:
-            resource[name] = other_id(self.world, name, resource[name], self.dice)
+            resource[name] = other_id(self.ledger, name, resource[name], self.dice)
 
 
 async def answer_with_lies(
-    faults: Sequence[Fault], app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    faults: Sequence[Fault], ledger: Ledger, app: ASGIApp, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Let the resource answer, then tell every lie about it, in the order in which they were armed."""
-    world: World = scope["app"].state.world
     place = f"{scope['method']} {scope['sandbox.template']}"
-    lies = [Lie(fault, world, place) for fault in faults]
+    lies = [Lie(fault, ledger, place) for fault in faults]
     untouched = dict(scope)
     answer = await _capture(app, {**scope, "query_string": _query(lies, scope)}, receive)
     for lie in lies:
@@ -152,13 +151,13 @@ async def _find_stranger(lie: Lie, honest: Json, app: ASGIApp, scope: Scope) -> 
     """Read another of the kind as the API shows it; None when there is none."""
     template: str = scope["sandbox.template"]
     root = "/" + template.split("/")[1]
-    shelf = find_shelf(lie.world, honest.get("id")) or (root if root in shelves(lie.world.ledger) else None)
+    shelf = find_shelf(lie.ledger, honest.get("id")) or (root if root in shelves(lie.ledger) else None)
     if shelf is None:
         return None
     # What hangs on something else, `/orders/{id}/tracking`, has no id of its own.
     tail = template.partition("{id}")[2] if "id" not in honest and "{" in template else ""
     identity = honest.get("id", honest.get("orderId"))
-    for one in others(lie.world, shelf, identity, lie.dice):
+    for one in others(lie.ledger, shelf, identity, lie.dice):
         path = f"{shelf}/{one}{tail}"
         asked = {**scope, "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
         answer = await _capture(app, asked, _nothing_more)
@@ -198,11 +197,11 @@ async def _nothing_more() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-def lie_about_event(faults: Sequence[Fault], world: World, event: Json) -> Json:
+def lie_about_event(faults: Sequence[Fault], ledger: Ledger, event: Json) -> Json:
     """What is delivered in an event's place; what is listed stays true."""
     told = copy.deepcopy(event)
     for fault in faults:
-        lie = Lie(fault, world, event["type"])
+        lie = Lie(fault, ledger, event["type"])
         subject = told["data"]["object"]
         match fault.kind:
             case "stranger":
@@ -216,13 +215,11 @@ def lie_about_event(faults: Sequence[Fault], world: World, event: Json) -> Json:
 
 def _other_subject(lie: Lie, event: Json) -> Json:
     """The object of another event of the type, if possible of another owner; without one its own."""
-    owner = owner_of(lie.world, event)
+    owner = owner_of(lie.ledger, event)
     found = [
-        one
-        for one in lie.world.ledger.events.values()
-        if one["type"] == event["type"] and one["id"] != event["id"]
+        one for one in lie.ledger.events.values() if one["type"] == event["type"] and one["id"] != event["id"]
     ]
     lie.dice.shuffle(found)
-    found.sort(key=lambda one: owner_of(lie.world, one) in (None, owner))
+    found.sort(key=lambda one: owner_of(lie.ledger, one) in (None, owner))
     other: Json = copy.deepcopy((found or [event])[0]["data"]["object"])
     return other

@@ -10,16 +10,14 @@ from typing import Any, Literal
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from joserfc.util import urlsafe_b64encode
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from sandbox.json_types import JsonModel
 from sandbox.state.store import new_id
 
 
-class TokenRequest(BaseModel):
+class TokenRequest(JsonModel):
     """HS256 signs with the public key as its secret, `none` does not sign: both must be refused."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
     customer_id: str
     scopes: list[str] = Field(default_factory=list)

@@ -1,126 +1,19 @@
 """What every call passes before a resource sees it: the recorder, the key check, the armed faults."""
 
 import asyncio
-import base64
 import json
 import os
 import socket
 import struct
-from collections.abc import Iterable, Sequence
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.errors import Complaint, Refusal, too_many_requests, unauthorized
+from sandbox.errors import Complaint, Refusal, too_many_requests
 from sandbox.faults.definitions import Fault
 from sandbox.faults.tampering import answer_with_lies
-from sandbox.runtime.rate_limit import RETRY_AFTER
-from sandbox.runtime.runtime import World
-from sandbox.state.clock import stamp_milliseconds
-from sandbox.state.store import new_id
-
-CONTROL = "/_sandbox"
-_PUBLIC = "/links/"
-# Digital River, OpenAPI introduction: what callers are asked to send along.
-_KEPT_HEADERS = (
-    "upstream-id",
-    "upstream-application-id",
-    "upstream-session-id",
-    "forwarded",
-    "digitalriver-version",
-    "user-agent",
-)
-
-
-def _world(scope: Scope) -> World:
-    world: World = scope["app"].state.world
-    return world
-
-
-def _is_far_side(scope: Scope) -> bool:
-    return scope["type"] == "http" and not scope["path"].startswith(CONTROL)
-
-
-class CallRecorder:
-    """Gives every answer its `x-dr-requestid` and keeps a list of calls for tests to read."""
-
-    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
-        self._app = app
-        self._routes = [route for route in routes if isinstance(route, Route)]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _is_far_side(scope):
-            await self._app(scope, receive, send)
-            return
-        request_id, headers = new_id(), Headers(scope=scope)
-        scope["sandbox.template"] = template_of(self._routes, scope)
-        call = {
-            "method": scope["method"],
-            "path": scope["sandbox.template"],
-            "status": None,
-            "at": stamp_milliseconds(_world(scope).now()),
-            "requestId": request_id,
-            "headers": {name: headers[name] for name in _KEPT_HEADERS if name in headers},
-        }
-        _world(scope).calls.append(call)
-
-        async def send_marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                call["status"] = message["status"]
-                MutableHeaders(scope=message)["x-dr-requestid"] = request_id
-            await send(message)
-
-        await self._app(scope, receive, send_marked)
-
-
-def template_of(routes: Iterable[Route], scope: Scope) -> str:
-    """`/orders/{id}` for `/orders/204440790336`; the path itself when no route knows it."""
-    for route in routes:
-        if route.matches(scope)[0] is not Match.NONE:
-            return route.path
-    return str(scope["path"])
-
-
-class AuthorizationGate:
-    """The secret key as bearer token, or as the user of Basic; then the key's rate limit."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _is_far_side(scope) or scope["path"].startswith(_PUBLIC):
-            await self._app(scope, receive, send)
-            return
-        refusal = self._refusal(scope)
-        if refusal is None:
-            await self._app(scope, receive, send)
-        else:
-            await refusal.as_response()(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> Refusal | None:
-        world = _world(scope)
-        key = key_of(Headers(scope=scope).get("authorization", ""))
-        if key == world.settings.public_key:
-            # Digital River docs, API structure: the public key belongs to the browser; the text is inferred.
-            return Refusal(403, Complaint("The public key cannot be used for this resource."))
-        if key != world.settings.secret_key:
-            return unauthorized()
-        return None if world.limit.admits(key) else too_many_requests(RETRY_AFTER)
-
-
-def key_of(authorization: str) -> str | None:
-    """The bearer token, or the user name of Basic, as some of the docs' curl samples send it."""
-    scheme, _, credentials = authorization.partition(" ")
-    if scheme.lower() == "bearer":
-        return credentials
-    if scheme.lower() != "basic":
-        return None
-    try:
-        return base64.b64decode(credentials, validate=True).decode().partition(":")[0]
-    except ValueError:
-        return None
+from sandbox.middleware.scope import is_api_call, world_in
 
 
 class FaultGate:
@@ -130,10 +23,10 @@ class FaultGate:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _is_far_side(scope):
+        if not is_api_call(scope):
             await self._app(scope, receive, send)
             return
-        world = _world(scope)
+        world = world_in(scope)
         faults = world.faults.take_for_call(
             scope["method"], scope["path"], scope["sandbox.template"], world.now()
         )
@@ -151,7 +44,7 @@ class FaultGate:
                 hidden.update(fault.fields)
         send = _without(hidden, send) if hidden else send
         if lies:
-            await answer_with_lies(lies, self._app, scope, receive, send)
+            await answer_with_lies(lies, world.ledger, self._app, scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

@@ -8,12 +8,12 @@ from datetime import datetime
 import httpx
 from starlette.requests import Request
 
-from sandbox.faults.definitions import FaultDial
-from sandbox.identity_provider.issuer import Issuer
+from sandbox.faults.registry import FaultDial
+from sandbox.json_types import Json
 from sandbox.runtime.background_tasks import Errands
 from sandbox.runtime.rate_limit import RateLimit
 from sandbox.settings import Settings, SignatureTimestamp
-from sandbox.state.store import Json, Ledger
+from sandbox.state.store import Ledger
 from sandbox.state.undocumented_behaviour import UndocumentedRules
 
 
@@ -33,7 +33,6 @@ class World:
     errands: Errands
     faults: FaultDial
     limit: RateLimit
-    issuer: Issuer
     signing: SigningManner
     http: httpx.AsyncClient
     calls: deque[Json]

@@ -5,12 +5,10 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
+from sandbox.json_types import Json
 from sandbox.state.clock import Clock
 from sandbox.state.undocumented_behaviour import UndocumentedRules
-
-Json = dict[str, Any]
 
 
 @dataclass

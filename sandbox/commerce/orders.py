@@ -1,14 +1,17 @@
 """The forms in which an order is shown: whole, expanded, inside a fulfillment, and its charges in events."""
 
-from sandbox.delivery.webhook_delivery import copy_of
-from sandbox.state.store import Json
+import copy
+
+from sandbox.errors import not_found
+from sandbox.json_types import Json
+from sandbox.runtime.runtime import World
 
 # `GET /orders/{id}?expand=true` adds these to what is shown of a product and item (docs, Expanding events).
 _ONLY_EXPANDED = ("physical",)
 
 
 def show_order(order: Json, *, expand: bool = False) -> Json:
-    shown = copy_of(order)
+    shown = copy.deepcopy(order)
     if not expand:
         for item in shown["items"]:
             for name in _ONLY_EXPANDED:
@@ -24,3 +27,10 @@ def order_details(order: Json) -> Json:
 def show_charge(order: Json, charge: Json) -> Json:
     """The charge as events carry it: with its order and mode (sample order.charge.capture.complete)."""
     return {**charge, "orderId": order["id"], "liveMode": order["liveMode"]}
+
+
+def get_stored_order(world: World, identity: str) -> Json:
+    order = world.ledger.orders.get(identity)
+    if order is None:
+        raise not_found("Order", identity)
+    return order

@@ -1,0 +1,55 @@
+"""Files: their content, type and links."""
+
+from sandbox.commerce.file_links import links_of, show_link
+from sandbox.delivery.events import emit
+from sandbox.errors import bad_request, not_found
+from sandbox.json_types import Json
+from sandbox.runtime.runtime import World
+from sandbox.state.clock import stamp
+from sandbox.state.store import new_id
+
+_BEGINNINGS = {"pdf": b"%PDF-", "jpg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
+# Digital River, release note 2021-06-11: PDF, JPG, PNG of at most 10 MB.
+_LARGEST = 10 * 1024 * 1024
+
+
+def keep_file(
+    world: World, content: bytes, *, file_name: str, purpose: str, title: str | None = None
+) -> Json:
+    """Store bytes as a File. Raises 400 when they are too many or of no accepted type."""
+    kind = next((kind for kind, begins in _BEGINNINGS.items() if content.startswith(begins)), None)
+    if kind is None:
+        raise bad_request("invalid_parameter", "file", "The file must be a PDF, JPG or PNG.")
+    if len(content) > _LARGEST:
+        raise bad_request("invalid_parameter", "file", "The file must not be larger than 10 MB.")
+    identity = new_id()
+    file: Json = {
+        "id": identity,
+        "createdTime": stamp(world.now()),
+        "fileName": file_name,
+        "purpose": purpose,
+        "size": len(content),
+        "type": kind,
+        "url": f"{world.base_url}/files/{identity}/content",
+        "liveMode": world.settings.live_mode,
+    }
+    if title is not None:
+        file["title"] = title
+    world.ledger.files[identity] = file
+    world.ledger.contents[identity] = content
+    emit(world, "file.created", file)
+    return file
+
+
+def show_file(world: World, file: Json) -> Json:
+    """Digital River docs, Files: `links` is absent when there are none."""
+    links = links_of(world, file["id"]).values()
+    shown = [show_link(world, link) for link in links]
+    return {**file, "links": shown} if shown else file
+
+
+def get_stored_file(world: World, identity: str) -> Json:
+    file = world.ledger.files.get(identity)
+    if file is None:
+        raise not_found("File", identity)
+    return file

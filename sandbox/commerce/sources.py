@@ -1,0 +1,62 @@
+"""A payment source as the browser gets it, as the API answers it, and as an order shows it."""
+
+from decimal import Decimal
+
+from sandbox.delivery.events import emit
+from sandbox.errors import Complaint, Refusal
+from sandbox.json_types import Json
+from sandbox.runtime.runtime import World
+from sandbox.state.clock import stamp_milliseconds
+
+# Printed only in the browser's answers (dossier, sources-and-dropin §2).
+_ONLY_IN_BROWSERS = (
+    "clientId",
+    "channelId",
+    "creationIp",
+    "browserInfo",
+    "language",
+    "redirect",
+    "sessionId",
+    "expirationTime",
+)
+
+
+def show_source(source: Json) -> Json:
+    """The API's form: without what only browsers see, the amount a number."""
+    shown = {name: value for name, value in source.items() if name not in _ONLY_IN_BROWSERS}
+    kind = source["type"]
+    shown[kind] = {name: value for name, value in source[kind].items() if name != "paymentIdentifier"}
+    if "amount" in shown:
+        shown["amount"] = float(Decimal(str(shown["amount"])))
+    return shown
+
+
+def show_source_in_order(source: Json, amount: float) -> Json:
+    """Who pays how much by what (sample order.accepted)."""
+    shown = show_source(source)
+    names = [name for name in ("id", "type", "owner", source["type"]) if name in shown]
+    return {**{name: shown[name] for name in names}, "amount": amount}
+
+
+def get_stored_source(world: World, identity: str) -> Json:
+    """Raises the 404 of the official Lightning app's fixtures, which has no parameter."""
+    source = world.ledger.sources.get(identity)
+    if source is None:
+        raise Refusal(404, Complaint(f"Source {identity} was not found.", "source_not_found"))
+    return source
+
+
+def change_source_state(world: World, source: Json, state: str) -> None:
+    """What happens outside: a redirect comes back, money arrives, a bank declines."""
+    has_become_chargeable = state == "chargeable" != source["state"]
+    source["state"] = state
+    source["updatedTime"] = stamp_milliseconds(world.now())
+    if has_become_chargeable:
+        emit(world, "source.chargeable", show_source(source))
+
+
+def cancel_source(world: World, source: Json) -> None:
+    """Take it from its customer; the event shows it as it was attached last, but cancelled."""
+    source |= {"state": "cancelled", "updatedTime": stamp_milliseconds(world.now())}
+    emit(world, "customer.source.deleted", show_source(source))
+    del source["customerId"]

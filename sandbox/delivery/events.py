@@ -1,0 +1,50 @@
+"""Events: what happened, recorded as Digital River's event object, then sent to the matching webhooks."""
+
+import copy
+
+from sandbox.delivery.webhook_delivery import dispatch
+from sandbox.delivery.webhooks import webhooks_for
+from sandbox.json_types import Json
+from sandbox.runtime.runtime import World
+from sandbox.state.clock import stamp_microseconds
+from sandbox.state.store import new_id
+
+VERSION = "2021-12-13"
+# The printed samples of these two carry `versionIds` instead of version and webhooks.
+_INVOICE_EVENTS = frozenset({"order.invoice.created", "order.credit_memo.created"})
+
+
+def emit(world: World, event_type: str, resource: Json, previous: Json | None = None) -> Json:
+    """Record that something happened to a resource and deliver it, signed, in the background."""
+    event = record(world, event_type, resource, previous)
+    dispatch(world, event)
+    return event
+
+
+def record(
+    world: World,
+    event_type: str,
+    resource: Json,
+    previous: Json | None = None,
+    *,
+    event_id: str | None = None,
+    live_mode: bool | None = None,
+) -> Json:
+    """Store the event only, as `GET /events` shows it."""
+    data: Json = {"object": copy.deepcopy(resource)}
+    if previous is not None:
+        data["previousAttributes"] = copy.deepcopy(previous)
+    event: Json = {
+        "id": event_id or new_id(),
+        "type": event_type,
+        "data": data,
+        "liveMode": world.settings.live_mode if live_mode is None else live_mode,
+        "createdTime": stamp_microseconds(world.now()),
+    }
+    if event_type in _INVOICE_EVENTS:
+        event["versionIds"] = []
+    else:
+        event["webhookIds"] = [hook["id"] for hook in webhooks_for(world, event_type)]
+        event["digitalriverVersion"] = VERSION
+    world.ledger.events[event["id"]] = event
+    return event

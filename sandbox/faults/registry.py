@@ -1,0 +1,74 @@
+"""The faults that are set now, and which of them hits a call or a delivery."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sandbox.faults.definitions import Fault
+
+
+@dataclass
+class _Armed:
+    fault: Fault
+    since: datetime
+    left: int | None
+
+    def is_over(self, now: datetime) -> bool:
+        """`seconds` is a lifetime for hide, a duration for the other kinds."""
+        ends = [self.fault.until] if self.fault.until else []
+        if self.fault.kind == "hide" and self.fault.seconds is not None:
+            ends.append(self.since + timedelta(seconds=self.fault.seconds))
+        return any(now >= end for end in ends)
+
+
+@dataclass
+class FaultDial:
+    """The armed faults, in the order they were set. Taking a fault spends one of its `times`."""
+
+    _armed: list[_Armed] = field(default_factory=list)
+
+    def arm(self, fault: Fault, now: datetime) -> None:
+        self._armed.append(_Armed(fault, now, fault.times))
+
+    def clear(self) -> None:
+        self._armed.clear()
+
+    def listed(self) -> list[Fault]:
+        return [armed.fault.model_copy(update={"times": armed.left}) for armed in self._armed]
+
+    def take_for_call(self, method: str, path: str, template: str, now: datetime) -> list[Fault]:
+        return self._take(now, lambda fault: _hits_call(fault, method, path, template))
+
+    def take_for_event(self, event_type: str, now: datetime) -> list[Fault]:
+        return self._take(now, lambda fault: _hits_event(fault, event_type))
+
+    def _take(self, now: datetime, hits: Callable[[Fault], bool]) -> list[Fault]:
+        self._armed = [armed for armed in self._armed if not armed.is_over(now)]
+        taken: list[Fault] = []
+        for armed in self._armed:
+            is_second = armed.fault.replaces_the_answer and any(one.replaces_the_answer for one in taken)
+            if is_second or not hits(armed.fault):
+                continue
+            taken.append(armed.fault)
+            if armed.left is not None:
+                armed.left -= 1
+        self._armed = [armed for armed in self._armed if armed.left != 0]
+        return taken
+
+
+def _hits_call(fault: Fault, method: str, path: str, template: str) -> bool:
+    target = fault.target
+    if fault.hits_deliveries or (target.method or method).upper() != method:
+        return False
+    return target.path is None or matches(target.path, path) or matches(target.path, template)
+
+
+def _hits_event(fault: Fault, event_type: str) -> bool:
+    return fault.hits_deliveries and matches(fault.target.event_type or "*", event_type)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Equal, or beginning with what stands before a trailing `*`."""
+    if pattern.endswith("*"):
+        return text.startswith(pattern[:-1])
+    return pattern == text

@@ -1,0 +1,61 @@
+"""The request log: every call of the Digital River API, for tests to read."""
+
+from collections.abc import Iterable, Sequence
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox.middleware.scope import is_api_call, world_in
+from sandbox.state.clock import stamp_milliseconds
+from sandbox.state.store import new_id
+
+# Digital River, OpenAPI introduction: what callers are asked to send along.
+_KEPT_HEADERS = (
+    "upstream-id",
+    "upstream-application-id",
+    "upstream-session-id",
+    "forwarded",
+    "digitalriver-version",
+    "user-agent",
+)
+
+
+class CallRecorder:
+    """Gives every answer its `x-dr-requestid` and keeps a list of calls for tests to read."""
+
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        self._app = app
+        self._routes = [route for route in routes if isinstance(route, Route)]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not is_api_call(scope):
+            await self._app(scope, receive, send)
+            return
+        request_id, headers = new_id(), Headers(scope=scope)
+        scope["sandbox.template"] = template_of(self._routes, scope)
+        call = {
+            "method": scope["method"],
+            "path": scope["sandbox.template"],
+            "status": None,
+            "at": stamp_milliseconds(world_in(scope).now()),
+            "requestId": request_id,
+            "headers": {name: headers[name] for name in _KEPT_HEADERS if name in headers},
+        }
+        world_in(scope).calls.append(call)
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                call["status"] = message["status"]
+                MutableHeaders(scope=message)["x-dr-requestid"] = request_id
+            await send(message)
+
+        await self._app(scope, receive, send_marked)
+
+
+def template_of(routes: Iterable[Route], scope: Scope) -> str:
+    """`/orders/{id}` for `/orders/204440790336`; the path itself when no route knows it."""
+    for route in routes:
+        if route.matches(scope)[0] is not Match.NONE:
+            return route.path
+    return str(scope["path"])
