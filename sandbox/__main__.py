@@ -39,7 +39,7 @@ class AnnouncingServer(uvicorn.Server):
             sys.stdout.flush()
 
 
-def die_with_parent() -> None:
+def exit_with_parent() -> None:
     """Linux only; elsewhere the parent has to see to it."""
     if not sys.platform.startswith("linux"):
         return
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=settings.port, help="0 picks a free port")
     port = parser.parse_args().port
     if settings.tether:
-        die_with_parent()
+        exit_with_parent()
     with socket.create_server((settings.host, port), backlog=2048) as listening:
         port = listening.getsockname()[1]
         url = settings.public_url or f"http://{settings.host}:{port}"

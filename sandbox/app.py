@@ -12,21 +12,21 @@ from starlette.exceptions import HTTPException
 
 from sandbox.api.routes import ROUTES
 from sandbox.control import buyers, faults, orders, sandbox, webhooks
-from sandbox.control.docs import show_docs
-from sandbox.delivery.webhooks import keep_configured
-from sandbox.errors import Refusal, answer_http_exception, answer_own_fault, answer_refusal
-from sandbox.faults.registry import FaultDial
+from sandbox.control.docs import add_docs_page
+from sandbox.delivery.webhooks import store_configured_webhook
+from sandbox.errors import ApiError, handle_api_error, handle_http_exception, handle_unexpected_error
+from sandbox.faults.registry import FaultRegistry
 from sandbox.identity_provider import router as identity_provider
 from sandbox.identity_provider.issuer import Issuer
-from sandbox.middleware.authorization import AuthorizationGate
-from sandbox.middleware.call_log import CallRecorder
-from sandbox.middleware.fault_injection import FaultGate
-from sandbox.runtime.background_tasks import Errands
+from sandbox.middleware.authorization import AuthorizationMiddleware
+from sandbox.middleware.call_log import CallLogMiddleware
+from sandbox.middleware.fault_injection import FaultInjectionMiddleware
+from sandbox.runtime.background_tasks import BackgroundTasks
 from sandbox.runtime.rate_limit import RateLimit
-from sandbox.runtime.runtime import SigningManner, World
+from sandbox.runtime.runtime import Runtime, SignatureSettings
 from sandbox.settings import Settings
 from sandbox.state.clock import Clock
-from sandbox.state.store import Ledger
+from sandbox.state.store import Store
 
 _CONTROL_ROUTERS = (
     sandbox.router,
@@ -39,20 +39,20 @@ _CONTROL_ROUTERS = (
 
 
 @asynccontextmanager
-async def _opened_world(settings: Settings, base_url: str) -> AsyncIterator[World]:
+async def _open_runtime(settings: Settings, base_url: str) -> AsyncIterator[Runtime]:
     """An empty world; leaving it cancels whatever is still under way."""
     # httpx's own pool loses a connection now and then when a request is given up, and in the end has none.
     network = AiohttpTransport(client=aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
     client = httpx.AsyncClient(timeout=settings.delivery_timeout, transport=network)
-    async with client as http, Errands() as errands:
-        yield World(
+    async with client as http, BackgroundTasks() as background_tasks:
+        yield Runtime(
             settings=settings,
             base_url=base_url,
-            ledger=Ledger(Clock()),
-            errands=errands,
-            faults=FaultDial(),
-            limit=RateLimit(settings.rate_limit),
-            signing=SigningManner(settings.signature_timestamp),
+            store=Store(Clock()),
+            background_tasks=background_tasks,
+            faults=FaultRegistry(),
+            rate_limit=RateLimit(settings.rate_limit),
+            signature_settings=SignatureSettings(settings.signature_timestamp),
             http=http,
             calls=deque(maxlen=settings.log_entries),
             deliveries=deque(maxlen=settings.log_entries),
@@ -64,10 +64,10 @@ def create_app(settings: Settings, base_url: str) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _opened_world(settings, base_url) as world:
-            app.state.world = world
+        async with _open_runtime(settings, base_url) as runtime:
+            app.state.runtime = runtime
             app.state.issuer = Issuer(f"{base_url}/_sandbox/oidc", settings.audience)
-            keep_configured(world)
+            store_configured_webhook(runtime)
             yield
 
     app = FastAPI(
@@ -80,14 +80,14 @@ def create_app(settings: Settings, base_url: str) -> FastAPI:
         lifespan=lifespan,
     )
     app.router.routes.extend(ROUTES)
-    show_docs(app)
+    add_docs_page(app)
     for router in _CONTROL_ROUTERS:
         app.include_router(router, prefix="/_sandbox")
-    app.add_exception_handler(Refusal, answer_refusal)
-    app.add_exception_handler(HTTPException, answer_http_exception)
-    app.add_exception_handler(Exception, answer_own_fault)
+    app.add_exception_handler(ApiError, handle_api_error)
+    app.add_exception_handler(HTTPException, handle_http_exception)
+    app.add_exception_handler(Exception, handle_unexpected_error)
     # The last added is the first passed.
-    app.add_middleware(FaultGate)
-    app.add_middleware(AuthorizationGate)
-    app.add_middleware(CallRecorder, routes=ROUTES)
+    app.add_middleware(FaultInjectionMiddleware)
+    app.add_middleware(AuthorizationMiddleware)
+    app.add_middleware(CallLogMiddleware, routes=ROUTES)
     return app

@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
-from sandbox.delivery.webhooks import DOCUMENT_TYPES
+from sandbox.delivery.webhooks import DOCUMENT_EVENT_TYPES
 from sandbox.settings import Settings
 
-PATIENCE_SECONDS = 60.0
+WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.2
 TOO_MANY_REQUESTS = 429
 DAY_SECONDS = 86_400
@@ -43,11 +43,11 @@ class Seed:
     def register_webhook(self) -> dict[str, str]:
         """Let the sandbox deliver to the portal, unless it does; returns the portal's settings for it."""
         address = str(self._portal.base_url.join("/webhooks/digital-river"))
-        known = [hook for hook in self._ask("GET", "/webhooks") if hook["address"] == address]
+        known = [webhook for webhook in self._ask("GET", "/webhooks") if webhook["address"] == address]
         webhook = (
             known[0]
             if known
-            else self._post("/webhooks", {"types": list(DOCUMENT_TYPES), "address": address})
+            else self._post("/webhooks", {"types": list(DOCUMENT_EVENT_TYPES), "address": address})
         )
         secrets = self._get(f"/_sandbox/webhooks/{webhook['id']}/secrets")["secrets"]
         return {
@@ -58,23 +58,23 @@ class Seed:
             "PORTAL_OIDC_AUDIENCE": self._settings.audience,
         }
 
-    def tell(self) -> dict[str, Any]:
+    def create_history(self) -> dict[str, Any]:
         """Let the buyer live, and wait until the portal has the documents; returns what to show."""
-        minted = {"customerId": self._customer_id, "expiresIn": DAY_SECONDS}
-        token = self._post("/_sandbox/tokens", minted)["accessToken"]
+        token_request = {"customerId": self._customer_id, "expiresIn": DAY_SECONDS}
+        token = self._post("/_sandbox/tokens", token_request)["accessToken"]
         self._portal.headers["Authorization"] = f"Bearer {token}"
         self._wait("the portal to be ready", lambda: self._portal.get("/health/ready").is_success)
-        self._register()
+        self._fill_profile()
         card = self._save_cards()
         lamp = self._buy([_item("Desk lamp", 49.9, 2)], sourceId=card)
         chair = self._buy([_item("Office chair", 219, 1)], currency="EUR", locale="de_DE")
         book = self._buy([_item("Book", 12.5, 1)], sourceId=card)
         camera = self._buy([_item("Camera", 410, 1)], sourceId=card)
-        shelf = self._buy([_item("Bookshelf", 80, 1), _item("Bookends", 9.5, 2)], sourceId=card)
+        collection = self._buy([_item("Bookshelf", 80, 1), _item("Bookends", 9.5, 2)], sourceId=card)
         self._buy([_item("Gold watch", 990, 1)], state="in_review")
         for order in (lamp, chair, book, camera):
             self._fulfil(order)
-        self._fulfil(shelf, lines=1, trackingCompany="Parcel Post", trackingNumber="PP123456789")
+        self._fulfil(collection, lines=1, trackingCompany="Parcel Post", trackingNumber="PP123456789")
         for order in (lamp, book, camera):
             self._wait_for_completion(order)
         self._refund(lamp, percent=50)
@@ -89,7 +89,7 @@ class Seed:
             "documents": len(documents),
         }
 
-    def _register(self) -> None:
+    def _fill_profile(self) -> None:
         """What a buyer does in the portal's profile pages, by the portal's own API."""
         self._put("/v1/customers/me", {"email": "ada@example.com", "type": "business", "locale": "en-US"})
         shipping = {"name": "Ada Lovelace", "phone": "952-111-1111", "address": ADDRESS}
@@ -162,7 +162,7 @@ class Seed:
         self._portal.put(path, json=body).raise_for_status()
 
     def _wait(self, what: str, is_done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             try:
                 if is_done():
@@ -170,7 +170,7 @@ class Seed:
             except httpx.TransportError:
                 pass
             time.sleep(POLL_SECONDS)
-        raise SystemExit(f"waited {PATIENCE_SECONDS:.0f} s in vain for {what}")
+        raise SystemExit(f"waited {WAIT_SECONDS:.0f} s in vain for {what}")
 
 
 def _item(name: str, price: float, quantity: int) -> dict[str, Any]:
@@ -189,8 +189,8 @@ def main() -> None:
         httpx.Client(base_url=arguments.portal) as portal,
     ):
         seed = Seed(sandbox, portal, settings)
-        for step in (seed.register_webhook, seed.tell):
-            sys.stdout.write(json.dumps(step()) + "\n")
+        for change in (seed.register_webhook, seed.create_history):
+            sys.stdout.write(json.dumps(change()) + "\n")
             sys.stdout.flush()
 
 

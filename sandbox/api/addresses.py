@@ -4,7 +4,7 @@ import re
 
 import pycountry
 
-from sandbox.api.body_validation import Form
+from sandbox.api.body_validation import BodyValidator
 
 ADDRESS_FIELDS = ("line1", "line2", "city", "postalCode", "state", "country")
 _ADDITIONAL = ("neighborhood", "division", "phoneticName")
@@ -23,25 +23,25 @@ _COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
 SUBDIVISIONS = frozenset(subdivision.code for subdivision in pycountry.subdivisions)
 
 
-def read_additional(form: Form) -> Form | None:
+def read_additional(validator: BodyValidator) -> BodyValidator | None:
     """`additionalAddressInfo`, as customers and owners of sources have it."""
-    additional = form.nested("additionalAddressInfo", _ADDITIONAL)
+    additional = validator.nested("additionalAddressInfo", _ADDITIONAL)
     if additional is not None:
         for name in _ADDITIONAL:
             additional.text(name)
     return additional
 
 
-def check_address(address: Form) -> None:
+def check_address(address: BodyValidator) -> None:
     """Country always; postal code and state where Digital River checks them."""
     address.require("country")
     for name in ("line1", "line2", "city"):
         address.text(name)
     country, postal_code, state = (address.text(name) for name in ("country", "postalCode", "state"))
     if country and country not in _COUNTRIES:
-        address.refuse_value("country")
+        address.reject_value("country")
     pattern = _POSTAL_CODES.get(country or "")
     if postal_code and pattern is not None and not pattern.fullmatch(postal_code):
-        address.refuse_value("postalCode")
+        address.reject_value("postalCode")
     if state and country in _WITH_STATES and f"{country}-{state.upper()}" not in SUBDIVISIONS:
-        address.refuse_value("state")
+        address.reject_value("state")

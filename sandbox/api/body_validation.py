@@ -11,9 +11,9 @@ from decimal import Decimal
 from starlette.requests import Request
 
 from sandbox.commerce.money import find_decimal
-from sandbox.errors import Complaint, Refusal
+from sandbox.errors import ApiError, ErrorDetail
 from sandbox.json_types import Json
-from sandbox.state.clock import find_moment
+from sandbox.state.clock import find_time
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _LOCALE = re.compile(r"[a-z]{2,3}[_-][A-Z]{2}")
@@ -27,11 +27,11 @@ async def read_json(request: Request) -> Json:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise Refusal(400, Complaint("The request body is not a valid JSON object.", "invalid_request"))
+        raise ApiError(400, ErrorDetail("The request body is not a valid JSON object.", "invalid_request"))
     return body
 
 
-class Form:
+class BodyValidator:
     """One body, or one object inside it, being read; `path` is where it stands (`shipping.address`).
 
     `body` is what is kept: without nulls, which mean the same as nothing, and texts as texts.
@@ -40,25 +40,25 @@ class Form:
     def __init__(self, body: Json, known: Collection[str], *, path: str = "") -> None:
         self.body = {name: value for name, value in body.items() if value is not None}
         self.path = path
-        self.complaints = [
-            Complaint(f"'{name}' is an unknown parameter.", "unknown_parameter", self.at(name))
+        self.errors = [
+            ErrorDetail(f"'{name}' is an unknown parameter.", "unknown_parameter", self.path_of(name))
             for name in body
             if name not in known
         ]
 
-    def at(self, name: str) -> str:
+    def path_of(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
 
-    def complain(self, name: str, message: str, code: str = "invalid_parameter") -> None:
-        self.complaints.append(Complaint(message, code, self.at(name)))
+    def add_error(self, name: str, message: str, code: str = "invalid_parameter") -> None:
+        self.errors.append(ErrorDetail(message, code, self.path_of(name)))
 
-    def refuse_value(self, name: str) -> None:
-        self.complain(name, f"'{self.body.get(name)}' is not a valid {name}.")
+    def reject_value(self, name: str) -> None:
+        self.add_error(name, f"'{self.body.get(name)}' is not a valid {name}.")
 
     def require(self, *names: str) -> None:
         for name in names:
             if self.body.get(name) in (None, "", []):
-                self.complain(name, f"'{self.at(name)}' is required.", "missing_parameter")
+                self.add_error(name, f"'{self.path_of(name)}' is required.", "missing_parameter")
 
     def text(self, name: str, *, longest: int | None = None) -> str | None:
         value = self.body.get(name)
@@ -68,7 +68,7 @@ class Form:
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str) or (longest is not None and len(value) > longest):
-            self.refuse_value(name)
+            self.reject_value(name)
             return None
         self.body[name] = value
         return value
@@ -76,13 +76,13 @@ class Form:
     def one_of(self, name: str, allowed: Collection[str]) -> str | None:
         value = self.text(name)
         if value is not None and value not in allowed:
-            self.refuse_value(name)
+            self.reject_value(name)
         return value
 
     def email(self, name: str) -> str | None:
         value = self.text(name)
         if value is not None and not _EMAIL.fullmatch(value):
-            self.refuse_value(name)
+            self.reject_value(name)
         return value
 
     def locale(self, name: str) -> str | None:
@@ -91,13 +91,13 @@ class Form:
         if value is None:
             return None
         if not _LOCALE.fullmatch(value):
-            self.refuse_value(name)
+            self.reject_value(name)
         return value.replace("-", "_")
 
     def boolean(self, name: str) -> bool | None:
         value = self.body.get(name)
         if value is not None and not isinstance(value, bool):
-            self.complain(name, f"'{value}' is not a valid boolean.", "invalid_boolean")
+            self.add_error(name, f"'{value}' is not a valid boolean.", "invalid_boolean")
             return None
         return value
 
@@ -107,14 +107,14 @@ class Form:
             return None
         number = find_decimal(value)
         if number is None:
-            self.refuse_value(name)
+            self.reject_value(name)
         return number
 
-    def cost(self, name: str) -> Decimal | None:
+    def non_negative_number(self, name: str) -> Decimal | None:
         """A number that is not below zero."""
         number = self.number(name)
         if number is not None and number < 0:
-            self.refuse_value(name)
+            self.reject_value(name)
         return number
 
     def quantity(self, name: str) -> int:
@@ -123,24 +123,24 @@ class Form:
         if number is None:
             return 0
         if number != number.to_integral_value() or number < 0:
-            self.refuse_value(name)
+            self.reject_value(name)
             return 0
         return int(number)
 
-    def moment(self, name: str) -> str | None:
+    def timestamp(self, name: str) -> str | None:
         value = self.body.get(name)
-        if value is not None and find_moment(value) is None:
-            self.refuse_value(name)
+        if value is not None and find_time(value) is None:
+            self.reject_value(name)
         return value if isinstance(value, str) else None
 
-    def nested(self, name: str, known: Collection[str]) -> "Form | None":
+    def nested(self, name: str, known: Collection[str]) -> "BodyValidator | None":
         value = self.body.get(name)
         if value is None:
             return None
         if not isinstance(value, dict):
-            self.refuse_value(name)
+            self.reject_value(name)
             return None
-        inner = Form(value, known, path=self.at(name))
+        inner = BodyValidator(value, known, path=self.path_of(name))
         self.body[name] = inner.body
         return inner
 
@@ -150,14 +150,14 @@ class Form:
         if value is None:
             return []
         if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-            self.complain(name, f"'{self.at(name)}' is not a list of objects.")
+            self.add_error(name, f"'{self.path_of(name)}' is not a list of objects.")
             return []
         return value
 
-    def absorb(self, inner: "Form | None") -> None:
+    def merge_errors(self, inner: "BodyValidator | None") -> None:
         if inner is not None:
-            self.complaints.extend(inner.complaints)
+            self.errors.extend(inner.errors)
 
-    def done(self) -> None:
-        if self.complaints:
-            raise Refusal(400, *self.complaints)
+    def raise_errors(self) -> None:
+        if self.errors:
+            raise ApiError(400, *self.errors)

@@ -8,25 +8,25 @@ from sandbox.commerce import payments
 from sandbox.commerce.charges import settle_payment
 from sandbox.commerce.orders import get_stored_order, show_charge, show_order
 from sandbox.errors import not_found
-from sandbox.runtime.runtime import world_of
+from sandbox.runtime.runtime import runtime_of
 
 
 async def get_charge(request: Request) -> Response:
-    world, identity = world_of(request), request.path_params["id"]
-    for order in world.ledger.orders.values():
+    runtime, resource_id = runtime_of(request), request.path_params["id"]
+    for order in runtime.store.orders.values():
         for charge in order["payment"]["charges"]:
-            if charge["id"] == identity:
+            if charge["id"] == resource_id:
                 return JSONResponse(show_charge(order, charge))
-    raise not_found("Charge", identity)
+    raise not_found("Charge", resource_id)
 
 
 async def refresh_order(request: Request) -> Response:
     """Ask the provider again, as merchants do when a buyer is back from a redirect."""
-    world = world_of(request)
-    order = get_stored_order(world, request.path_params["id"])
-    source = payments.find_paying_source(world, order)
+    runtime = runtime_of(request)
+    order = get_stored_order(runtime, request.path_params["id"])
+    source = payments.find_paying_source(runtime, order)
     if order["state"] == "pending_payment" and source is not None:
-        settle_payment(world, order, source)
+        settle_payment(runtime, order, source)
     return JSONResponse(show_order(order))
 
 

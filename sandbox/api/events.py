@@ -4,14 +4,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api.lists import Filters, answer_list, plain, texts_of
+from sandbox.api.lists import Filters, by_member, list_response, values_of
 from sandbox.errors import bad_request, not_found
 from sandbox.faults.registry import matches
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import world_of
+from sandbox.runtime.runtime import runtime_of
 
 _MOST_TYPES = 19
-_FILTERS = Filters(moments=plain("createdTime"), own=frozenset({"type", "types"}))
+_FILTERS = Filters(timestamps=by_member("createdTime"), route_filters=frozenset({"type", "types"}))
 
 
 async def list_events(request: Request) -> Response:
@@ -28,14 +28,14 @@ async def list_events(request: Request) -> Response:
             return event["type"] in names
         return prefix is None or matches(prefix, event["type"])
 
-    return answer_list(request, world_of(request).ledger.events, _FILTERS, keep=is_wanted)
+    return list_response(request, runtime_of(request).store.events, _FILTERS, keep=is_wanted)
 
 
 def _names(request: Request) -> list[str]:
     given = request.query_params.getlist("types")
-    match world_of(request).rules.event_types:
+    match runtime_of(request).undocumented_behaviour.event_types:
         case "list":
-            return texts_of(request, "types")
+            return values_of(request, "types")
         case "text" if len(given) > 1:
             raise bad_request("invalid_parameter", "types", "Provide 'types' once.")
         case _:
@@ -43,7 +43,7 @@ def _names(request: Request) -> list[str]:
 
 
 async def get_event(request: Request) -> Response:
-    event = world_of(request).ledger.events.get(request.path_params["id"])
+    event = runtime_of(request).store.events.get(request.path_params["id"])
     if event is None:
         raise not_found("Event", request.path_params["id"])
     return JSONResponse(event)

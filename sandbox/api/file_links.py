@@ -4,84 +4,86 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api.body_validation import Form, read_json
-from sandbox.api.lists import Filters, answer_list, plain
+from sandbox.api.body_validation import BodyValidator, read_json
+from sandbox.api.lists import Filters, by_member, list_response
 from sandbox.commerce.file_links import (
-    forget_link,
-    future_expiry,
     get_stored_link,
     is_expired,
-    links_of,
+    links_of_file,
     make_link,
+    parse_future_expiry,
+    remove_link,
     show_link,
 )
 from sandbox.delivery.events import emit
 from sandbox.errors import bad_request, conflict
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import world_of
-from sandbox.state.clock import stamp
+from sandbox.runtime.runtime import runtime_of
+from sandbox.state.clock import iso_time
 
 # `expired` is derived, so the filter sees what the answer shows.
-_FILTERS = Filters(equals=plain("fileId"), moments=plain("createdTime"), own=frozenset({"expired"}))
+_FILTERS = Filters(
+    equals=by_member("fileId"), timestamps=by_member("createdTime"), route_filters=frozenset({"expired"})
+)
 
 
 async def create_link(request: Request) -> Response:
-    world = world_of(request)
-    form = Form(await read_json(request), ("fileId", "expiresTime", "metadata"))
-    form.require("fileId", "expiresTime")
-    file_id = form.text("fileId")
-    form.done()
-    if file_id not in world.ledger.files:
+    runtime = runtime_of(request)
+    validator = BodyValidator(await read_json(request), ("fileId", "expiresTime", "metadata"))
+    validator.require("fileId", "expiresTime")
+    file_id = validator.text("fileId")
+    validator.raise_errors()
+    if file_id not in runtime.store.files:
         # 404 is no documented answer of this call; a 409 that carries not_found is seen elsewhere.
         raise conflict("not_found", f"File '{file_id}' not found.", "fileId")
-    link = make_link(world, file_id, form.body["expiresTime"], form.body.get("metadata"))
-    return JSONResponse(show_link(world, link), 201)
+    link = make_link(runtime, file_id, validator.body["expiresTime"], validator.body.get("metadata"))
+    return JSONResponse(show_link(runtime, link), 201)
 
 
 async def list_links(request: Request) -> Response:
-    world = world_of(request)
+    runtime = runtime_of(request)
     expired = request.query_params.get("expired")
     if expired not in (None, "true", "false"):
         raise bad_request("invalid_boolean", "expired", f"'{expired}' is not a valid boolean.")
 
     def is_wanted(link: Json) -> bool:
-        return expired is None or is_expired(world, link) == (expired == "true")
+        return expired is None or is_expired(runtime, link) == (expired == "true")
 
     file_id = request.query_params.get("fileId")
-    return answer_list(
+    return list_response(
         request,
-        world.ledger.file_links if file_id is None else links_of(world, file_id),
+        runtime.store.file_links if file_id is None else links_of_file(runtime, file_id),
         _FILTERS,
-        show=lambda link: show_link(world, link),
+        show=lambda link: show_link(runtime, link),
         keep=is_wanted,
     )
 
 
 async def get_link(request: Request) -> Response:
-    world = world_of(request)
-    return JSONResponse(show_link(world, get_stored_link(world, request.path_params["id"])))
+    runtime = runtime_of(request)
+    return JSONResponse(show_link(runtime, get_stored_link(runtime, request.path_params["id"])))
 
 
 async def update_link(request: Request) -> Response:
     """Digital River docs, File links: an expired link can no longer be updated."""
-    world = world_of(request)
-    link = get_stored_link(world, request.path_params["id"])
-    form = Form(await read_json(request), ("expiresTime",))
-    form.require("expiresTime")
-    form.done()
-    if is_expired(world, link):
+    runtime = runtime_of(request)
+    link = get_stored_link(runtime, request.path_params["id"])
+    validator = BodyValidator(await read_json(request), ("expiresTime",))
+    validator.require("expiresTime")
+    validator.raise_errors()
+    if is_expired(runtime, link):
         raise conflict("invalid_state", f"File link '{link['id']}' has expired.", "id")
     previous = {"expiresTime": link["expiresTime"]}
-    link["expiresTime"] = stamp(future_expiry(world, form.body["expiresTime"]))
-    emit(world, "fileLink.updated", show_link(world, link), previous)
-    return JSONResponse(show_link(world, link))
+    link["expiresTime"] = iso_time(parse_future_expiry(runtime, validator.body["expiresTime"]))
+    emit(runtime, "fileLink.updated", show_link(runtime, link), previous)
+    return JSONResponse(show_link(runtime, link))
 
 
 async def delete_link(request: Request) -> Response:
-    world = world_of(request)
-    link = get_stored_link(world, request.path_params["id"])
-    forget_link(world, link)
-    emit(world, "fileLink.deleted", show_link(world, link))
+    runtime = runtime_of(request)
+    link = get_stored_link(runtime, request.path_params["id"])
+    remove_link(runtime, link)
+    emit(runtime, "fileLink.deleted", show_link(runtime, link))
     return Response(status_code=204)
 
 

@@ -9,29 +9,29 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api.body_validation import Form, read_json
-from sandbox.api.lists import Filters, answer_list, plain
-from sandbox.commerce.file_links import forget_link, get_stored_link, is_expired, links_of, make_link
-from sandbox.commerce.files import get_stored_file, keep_file, show_file
+from sandbox.api.body_validation import BodyValidator, read_json
+from sandbox.api.lists import Filters, by_member, list_response
+from sandbox.commerce.file_links import get_stored_link, is_expired, links_of_file, make_link, remove_link
+from sandbox.commerce.files import get_stored_file, show_file, store_file
 from sandbox.errors import bad_request
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World, world_of
+from sandbox.runtime.runtime import Runtime, runtime_of
 
 PURPOSES = ("tax_document_customer_upload", "customer_invoice", "customer_credit_memo")
 _MEDIA_TYPES = {"pdf": "application/pdf", "jpg": "image/jpeg", "png": "image/png"}
 _KNOWN = ("file", "purpose", "fileName", "title", "linkExpiresTime")
 _FILTERS = Filters(
-    equals=plain("purpose", "fileName", "title", "type"),
-    moments=plain("createdTime"),
-    numbers=plain("size"),
+    equals=by_member("purpose", "fileName", "title", "type"),
+    timestamps=by_member("createdTime"),
+    numbers=by_member("size"),
 )
 
 
-def content_response(world: World, file: Json) -> Response:
+def content_response(runtime: Runtime, file: Json) -> Response:
     """The bytes, under their own name."""
     disposition = f"attachment; filename*=UTF-8''{quote(file['fileName'])}"
     return Response(
-        world.ledger.contents[file["id"]],
+        runtime.store.file_contents[file["id"]],
         media_type=_MEDIA_TYPES[file["type"]],
         headers={"Content-Disposition": disposition},
     )
@@ -39,27 +39,27 @@ def content_response(world: World, file: Json) -> Response:
 
 async def create_file(request: Request) -> Response:
     """Multipart, or JSON with the file as base64 text."""
-    world = world_of(request)
+    runtime = runtime_of(request)
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         fields, content = await _read_multipart(request)
     else:
         fields, content = await _read_base64(request)
-    form = Form(fields, _KNOWN)
-    form.require("purpose", "fileName")
-    form.one_of("purpose", PURPOSES)
-    file_name, title = form.text("fileName"), form.text("title")
-    expires = form.moment("linkExpiresTime")
-    form.done()
-    file = keep_file(
-        world,
+    validator = BodyValidator(fields, _KNOWN)
+    validator.require("purpose", "fileName")
+    validator.one_of("purpose", PURPOSES)
+    file_name, title = validator.text("fileName"), validator.text("title")
+    expires = validator.timestamp("linkExpiresTime")
+    validator.raise_errors()
+    file = store_file(
+        runtime,
         content,
         file_name=str(file_name),
         purpose=fields["purpose"],
         title=title,
     )
     if expires is not None:
-        make_link(world, file["id"], expires)
-    return JSONResponse(show_file(world, file), 201)
+        make_link(runtime, file["id"], expires)
+    return JSONResponse(show_file(runtime, file), 201)
 
 
 async def _read_multipart(request: Request) -> tuple[Json, bytes]:
@@ -84,38 +84,38 @@ async def _read_base64(request: Request) -> tuple[Json, bytes]:
 
 
 async def list_files(request: Request) -> Response:
-    world = world_of(request)
-    return answer_list(request, world.ledger.files, _FILTERS, show=lambda file: show_file(world, file))
+    runtime = runtime_of(request)
+    return list_response(request, runtime.store.files, _FILTERS, show=lambda file: show_file(runtime, file))
 
 
 async def get_file(request: Request) -> Response:
-    world = world_of(request)
-    return JSONResponse(show_file(world, get_stored_file(world, request.path_params["id"])))
+    runtime = runtime_of(request)
+    return JSONResponse(show_file(runtime, get_stored_file(runtime, request.path_params["id"])))
 
 
 async def get_content(request: Request) -> Response:
-    world = world_of(request)
-    return content_response(world, get_stored_file(world, request.path_params["id"]))
+    runtime = runtime_of(request)
+    return content_response(runtime, get_stored_file(runtime, request.path_params["id"]))
 
 
 async def delete_file(request: Request) -> Response:
     """Permanent; its links go with it."""
-    world = world_of(request)
-    identity = get_stored_file(world, request.path_params["id"])["id"]
-    del world.ledger.files[identity]
-    del world.ledger.contents[identity]
-    for link in list(links_of(world, identity).values()):
-        forget_link(world, link)
+    runtime = runtime_of(request)
+    resource_id = get_stored_file(runtime, request.path_params["id"])["id"]
+    del runtime.store.files[resource_id]
+    del runtime.store.file_contents[resource_id]
+    for link in list(links_of_file(runtime, resource_id).values()):
+        remove_link(runtime, link)
     return Response(status_code=204)
 
 
 async def open_link(request: Request) -> Response:
     """The public address of a link: no key, and nothing once it is deleted (404) or expired (410)."""
-    world = world_of(request)
-    link = get_stored_link(world, request.path_params["id"])
-    if is_expired(world, link):
+    runtime = runtime_of(request)
+    link = get_stored_link(runtime, request.path_params["id"])
+    if is_expired(runtime, link):
         return Response("This link has expired.", 410, media_type="text/plain")
-    return content_response(world, world.ledger.files[link["fileId"]])
+    return content_response(runtime, runtime.store.files[link["fileId"]])
 
 
 routes = [

@@ -7,17 +7,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api.body_validation import Form, read_json
-from sandbox.api.lists import Filters, answer_list, plain
-from sandbox.commerce.captures import cancel, capture_later
+from sandbox.api.body_validation import BodyValidator, read_json
+from sandbox.api.lists import Filters, by_member, list_response
+from sandbox.commerce.captures import cancel_lines, capture_lines_later
 from sandbox.commerce.metadata import merged_metadata
-from sandbox.commerce.order_states import enter, mark_item, touch
+from sandbox.commerce.order_states import enter_state, mark_item, mark_updated
 from sandbox.commerce.orders import order_details
 from sandbox.delivery.events import emit
 from sandbox.errors import bad_request, conflict, not_found
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World, world_of
-from sandbox.state.clock import stamp
+from sandbox.runtime.runtime import Runtime, runtime_of
+from sandbox.state.clock import iso_time
 from sandbox.state.store import new_id
 
 _TRACKING = ("trackingCompany", "trackingNumber", "trackingUrl")
@@ -27,10 +27,10 @@ _NAMES = ("shipmentItemId", "subfulfillerId", *_TRACKING)
 _KNOWN_ITEM = ("itemId", "skuId", "quantity", "cancelQuantity", *_COSTS, *_NAMES)
 _FILTERS = Filters(
     equals={
-        **plain("orderId", "trackingCompany", "trackingNumber"),
+        **by_member("orderId", "trackingCompany", "trackingNumber"),
         "skuId": lambda fulfillment: [item["skuId"] for item in fulfillment["items"]],
     },
-    moments=plain("createdTime"),
+    timestamps=by_member("createdTime"),
 )
 # Only an accepted order can be fulfilled; the codes are from the docs and the official Lightning app.
 _TOO_LATE: Mapping[str, str] = {
@@ -62,40 +62,46 @@ class Portion:
 
 
 async def create_fulfillment(request: Request) -> Response:
-    world = world_of(request)
-    form = Form(await read_json(request), _KNOWN)
-    form.require("orderId", "items")
-    order_id = form.text("orderId")
+    runtime = runtime_of(request)
+    validator = BodyValidator(await read_json(request), _KNOWN)
+    validator.require("orderId", "items")
+    order_id = validator.text("orderId")
     for name in ("shipmentId", "currency", "partnerId", *_TRACKING):
-        form.text(name)
-    wishes = form.objects("items")
-    if "currency" not in form.body and any(wish.get(name) is not None for wish in wishes for name in _COSTS):
+        validator.text(name)
+    requested_items = validator.objects("items")
+    if "currency" not in validator.body and any(
+        requested.get(name) is not None for requested in requested_items for name in _COSTS
+    ):
         # OpenAPI document, FulfillmentRequest: costs are nothing without their currency.
-        form.complain("currency", "'currency' is required with costs.", "missing_parameter")
-    form.done()
-    metadata = merged_metadata({}, form.body["metadata"]) if "metadata" in form.body else None
-    order = _fulfillable(world, str(order_id))
+        validator.add_error("currency", "'currency' is required with costs.", "missing_parameter")
+    validator.raise_errors()
+    metadata = merged_metadata({}, validator.body["metadata"]) if "metadata" in validator.body else None
+    order = _get_fulfillable_order(runtime, str(order_id))
     portions: list[Portion] = []
-    for place, wish in enumerate(wishes):
-        portions.append(_portion(world, order, wish, place, portions))
+    for index, requested in enumerate(requested_items):
+        portions.append(_portion(runtime, order, requested, index, portions))
     fulfillment: Json = {
         "id": new_id("ful_"),
-        "createdTime": stamp(world.now()),
+        "createdTime": iso_time(runtime.now()),
         "items": [portion.as_json() for portion in portions],
         "orderId": order["id"],
-        "liveMode": world.settings.live_mode,
-        **{name: form.body[name] for name in (*_TRACKING, "shipmentId", "currency") if name in form.body},
+        "liveMode": runtime.settings.live_mode,
+        **{
+            name: validator.body[name]
+            for name in (*_TRACKING, "shipmentId", "currency")
+            if name in validator.body
+        },
     }
     if metadata is not None:
         fulfillment["metadata"] = metadata
-    world.ledger.fulfillments[fulfillment["id"]] = fulfillment
-    emit(world, "fulfillment.created", _with_order(world, fulfillment))
-    _settle(world, order, portions, fulfillment["id"])
+    runtime.store.fulfillments[fulfillment["id"]] = fulfillment
+    emit(runtime, "fulfillment.created", _with_order(runtime, fulfillment))
+    _settle_order(runtime, order, portions, fulfillment["id"])
     return JSONResponse(fulfillment, 201)
 
 
-def _fulfillable(world: World, order_id: str) -> Json:
-    order = world.ledger.orders.get(order_id)
+def _get_fulfillable_order(runtime: Runtime, order_id: str) -> Json:
+    order = runtime.store.orders.get(order_id)
     if order is None:
         # 404 is not among the documented answers of this call.
         raise bad_request("invalid_parameter", "orderId", f"Order '{order_id}' not found.")
@@ -106,113 +112,121 @@ def _fulfillable(world: World, order_id: str) -> Json:
     return order
 
 
-def _portion(world: World, order: Json, wish: Json, place: int, before: list[Portion]) -> Portion:
+def _portion(runtime: Runtime, order: Json, requested: Json, index: int, before: list[Portion]) -> Portion:
     """What one wish settles, after those before it. Raises for the first bad item only, as Digital River."""
-    form = Form(wish, _KNOWN_ITEM, path=f"items[{place}]")
-    item_id, sku_id = form.text("itemId"), form.text("skuId")
+    validator = BodyValidator(requested, _KNOWN_ITEM, path=f"items[{index}]")
+    item_id, sku_id = validator.text("itemId"), validator.text("skuId")
     if not item_id and not sku_id:
-        form.require("itemId")
+        validator.require("itemId")
     for name in _NAMES:
-        form.text(name)
-    costs = {name: float(cost) for name in _COSTS if (cost := form.cost(name)) is not None}
-    quantity, cancelled = form.quantity("quantity"), form.quantity("cancelQuantity")
+        validator.text(name)
+    costs = {
+        name: float(cost) for name in _COSTS if (cost := validator.non_negative_number(name)) is not None
+    }
+    quantity, cancelled = validator.quantity("quantity"), validator.quantity("cancelQuantity")
     if not quantity and not cancelled:
-        form.complain("quantity", "A quantity or a cancelQuantity is required.", "invalid_quantity_amount")
-    form.done()
-    item = _find_item(world, order, item_id, sku_id, before)
+        validator.add_error(
+            "quantity", "A quantity or a cancelQuantity is required.", "invalid_quantity_amount"
+        )
+    validator.raise_errors()
+    item = _find_item(runtime, order, item_id, sku_id, before)
     if item is None:
         name = "itemId" if item_id else "skuId"
-        raise bad_request("invalid_parameter", form.at(name), f"Item '{item_id or sku_id}' not found.")
+        raise bad_request(
+            "invalid_parameter", validator.path_of(name), f"Item '{item_id or sku_id}' not found."
+        )
     item_id = str(item["id"])
-    settled = world.ledger.progress[item_id]
-    left = _open_quantity(world, item, before)
+    settled = runtime.store.item_progress[item_id]
+    left = _open_quantity(runtime, item, before)
     if settled.fulfilled + settled.cancelled == item["quantity"]:
         code = "item_fulfilled" if settled.fulfilled else "item_cancelled"
-        raise conflict(code, f"Item '{item_id}' has been settled.", form.at("itemId"))
+        raise conflict(code, f"Item '{item_id}' has been settled.", validator.path_of("itemId"))
     if quantity + cancelled > left:
         message = f"The quantity of item '{item_id}' exceeds the open quantity {left}."
-        raise conflict("quantity_too_large", message, form.at("quantity"))
-    names = {name: form.body[name] for name in _NAMES if name in form.body}
+        raise conflict("quantity_too_large", message, validator.path_of("quantity"))
+    names = {name: validator.body[name] for name in _NAMES if name in validator.body}
     return Portion(item, quantity, cancelled, names | costs)
 
 
 def _find_item(
-    world: World, order: Json, item_id: str | None, sku_id: str | None, before: list[Portion]
+    runtime: Runtime, order: Json, item_id: str | None, sku_id: str | None, before: list[Portion]
 ) -> Json | None:
     """By its id; by its SKU alone, as the official collection asks, the first that is still open."""
     if item_id:
         return next((item for item in order["items"] if item["id"] == item_id), None)
     found = [item for item in order["items"] if item["skuId"] == sku_id]
-    return next((item for item in found if _open_quantity(world, item, before)), found[0] if found else None)
+    return next(
+        (item for item in found if _open_quantity(runtime, item, before)), found[0] if found else None
+    )
 
 
-def _open_quantity(world: World, item: Json, before: list[Portion]) -> int:
-    settled = world.ledger.progress[item["id"]]
+def _open_quantity(runtime: Runtime, item: Json, before: list[Portion]) -> int:
+    settled = runtime.store.item_progress[item["id"]]
     asked = sum(portion.quantity + portion.cancelled for portion in before if portion.item is item)
     return int(item["quantity"]) - settled.fulfilled - settled.cancelled - asked
 
 
-def _settle(world: World, order: Json, portions: list[Portion], fulfillment_id: str) -> None:
+def _settle_order(runtime: Runtime, order: Json, portions: list[Portion], fulfillment_id: str) -> None:
     """Book the portions, then cancel and capture; the order moves on when nothing is open."""
     for portion in portions:
-        settled = world.ledger.progress[portion.item["id"]]
+        settled = runtime.store.item_progress[portion.item["id"]]
         settled.fulfilled += portion.quantity
         settled.cancelled += portion.cancelled
         if settled.fulfilled + settled.cancelled == portion.item["quantity"]:
-            mark_item(world, portion.item, "fulfilled" if settled.fulfilled else "cancelled")
-    touch(world, order)
+            mark_item(runtime, portion.item, "fulfilled" if settled.fulfilled else "cancelled")
+    mark_updated(runtime, order)
     released = [(portion.item, portion.cancelled) for portion in portions if portion.cancelled]
     shipped = [(portion.item, portion.quantity) for portion in portions if portion.quantity]
     states = {item["state"] for item in order["items"]}
     is_last = states <= {"fulfilled", "cancelled"}
     if released:
-        cancel(world, order, released, is_last=is_last and not shipped)
+        cancel_lines(runtime, order, released, is_last=is_last and not shipped)
     if states == {"cancelled"}:
-        enter(world, order, "cancelled")
+        enter_state(runtime, order, "cancelled")
     elif is_last:
-        enter(world, order, "fulfilled")
+        enter_state(runtime, order, "fulfilled")
     if shipped:
-        capture_later(world, order, shipped, fulfillment_id, is_last=is_last)
+        capture_lines_later(runtime, order, shipped, fulfillment_id, is_last=is_last)
 
 
-def _with_order(world: World, fulfillment: Json) -> Json:
-    return {**fulfillment, "orderDetails": order_details(world.ledger.orders[fulfillment["orderId"]])}
+def _with_order(runtime: Runtime, fulfillment: Json) -> Json:
+    return {**fulfillment, "orderDetails": order_details(runtime.store.orders[fulfillment["orderId"]])}
 
 
-def _get_stored_fulfillment(world: World, request: Request) -> Json:
-    fulfillment = world.ledger.fulfillments.get(request.path_params["id"])
+def _get_stored_fulfillment(runtime: Runtime, request: Request) -> Json:
+    fulfillment = runtime.store.fulfillments.get(request.path_params["id"])
     if fulfillment is None:
         raise not_found("Fulfillment", request.path_params["id"])
     return fulfillment
 
 
 async def list_fulfillments(request: Request) -> Response:
-    return answer_list(request, world_of(request).ledger.fulfillments, _FILTERS)
+    return list_response(request, runtime_of(request).store.fulfillments, _FILTERS)
 
 
 async def get_fulfillment(request: Request) -> Response:
-    world = world_of(request)
-    return JSONResponse(_with_order(world, _get_stored_fulfillment(world, request)))
+    runtime = runtime_of(request)
+    return JSONResponse(_with_order(runtime, _get_stored_fulfillment(runtime, request)))
 
 
 async def update_fulfillment(request: Request) -> Response:
     """Tracking, of the whole or of single items, and metadata."""
-    world = world_of(request)
-    fulfillment = _get_stored_fulfillment(world, request)
-    form = Form(await read_json(request), (*_TRACKING, "items", "metadata"))
-    changes: Json = {name: form.text(name) for name in _TRACKING if name in form.body}
-    wishes = form.objects("items")
-    form.done()
-    if "metadata" in form.body:
-        changes["metadata"] = merged_metadata(fulfillment.get("metadata"), form.body["metadata"])
+    runtime = runtime_of(request)
+    fulfillment = _get_stored_fulfillment(runtime, request)
+    validator = BodyValidator(await read_json(request), (*_TRACKING, "items", "metadata"))
+    changes: Json = {name: validator.text(name) for name in _TRACKING if name in validator.body}
+    requested_items = validator.objects("items")
+    validator.raise_errors()
+    if "metadata" in validator.body:
+        changes["metadata"] = merged_metadata(fulfillment.get("metadata"), validator.body["metadata"])
     items = {item["itemId"]: item for item in fulfillment["items"]}
-    for place, wish in enumerate(wishes):
-        entry = Form(wish, ("itemId", *_TRACKING), path=f"items[{place}]")
+    for index, requested in enumerate(requested_items):
+        entry = BodyValidator(requested, ("itemId", *_TRACKING), path=f"items[{index}]")
         item = items.get(str(entry.text("itemId")))
         tracking = {name: value for name in _TRACKING if (value := entry.text(name)) is not None}
-        entry.done()
+        entry.raise_errors()
         if item is None:
-            raise bad_request("invalid_parameter", f"items[{place}].itemId", "Item not found.")
+            raise bad_request("invalid_parameter", f"items[{index}].itemId", "Item not found.")
         item.update(tracking)
     fulfillment.update(changes)
     return JSONResponse(fulfillment)

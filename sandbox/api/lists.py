@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sandbox.commerce.money import find_decimal
-from sandbox.errors import Complaint, Refusal
+from sandbox.errors import ApiError, ErrorDetail
 from sandbox.json_types import Json
-from sandbox.state.clock import find_moment
+from sandbox.state.clock import find_time
 
 Getter = Callable[[Json], object]
 _Ordered = TypeVar("_Ordered", datetime, Decimal)
@@ -56,23 +56,23 @@ class Filters:
 
     equals: Mapping[str, Getter] = field(default_factory=dict)
     any_of: Mapping[str, Getter] = field(default_factory=dict)
-    moments: Mapping[str, Getter] = field(default_factory=dict)
+    timestamps: Mapping[str, Getter] = field(default_factory=dict)
     numbers: Mapping[str, Getter] = field(default_factory=dict)
-    own: frozenset[str] = frozenset()
+    route_filters: frozenset[str] = frozenset()
 
 
-def plain(*names: str) -> dict[str, Getter]:
+def by_member(*names: str) -> dict[str, Getter]:
     """Filters named like the member they compare."""
     return {name: member(name) for name in names}
 
 
-def texts_of(request: Request, name: str) -> list[str]:
+def values_of(request: Request, name: str) -> list[str]:
     """Repeated, bracketed or comma-separated: `ids=a&ids=b`, `ids[]=a` and `ids=a,b` mean the same."""
     given = [*request.query_params.getlist(name), *request.query_params.getlist(f"{name}[]")]
     return [text for part in given for text in part.split(",") if text]
 
 
-def answer_list(
+def list_response(
     request: Request,
     resources: Mapping[str, Json],
     filters: Filters,
@@ -81,14 +81,14 @@ def answer_list(
     keep: Callable[[Json], bool] = lambda _resource: True,
 ) -> Response:
     """`{"hasMore", "data"}`, newest first. Raises a 400 naming every parameter that makes no sense."""
-    complaints: list[Complaint] = []
-    tests = [*_tests(request, filters, complaints), keep]
-    limit = _limit(request, complaints)
-    place = _place(request, resources, complaints)
-    if complaints:
-        raise Refusal(400, *complaints)
-    chosen = [row for row in resources.values() if row["id"] == place[1] or all(test(row) for test in tests)]
-    rows, has_more = _cut(sorted(chosen, key=_created)[::-1], place, limit)
+    errors: list[ErrorDetail] = []
+    tests = [*_conditions(request, filters, errors), keep]
+    limit = _limit(request, errors)
+    cursor = _find_cursor(request, resources, errors)
+    if errors:
+        raise ApiError(400, *errors)
+    chosen = [row for row in resources.values() if row["id"] == cursor[1] or all(test(row) for test in tests)]
+    rows, has_more = _page(sorted(chosen, key=_created)[::-1], cursor, limit)
     return JSONResponse({"hasMore": has_more, "data": [show(row) for row in rows]})
 
 
@@ -96,31 +96,31 @@ def _created(resource: Json) -> str:
     return str(resource.get("createdTime", ""))
 
 
-def _limit(request: Request, complaints: list[Complaint]) -> int:
+def _limit(request: Request, errors: list[ErrorDetail]) -> int:
     text = request.query_params.get("limit", str(_DEFAULT_LIMIT))
     if not re.fullmatch(r"\d{1,9}", text) or not 1 <= int(text) <= _LARGEST_LIMIT:
-        complaints.append(_senseless("limit", text))
+        errors.append(_invalid_parameter("limit", text))
         return _DEFAULT_LIMIT
     return int(text)
 
 
-def _place(
-    request: Request, resources: Mapping[str, Json], complaints: list[Complaint]
+def _find_cursor(
+    request: Request, resources: Mapping[str, Json], errors: list[ErrorDetail]
 ) -> tuple[str, str | None]:
     """The cursor that counts and its id: `endingBefore`, only without it `startingAfter`."""
     for name in ("endingBefore", "startingAfter"):
         cursor = request.query_params.get(name)
         if cursor is not None:
             if cursor not in resources:
-                complaints.append(_senseless(name, cursor))
+                errors.append(_invalid_parameter(name, cursor))
             return name, cursor
     return "startingAfter", None
 
 
-def _cut(rows: list[Json], place: tuple[str, str | None], limit: int) -> tuple[list[Json], bool]:
+def _page(rows: list[Json], cursor: tuple[str, str | None], limit: int) -> tuple[list[Json], bool]:
     """The page beside the cursor, and whether there is more in the same direction."""
-    name, cursor = place
-    at = next((index for index, row in enumerate(rows) if row["id"] == cursor), None)
+    name, resource_id = cursor
+    at = next((index for index, row in enumerate(rows) if row["id"] == resource_id), None)
     if at is None:
         return rows[:limit], len(rows) > limit
     if name == "endingBefore":
@@ -129,23 +129,23 @@ def _cut(rows: list[Json], place: tuple[str, str | None], limit: int) -> tuple[l
     return behind[:limit], len(behind) > limit
 
 
-def _tests(
-    request: Request, filters: Filters, complaints: list[Complaint]
+def _conditions(
+    request: Request, filters: Filters, errors: list[ErrorDetail]
 ) -> Iterable[Callable[[Json], bool]]:
     any_of = {"ids": member("id"), **filters.any_of}
     for key, text in request.query_params.multi_items():
         matched = _BRACKETED.fullmatch(key)
         name, comparator = (matched["name"], matched["comparator"]) if matched else (key, "eq")
-        if name in _PAGING or name in filters.own:
+        if name in _PAGING or name in filters.route_filters:
             continue
         if name in filters.equals and not matched:
             yield _equals(filters.equals[name], text)
         elif name in any_of:
-            yield _is_one_of(any_of[name], frozenset(texts_of(request, name)))
-        elif name in filters.moments or name in filters.numbers:
-            yield from _comparison(filters, name, comparator, text, complaints)
+            yield _is_one_of(any_of[name], frozenset(values_of(request, name)))
+        elif name in filters.timestamps or name in filters.numbers:
+            yield from _comparison(filters, name, comparator, text, errors)
         else:
-            complaints.append(Complaint(f"'{key}' is an unknown parameter.", "unknown_parameter", key))
+            errors.append(ErrorDetail(f"'{key}' is an unknown parameter.", "unknown_parameter", key))
 
 
 def _equals(get: Getter, wanted: str) -> Callable[[Json], bool]:
@@ -168,20 +168,20 @@ def _as_text(value: object) -> str | None:
 
 
 def _comparison(
-    filters: Filters, name: str, comparator: str, text: str, complaints: list[Complaint]
+    filters: Filters, name: str, comparator: str, text: str, errors: list[ErrorDetail]
 ) -> Iterable[Callable[[Json], bool]]:
     if comparator not in _COMPARISONS:
-        complaints.append(_senseless(f"{name}[{comparator}]", text))
-    elif name in filters.moments:
-        moment = find_moment(text)
-        if moment is None:
-            complaints.append(_senseless(name, text))
+        errors.append(_invalid_parameter(f"{name}[{comparator}]", text))
+    elif name in filters.timestamps:
+        timestamp = find_time(text)
+        if timestamp is None:
+            errors.append(_invalid_parameter(name, text))
         else:
-            yield _compares(lambda row: find_moment(filters.moments[name](row)), comparator, moment)
+            yield _compares(lambda row: find_time(filters.timestamps[name](row)), comparator, timestamp)
     else:
         number = find_decimal(text)
         if number is None:
-            complaints.append(_senseless(name, text))
+            errors.append(_invalid_parameter(name, text))
         else:
             yield _compares(lambda row: find_decimal(filters.numbers[name](row)), comparator, number)
 
@@ -196,5 +196,5 @@ def _compares(
     return test
 
 
-def _senseless(parameter: str, text: str) -> Complaint:
-    return Complaint(f"'{text}' is not a valid {parameter}.", "invalid_parameter", parameter)
+def _invalid_parameter(parameter: str, text: str) -> ErrorDetail:
+    return ErrorDetail(f"'{text}' is not a valid {parameter}.", "invalid_parameter", parameter)

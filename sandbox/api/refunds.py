@@ -7,17 +7,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api.body_validation import Form, read_json
-from sandbox.api.lists import Filters, answer_list, plain
-from sandbox.commerce.invoices import line_total, share
+from sandbox.api.body_validation import BodyValidator, read_json
+from sandbox.api.lists import Filters, by_member, list_response
+from sandbox.commerce.invoices import line_total, proportion
 from sandbox.commerce.metadata import merged_metadata
 from sandbox.commerce.money import amount_of, find_decimal, rounded
-from sandbox.commerce.refund_states import get_stored_refund, settle_later
+from sandbox.commerce.refund_states import get_stored_refund, settle_refund_later
 from sandbox.delivery.events import emit
 from sandbox.errors import bad_request
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World, world_of
-from sandbox.state.clock import stamp
+from sandbox.runtime.runtime import Runtime, runtime_of
+from sandbox.state.clock import iso_time
 from sandbox.state.store import new_id
 
 _KNOWN = ("orderId", "invoiceId", "currency", "amount", "percent", "type", "items", "reason", "metadata")
@@ -31,53 +31,53 @@ _ORDER_TYPES: Mapping[str, str] = {
 _ITEM_TYPES = ("shipping", "fees", "duty")
 _FILTERS = Filters(
     equals={
-        **plain("state", "orderId", "reason", "failureReason"),
+        **by_member("state", "orderId", "reason", "failureReason"),
         "skuId": lambda refund: [item.get("skuId") for item in refund["items"]],
     },
-    moments=plain("createdTime"),
-    numbers=plain("refundedAmount", "amount"),
+    timestamps=by_member("createdTime"),
+    numbers=by_member("refundedAmount", "amount"),
 )
 
 
 async def create_refund(request: Request) -> Response:
-    world = world_of(request)
-    form = Form(await read_json(request), _KNOWN)
-    form.require("orderId", "currency")
-    form.one_of("type", tuple(_ORDER_TYPES))
-    form.text("reason", longest=64)
+    runtime = runtime_of(request)
+    validator = BodyValidator(await read_json(request), _KNOWN)
+    validator.require("orderId", "currency")
+    validator.one_of("type", tuple(_ORDER_TYPES))
+    validator.text("reason", longest=64)
     for name in ("orderId", "invoiceId", "currency"):
-        form.text(name)
-    amount, percent = form.number("amount"), _percent(form)
-    wishes = form.objects("items")
-    ways = [way for way in ("amount", "percent", "items") if form.body.get(way)]
+        validator.text(name)
+    amount, percent = validator.number("amount"), _percent(validator)
+    requested_items = validator.objects("items")
+    ways = [way for way in ("amount", "percent", "items") if validator.body.get(way)]
     if len(ways) != 1:
-        form.complain("amount", "Exactly one of amount, percent and items is required.")
-    form.done()
-    order = _refundable(world, str(form.body["orderId"]), str(form.body["currency"]))
+        validator.add_error("amount", "Exactly one of amount, percent and items is required.")
+    validator.raise_errors()
+    order = _get_refundable_order(runtime, str(validator.body["orderId"]), str(validator.body["currency"]))
     if ways == ["items"]:
-        items = [_item(order, wish, place) for place, wish in enumerate(wishes)]
+        items = [_item(order, requested, index) for index, requested in enumerate(requested_items)]
         amount = sum((amount_of(item, "amount") for item in items), Decimal(0))
     else:
         items = []
-        amount = _order_amount(order, form.body.get("type"), amount, percent)
+        amount = _order_amount(order, validator.body.get("type"), amount, percent)
     _check_available(order, amount)
-    refund = _store(world, order, form.body, items, amount)
-    emit(world, "refund.pending", refund)
-    settle_later(world, refund)
+    refund = _store(runtime, order, validator.body, items, amount)
+    emit(runtime, "refund.pending", refund)
+    settle_refund_later(runtime, refund)
     return JSONResponse(refund, 201)
 
 
-def _percent(form: Form) -> Decimal | None:
-    percent = form.number("percent")
+def _percent(validator: BodyValidator) -> Decimal | None:
+    percent = validator.number("percent")
     if percent is not None and not Decimal("0.01") <= percent <= 100:
-        form.refuse_value("percent")
-    if percent is not None and form.body.get("type") == "tax" and percent != 100:
-        form.complain("percent", "Tax can only be refunded as a whole.")
+        validator.reject_value("percent")
+    if percent is not None and validator.body.get("type") == "tax" and percent != 100:
+        validator.add_error("percent", "Tax can only be refunded as a whole.")
     return percent
 
 
-def _refundable(world: World, order_id: str, currency: str) -> Json:
-    order = world.ledger.orders.get(order_id)
+def _get_refundable_order(runtime: Runtime, order_id: str, currency: str) -> Json:
+    order = runtime.store.orders.get(order_id)
     if order is None:
         # 404 is not among the documented answers of this call.
         raise bad_request("invalid_parameter", "orderId", f"Order '{order_id}' not found.")
@@ -95,30 +95,36 @@ def _order_amount(order: Json, kind: str | None, amount: Decimal | None, percent
         base += sum((amount_of(item.get("shipping", {}), "taxAmount") for item in order["items"]), Decimal(0))
     wanted = amount if amount is not None else base * (percent or Decimal(0)) / 100
     if kind and wanted > base:
-        _refuse_amount()
+        _raise_amount_too_large()
     return rounded(wanted, order["currency"])
 
 
-def _item(order: Json, wish: Json, place: int) -> Json:
+def _item(order: Json, requested: Json, index: int) -> Json:
     """One item of the refund with its amount worked out. Raises 400 for the first bad one."""
-    form = Form(wish, _KNOWN_ITEM, path=f"items[{place}]")
-    item_id, sku_id = form.text("itemId"), form.text("skuId")
+    validator = BodyValidator(requested, _KNOWN_ITEM, path=f"items[{index}]")
+    item_id, sku_id = validator.text("itemId"), validator.text("skuId")
     if not sku_id:
-        form.require("itemId")
-    form.one_of("type", _ITEM_TYPES)
-    quantity, amount, percent = form.quantity("quantity"), form.number("amount"), _percent(form)
-    form.done()
+        validator.require("itemId")
+    validator.one_of("type", _ITEM_TYPES)
+    quantity, amount, percent = (
+        validator.quantity("quantity"),
+        validator.number("amount"),
+        _percent(validator),
+    )
+    validator.raise_errors()
     name, wanted_id = ("id", item_id) if item_id else ("skuId", sku_id)
     item = next((item for item in order["items"] if item[name] == wanted_id), None)
     if item is None:
-        parameter = form.at("itemId" if item_id else "skuId")
+        parameter = validator.path_of("itemId" if item_id else "skuId")
         raise bad_request("invalid_parameter", parameter, f"Item '{wanted_id}' not found.")
     if quantity > item["quantity"]:
-        raise bad_request("invalid_parameter", form.at("quantity"), "The quantity exceeds the item's.")
-    whole = share(line_total(item), quantity or item["quantity"], item["quantity"], order["currency"])
+        raise bad_request(
+            "invalid_parameter", validator.path_of("quantity"), "The quantity exceeds the item's."
+        )
+    whole = proportion(line_total(item), quantity or item["quantity"], item["quantity"], order["currency"])
     wanted = amount if amount is not None else whole * (percent or Decimal(100)) / 100
     if wanted > amount_of(item, "availableToRefundAmount"):
-        _refuse_amount()
+        _raise_amount_too_large()
     shown: Json = {
         "itemId": item["id"],
         "skuId": item["skuId"],
@@ -126,17 +132,17 @@ def _item(order: Json, wish: Json, place: int) -> Json:
         "amount": float(rounded(wanted, order["currency"])),
         "refundedAmount": 0.0,
     }
-    return shown | {name: wish[name] for name in ("type",) if name in wish}
+    return shown | {name: requested[name] for name in ("type",) if name in requested}
 
 
 def _check_available(order: Json, amount: Decimal) -> None:
     if amount <= 0:
         raise bad_request("invalid_parameter", "amount", "The amount must be greater than zero.")
     if amount > amount_of(order, "availableToRefundAmount"):
-        _refuse_amount()
+        _raise_amount_too_large()
 
 
-def _refuse_amount() -> None:
+def _raise_amount_too_large() -> None:
     raise bad_request(
         "invalid_parameter",
         "amountRequested",
@@ -144,18 +150,18 @@ def _refuse_amount() -> None:
     )
 
 
-def _store(world: World, order: Json, body: Json, items: list[Json], amount: Decimal) -> Json:
+def _store(runtime: Runtime, order: Json, body: Json, items: list[Json], amount: Decimal) -> Json:
     """What is pending is no longer available to other refunds (docs, Refunds)."""
     refund: Json = {
         "id": new_id("re_"),
         "amount": float(amount),
-        "createdTime": stamp(world.now()),
+        "createdTime": iso_time(runtime.now()),
         "currency": order["currency"],
         "items": items,
         "orderId": order["id"],
         "refundedAmount": 0.0,
         "state": "pending",
-        "liveMode": world.settings.live_mode,
+        "liveMode": runtime.settings.live_mode,
         **{name: body[name] for name in ("type", "reason") if name in body},
     }
     if "metadata" in body:
@@ -165,28 +171,28 @@ def _store(world: World, order: Json, body: Json, items: list[Json], amount: Dec
         item = next(item for item in order["items"] if item["id"] == entry["itemId"])
         left = amount_of(item, "availableToRefundAmount") - (find_decimal(entry["amount"]) or Decimal(0))
         item["availableToRefundAmount"] = float(left)
-    world.ledger.refunds[refund["id"]] = refund
+    runtime.store.refunds[refund["id"]] = refund
     return refund
 
 
 async def list_refunds(request: Request) -> Response:
-    return answer_list(request, world_of(request).ledger.refunds, _FILTERS)
+    return list_response(request, runtime_of(request).store.refunds, _FILTERS)
 
 
 async def get_refund(request: Request) -> Response:
-    return JSONResponse(get_stored_refund(world_of(request), request.path_params["id"]))
+    return JSONResponse(get_stored_refund(runtime_of(request), request.path_params["id"]))
 
 
 async def update_refund(request: Request) -> Response:
     """Metadata only."""
-    world = world_of(request)
-    refund = get_stored_refund(world, request.path_params["id"])
-    form = Form(await read_json(request), ("metadata",))
-    form.require("metadata")
-    form.done()
+    runtime = runtime_of(request)
+    refund = get_stored_refund(runtime, request.path_params["id"])
+    validator = BodyValidator(await read_json(request), ("metadata",))
+    validator.require("metadata")
+    validator.raise_errors()
     previous = {"metadata": refund["metadata"]} if "metadata" in refund else {}
-    refund["metadata"] = merged_metadata(refund.get("metadata"), form.body["metadata"])
-    emit(world, "refund.updated", refund, previous)
+    refund["metadata"] = merged_metadata(refund.get("metadata"), validator.body["metadata"])
+    emit(runtime, "refund.updated", refund, previous)
     return JSONResponse(refund)
 
 

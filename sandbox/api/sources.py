@@ -5,14 +5,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.api.addresses import ADDRESS_FIELDS, check_address, read_additional
-from sandbox.api.body_validation import Form, read_json
+from sandbox.api.body_validation import BodyValidator, read_json
 from sandbox.commerce.customers import attached_to, get_stored_customer
 from sandbox.commerce.sources import cancel_source, get_stored_source, show_source
 from sandbox.delivery.events import emit
-from sandbox.errors import Complaint, Refusal, conflict, not_found
+from sandbox.errors import ApiError, ErrorDetail, conflict, not_found
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World, world_of
-from sandbox.state.clock import stamp, stamp_milliseconds
+from sandbox.runtime.runtime import Runtime, runtime_of
+from sandbox.state.clock import iso_time, iso_time_milliseconds
 from sandbox.state.store import new_id
 
 _CREDIT = ("type", "amount", "currency", "upstreamId", "paymentSessionId", "owner", "customerCredit")
@@ -29,76 +29,76 @@ _OWNER = (
 
 async def create_source(request: Request) -> Response:
     """Store credit only: every other source is made in a browser."""
-    world = world_of(request)
-    form = Form(await read_json(request), _CREDIT)
-    form.require("type")
-    form.one_of("type", ("customerCredit",))
-    amount = form.cost("amount")
+    runtime = runtime_of(request)
+    validator = BodyValidator(await read_json(request), _CREDIT)
+    validator.require("type")
+    validator.one_of("type", ("customerCredit",))
+    amount = validator.non_negative_number("amount")
     for name in ("currency", "upstreamId", "paymentSessionId"):
-        form.text(name)
-    form.nested("customerCredit", ())
-    if (owner := form.nested("owner", _OWNER)) is not None:
+        validator.text(name)
+    validator.nested("customerCredit", ())
+    if (owner := validator.nested("owner", _OWNER)) is not None:
         owner.require("address")
         for name in ("firstName", "lastName", "organization", "upstreamId"):
             owner.text(name)
         owner.email("email")
-        owner.absorb(read_additional(owner))
+        owner.merge_errors(read_additional(owner))
         if (address := owner.nested("address", ADDRESS_FIELDS)) is not None:
             check_address(address)
-            owner.absorb(address)
-        form.absorb(owner)
-    form.done()
-    identity = new_id()
+            owner.merge_errors(address)
+        validator.merge_errors(owner)
+    validator.raise_errors()
+    resource_id = new_id()
     source: Json = {
-        "id": identity,
-        "createdTime": stamp(world.now()),
-        **form.body,
+        "id": resource_id,
+        "createdTime": iso_time(runtime.now()),
+        **validator.body,
         "reusable": False,
         "state": "chargeable",
-        "clientSecret": f"{identity}_{new_id()}",
-        "customerCredit": form.body.get("customerCredit", {}),
-        "liveMode": world.settings.live_mode,
+        "clientSecret": f"{resource_id}_{new_id()}",
+        "customerCredit": validator.body.get("customerCredit", {}),
+        "liveMode": runtime.settings.live_mode,
     }
     if amount is not None:
         source["amount"] = float(amount)
-    world.ledger.sources[identity] = source
-    emit(world, "source.created", show_source(source))
+    runtime.store.sources[resource_id] = source
+    emit(runtime, "source.created", show_source(source))
     return JSONResponse(show_source(source), 201)
 
 
 async def get_source(request: Request) -> Response:
     """The message follows the other resources' 404s; none is printed for sources."""
-    identity = request.path_params["id"]
-    source = world_of(request).ledger.sources.get(identity)
+    resource_id = request.path_params["id"]
+    source = runtime_of(request).store.sources.get(resource_id)
     if source is None:
-        raise not_found("Source", identity)
+        raise not_found("Source", resource_id)
     return JSONResponse(show_source(source))
 
 
 async def attach_source(request: Request) -> Response:
     """Save it. Repeating is harmless (inferred); the first saved source becomes the default."""
-    world = world_of(request)
-    customer = get_stored_customer(world, request.path_params["id"])
-    source = get_stored_source(world, request.path_params["sourceId"])
+    runtime = runtime_of(request)
+    customer = get_stored_customer(runtime, request.path_params["id"])
+    source = get_stored_source(runtime, request.path_params["sourceId"])
     if source.get("customerId") != customer["id"]:
-        _check_attachable(world, source)
+        _check_attachable(runtime, source)
         source |= {
             "customerId": customer["id"],
             "reusable": True,
-            "updatedTime": stamp_milliseconds(world.now()),
+            "updatedTime": iso_time_milliseconds(runtime.now()),
         }
         if "defaultSourceId" not in customer:
-            customer |= {"defaultSourceId": source["id"], "updatedTime": stamp(world.now())}
-        emit(world, "customer.source.created", show_source(source))
+            customer |= {"defaultSourceId": source["id"], "updatedTime": iso_time(runtime.now())}
+        emit(runtime, "customer.source.created", show_source(source))
     return JSONResponse(show_source(source))
 
 
-def _check_attachable(world: World, source: Json) -> None:
+def _check_attachable(runtime: Runtime, source: Json) -> None:
     """The order of these checks is inferred."""
     if "customerId" in source:
         message = f"Source '{source['id']}' is attached to a different customer."
         raise conflict("source_in_use", message, "sourceId")
-    if source["id"] not in world.ledger.storable_sources:
+    if source["id"] not in runtime.store.storable_sources:
         raise conflict("nonreusable_source", "Only a reusable source may be attached to a customer.")
     if source["state"] != "chargeable":
         raise conflict("source_not_chargeable", f"Source '{source['id']}' is not chargeable.", "sourceId")
@@ -106,23 +106,23 @@ def _check_attachable(world: World, source: Json) -> None:
 
 async def detach_source(request: Request) -> Response:
     """Cancelled for good. What becomes of a default that goes is undocumented: see UndocumentedRules."""
-    world = world_of(request)
-    customer = get_stored_customer(world, request.path_params["id"])
-    source = get_stored_source(world, request.path_params["sourceId"])
+    runtime = runtime_of(request)
+    customer = get_stored_customer(runtime, request.path_params["id"])
+    source = get_stored_source(runtime, request.path_params["sourceId"])
     if source.get("customerId") != customer["id"]:
         # Undocumented; somebody else's source looks like none.
-        raise Refusal(404, Complaint(f"Source {source['id']} was not found.", "source_not_found"))
-    cancel_source(world, source)
+        raise ApiError(404, ErrorDetail(f"Source {source['id']} was not found.", "source_not_found"))
+    cancel_source(runtime, source)
     if customer.get("defaultSourceId") == source["id"]:
-        _replace_default(world, customer)
+        _replace_default(runtime, customer)
     return Response(status_code=204)
 
 
-def _replace_default(world: World, customer: Json) -> None:
+def _replace_default(runtime: Runtime, customer: Json) -> None:
     del customer["defaultSourceId"]
-    customer["updatedTime"] = stamp(world.now())
-    if world.rules.after_default_detached == "promote":
-        left = attached_to(world.ledger.sources, customer)
+    customer["updatedTime"] = iso_time(runtime.now())
+    if runtime.undocumented_behaviour.after_default_detached == "promote":
+        left = attached_to(runtime.store.sources, customer)
         if left:
             customer["defaultSourceId"] = left[0]["id"]
 

@@ -4,42 +4,47 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api.body_validation import Form, read_json
-from sandbox.api.lists import Filters, answer_list, member, plain
+from sandbox.api.body_validation import BodyValidator, read_json
+from sandbox.api.lists import Filters, by_member, list_response, member
 from sandbox.commerce.customers import attached_to, get_stored_customer
 from sandbox.commerce.tax_identifier_types import TYPES
-from sandbox.commerce.tax_identifiers import delete_stored, get_stored_tax_identifier, verify, verify_later
+from sandbox.commerce.tax_identifiers import (
+    get_stored_tax_identifier,
+    remove_tax_identifier,
+    set_verification,
+    verify_tax_identifier_later,
+)
 from sandbox.delivery.events import emit
 from sandbox.errors import bad_request, conflict
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World, world_of
-from sandbox.state.clock import stamp
+from sandbox.runtime.runtime import Runtime, runtime_of
+from sandbox.state.clock import iso_time
 from sandbox.state.store import new_id
 
 _STATES = ("pending", "verified", "not_valid")
 _FILTERS = Filters(
-    equals=plain("customerId", "type", "value", "state"),
-    moments={
-        **plain("createdTime", "updatedTime"),
+    equals=by_member("customerId", "type", "value", "state"),
+    timestamps={
+        **by_member("createdTime", "updatedTime"),
         **{state: member(f"stateTransitions.{state}") for state in _STATES},
     },
 )
 
 
 async def create_tax_identifier(request: Request) -> Response:
-    world = world_of(request)
-    form = Form(await read_json(request), ("type", "value"))
-    form.require("type", "value")
-    name, value = form.one_of("type", TYPES), form.text("value")
-    form.done()
+    runtime = runtime_of(request)
+    validator = BodyValidator(await read_json(request), ("type", "value"))
+    validator.require("type", "value")
+    name, value = validator.one_of("type", TYPES), validator.text("value")
+    validator.raise_errors()
     kind = TYPES[str(name)]
     if not kind.accepts(str(value)):
         raise bad_request("invalid_parameter", "value", f"Tax identifier '{value}' invalid.")
-    now = stamp(world.now())
+    now = iso_time(runtime.now())
     tax_identifier: Json = {
         "id": new_id(),
         "state": "pending",
-        "liveMode": world.settings.live_mode,
+        "liveMode": runtime.settings.live_mode,
         "type": name,
         "value": value,
         "stateTransitions": {},
@@ -47,47 +52,47 @@ async def create_tax_identifier(request: Request) -> Response:
         "updatedTime": now,
         "applicability": kind.applicability(),
     }
-    world.ledger.tax_identifiers[tax_identifier["id"]] = tax_identifier
-    if value in kind.tests and not world.settings.live_mode:
-        verify(world, tax_identifier, "verified")
+    runtime.store.tax_identifiers[tax_identifier["id"]] = tax_identifier
+    if value in kind.test_values and not runtime.settings.live_mode:
+        set_verification(runtime, tax_identifier, "verified")
     else:
-        verify(world, tax_identifier, "pending")
-        verify_later(world, tax_identifier)
+        set_verification(runtime, tax_identifier, "pending")
+        verify_tax_identifier_later(runtime, tax_identifier)
     return JSONResponse(tax_identifier, 201)
 
 
 async def list_tax_identifiers(request: Request) -> Response:
-    return answer_list(request, world_of(request).ledger.tax_identifiers, _FILTERS)
+    return list_response(request, runtime_of(request).store.tax_identifiers, _FILTERS)
 
 
 async def get_tax_identifier(request: Request) -> Response:
-    return JSONResponse(get_stored_tax_identifier(world_of(request), request.path_params["id"]))
+    return JSONResponse(get_stored_tax_identifier(runtime_of(request), request.path_params["id"]))
 
 
 async def delete_tax_identifier(request: Request) -> Response:
     """Detaches and deletes."""
-    world = world_of(request)
-    delete_stored(world, get_stored_tax_identifier(world, request.path_params["id"]))
+    runtime = runtime_of(request)
+    remove_tax_identifier(runtime, get_stored_tax_identifier(runtime, request.path_params["id"]))
     return Response(status_code=204)
 
 
 async def attach_tax_identifier(request: Request) -> Response:
     """In any state; to one customer for good. Repeating is harmless (inferred)."""
-    world = world_of(request)
-    customer = get_stored_customer(world, request.path_params["id"])
-    tax_identifier = get_stored_tax_identifier(world, request.path_params["taxId"])
+    runtime = runtime_of(request)
+    customer = get_stored_customer(runtime, request.path_params["id"])
+    tax_identifier = get_stored_tax_identifier(runtime, request.path_params["taxId"])
     if tax_identifier.get("customerId") != customer["id"]:
-        _check_attachable(world, customer, tax_identifier)
-        tax_identifier |= {"customerId": customer["id"], "updatedTime": stamp(world.now())}
-        emit(world, "customer.tax_identifier.created", tax_identifier)
+        _check_attachable(runtime, customer, tax_identifier)
+        tax_identifier |= {"customerId": customer["id"], "updatedTime": iso_time(runtime.now())}
+        emit(runtime, "customer.tax_identifier.created", tax_identifier)
     return JSONResponse(tax_identifier)
 
 
-def _check_attachable(world: World, customer: Json, tax_identifier: Json) -> None:
+def _check_attachable(runtime: Runtime, customer: Json, tax_identifier: Json) -> None:
     if "customerId" in tax_identifier:
         message = "You cannot replace a tax identifier's customer id."
         raise conflict("customer_not_updateable", message, "customerId")
-    taken = {one["type"] for one in attached_to(world.ledger.tax_identifiers, customer)}
+    taken = {one["type"] for one in attached_to(runtime.store.tax_identifiers, customer)}
     if tax_identifier["type"] in taken:
         # One per type is documented, the words of the refusal are not.
         message = (

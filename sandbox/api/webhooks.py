@@ -6,12 +6,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.api.body_validation import Form, read_json
-from sandbox.api.lists import texts_of
-from sandbox.delivery.webhooks import get_stored_webhook, keep_webhook
+from sandbox.api.body_validation import BodyValidator, read_json
+from sandbox.api.lists import values_of
+from sandbox.delivery.webhooks import get_stored_webhook, store_webhook
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import world_of
-from sandbox.state.clock import stamp_milliseconds
+from sandbox.runtime.runtime import runtime_of
+from sandbox.state.clock import iso_time_milliseconds
 from sandbox.state.store import new_secret
 
 _KNOWN = ("types", "address", "enabled", "apiVersion", "transportType", "authentication", "oauth")
@@ -23,65 +23,65 @@ _VERSION = re.compile(r"default|\d{4}-\d\d-\d\d")
 _ADDRESS = re.compile(r"https?://[^/\s]+")
 
 
-def _read_form(body: Json) -> Form:
-    form = Form(body, _KNOWN)
+def _read_form(body: Json) -> BodyValidator:
+    validator = BodyValidator(body, _KNOWN)
     types = body.get("types")
     if types is not None and not (
         isinstance(types, list) and types and all(isinstance(name, str) and name for name in types)
     ):
-        form.refuse_value("types")
-    address = form.text("address")
+        validator.reject_value("types")
+    address = validator.text("address")
     if address is not None and not _ADDRESS.match(address):
-        form.refuse_value("address")
-    form.boolean("enabled")
-    version = form.text("apiVersion")
+        validator.reject_value("address")
+    validator.boolean("enabled")
+    version = validator.text("apiVersion")
     if version is not None and not _VERSION.fullmatch(version):
-        form.refuse_value("apiVersion")
-    form.one_of("transportType", _TRANSPORTS)
+        validator.reject_value("apiVersion")
+    validator.one_of("transportType", _TRANSPORTS)
     for name, members in (("authentication", _ACCOUNT), ("oauth", _OAUTH)):
-        if (inner := form.nested(name, members)) is not None:
+        if (inner := validator.nested(name, members)) is not None:
             for member in members:
                 inner.text(member)
             if name == "oauth":
                 inner.require("clientID", "clientSecret", "tokenEndPoint")
                 inner.one_of("grantType", ("password",))
-            form.absorb(inner)
-    return form
+            validator.merge_errors(inner)
+    return validator
 
 
 async def create_webhook(request: Request) -> Response:
-    world = world_of(request)
-    form = _read_form(await read_json(request))
-    form.require("types", "address")
-    form.done()
-    return JSONResponse(keep_webhook(world, form.body, new_secret()), 201)
+    runtime = runtime_of(request)
+    validator = _read_form(await read_json(request))
+    validator.require("types", "address")
+    validator.raise_errors()
+    return JSONResponse(store_webhook(runtime, validator.body, new_secret()), 201)
 
 
 async def list_webhooks(request: Request) -> Response:
     """A bare array without paging, filtered by `type` or `types` (Digital River OpenAPI document)."""
-    wanted = {*texts_of(request, "type"), *texts_of(request, "types")}
-    hooks = reversed(world_of(request).ledger.webhooks.values())
-    return JSONResponse([hook for hook in hooks if not wanted or wanted & set(hook["types"])])
+    wanted = {*values_of(request, "type"), *values_of(request, "types")}
+    webhooks = reversed(runtime_of(request).store.webhooks.values())
+    return JSONResponse([webhook for webhook in webhooks if not wanted or wanted & set(webhook["types"])])
 
 
 async def get_webhook(request: Request) -> Response:
-    return JSONResponse(get_stored_webhook(world_of(request), request.path_params["id"]))
+    return JSONResponse(get_stored_webhook(runtime_of(request), request.path_params["id"]))
 
 
 async def update_webhook(request: Request) -> Response:
-    world = world_of(request)
-    hook = get_stored_webhook(world, request.path_params["id"])
-    form = _read_form(await read_json(request))
-    form.done()
-    hook.update(form.body, updatedTime=stamp_milliseconds(world.now()))
-    return JSONResponse(hook)
+    runtime = runtime_of(request)
+    webhook = get_stored_webhook(runtime, request.path_params["id"])
+    validator = _read_form(await read_json(request))
+    validator.raise_errors()
+    webhook.update(validator.body, updatedTime=iso_time_milliseconds(runtime.now()))
+    return JSONResponse(webhook)
 
 
 async def delete_webhook(request: Request) -> Response:
-    world = world_of(request)
-    hook = get_stored_webhook(world, request.path_params["id"])
-    del world.ledger.webhooks[hook["id"]]
-    del world.ledger.signing_secrets[hook["id"]]
+    runtime = runtime_of(request)
+    webhook = get_stored_webhook(runtime, request.path_params["id"])
+    del runtime.store.webhooks[webhook["id"]]
+    del runtime.store.signing_secrets[webhook["id"]]
     return Response(status_code=204)
 
 

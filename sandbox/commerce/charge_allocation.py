@@ -9,40 +9,40 @@ from decimal import Decimal
 from sandbox.commerce.money import amount_of
 from sandbox.json_types import Json
 
-Shares = list[tuple[Json, Decimal]]
+Allocation = list[tuple[Json, Decimal]]
 
 
-def shares_of_capture(order: Json, total: Decimal) -> Shares:
-    return _spread(order["payment"]["charges"][::-1], total, _open)
+def allocate_capture(order: Json, total: Decimal) -> Allocation:
+    return _allocate(order["payment"]["charges"][::-1], total, _open_amount)
 
 
-def shares_of_cancel(order: Json, total: Decimal) -> Shares:
-    return _spread(order["payment"]["charges"], total, _open)
+def allocate_cancellation(order: Json, total: Decimal) -> Allocation:
+    return _allocate(order["payment"]["charges"], total, _open_amount)
 
 
-def shares_of_refund(order: Json, total: Decimal) -> Shares:
-    return _spread(order["payment"]["charges"], total, _refundable)
+def allocate_refund(order: Json, total: Decimal) -> Allocation:
+    return _allocate(order["payment"]["charges"], total, _refundable_amount)
 
 
-def _spread(charges: Sequence[Json], total: Decimal, room: Callable[[Json], Decimal]) -> Shares:
+def _allocate(charges: Sequence[Json], total: Decimal, available: Callable[[Json], Decimal]) -> Allocation:
     """Fill one charge after the other; the last takes the rest, even when that is nothing at all."""
-    shares: Shares = []
+    allocation: Allocation = []
     for charge in charges[:-1]:
-        part = min(total, room(charge))
+        part = min(total, available(charge))
         if part:
-            shares.append((charge, part))
+            allocation.append((charge, part))
             total -= part
-    return [*shares, *((charge, total) for charge in charges[-1:] if total or not shares)]
+    return [*allocation, *((charge, total) for charge in charges[-1:] if total or not allocation)]
 
 
-def _open(charge: Json) -> Decimal:
-    return amount_of(charge, "amount") - _moved(charge, "captures") - _moved(charge, "cancels")
+def _open_amount(charge: Json) -> Decimal:
+    return amount_of(charge, "amount") - _moved_amount(charge, "captures") - _moved_amount(charge, "cancels")
 
 
-def _refundable(charge: Json) -> Decimal:
-    return _moved(charge, "captures") - _moved(charge, "refunds")
+def _refundable_amount(charge: Json) -> Decimal:
+    return _moved_amount(charge, "captures") - _moved_amount(charge, "refunds")
 
 
-def _moved(charge: Json, kind: str) -> Decimal:
+def _moved_amount(charge: Json, kind: str) -> Decimal:
     entries = [entry for entry in charge.get(kind, []) if entry["state"] != "failed"]
     return sum((amount_of(entry, "amount") for entry in entries), Decimal(0))

@@ -10,8 +10,8 @@ from sandbox.commerce import order_states, payments
 from sandbox.commerce.money import amount_of, rounded
 from sandbox.errors import bad_request, conflict
 from sandbox.json_types import Json, JsonModel
-from sandbox.runtime.runtime import World
-from sandbox.state.clock import stamp
+from sandbox.runtime.runtime import Runtime
+from sandbox.state.clock import iso_time
 from sandbox.state.store import ItemProgress, new_id
 
 # Digital River docs, Checkouts; the first five issue invoices by themselves (Files, invoices).
@@ -49,7 +49,7 @@ class Subscription(JsonModel):
     def as_json(self) -> Json:
         times = {"startTime": self.start_time, "endTime": self.end_time}
         shown = self.model_dump(by_alias=True, exclude_none=True, exclude={"start_time", "end_time"})
-        return shown | {name: stamp(at) for name, at in times.items() if at is not None}
+        return shown | {name: iso_time(at) for name, at in times.items() if at is not None}
 
 
 class Line(JsonModel):
@@ -68,7 +68,7 @@ class Line(JsonModel):
     metadata: dict[str, Any] | None = None
 
 
-class Purchase(JsonModel):
+class Checkout(JsonModel):
     """What the buyer chose. Without `customerId` a guest orders; without `sourceId` a test card pays.
 
     What is shipped, or costs shipping, shows how as `shippingChoice`.
@@ -100,88 +100,88 @@ class Purchase(JsonModel):
     metadata: dict[str, Any] | None = None
 
 
-def place_order(world: World, purchase: Purchase) -> Json:
+def place_order(runtime: Runtime, checkout: Checkout) -> Json:
     """Store the order and let it enter its first state, with its event. Raises 400, 409 when impossible."""
-    if purchase.selling_entity not in SELLING_ENTITIES:
+    if checkout.selling_entity not in SELLING_ENTITIES:
         raise bad_request("selling_entity_not_found", "sellingEntity", "No selling entity was found.")
-    _check_customer(world, purchase)
-    source, credit = _source(world, purchase), _credit(world, purchase)
-    items = [_item(world, purchase, line) for line in purchase.items]
-    if purchase.shipping or purchase.shipping_tax:
-        items[0]["shipping"] = {"amount": float(purchase.shipping), "taxAmount": float(purchase.shipping_tax)}
-    order = _order(world, purchase, items)
-    order["payment"] = payments.payment_of(world, order, source, credit)
-    world.ledger.orders[order["id"]] = order
-    world.ledger.progress.update({item["id"]: ItemProgress() for item in items})
-    order_states.enter_first(world, order, _first_state(purchase, source))
+    _check_customer(runtime, checkout)
+    source, credit = _get_primary_source(runtime, checkout), _get_credit_source(runtime, checkout)
+    items = [_item(runtime, checkout, line) for line in checkout.items]
+    if checkout.shipping or checkout.shipping_tax:
+        items[0]["shipping"] = {"amount": float(checkout.shipping), "taxAmount": float(checkout.shipping_tax)}
+    order = _order(runtime, checkout, items)
+    order["payment"] = payments.create_payment(runtime, order, source, credit)
+    runtime.store.orders[order["id"]] = order
+    runtime.store.item_progress.update({item["id"]: ItemProgress() for item in items})
+    order_states.enter_first_state(runtime, order, _first_state(checkout, source))
     if order["state"] in ("accepted", "in_review"):
-        payments.consume(source, credit)
+        payments.mark_consumed(source, credit)
     return order
 
 
-def _order(world: World, purchase: Purchase, items: list[Json]) -> Json:
-    now, name = stamp(world.now()), purchase.email.partition("@")[0].title()
+def _order(runtime: Runtime, checkout: Checkout, items: list[Json]) -> Json:
+    now, name = iso_time(runtime.now()), checkout.email.partition("@")[0].title()
     order: Json = {
-        "id": world.ledger.next_number(),
+        "id": runtime.store.next_number(),
         "createdTime": now,
-        "customerId": purchase.customer_id,
-        "upstreamId": purchase.upstream_id,
-        "applicationId": purchase.application_id,
-        "currency": purchase.currency,
-        "email": purchase.email,
-        "shipTo": purchase.ship_to or {"address": ADDRESS, "name": name},
+        "customerId": checkout.customer_id,
+        "upstreamId": checkout.upstream_id,
+        "applicationId": checkout.application_id,
+        "currency": checkout.currency,
+        "email": checkout.email,
+        "shipTo": checkout.ship_to or {"address": ADDRESS, "name": name},
         "shipFrom": {"address": {"country": "US"}},
-        "billTo": purchase.bill_to or {"address": ADDRESS, "name": name, "email": purchase.email},
-        **_totals(purchase, items),
+        "billTo": checkout.bill_to or {"address": ADDRESS, "name": name, "email": checkout.email},
+        **_totals(checkout, items),
         "items": items,
-        "shippingChoice": _shipping_choice(purchase),
+        "shippingChoice": _shipping_choice(checkout),
         "updatedTime": now,
-        "browserIp": purchase.browser_ip,
-        "locale": purchase.locale.replace("-", "_"),
-        "customerType": purchase.customer_type,
-        "chargeType": purchase.charge_type,
+        "browserIp": checkout.browser_ip,
+        "locale": checkout.locale.replace("-", "_"),
+        "customerType": checkout.customer_type,
+        "chargeType": checkout.charge_type,
         "sellingEntity": {
-            "id": purchase.selling_entity,
-            "name": SELLING_ENTITIES[purchase.selling_entity],
+            "id": checkout.selling_entity,
+            "name": SELLING_ENTITIES[checkout.selling_entity],
         },
-        "liveMode": world.settings.live_mode,
+        "liveMode": runtime.settings.live_mode,
         "stateTransitions": {},
         "fraudStateTransitions": {},
         "requestToBeForgotten": False,
-        "checkoutId": purchase.checkout_id or new_id(),
-        "taxIdentifiers": _tax_identifiers(world, purchase),
-        "metadata": purchase.metadata,
+        "checkoutId": checkout.checkout_id or new_id(),
+        "taxIdentifiers": _tax_identifiers(runtime, checkout),
+        "metadata": checkout.metadata,
     }
     # Digital River docs, data formats: unset attributes are left out.
     return {key: value for key, value in order.items() if value is not None}
 
 
-def _shipping_choice(purchase: Purchase) -> Json | None:
+def _shipping_choice(checkout: Checkout) -> Json | None:
     """As the printed orders; None when there is nothing to ship."""
-    if not purchase.shipping and not any(line.physical for line in purchase.items):
+    if not checkout.shipping and not any(line.physical for line in checkout.items):
         return None
     choice: Json = {
-        "amount": float(purchase.shipping),
-        "description": purchase.shipping_description,
-        "serviceLevel": purchase.service_level,
-        "taxAmount": float(purchase.shipping_tax),
+        "amount": float(checkout.shipping),
+        "description": checkout.shipping_description,
+        "serviceLevel": checkout.service_level,
+        "taxAmount": float(checkout.shipping_tax),
     }
-    return choice | ({"shippingTerms": purchase.shipping_terms} if purchase.shipping_terms else {})
+    return choice | ({"shippingTerms": checkout.shipping_terms} if checkout.shipping_terms else {})
 
 
-def _totals(purchase: Purchase, items: list[Json]) -> Json:
+def _totals(checkout: Checkout, items: list[Json]) -> Json:
     """The subtotal includes shipping (docs samples); nothing has been captured, cancelled or refunded yet."""
-    tax = sum((amount_of(item["tax"], "amount") for item in items), purchase.shipping_tax)
-    subtotal = sum((amount_of(item, "amount") for item in items), purchase.shipping)
+    tax = sum((amount_of(item["tax"], "amount") for item in items), checkout.shipping_tax)
+    subtotal = sum((amount_of(item, "amount") for item in items), checkout.shipping)
     return {
-        "totalAmount": float(rounded(subtotal + tax, purchase.currency)),
-        "subtotal": float(rounded(subtotal, purchase.currency)),
+        "totalAmount": float(rounded(subtotal + tax, checkout.currency)),
+        "subtotal": float(rounded(subtotal, checkout.currency)),
         "totalFees": 0.0,
-        "totalTax": float(rounded(tax, purchase.currency)),
+        "totalTax": float(rounded(tax, checkout.currency)),
         "totalImporterTax": 0.0,
         "totalDuty": 0.0,
         "totalDiscount": 0.0,
-        "totalShipping": float(purchase.shipping),
+        "totalShipping": float(checkout.shipping),
         "capturedAmount": 0.0,
         "cancelledAmount": 0.0,
         "refundedAmount": 0.0,
@@ -189,8 +189,8 @@ def _totals(purchase: Purchase, items: list[Json]) -> Json:
     }
 
 
-def _item(world: World, purchase: Purchase, line: Line) -> Json:
-    amount = rounded(line.price * line.quantity, purchase.currency)
+def _item(runtime: Runtime, checkout: Checkout, line: Line) -> Json:
+    amount = rounded(line.price * line.quantity, checkout.currency)
     product = line.sku or new_id()
     details: Json = {
         "id": product,
@@ -204,16 +204,16 @@ def _item(world: World, purchase: Purchase, line: Line) -> Json:
     if line.image is not None:
         details["image"] = line.image
     item: Json = {
-        "id": world.ledger.next_number(),
+        "id": runtime.store.next_number(),
         "skuId": product,
         "productDetails": details,
         "amount": float(amount),
         "quantity": line.quantity,
         "state": "created",
-        "stateTransitions": {"created": stamp(world.now())},
+        "stateTransitions": {"created": iso_time(runtime.now())},
         "tax": {
             "rate": float(line.tax_rate),
-            "amount": float(rounded(amount * line.tax_rate, purchase.currency)),
+            "amount": float(rounded(amount * line.tax_rate, checkout.currency)),
         },
         "importerTax": {"amount": 0.0},
         "duties": {"amount": 0.0},
@@ -227,45 +227,47 @@ def _item(world: World, purchase: Purchase, line: Line) -> Json:
     return item
 
 
-def _source(world: World, purchase: Purchase) -> Json:
-    if purchase.source_id is not None:
-        return payments.get_source(world, purchase.source_id, purchase.customer_id)
-    return payments.make_card(world, purchase.email, (purchase.bill_to or {}).get("address", ADDRESS))
+def _get_primary_source(runtime: Runtime, checkout: Checkout) -> Json:
+    if checkout.source_id is not None:
+        return payments.get_source(runtime, checkout.source_id, checkout.customer_id)
+    return payments.create_test_card(
+        runtime, checkout.email, (checkout.bill_to or {}).get("address", ADDRESS)
+    )
 
 
-def _credit(world: World, purchase: Purchase) -> Json | None:
+def _get_credit_source(runtime: Runtime, checkout: Checkout) -> Json | None:
     """Store credit that pays before the primary source does."""
-    if purchase.credit_source_id is None:
+    if checkout.credit_source_id is None:
         return None
-    credit = payments.get_source(world, purchase.credit_source_id, purchase.customer_id)
+    credit = payments.get_source(runtime, checkout.credit_source_id, checkout.customer_id)
     if credit["type"] != "customerCredit":
         raise bad_request("invalid_parameter", "creditSourceId", "Only store credit is a secondary source.")
     return credit
 
 
-def _first_state(purchase: Purchase, source: Json) -> str:
+def _first_state(checkout: Checkout, source: Json) -> str:
     """As wished; otherwise what the source allows."""
-    if "state" in purchase.model_fields_set or source["state"] == "chargeable":
-        return purchase.state
+    if "state" in checkout.model_fields_set or source["state"] == "chargeable":
+        return checkout.state
     return "pending_payment"
 
 
-def _check_customer(world: World, purchase: Purchase) -> None:
+def _check_customer(runtime: Runtime, checkout: Checkout) -> None:
     """Customers need not be known, but a disabled one cannot order; the code is inferred."""
-    customer = world.ledger.customers.get(purchase.customer_id or "")
+    customer = runtime.store.customers.get(checkout.customer_id or "")
     if customer is not None and not customer["enabled"]:
         raise conflict("create-order-failed", f"Customer '{customer['id']}' is disabled.")
 
 
-def _tax_identifiers(world: World, purchase: Purchase) -> list[Json] | None:
+def _tax_identifiers(runtime: Runtime, checkout: Checkout) -> list[Json] | None:
     """Those of this customer, or of nobody yet (docs, Applying tax identifiers); None when there are none."""
     chosen = []
-    for identity in purchase.tax_identifier_ids:
-        tax_identifier = world.ledger.tax_identifiers.get(identity)
+    for resource_id in checkout.tax_identifier_ids:
+        tax_identifier = runtime.store.tax_identifiers.get(resource_id)
         if tax_identifier is None:
-            raise conflict("not_found", f"Tax identifier '{identity}' not found.", "id")
-        if tax_identifier.get("customerId", purchase.customer_id) != purchase.customer_id:
-            message = f"Tax identifier '{identity}' is attached to a different customer."
+            raise conflict("not_found", f"Tax identifier '{resource_id}' not found.", "id")
+        if tax_identifier.get("customerId", checkout.customer_id) != checkout.customer_id:
+            message = f"Tax identifier '{resource_id}' is attached to a different customer."
             raise conflict("tax_identifier_in_use", message, "taxIdentifiers")
         chosen.append(copy.deepcopy(tax_identifier))
     return chosen or None

@@ -1,26 +1,26 @@
 """Customers as they are stored and shown."""
 
 from sandbox.commerce.sources import show_source
-from sandbox.errors import Refusal, not_found
+from sandbox.errors import ApiError, not_found
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World
+from sandbox.runtime.runtime import Runtime
 
 
-def get_stored_customer(world: World, identity: str) -> Json:
+def get_stored_customer(runtime: Runtime, resource_id: str) -> Json:
     """The message is compared word by word by the official Lightning app: no final dot."""
-    customer = world.ledger.customers.get(identity)
+    customer = runtime.store.customers.get(resource_id)
     if customer is None:
-        refusal = not_found("Customer", identity)
-        complaint = refusal.complaints[0]
-        raise Refusal(404, type(complaint)(complaint.message.rstrip("."), complaint.code, "id"))
+        error = not_found("Customer", resource_id)
+        detail = error.errors[0]
+        raise ApiError(404, type(detail)(detail.message.rstrip("."), detail.code, "id"))
     return customer
 
 
-def show_customer(world: World, customer: Json) -> Json:
+def show_customer(runtime: Runtime, customer: Json) -> Json:
     """With the sources and tax identifiers that are attached now; absent when there are none."""
     belongings = {
-        "sources": [show_source(source) for source in attached_to(world.ledger.sources, customer)],
-        "taxIdentifiers": attached_to(world.ledger.tax_identifiers, customer),
+        "sources": [show_source(source) for source in attached_to(runtime.store.sources, customer)],
+        "taxIdentifiers": attached_to(runtime.store.tax_identifiers, customer),
     }
     return {**customer, **{name: those for name, those in belongings.items() if those}}
 

@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from sandbox.commerce.source_types import CARDS, SourceType, type_named
+from sandbox.commerce.source_types import CARDS, SourceType, get_source_type
 from sandbox.commerce.sources import show_source
 from sandbox.delivery.events import emit
 from sandbox.errors import bad_request
 from sandbox.json_types import Json, JsonModel
-from sandbox.runtime.runtime import World
-from sandbox.state.clock import stamp_milliseconds
+from sandbox.runtime.runtime import Runtime
+from sandbox.state.clock import iso_time_milliseconds
 from sandbox.state.store import new_id
 
 # The enum of the OpenAPI document, and `pending` from the printed payPalBilling source.
@@ -65,45 +65,45 @@ class PaymentMethod(JsonModel):
     def can_be_saved(self) -> bool:
         if self.supports_storage is not None:
             return self.supports_storage
-        return type_named(self.type).can_be_saved
+        return get_source_type(self.type).can_be_saved
 
 
-def mint(world: World, method: PaymentMethod) -> Json:
+def create_browser_source(runtime: Runtime, method: PaymentMethod) -> Json:
     """A new source in the browser's form. Raises 400 for an unknown customer."""
-    if method.customer_id is not None and method.customer_id not in world.ledger.customers:
+    if method.customer_id is not None and method.customer_id not in runtime.store.customers:
         raise bad_request("not_found", "customerId", f"Customer '{method.customer_id}' not found")
-    kind, identity, now = type_named(method.type), new_id(), world.now()
+    kind, resource_id, now = get_source_type(method.type), new_id(), runtime.now()
     source: Json = {
         "clientId": "gc",
         "channelId": "drdod15",
-        "liveMode": world.settings.live_mode,
-        "id": identity,
-        "clientSecret": f"{identity}_{new_id()}",
+        "liveMode": runtime.settings.live_mode,
+        "id": resource_id,
+        "clientSecret": f"{resource_id}_{new_id()}",
         "type": method.type,
         "reusable": method.reusable or method.customer_id is not None,
         "owner": method.owner if "owner" in method.model_fields_set else _owner(),
         "state": method.state or kind.first_state,
         "creationIp": "192.0.2.27",
-        "createdTime": stamp_milliseconds(now),
-        "updatedTime": stamp_milliseconds(now),
+        "createdTime": iso_time_milliseconds(now),
+        "updatedTime": iso_time_milliseconds(now),
         "flow": kind.flow,
-        method.type: _details(world, method, kind),
+        method.type: _details(runtime, method, kind),
     }
     if kind.flow == "redirect":
         source["redirect"] = {
-            "redirectUrl": f"https://payments.invalid/redirects/{identity}",
+            "redirectUrl": f"https://payments.invalid/redirects/{resource_id}",
             "returnUrl": "https://shop.invalid/return",
             "cancelUrl": "https://shop.invalid/cancel",
         }
     if kind.flow == "receiver":
-        source["expirationTime"] = stamp_milliseconds(now + timedelta(days=_DAYS_TO_PAY))
+        source["expirationTime"] = iso_time_milliseconds(now + timedelta(days=_DAYS_TO_PAY))
     if source["owner"] is None:
         del source["owner"]
-    source |= _asked_for(method)
+    source |= _optional_members(method)
     if method.can_be_saved and method.ready_for_storage:
-        world.ledger.storable_sources.add(identity)
-    world.ledger.sources[identity] = source
-    emit(world, "source.created", show_source(source))
+        runtime.store.storable_sources.add(resource_id)
+    runtime.store.sources[resource_id] = source
+    emit(runtime, "source.created", show_source(source))
     return source
 
 
@@ -116,12 +116,12 @@ def _owner() -> Json:
     }
 
 
-def _details(world: World, method: PaymentMethod, kind: SourceType) -> Json:
+def _details(runtime: Runtime, method: PaymentMethod, kind: SourceType) -> Json:
     if method.details is not None:
         return method.details
     if method.type not in CARDS:
         return dict(kind.details)
-    year = world.now().year + 3 if method.expiration_year is None else method.expiration_year
+    year = runtime.now().year + 3 if method.expiration_year is None else method.expiration_year
     return {
         "brand": method.brand,
         "expirationMonth": method.expiration_month,
@@ -131,12 +131,12 @@ def _details(world: World, method: PaymentMethod, kind: SourceType) -> Json:
     }
 
 
-def _asked_for(method: PaymentMethod) -> Json:
+def _optional_members(method: PaymentMethod) -> Json:
     """Members that are absent unless named; browsers get amounts as text."""
-    wishes = {
+    optional = {
         "amount": None if method.amount is None else str(method.amount),
         "currency": method.currency,
         "customerId": method.customer_id,
         "metadata": method.metadata,
     }
-    return {name: value for name, value in wishes.items() if value is not None}
+    return {name: value for name, value in optional.items() if value is not None}

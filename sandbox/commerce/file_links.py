@@ -6,62 +6,62 @@ from sandbox.commerce.metadata import merged_metadata
 from sandbox.delivery.events import emit
 from sandbox.errors import bad_request, not_found
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World
-from sandbox.state.clock import find_moment, stamp, stamp_milliseconds
+from sandbox.runtime.runtime import Runtime
+from sandbox.state.clock import find_time, iso_time, iso_time_milliseconds
 from sandbox.state.store import new_id
 
 
-def is_expired(world: World, link: Json) -> bool:
-    expires = find_moment(link["expiresTime"])
-    return expires is None or expires <= world.now()
+def is_expired(runtime: Runtime, link: Json) -> bool:
+    expires = find_time(link["expiresTime"])
+    return expires is None or expires <= runtime.now()
 
 
-def show_link(world: World, link: Json) -> Json:
-    return {**link, "expired": is_expired(world, link)}
+def show_link(runtime: Runtime, link: Json) -> Json:
+    return {**link, "expired": is_expired(runtime, link)}
 
 
-def get_stored_link(world: World, identity: str) -> Json:
-    link = world.ledger.file_links.get(identity)
+def get_stored_link(runtime: Runtime, resource_id: str) -> Json:
+    link = runtime.store.file_links.get(resource_id)
     if link is None:
-        raise not_found("File link", identity)
+        raise not_found("File link", resource_id)
     return link
 
 
-def forget_link(world: World, link: Json) -> None:
-    del world.ledger.file_links[link["id"]]
-    del world.ledger.links_of_files[link["fileId"]][link["id"]]
+def remove_link(runtime: Runtime, link: Json) -> None:
+    del runtime.store.file_links[link["id"]]
+    del runtime.store.links_by_file[link["fileId"]][link["id"]]
 
 
-def links_of(world: World, file_id: str) -> dict[str, Json]:
-    return world.ledger.links_of_files.get(file_id, {})
+def links_of_file(runtime: Runtime, file_id: str) -> dict[str, Json]:
+    return runtime.store.links_by_file.get(file_id, {})
 
 
-def make_link(world: World, file_id: str, expires_time: object, metadata: object = None) -> Json:
+def make_link(runtime: Runtime, file_id: str, expires_time: object, metadata: object = None) -> Json:
     """Raises the documented 400 unless the expiry lies ahead."""
-    identity = new_id()
+    resource_id = new_id()
     link: Json = {
-        "id": identity,
-        "createdTime": stamp_milliseconds(world.now()),
+        "id": resource_id,
+        "createdTime": iso_time_milliseconds(runtime.now()),
         "expired": False,
-        "expiresTime": stamp(future_expiry(world, expires_time)),
+        "expiresTime": iso_time(parse_future_expiry(runtime, expires_time)),
         "fileId": file_id,
-        "url": f"{world.settings.link_url or world.base_url}/links/{identity}",
-        "liveMode": world.settings.live_mode,
+        "url": f"{runtime.settings.link_url or runtime.base_url}/links/{resource_id}",
+        "liveMode": runtime.settings.live_mode,
     }
     if metadata is not None:
         link["metadata"] = merged_metadata({}, metadata)
-    world.ledger.file_links[identity] = link
-    world.ledger.links_of_files.setdefault(file_id, {})[identity] = link
-    emit(world, "fileLink.created", link)
+    runtime.store.file_links[resource_id] = link
+    runtime.store.links_by_file.setdefault(file_id, {})[resource_id] = link
+    emit(runtime, "fileLink.created", link)
     return link
 
 
-def future_expiry(world: World, expires_time: object) -> datetime:
-    moment = find_moment(expires_time)
-    if moment is None or moment <= world.now():
+def parse_future_expiry(runtime: Runtime, expires_time: object) -> datetime:
+    timestamp = find_time(expires_time)
+    if timestamp is None or timestamp <= runtime.now():
         raise bad_request(
             "invalid_parameter",
             "expiresTime",
             "Please provide a valid link expiration time in ISO8601 format and UTC timezone",
         )
-    return moment
+    return timestamp

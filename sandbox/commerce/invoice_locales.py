@@ -63,7 +63,7 @@ _DEFAULT = "en_US"
 
 
 @dataclass(frozen=True)
-class Manner:
+class LocaleFormat:
     """One locale's way of writing."""
 
     locale: str
@@ -79,10 +79,10 @@ class Manner:
     def money(self, amount: Decimal, currency: str) -> str:
         return f"{self.number(amount, digits(currency))} {currency}"
 
-    def date(self, moment: datetime) -> str:
-        return moment.strftime(_FORMATS[self.locale][2])
+    def date(self, timestamp: datetime) -> str:
+        return timestamp.strftime(_FORMATS[self.locale][2])
 
 
-def manner_of(locale: str) -> Manner:
+def get_locale_format(locale: str) -> LocaleFormat:
     """The manner of a listed locale; any other is written like the default, en_US."""
-    return Manner(locale if locale in _FORMATS else _DEFAULT)
+    return LocaleFormat(locale if locale in _FORMATS else _DEFAULT)

@@ -20,7 +20,7 @@ from reportlab.pdfbase._glyphlist import _glyphname2unicode
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 
-from sandbox.commerce.invoice_locales import Manner, manner_of
+from sandbox.commerce.invoice_locales import LocaleFormat, get_locale_format
 
 _LEFT, _RIGHT, _TOP, _STEP = 60, A4[0] - 60, A4[1] - 80, 20
 _ASIAN = {
@@ -30,7 +30,7 @@ _ASIAN = {
     "zh_TW": "MSung-Light",
 }
 _CODECS = ("cp1252", "cp1250", "iso8859_16")
-_EVEN_SPACES = str.maketrans({"\u00a0": " ", "\u202f": " "})
+_PLAIN_SPACES = str.maketrans({"\u00a0": " ", "\u202f": " "})
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Paper:
+class DocumentContent:
     """What is printed. `kind` is `invoice` or `credit_memo`; amounts are in major units of `currency`."""
 
     kind: str
@@ -59,48 +59,52 @@ class Paper:
     notes: Sequence[str] = ()
 
 
-def render(paper: Paper) -> bytes:
+def render(document: DocumentContent) -> bytes:
     """The document's bytes."""
     _register_fonts()
-    manner = manner_of(paper.locale)
+    locale_format = get_locale_format(document.locale)
     buffer = BytesIO()
-    sheet = _Sheet(Canvas(buffer, pagesize=A4, pageCompression=0, invariant=1), manner.locale)
-    sheet.canvas.setTitle(f"{manner.label(paper.kind)} {paper.order_id}")
-    sheet.write(_LEFT, manner.label(paper.kind), size=20)
-    sheet.down(2)
-    for text in _heading(paper, manner):
-        sheet.write(_LEFT, text)
-        sheet.down()
-    sheet.down()
-    _write_table(sheet, paper, manner)
-    for note in paper.notes:
-        sheet.write(_LEFT, note)
-        sheet.down()
-    sheet.canvas.save()
+    writer = _PageWriter(Canvas(buffer, pagesize=A4, pageCompression=0, invariant=1), locale_format.locale)
+    writer.canvas.setTitle(f"{locale_format.label(document.kind)} {document.order_id}")
+    writer.write(_LEFT, locale_format.label(document.kind), size=20)
+    writer.next_line(2)
+    for text in _heading(document, locale_format):
+        writer.write(_LEFT, text)
+        writer.next_line()
+    writer.next_line()
+    _write_table(writer, document, locale_format)
+    for note in document.notes:
+        writer.write(_LEFT, note)
+        writer.next_line()
+    writer.canvas.save()
     return buffer.getvalue()
 
 
-def _heading(paper: Paper, manner: Manner) -> list[str]:
+def _heading(document: DocumentContent, locale_format: LocaleFormat) -> list[str]:
     return [
-        paper.seller,
-        f"{manner.label(paper.kind)}: {paper.number}",
-        f"{manner.label('order')}: {paper.order_id}",
-        f"{manner.label('date')}: {manner.date(paper.issued)}",
-        *paper.buyer,
+        document.seller,
+        f"{locale_format.label(document.kind)}: {document.number}",
+        f"{locale_format.label('order')}: {document.order_id}",
+        f"{locale_format.label('date')}: {locale_format.date(document.issued)}",
+        *document.buyer,
     ]
 
 
-def _write_table(sheet: "_Sheet", paper: Paper, manner: Manner) -> None:
-    sheet.row(manner.label("item"), manner.label("quantity"), manner.label("amount"))
-    for row in paper.rows:
-        sheet.row(row.name, manner.number(Decimal(row.quantity), 0), manner.money(row.amount, paper.currency))
-    sheet.down()
-    for name, amount in (("subtotal", paper.subtotal), ("tax", paper.tax), ("total", paper.total)):
-        sheet.row(manner.label(name), "", manner.money(amount, paper.currency))
-    sheet.down()
+def _write_table(writer: "_PageWriter", document: DocumentContent, locale_format: LocaleFormat) -> None:
+    writer.row(locale_format.label("item"), locale_format.label("quantity"), locale_format.label("amount"))
+    for row in document.rows:
+        writer.row(
+            row.name,
+            locale_format.number(Decimal(row.quantity), 0),
+            locale_format.money(row.amount, document.currency),
+        )
+    writer.next_line()
+    for name, amount in (("subtotal", document.subtotal), ("tax", document.tax), ("total", document.total)):
+        writer.row(locale_format.label(name), "", locale_format.money(amount, document.currency))
+    writer.next_line()
 
 
-class _Sheet:
+class _PageWriter:
     """A page being written from top to bottom; a full page is followed by the next."""
 
     def __init__(self, canvas: Canvas, locale: str) -> None:
@@ -108,7 +112,7 @@ class _Sheet:
         self._locale = locale
         self._y = _TOP
 
-    def down(self, steps: int = 1) -> None:
+    def next_line(self, steps: int = 1) -> None:
         self._y -= steps * _STEP
         if self._y < _STEP * 2:
             self.canvas.showPage()
@@ -118,10 +122,10 @@ class _Sheet:
         self.write(_LEFT, name)
         self.write(_RIGHT - 150, quantity, right=True)
         self.write(_RIGHT, amount, right=True)
-        self.down()
+        self.next_line()
 
     def write(self, x: float, text: str, *, size: int = 11, right: bool = False) -> None:
-        text = text.translate(_EVEN_SPACES)
+        text = text.translate(_PLAIN_SPACES)
         font = _font_for(text, self._locale)
         self.canvas.setFont(font, size)
         draw = self.canvas.drawRightString if right else self.canvas.drawString

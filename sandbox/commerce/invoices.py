@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from sandbox.commerce.files import keep_file
-from sandbox.commerce.invoice_pdf import Paper, Row, render
+from sandbox.commerce.files import store_file
+from sandbox.commerce.invoice_pdf import DocumentContent, Row, render
 from sandbox.commerce.money import amount_of, rounded
-from sandbox.commerce.order_states import touch
+from sandbox.commerce.order_states import mark_updated
 from sandbox.delivery.events import emit
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World
+from sandbox.runtime.runtime import Runtime
 
 # Digital River docs, invoices: whose orders get documents without being asked.
 _AUTOMATIC = frozenset(
@@ -21,21 +21,23 @@ _KINDS = {
 }
 
 
-def issue(world: World, order: Json, kind: str, rows: Sequence[Row], tax: Decimal, total: Decimal) -> None:
+def issue_document(
+    runtime: Runtime, order: Json, kind: str, rows: Sequence[Row], tax: Decimal, total: Decimal
+) -> None:
     """Write the document, hang it on the order and announce it; nothing for orders that get none."""
     if not order["totalAmount"] or order["sellingEntity"]["id"] not in _AUTOMATIC:
         return
-    purpose, place, event_type = _KINDS[kind]
-    count = len(order.get(place, [])) + 1
-    file = keep_file(
-        world,
-        render(_paper(world, order, kind, rows, tax, total, f"{order['id']}-{count}")),
+    purpose, member, event_type = _KINDS[kind]
+    count = len(order.get(member, [])) + 1
+    file = store_file(
+        runtime,
+        render(_document_content(runtime, order, kind, rows, tax, total, f"{order['id']}-{count}")),
         file_name=f"{kind}_{order['id']}_{count}.pdf",
         purpose=purpose,
     )
     entry = {"id": file["id"], "url": file["url"], "liveMode": file["liveMode"]}
-    order[place] = [*order.get(place, []), entry]
-    touch(world, order)
+    order[member] = [*order.get(member, []), entry]
+    mark_updated(runtime, order)
     reference = {
         "id": file["id"],
         "fileId": file["id"],
@@ -45,25 +47,25 @@ def issue(world: World, order: Json, kind: str, rows: Sequence[Row], tax: Decima
         "purpose": purpose,
         "invoiceURL": file["url"],
     }
-    emit(world, event_type, {name: value for name, value in reference.items() if value is not None})
+    emit(runtime, event_type, {name: value for name, value in reference.items() if value is not None})
 
 
-def _paper(
-    world: World,
+def _document_content(
+    runtime: Runtime,
     order: Json,
     kind: str,
     rows: Sequence[Row],
     tax: Decimal,
     total: Decimal,
     number: str,
-) -> Paper:
+) -> DocumentContent:
     bill_to = order["billTo"]
     buyer = [bill_to.get("organization"), bill_to.get("name"), order["email"]]
-    return Paper(
+    return DocumentContent(
         kind=kind,
         number=number,
         order_id=order["id"],
-        issued=world.now(),
+        issued=runtime.now(),
         seller=order["sellingEntity"]["name"],
         buyer=[line for line in buyer if line],
         rows=rows,
@@ -85,5 +87,5 @@ def line_tax(item: Json) -> Decimal:
     return amount_of(item["tax"], "amount") + amount_of(item.get("shipping", {}), "taxAmount")
 
 
-def share(whole: Decimal, part: int, parts: int, currency: str) -> Decimal:
+def proportion(whole: Decimal, part: int, parts: int, currency: str) -> Decimal:
     return rounded(whole * part / parts, currency)

@@ -25,11 +25,11 @@ def merged_metadata(before: object, changes: object) -> Json:
 
 
 def _check_pair(key: str, value: Any) -> None:
-    def refuse(code: str, message: str) -> NoReturn:
+    def reject(code: str, message: str) -> NoReturn:
         raise bad_request(code, f"metadata.{key}", message)
 
     if not key or len(key) > _LONGEST_KEY:
-        refuse("invalid_metadata_key", f"'{key}' is not a valid metadata key.")
+        reject("invalid_metadata_key", f"'{key}' is not a valid metadata key.")
     text = value if isinstance(value, str) else json.dumps(value)
     if len(text) > _LONGEST_VALUE:
-        refuse("invalid_metadata_value", f"The metadata value of '{key}' is too long.")
+        reject("invalid_metadata_value", f"The metadata value of '{key}' is too long.")

@@ -10,8 +10,8 @@ from sandbox.commerce.payments import mark_session
 from sandbox.delivery.events import emit
 from sandbox.errors import bad_request, conflict
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World
-from sandbox.state.clock import stamp
+from sandbox.runtime.runtime import Runtime
+from sandbox.state.clock import iso_time
 
 _FIRST = ("accepted", "in_review", "pending_payment", "blocked")
 _EVENTS: Mapping[str, str] = {
@@ -44,14 +44,14 @@ _CHARGE: Mapping[str, str] = {
 _ITEMS: Mapping[str, str] = {"blocked": "blocked", "cancelled": "cancelled", "returned": "returned"}
 
 
-def enter_first(world: World, order: Json, state: str) -> None:
+def enter_first_state(runtime: Runtime, order: Json, state: str) -> None:
     """What POST /orders may lead to: accepted, in_review, pending_payment, or blocked a moment later."""
     if state not in _FIRST:
         raise bad_request("invalid_parameter", "state", f"An order cannot begin as '{state}'.")
-    enter(world, order, state)
+    enter_state(runtime, order, state)
 
 
-def walk(world: World, order: Json, state: str) -> None:
+def change_order_state(runtime: Runtime, order: Json, state: str) -> None:
     """One allowed step (409 `invalid_state` otherwise).
 
     `dispute` leads back to where it began (docs), or to accepted, as the printed order.dispute.resolved of an
@@ -61,49 +61,49 @@ def walk(world: World, order: Json, state: str) -> None:
     if state not in _NEXT.get(former, ()):
         raise conflict("invalid_state", f"Order '{order['id']}' cannot go from {former} to {state}.", "state")
     if state == "dispute":
-        world.ledger.before_dispute[order["id"]] = former
+        runtime.store.state_before_dispute[order["id"]] = former
     if former == "dispute":
-        if state not in ("accepted", world.ledger.before_dispute.get(order["id"], state)):
+        if state not in ("accepted", runtime.store.state_before_dispute.get(order["id"], state)):
             raise conflict("invalid_state", "A dispute ends in the state it interrupted.", "state")
-        world.ledger.before_dispute.pop(order["id"], None)
+        runtime.store.state_before_dispute.pop(order["id"], None)
         order["state"] = state
-        touch(world, order)
-        emit(world, "order.dispute.resolved", show_order(order))
+        mark_updated(runtime, order)
+        emit(runtime, "order.dispute.resolved", show_order(order))
         return
-    enter(world, order, state)
+    enter_state(runtime, order, state)
     if former == "in_review":
-        emit(world, "order.review_closed", show_order(order))
+        emit(runtime, "order.review_closed", show_order(order))
 
 
-def enter(world: World, order: Json, state: str) -> None:
+def enter_state(runtime: Runtime, order: Json, state: str) -> None:
     """Mark the state on the order, its items, charges and session, then announce it."""
-    now = stamp(world.now())
+    now = iso_time(runtime.now())
     order["state"] = state
     order["stateTransitions"][state] = now
     fraud = _FRAUD.get(state)
     if fraud is not None:
-        mark_fraud(world, order, fraud)
+        mark_fraud(runtime, order, fraud)
     if state in _CHARGE:
         for charge in order["payment"]["charges"]:
             charge["state"] = _CHARGE[state]
-    mark_session(world, order, state)
+    mark_session(runtime, order, state)
     if state in _ITEMS:
         for item in order["items"]:
-            mark_item(world, item, _ITEMS[state])
-    touch(world, order)
-    emit(world, _EVENTS[state], show_order(order))
+            mark_item(runtime, item, _ITEMS[state])
+    mark_updated(runtime, order)
+    emit(runtime, _EVENTS[state], show_order(order))
 
 
-def mark_fraud(world: World, order: Json, fraud_state: str) -> None:
+def mark_fraud(runtime: Runtime, order: Json, fraud_state: str) -> None:
     order["fraudState"] = fraud_state
-    order["fraudStateTransitions"][fraud_state] = stamp(world.now())
-    touch(world, order)
+    order["fraudStateTransitions"][fraud_state] = iso_time(runtime.now())
+    mark_updated(runtime, order)
 
 
-def mark_item(world: World, item: Json, state: str) -> None:
+def mark_item(runtime: Runtime, item: Json, state: str) -> None:
     item["state"] = state
-    item["stateTransitions"][state] = stamp(world.now())
+    item["stateTransitions"][state] = iso_time(runtime.now())
 
 
-def touch(world: World, order: Json) -> None:
-    order["updatedTime"] = stamp(world.now())
+def mark_updated(runtime: Runtime, order: Json) -> None:
+    order["updatedTime"] = iso_time(runtime.now())

@@ -4,7 +4,7 @@ import copy
 
 from sandbox.errors import not_found
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World
+from sandbox.runtime.runtime import Runtime
 
 # `GET /orders/{id}?expand=true` adds these to what is shown of a product and item (docs, Expanding events).
 _ONLY_EXPANDED = ("physical",)
@@ -29,8 +29,8 @@ def show_charge(order: Json, charge: Json) -> Json:
     return {**charge, "orderId": order["id"], "liveMode": order["liveMode"]}
 
 
-def get_stored_order(world: World, identity: str) -> Json:
-    order = world.ledger.orders.get(identity)
+def get_stored_order(runtime: Runtime, resource_id: str) -> Json:
+    order = runtime.store.orders.get(resource_id)
     if order is None:
-        raise not_found("Order", identity)
+        raise not_found("Order", resource_id)
     return order

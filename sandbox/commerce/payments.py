@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from sandbox.commerce.money import amount_of
-from sandbox.commerce.source_types import type_named
+from sandbox.commerce.source_types import get_source_type
 from sandbox.commerce.sources import show_source_in_order
 from sandbox.errors import bad_request, conflict
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World
-from sandbox.state.clock import stamp
+from sandbox.runtime.runtime import Runtime
+from sandbox.state.clock import iso_time
 from sandbox.state.store import new_id
 
 # Digital River docs, Payment sessions; the states an order's step leads to.
@@ -23,9 +23,9 @@ _SESSION: Mapping[str, str] = {
 _USABLE = ("chargeable", "pending", "pending_redirect", "pending_funds")
 
 
-def get_source(world: World, source_id: str, customer_id: str | None) -> Json:
+def get_source(runtime: Runtime, source_id: str, customer_id: str | None) -> Json:
     """The source that is to pay. Raises 400 when unknown, 409 when it is spent or somebody else's."""
-    source = world.ledger.sources.get(source_id)
+    source = runtime.store.sources.get(source_id)
     if source is None:
         raise bad_request("source_not_found", "sourceId", f"Source {source_id} was not found.")
     if source.get("customerId", customer_id) != customer_id:
@@ -36,7 +36,7 @@ def get_source(world: World, source_id: str, customer_id: str | None) -> Json:
     return source
 
 
-def make_card(world: World, email: str, address: Json) -> Json:
+def create_test_card(runtime: Runtime, email: str, address: Json) -> Json:
     """A card as Drop-in's test number 4444 2222 3333 1111 makes it, of which nobody keeps a record."""
     return {
         "id": new_id(),
@@ -46,20 +46,20 @@ def make_card(world: World, email: str, address: Json) -> Json:
         "creditCard": {
             "brand": "Visa",
             "expirationMonth": 7,
-            "expirationYear": world.now().year + 2,
+            "expirationYear": runtime.now().year + 2,
             "lastFourDigits": "1111",
         },
     }
 
 
-def payment_of(world: World, order: Json, primary: Json, credit: Json | None) -> Json:
+def create_payment(runtime: Runtime, order: Json, primary: Json, credit: Json | None) -> Json:
     """The order's `payment`, the primary source first; who pays nothing has neither charge nor source."""
     session, total = new_id(), amount_of(order, "totalAmount")
     from_credit = min(total, amount_of(credit, "amount")) if credit is not None else Decimal(0)
     paid = [(primary, float(total - from_credit)), (credit, float(from_credit))]
     paying = [(source, amount) for source, amount in paid if source is not None and amount]
     return {
-        "charges": [_charge(world, order, source, amount) for source, amount in paying],
+        "charges": [_charge(runtime, order, source, amount) for source, amount in paying],
         "sources": [show_source_in_order(source, amount) for source, amount in paying],
         "session": {
             "id": session,
@@ -71,10 +71,10 @@ def payment_of(world: World, order: Json, primary: Json, credit: Json | None) ->
     }
 
 
-def _charge(world: World, order: Json, source: Json, amount: float) -> Json:
+def _charge(runtime: Runtime, order: Json, source: Json, amount: float) -> Json:
     return {
         "id": new_id(),
-        "createdTime": stamp(world.now()),
+        "createdTime": iso_time(runtime.now()),
         "currency": order["currency"],
         "amount": amount,
         "state": "pending",
@@ -85,33 +85,33 @@ def _charge(world: World, order: Json, source: Json, amount: float) -> Json:
     }
 
 
-def consume(*sources: Json | None) -> None:
+def mark_consumed(*sources: Json | None) -> None:
     """What is charged and was not saved is used up."""
     for source in sources:
         if source is not None and source.get("reusable") is False:
             source["state"] = "consumed"
 
 
-def find_paying_source(world: World, order: Json) -> Json | None:
+def find_paying_source(runtime: Runtime, order: Json) -> Json | None:
     """The kept source of an order; None for a card that `make_card` made."""
     paying = order["payment"]["sources"]
-    return world.ledger.sources.get(paying[0]["id"]) if paying else None
+    return runtime.store.sources.get(paying[0]["id"]) if paying else None
 
 
-def mark_session(world: World, order: Json, state: str) -> None:
+def mark_session(runtime: Runtime, order: Json, state: str) -> None:
     """Bring the session to what the order's new state means for it."""
     session = order["payment"]["session"]
     session.pop("nextAction", None)
     if state in _SESSION:
         session["state"] = _SESSION[state]
-    source = find_paying_source(world, order)
+    source = find_paying_source(runtime, order)
     if state == "pending_payment" and source is not None:
-        session |= _awaited(source)
+        session |= _next_action(source)
 
 
-def _awaited(source: Json) -> Json:
+def _next_action(source: Json) -> Json:
     """What the buyer does next (Digital River docs, Payment sessions, nextAction)."""
-    flow = type_named(source["type"]).flow
+    flow = get_source_type(source["type"]).flow
     if flow == "redirect" and source["state"] == "pending_redirect":
         data = {"redirectUrl": source["redirect"]["redirectUrl"]}
         return {"state": "pending_redirect", "nextAction": {"action": "redirect", "data": data}}

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sandbox.commerce.charge_allocation import Shares, shares_of_refund
+from sandbox.commerce.charge_allocation import Allocation, allocate_refund
 from sandbox.commerce.invoice_pdf import Row
-from sandbox.commerce.invoices import issue, share
+from sandbox.commerce.invoices import issue_document, proportion
 from sandbox.commerce.money import amount_of
-from sandbox.commerce.order_states import touch
+from sandbox.commerce.order_states import mark_updated
 from sandbox.commerce.orders import show_charge, show_order
 from sandbox.delivery.events import emit
 from sandbox.errors import conflict, not_found
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World
-from sandbox.state.clock import stamp, stamp_milliseconds
+from sandbox.runtime.runtime import Runtime
+from sandbox.state.clock import iso_time, iso_time_milliseconds
 from sandbox.state.store import new_id
 
 # Digital River docs, Refunds: the text gives customers thirty days for their bank data.
@@ -25,19 +25,19 @@ _NEXT: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def settle_later(world: World, refund: Json) -> None:
+def settle_refund_later(runtime: Runtime, refund: Json) -> None:
     """After the capture delay, as the undocumented rules have it now, unless somebody was faster."""
-    outcome = world.rules.refund_outcome
+    outcome = runtime.undocumented_behaviour.refund_outcome
 
     async def settle() -> None:
         if refund["state"] == "pending" != outcome:
-            walk(world, refund, outcome)
+            change_refund_state(runtime, refund, outcome)
 
-    world.errands.after(world.settings.capture_delay, settle)
+    runtime.background_tasks.run_after(runtime.settings.capture_delay, settle)
 
 
-def walk(
-    world: World,
+def change_refund_state(
+    runtime: Runtime,
     refund: Json,
     state: str,
     failure_reason: str | None = None,
@@ -52,39 +52,39 @@ def walk(
         message = f"Refund '{refund['id']}' cannot go from {refund['state']} to {state}."
         raise conflict("invalid_state", message, "state")
     refund["state"] = state
-    order = world.ledger.orders[refund["orderId"]]
+    order = runtime.store.orders[refund["orderId"]]
     if state == "pending_information":
-        expires = expires or world.now() + timedelta(days=_DAYS_FOR_BANK_DATA)
-        refund["tokenInformation"] = {"token": new_id(), "expiresTime": stamp_milliseconds(expires)}
-        shares = shares_of_refund(order, amount_of(refund, "amount"))
-        _show_on_refund(world, refund, shares, state)
-        emit(world, "refund.pending_information", refund)
+        expires = expires or runtime.now() + timedelta(days=_DAYS_FOR_BANK_DATA)
+        refund["tokenInformation"] = {"token": new_id(), "expiresTime": iso_time_milliseconds(expires)}
+        allocation = allocate_refund(order, amount_of(refund, "amount"))
+        _show_on_refund(runtime, refund, allocation, state)
+        emit(runtime, "refund.pending_information", refund)
         return
     refund.pop("tokenInformation", None)
     if state == "succeeded":
-        _succeed(world, order, refund)
+        _succeed(runtime, order, refund)
     elif state == "pending":
-        emit(world, "refund.pending", refund)
+        emit(runtime, "refund.pending", refund)
     else:
-        _fail(world, order, refund, failure_reason)
+        _fail(runtime, order, refund, failure_reason)
 
 
-def _succeed(world: World, order: Json, refund: Json) -> None:
+def _succeed(runtime: Runtime, order: Json, refund: Json) -> None:
     amount = amount_of(refund, "amount")
     refund["refundedAmount"] = refund["amount"]
     for entry in refund["items"]:
         entry["refundedAmount"] = entry["amount"]
     order["refundedAmount"] = float(amount_of(order, "refundedAmount") + amount)
-    touch(world, order)
-    shares = _book(world, order, refund, "complete")
-    emit(world, "refund.complete", refund)
-    for charge, _ in shares:
-        emit(world, "order.charge.refund.complete", show_charge(order, charge))
-    emit(world, "order.refunded", show_order(order))
-    _credit(world, order, refund, amount)
+    mark_updated(runtime, order)
+    allocation = _record_on_charges(runtime, order, refund, "complete")
+    emit(runtime, "refund.complete", refund)
+    for charge, _ in allocation:
+        emit(runtime, "order.charge.refund.complete", show_charge(order, charge))
+    emit(runtime, "order.refunded", show_order(order))
+    _issue_credit_memo(runtime, order, refund, amount)
 
 
-def _fail(world: World, order: Json, refund: Json, reason: str | None) -> None:
+def _fail(runtime: Runtime, order: Json, refund: Json, reason: str | None) -> None:
     """The amount becomes available again; the event of the charge carries the order (docs sample)."""
     refund["failureReason"] = reason or "The refund could not be processed."
     order["availableToRefundAmount"] = float(
@@ -96,41 +96,41 @@ def _fail(world: World, order: Json, refund: Json, reason: str | None) -> None:
         item["availableToRefundAmount"] = float(
             amount_of(item, "availableToRefundAmount") + amount_of(entry, "amount")
         )
-    touch(world, order)
-    _book(world, order, refund, "failed")
-    emit(world, "refund.failed", refund)
-    emit(world, "order.charge.refund.failed", show_order(order))
+    mark_updated(runtime, order)
+    _record_on_charges(runtime, order, refund, "failed")
+    emit(runtime, "refund.failed", refund)
+    emit(runtime, "order.charge.refund.failed", show_order(order))
 
 
-def _book(world: World, order: Json, refund: Json, state: str) -> Shares:
+def _record_on_charges(runtime: Runtime, order: Json, refund: Json, state: str) -> Allocation:
     """Mirror the refund on the order's charges; the ids differ, as documented."""
-    shares = shares_of_refund(order, amount_of(refund, "amount"))
-    _show_on_refund(world, refund, shares, state)
-    for charge, part in shares:
-        entry = {"id": new_id(), **_booked(world, part, state)}
+    allocation = allocate_refund(order, amount_of(refund, "amount"))
+    _show_on_refund(runtime, refund, allocation, state)
+    for charge, part in allocation:
+        entry = {"id": new_id(), **_refund_entry(runtime, part, state)}
         charge["refunds"] = [*charge.get("refunds", []), entry]
         charge["refunded"] = charge["refunded"] or state == "complete"
-    return shares
+    return allocation
 
 
-def _show_on_refund(world: World, refund: Json, shares: Shares, state: str) -> None:
+def _show_on_refund(runtime: Runtime, refund: Json, allocation: Allocation, state: str) -> None:
     """The charges that pay the refund, each with its share."""
     names = ("id", "captured", "sourceId")
     refund["charges"] = [
         {
             **{name: charge[name] for name in names},
             "refunded": charge["refunded"] or state == "complete",
-            "refunds": [_booked(world, part, state)],
+            "refunds": [_refund_entry(runtime, part, state)],
         }
-        for charge, part in shares
+        for charge, part in allocation
     ]
 
 
-def _booked(world: World, amount: Decimal, state: str) -> Json:
-    return {"createdTime": stamp(world.now()), "amount": float(amount), "state": state}
+def _refund_entry(runtime: Runtime, amount: Decimal, state: str) -> Json:
+    return {"createdTime": iso_time(runtime.now()), "amount": float(amount), "state": state}
 
 
-def _credit(world: World, order: Json, refund: Json, amount: Decimal) -> None:
+def _issue_credit_memo(runtime: Runtime, order: Json, refund: Json, amount: Decimal) -> None:
     """The tax on the credit memo is the order's share of tax in what is paid back."""
     items = {item["id"]: item["productDetails"]["name"] for item in order["items"]}
     names = [items[entry["itemId"]] for entry in refund["items"]] or list(items.values())
@@ -139,22 +139,24 @@ def _credit(world: World, order: Json, refund: Json, amount: Decimal) -> None:
     ]
     total = amount_of(order, "totalAmount")
     cents = int(amount * 100)
-    tax = share(amount_of(order, "totalTax"), cents, int(total * 100), order["currency"])
+    tax = proportion(amount_of(order, "totalTax"), cents, int(total * 100), order["currency"])
     rows = [
         Row(name, quantity, part)
-        for name, quantity, part in zip(names, quantities, _spread(amount - tax, len(names)), strict=True)
+        for name, quantity, part in zip(
+            names, quantities, _equal_parts(amount - tax, len(names)), strict=True
+        )
     ]
-    issue(world, order, "credit_memo", rows, tax, amount)
+    issue_document(runtime, order, "credit_memo", rows, tax, amount)
 
 
-def _spread(amount: Decimal, count: int) -> list[Decimal]:
+def _equal_parts(amount: Decimal, count: int) -> list[Decimal]:
     """Equal parts in whole minor units; the first takes the remainder."""
     part = (amount / count).quantize(amount)
     return [amount - part * (count - 1), *[part] * (count - 1)]
 
 
-def get_stored_refund(world: World, identity: str) -> Json:
-    refund = world.ledger.refunds.get(identity)
+def get_stored_refund(runtime: Runtime, resource_id: str) -> Json:
+    refund = runtime.store.refunds.get(resource_id)
     if refund is None:
-        raise not_found("Refund", identity)
+        raise not_found("Refund", resource_id)
     return refund

@@ -3,14 +3,14 @@
 from datetime import datetime
 
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World
+from sandbox.runtime.runtime import Runtime
 
 
-def ship(world: World, order: Json, parcel: Json, history: list[Json]) -> Json:
+def ship(runtime: Runtime, order: Json, parcel: Json, history: list[Json]) -> Json:
     """Add a parcel with everything in the order. `parcel` overrides what is shown of it."""
     names = ("name", "countryOfOrigin")
     shipment: Json = {
-        "id": world.ledger.next_number(),
+        "id": runtime.store.next_number(),
         "shipFrom": order["shipFrom"],
         "items": [
             {
@@ -23,19 +23,19 @@ def ship(world: World, order: Json, parcel: Json, history: list[Json]) -> Json:
         **parcel,
         "trackingDetails": history,
     }
-    world.ledger.shipments.setdefault(order["id"], []).append(shipment)
-    return show_tracking(world, order)
+    runtime.store.shipments.setdefault(order["id"], []).append(shipment)
+    return show_tracking(runtime, order)
 
 
-def show_tracking(world: World, order: Json) -> Json:
+def show_tracking(runtime: Runtime, order: Json) -> Json:
     return {
         "orderId": order["id"],
         "shipTo": order["shipTo"],
-        "shipments": world.ledger.shipments[order["id"]],
+        "shipments": runtime.store.shipments[order["id"]],
         "liveMode": order["liveMode"],
     }
 
 
-def local_stamp(moment: datetime) -> str:
+def carrier_time(timestamp: datetime) -> str:
     """`2021-12-20T02:46:43`: the carriers' times carry no zone (docs sample)."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S")
+    return timestamp.strftime("%Y-%m-%dT%H:%M:%S")

@@ -24,7 +24,7 @@ _SHIPPING: Details = {
     },
 }
 _WALLET_TOKEN = "EC-1HD67063RG318840B"  # noqa: S105 - stands for what must never reach a buyer's page
-_STORE: Details = {
+_KONBINI_STORE: Details = {
     "storeId": "010",
     "receiptNumber": "7210246313380",
     "printableInvoiceUrl": "https://payments.invalid/konbini/7210246313380",
@@ -79,7 +79,7 @@ _TYPES: Mapping[str, SourceType] = {
     **dict.fromkeys(("payPal", "payPalCredit", "afterPay", "clearPay", "alipayCn"), _PROVIDER),
     **dict.fromkeys(("bancontact", "blik", "ccAvenue", "ccavenue", "fpxOnlineBanking"), _PROVIDER),
     **dict.fromkeys(("onlineBanking", "bankTransfer", "payco", "trustly"), _PROVIDER),
-    "konbini": SourceType("receiver", details=_STORE),
+    "konbini": SourceType("receiver", details=_KONBINI_STORE),
     "wireTransfer": SourceType("receiver", details=_BANK),
     # Flow and storage of these are not documented.
     "bPay": SourceType("receiver", details={"billId": "1651067521"}),
@@ -90,6 +90,6 @@ _TYPES: Mapping[str, SourceType] = {
 }
 
 
-def type_named(name: str) -> SourceType:
+def get_source_type(name: str) -> SourceType:
     """A type that no document knows is a provider's page whose sources cannot be saved."""
     return _TYPES.get(name, _PROVIDER)

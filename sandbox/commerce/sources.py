@@ -3,10 +3,10 @@
 from decimal import Decimal
 
 from sandbox.delivery.events import emit
-from sandbox.errors import Complaint, Refusal
+from sandbox.errors import ApiError, ErrorDetail
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World
-from sandbox.state.clock import stamp_milliseconds
+from sandbox.runtime.runtime import Runtime
+from sandbox.state.clock import iso_time_milliseconds
 
 # Printed only in the browser's answers (dossier, sources-and-dropin §2).
 _ONLY_IN_BROWSERS = (
@@ -38,25 +38,25 @@ def show_source_in_order(source: Json, amount: float) -> Json:
     return {**{name: shown[name] for name in names}, "amount": amount}
 
 
-def get_stored_source(world: World, identity: str) -> Json:
+def get_stored_source(runtime: Runtime, resource_id: str) -> Json:
     """Raises the 404 of the official Lightning app's fixtures, which has no parameter."""
-    source = world.ledger.sources.get(identity)
+    source = runtime.store.sources.get(resource_id)
     if source is None:
-        raise Refusal(404, Complaint(f"Source {identity} was not found.", "source_not_found"))
+        raise ApiError(404, ErrorDetail(f"Source {resource_id} was not found.", "source_not_found"))
     return source
 
 
-def change_source_state(world: World, source: Json, state: str) -> None:
+def change_source_state(runtime: Runtime, source: Json, state: str) -> None:
     """What happens outside: a redirect comes back, money arrives, a bank declines."""
     has_become_chargeable = state == "chargeable" != source["state"]
     source["state"] = state
-    source["updatedTime"] = stamp_milliseconds(world.now())
+    source["updatedTime"] = iso_time_milliseconds(runtime.now())
     if has_become_chargeable:
-        emit(world, "source.chargeable", show_source(source))
+        emit(runtime, "source.chargeable", show_source(source))
 
 
-def cancel_source(world: World, source: Json) -> None:
+def cancel_source(runtime: Runtime, source: Json) -> None:
     """Take it from its customer; the event shows it as it was attached last, but cancelled."""
-    source |= {"state": "cancelled", "updatedTime": stamp_milliseconds(world.now())}
-    emit(world, "customer.source.deleted", show_source(source))
+    source |= {"state": "cancelled", "updatedTime": iso_time_milliseconds(runtime.now())}
+    emit(runtime, "customer.source.deleted", show_source(source))
     del source["customerId"]

@@ -23,7 +23,7 @@ class TaxType:
     countries: tuple[str, ...]
     entities: tuple[str, ...] = (_IRELAND,)
     customer_types: tuple[str, ...] = ("business",)
-    tests: tuple[str, ...] = ()
+    test_values: tuple[str, ...] = ()
 
     def accepts(self, value: str) -> bool:
         return re.fullmatch(self.pattern, value) is not None
@@ -65,17 +65,17 @@ _EU_VAT: Mapping[str, str] = {
 }
 TYPES: Mapping[str, TaxType] = {
     **{name: TaxType(pattern, (name.upper(),)) for name, pattern in _EU_VAT.items()},
-    "be": TaxType(r"BE[01]\d{9}", ("BE",), tests=("BE0000000000", "BE1234567890")),
-    "de": TaxType(r"DE\d{9}", ("DE",), tests=("DE000000000", "DE123456789")),
+    "be": TaxType(r"BE[01]\d{9}", ("BE",), test_values=("BE0000000000", "BE1234567890")),
+    "de": TaxType(r"DE\d{9}", ("DE",), test_values=("DE000000000", "DE123456789")),
     "fr": TaxType(r"FR[A-Z0-9]{2}\d{9}", ("FR", "MC")),
     "gr": TaxType(r"(EL|GR)\d{9}", ("GR",)),
-    "it": TaxType(r"IT\d{11}", ("IT",), tests=_ITALIAN_TESTS),
+    "it": TaxType(r"IT\d{11}", ("IT",), test_values=_ITALIAN_TESTS),
     "is": TaxType(r"(IS)?\d{5,6}", ("IS",)),
     "no": TaxType(r"(NO)?\d{9}(MVA)?", ("NO",)),
     "ch": TaxType(r"CHE-?\d{3}\.?\d{3}\.?\d{3}( ?(MWST|TVA|IVA))?", ("CH",)),
     "uk": TaxType(r"GB(\d{9}|\d{12}|GD\d{3}|HA\d{3})", ("GB", "IM"), (_IRELAND, _UK)),
     "it_cf": TaxType(r"[A-Z0-9]{16}", ("IT",), customer_types=_INDIVIDUAL),
-    "it_natural": TaxType(r"IT\d{11}", ("IT",), customer_types=_INDIVIDUAL, tests=_ITALIAN_TESTS),
+    "it_natural": TaxType(r"IT\d{11}", ("IT",), customer_types=_INDIVIDUAL, test_values=_ITALIAN_TESTS),
     "pt_nif": TaxType(r"(PT)?\d{9}", ("PT",), customer_types=_INDIVIDUAL),
     "mx_natural": TaxType(r"[A-Z&Ñ]{4}\d{6}[A-Z0-9]{3}", ("MX",), customer_types=_INDIVIDUAL),
     "mx": TaxType(r"[A-Z&Ñ]{3}\d{6}[A-Z0-9]{3}", ("MX",)),

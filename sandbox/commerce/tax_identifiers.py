@@ -3,23 +3,23 @@
 from sandbox.delivery.events import emit
 from sandbox.errors import not_found
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World
-from sandbox.state.clock import stamp
+from sandbox.runtime.runtime import Runtime
+from sandbox.state.clock import iso_time
 from sandbox.state.undocumented_behaviour import Verification
 
 # What the agency has on file (docs sample of a verified business).
 _UNDISCLOSED = "---"
 
 
-def get_stored_tax_identifier(world: World, identity: str) -> Json:
-    tax_identifier = world.ledger.tax_identifiers.get(identity)
+def get_stored_tax_identifier(runtime: Runtime, resource_id: str) -> Json:
+    tax_identifier = runtime.store.tax_identifiers.get(resource_id)
     if tax_identifier is None:
-        raise not_found("Tax identifier", identity)
+        raise not_found("Tax identifier", resource_id)
     return tax_identifier
 
 
-def verify(
-    world: World,
+def set_verification(
+    runtime: Runtime,
     tax_identifier: Json,
     state: Verification,
     *,
@@ -27,7 +27,7 @@ def verify(
     address: str | None = None,
 ) -> None:
     """What the agency found out, with its event; name and address only come with a verified business."""
-    now = stamp(world.now())
+    now = iso_time(runtime.now())
     tax_identifier["state"] = state
     tax_identifier["stateTransitions"][state] = now
     tax_identifier["updatedTime"] = now
@@ -37,22 +37,22 @@ def verify(
     if state == "verified" and is_business:
         tax_identifier["verifiedName"] = name or _UNDISCLOSED
         tax_identifier["verifiedAddress"] = address or _UNDISCLOSED
-    emit(world, f"tax_identifier.{state}", tax_identifier)
+    emit(runtime, f"tax_identifier.{state}", tax_identifier)
 
 
-def verify_later(world: World, tax_identifier: Json) -> None:
+def verify_tax_identifier_later(runtime: Runtime, tax_identifier: Json) -> None:
     """As the undocumented rules have it now; nothing when somebody was faster."""
-    outcome = world.rules.verification
+    outcome = runtime.undocumented_behaviour.verification
 
     async def answer() -> None:
-        is_there = tax_identifier["id"] in world.ledger.tax_identifiers
+        is_there = tax_identifier["id"] in runtime.store.tax_identifiers
         if is_there and tax_identifier["state"] == "pending":
-            verify(world, tax_identifier, outcome)
+            set_verification(runtime, tax_identifier, outcome)
 
     if outcome != "pending":
-        world.errands.after(world.settings.capture_delay, answer)
+        runtime.background_tasks.run_after(runtime.settings.capture_delay, answer)
 
 
-def delete_stored(world: World, tax_identifier: Json) -> None:
-    del world.ledger.tax_identifiers[tax_identifier["id"]]
-    emit(world, "tax_identifier.deleted", tax_identifier, {})
+def remove_tax_identifier(runtime: Runtime, tax_identifier: Json) -> None:
+    del runtime.store.tax_identifiers[tax_identifier["id"]]
+    emit(runtime, "tax_identifier.deleted", tax_identifier, {})

@@ -8,7 +8,7 @@ from starlette.staticfiles import StaticFiles
 _ASSETS = "/_sandbox/docs/assets"
 
 
-def show_docs(app: FastAPI) -> None:
+def add_docs_page(app: FastAPI) -> None:
     """Serve Swagger UI at `/_sandbox/docs`."""
     page = get_swagger_ui_html(
         openapi_url=str(app.openapi_url),

@@ -5,9 +5,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.faults.definitions import Fault
-from sandbox.faults.json_tampering import LIES
+from sandbox.faults.json_tampering import TAMPERING_VARIANTS
 from sandbox.json_types import JsonModel
-from sandbox.runtime.runtime import world_of
+from sandbox.runtime.runtime import runtime_of
 
 router = APIRouter(tags=["Faults"])
 
@@ -16,7 +16,7 @@ class FaultList(JsonModel):
     faults: list[Fault]
 
 
-class Lies(JsonModel):
+class TamperingKinds(JsonModel):
     """The kinds of lie and their variants, as `kind` and `variant` of a fault."""
 
     lies: dict[str, list[str]]
@@ -24,30 +24,30 @@ class Lies(JsonModel):
 
 @router.get("/faults", operation_id="listFaults")
 async def list_faults(request: Request) -> FaultList:
-    return FaultList(faults=world_of(request).faults.listed())
+    return FaultList(faults=runtime_of(request).faults.list_active())
 
 
 @router.put("/faults", operation_id="replaceFaults")
-async def replace_faults(wish: FaultList, request: Request) -> FaultList:
-    world_of(request).faults.clear()
-    for fault in wish.faults:
-        world_of(request).faults.arm(fault, world_of(request).now())
+async def replace_faults(requested: FaultList, request: Request) -> FaultList:
+    runtime_of(request).faults.clear()
+    for fault in requested.faults:
+        runtime_of(request).faults.add(fault, runtime_of(request).now())
     return await list_faults(request)
 
 
 @router.post("/faults", status_code=201, operation_id="addFault")
 async def add_fault(fault: Fault, request: Request) -> FaultList:
-    world_of(request).faults.arm(fault, world_of(request).now())
+    runtime_of(request).faults.add(fault, runtime_of(request).now())
     return await list_faults(request)
 
 
 @router.delete("/faults", status_code=204, operation_id="clearFaults")
 async def clear_faults(request: Request) -> Response:
-    world_of(request).faults.clear()
+    runtime_of(request).faults.clear()
     return Response(status_code=204)
 
 
-@router.get("/lies", operation_id="listLies")
-async def list_lies() -> Lies:
+@router.get("/lies", operation_id="listTamperingKinds")
+async def list_tampering_kinds() -> TamperingKinds:
     """What a storm may draw from: every kind of lie that a fault can tell, with its variants."""
-    return Lies(lies={kind: list(variants) for kind, variants in LIES.items()})
+    return TamperingKinds(lies={kind: list(variants) for kind, variants in TAMPERING_VARIANTS.items()})

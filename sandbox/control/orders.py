@@ -5,15 +5,14 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import AwareDatetime, Field
 
-from sandbox.commerce import order_states, refund_states
 from sandbox.commerce.charges import fail_payment
-from sandbox.commerce.checkout import Purchase, place_order
-from sandbox.commerce.order_states import mark_fraud
+from sandbox.commerce.checkout import Checkout, place_order
+from sandbox.commerce.order_states import change_order_state, mark_fraud
 from sandbox.commerce.orders import get_stored_order, show_order
-from sandbox.commerce.refund_states import get_stored_refund
-from sandbox.commerce.shipments import local_stamp, ship
+from sandbox.commerce.refund_states import change_refund_state, get_stored_refund
+from sandbox.commerce.shipments import carrier_time, ship
 from sandbox.json_types import JsonModel
-from sandbox.runtime.runtime import world_of
+from sandbox.runtime.runtime import runtime_of
 
 router = APIRouter(tags=["Buyers"])
 
@@ -31,7 +30,7 @@ ParcelStatus = Literal[
 ]
 
 
-class Sighting(JsonModel):
+class TrackingEntry(JsonModel):
     """One entry of the carrier's history; without `date` it is now."""
 
     description: str
@@ -46,7 +45,7 @@ class Parcel(JsonModel):
     tracking_number: str | None = "1Z12345E0205271688"
     tracking_url: str | None = "https://carrier.invalid/1Z12345E0205271688"
     status: ParcelStatus = "in_transit"
-    history: list[Sighting] = Field(default_factory=lambda: [Sighting(description="Picked up")])
+    history: list[TrackingEntry] = Field(default_factory=lambda: [TrackingEntry(description="Picked up")])
 
 
 class PaymentFailure(JsonModel):
@@ -57,36 +56,36 @@ class PaymentFailure(JsonModel):
 @router.post("/orders/{order_id}/shipments", status_code=201, operation_id="shipOrder")
 async def ship_order(order_id: str, parcel: Parcel, request: Request) -> dict[str, Any]:
     """Answers what GET /orders/{id}/tracking answers from now on. Orders' states do not move by this."""
-    world = world_of(request)
-    order = get_stored_order(world, order_id)
+    runtime = runtime_of(request)
+    order = get_stored_order(runtime, order_id)
     shown = parcel.model_dump(by_alias=True, include={"tracking_number", "tracking_url", "status"})
     history = [
         {
-            **sighting.model_dump(by_alias=True, exclude_none=True, exclude={"date"}),
-            "date": local_stamp(sighting.date or world.now()),
+            **entry.model_dump(by_alias=True, exclude_none=True, exclude={"date"}),
+            "date": carrier_time(entry.date or runtime.now()),
         }
-        for sighting in parcel.history
+        for entry in parcel.history
     ]
-    return ship(world, order, {name: value for name, value in shown.items() if value is not None}, history)
+    return ship(runtime, order, {name: value for name, value in shown.items() if value is not None}, history)
 
 
 @router.post("/orders/{order_id}/payment-failure", operation_id="failPayment")
 async def fail_order_payment(order_id: str, failure: PaymentFailure, request: Request) -> dict[str, Any]:
     """An authorisation that fails after the order was made; 409 unless it is pending_payment."""
-    world = world_of(request)
-    order = get_stored_order(world, order_id)
-    fail_payment(world, order, failure.failure_code, failure.failure_message)
+    runtime = runtime_of(request)
+    order = get_stored_order(runtime, order_id)
+    fail_payment(runtime, order, failure.failure_code, failure.failure_message)
     return show_order(order)
 
 
-class OrderStep(JsonModel):
+class OrderStateChange(JsonModel):
     """`state` is left out when only the fraud state changes."""
 
     state: str | None = None
     fraud_state: Literal["review_opened", "passed", "blocked"] | None = None
 
 
-class RefundStep(JsonModel):
+class RefundStateChange(JsonModel):
     state: Literal["pending", "pending_information", "succeeded", "failed", "expired"]
     failure_reason: str | None = None
     # Until when the buyer may give bank data; only for pending_information.
@@ -94,29 +93,29 @@ class RefundStep(JsonModel):
 
 
 @router.post("/orders", status_code=201, operation_id="placeOrder")
-async def create_order(purchase: Purchase, request: Request) -> dict[str, Any]:
+async def create_order(checkout: Checkout, request: Request) -> dict[str, Any]:
     """An order as a buyer's checkout would have made it."""
-    return show_order(place_order(world_of(request), purchase))
+    return show_order(place_order(runtime_of(request), checkout))
 
 
-@router.post("/orders/{order_id}/state", operation_id="walkOrder")
-async def walk_order(order_id: str, step: OrderStep, request: Request) -> dict[str, Any]:
+@router.post("/orders/{order_id}/state", operation_id="setOrderState")
+async def set_order_state(order_id: str, change: OrderStateChange, request: Request) -> dict[str, Any]:
     """One step of the order's state machine, with its events; 409 when there is no such step.
 
     It moves states only: money is captured, cancelled and paid back by fulfillments and refunds.
     """
-    world = world_of(request)
-    order = get_stored_order(world, order_id)
-    if step.fraud_state is not None:
-        mark_fraud(world, order, step.fraud_state)
-    if step.state is not None:
-        order_states.walk(world, order, step.state)
+    runtime = runtime_of(request)
+    order = get_stored_order(runtime, order_id)
+    if change.fraud_state is not None:
+        mark_fraud(runtime, order, change.fraud_state)
+    if change.state is not None:
+        change_order_state(runtime, order, change.state)
     return show_order(order)
 
 
-@router.post("/refunds/{refund_id}/state", operation_id="walkRefund")
-async def walk_refund(refund_id: str, step: RefundStep, request: Request) -> dict[str, Any]:
-    world = world_of(request)
-    refund = get_stored_refund(world, refund_id)
-    refund_states.walk(world, refund, step.state, step.failure_reason, expires=step.expires_time)
+@router.post("/refunds/{refund_id}/state", operation_id="setRefundState")
+async def set_refund_state(refund_id: str, change: RefundStateChange, request: Request) -> dict[str, Any]:
+    runtime = runtime_of(request)
+    refund = get_stored_refund(runtime, refund_id)
+    change_refund_state(runtime, refund, change.state, change.failure_reason, expires=change.expires_time)
     return refund

@@ -12,7 +12,7 @@ from sandbox.delivery.webhook_delivery import dispatch
 from sandbox.delivery.webhooks import get_stored_webhook, rotate_secret
 from sandbox.errors import not_found
 from sandbox.json_types import JsonModel
-from sandbox.runtime.runtime import World, world_of
+from sandbox.runtime.runtime import Runtime, runtime_of
 from sandbox.settings import SignatureTimestamp
 
 router = APIRouter(tags=["Webhooks"])
@@ -26,19 +26,19 @@ class Secrets(JsonModel):
     secrets: list[str]
 
 
-class Rotation(JsonModel):
+class SecretRotation(JsonModel):
     keep_old: bool = True
     keep_old_seconds: float = Field(default=_OLD_SECRET_SECONDS, ge=0)
 
 
-class Manner(JsonModel):
+class SignatureFormat(JsonModel):
     """How deliveries are stamped; `skewSeconds` imitates a far-side clock that is ahead or behind."""
 
     timestamp: SignatureTimestamp = "milliseconds"
     skew_seconds: float = 0.0
 
 
-class Happening(JsonModel):
+class ManualEvent(JsonModel):
     """An event made by hand. With `deliver` false it is only listed."""
 
     type: str
@@ -49,69 +49,69 @@ class Happening(JsonModel):
     deliver: bool = True
 
 
-def _secrets(world: World, webhook_id: str) -> Secrets:
-    get_stored_webhook(world, webhook_id)
-    return Secrets(secrets=active_secrets(world, webhook_id))
+def _active_secrets(runtime: Runtime, webhook_id: str) -> Secrets:
+    get_stored_webhook(runtime, webhook_id)
+    return Secrets(secrets=active_secrets(runtime, webhook_id))
 
 
 @router.get("/webhooks/{webhook_id}/secrets", operation_id="revealSecrets")
 async def reveal_secrets(webhook_id: str, request: Request) -> Secrets:
     """What Digital River's Dashboard reveals."""
-    return _secrets(world_of(request), webhook_id)
+    return _active_secrets(runtime_of(request), webhook_id)
 
 
 @router.post("/webhooks/{webhook_id}/secrets/rotate", operation_id="rotateSecret")
 async def rotate_webhook_secret(
-    webhook_id: str, request: Request, rotation: Rotation | None = None
+    webhook_id: str, request: Request, rotation: SecretRotation | None = None
 ) -> Secrets:
     """A new secret; the old one signs beside it for `keepOldSeconds`, or ends now with `keepOld` false."""
-    wish = rotation or Rotation()
-    seconds = wish.keep_old_seconds if wish.keep_old else 0.0
-    rotate_secret(world_of(request), webhook_id, keep_old_seconds=seconds)
-    return _secrets(world_of(request), webhook_id)
+    requested = rotation or SecretRotation()
+    seconds = requested.keep_old_seconds if requested.keep_old else 0.0
+    rotate_secret(runtime_of(request), webhook_id, keep_old_seconds=seconds)
+    return _active_secrets(runtime_of(request), webhook_id)
 
 
-@router.put("/signature", operation_id="setSignatureManner")
-async def set_signature_manner(manner: Manner, request: Request) -> Manner:
-    signing = world_of(request).signing
-    signing.timestamp, signing.skew = manner.timestamp, manner.skew_seconds
-    return manner
+@router.put("/signature", operation_id="setSignatureSettings")
+async def set_signature_settings(requested: SignatureFormat, request: Request) -> SignatureFormat:
+    signature_settings = runtime_of(request).signature_settings
+    signature_settings.timestamp, signature_settings.skew = requested.timestamp, requested.skew_seconds
+    return requested
 
 
 @router.get("/deliveries", operation_id="listDeliveries")
 async def list_deliveries(request: Request) -> list[dict[str, Any]]:
     """Every attempt that has been answered or given up, oldest first."""
-    return list(world_of(request).deliveries)
+    return list(runtime_of(request).deliveries)
 
 
 @router.delete("/deliveries", status_code=204, operation_id="clearDeliveries")
 async def clear_deliveries(request: Request) -> Response:
-    world_of(request).deliveries.clear()
+    runtime_of(request).deliveries.clear()
     return Response(status_code=204)
 
 
-@router.post("/events", status_code=201, operation_id="makeEvent")
-async def make_event(happening: Happening, request: Request) -> dict[str, Any]:
-    world = world_of(request)
+@router.post("/events", status_code=201, operation_id="createEvent")
+async def make_event(manual_event: ManualEvent, request: Request) -> dict[str, Any]:
+    runtime = runtime_of(request)
     event = record(
-        world,
-        happening.type,
-        happening.object,
-        happening.previous_attributes,
-        event_id=happening.id,
-        live_mode=happening.live_mode,
+        runtime,
+        manual_event.type,
+        manual_event.object,
+        manual_event.previous_attributes,
+        event_id=manual_event.id,
+        live_mode=manual_event.live_mode,
     )
-    if happening.deliver:
-        dispatch(world, event)
+    if manual_event.deliver:
+        dispatch(runtime, event)
     return event
 
 
 @router.post("/events/{event_id}/deliver", status_code=202, operation_id="deliverEvent")
 async def deliver_event(event_id: str, request: Request) -> dict[str, Any]:
     """Deliver a recorded event once more, as duplicates happen."""
-    world = world_of(request)
-    event = world.ledger.events.get(event_id)
+    runtime = runtime_of(request)
+    event = runtime.store.events.get(event_id)
     if event is None:
         raise not_found("Event", event_id)
-    dispatch(world, event)
+    dispatch(runtime, event)
     return event

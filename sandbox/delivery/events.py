@@ -3,10 +3,10 @@
 import copy
 
 from sandbox.delivery.webhook_delivery import dispatch
-from sandbox.delivery.webhooks import webhooks_for
+from sandbox.delivery.webhooks import matching_webhooks
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World
-from sandbox.state.clock import stamp_microseconds
+from sandbox.runtime.runtime import Runtime
+from sandbox.state.clock import iso_time_microseconds
 from sandbox.state.store import new_id
 
 VERSION = "2021-12-13"
@@ -14,15 +14,15 @@ VERSION = "2021-12-13"
 _INVOICE_EVENTS = frozenset({"order.invoice.created", "order.credit_memo.created"})
 
 
-def emit(world: World, event_type: str, resource: Json, previous: Json | None = None) -> Json:
+def emit(runtime: Runtime, event_type: str, resource: Json, previous: Json | None = None) -> Json:
     """Record that something happened to a resource and deliver it, signed, in the background."""
-    event = record(world, event_type, resource, previous)
-    dispatch(world, event)
+    event = record(runtime, event_type, resource, previous)
+    dispatch(runtime, event)
     return event
 
 
 def record(
-    world: World,
+    runtime: Runtime,
     event_type: str,
     resource: Json,
     previous: Json | None = None,
@@ -38,13 +38,13 @@ def record(
         "id": event_id or new_id(),
         "type": event_type,
         "data": data,
-        "liveMode": world.settings.live_mode if live_mode is None else live_mode,
-        "createdTime": stamp_microseconds(world.now()),
+        "liveMode": runtime.settings.live_mode if live_mode is None else live_mode,
+        "createdTime": iso_time_microseconds(runtime.now()),
     }
     if event_type in _INVOICE_EVENTS:
         event["versionIds"] = []
     else:
-        event["webhookIds"] = [hook["id"] for hook in webhooks_for(world, event_type)]
+        event["webhookIds"] = [webhook["id"] for webhook in matching_webhooks(runtime, event_type)]
         event["digitalriverVersion"] = VERSION
-    world.ledger.events[event["id"]] = event
+    runtime.store.events[event["id"]] = event
     return event

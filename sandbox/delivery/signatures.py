@@ -6,9 +6,9 @@ import hmac
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from sandbox.runtime.runtime import World
+from sandbox.runtime.runtime import Runtime
 from sandbox.settings import SignatureTimestamp
-from sandbox.state.clock import stamp_milliseconds
+from sandbox.state.clock import iso_time_milliseconds
 from sandbox.state.store import Secret
 
 
@@ -28,11 +28,11 @@ def signature_timestamp(unit: SignatureTimestamp, seconds: float) -> str:
         case "seconds":
             return str(int(seconds))
         case "iso":
-            return stamp_milliseconds(datetime.fromtimestamp(seconds, UTC))
+            return iso_time_milliseconds(datetime.fromtimestamp(seconds, UTC))
 
 
-def active_secrets(world: World, webhook_id: str) -> list[str]:
+def active_secrets(runtime: Runtime, webhook_id: str) -> list[str]:
     """The secrets that sign now, newest first. Secrets live by the real clock, like signatures."""
     now = datetime.now(UTC)
-    kept: Sequence[Secret] = world.ledger.signing_secrets.get(webhook_id, [])
+    kept: Sequence[Secret] = runtime.store.signing_secrets.get(webhook_id, [])
     return [secret.value for secret in kept if secret.expires is None or secret.expires > now]

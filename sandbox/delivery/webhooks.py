@@ -4,57 +4,59 @@ from datetime import UTC, datetime, timedelta
 
 from sandbox.errors import not_found
 from sandbox.json_types import Json
-from sandbox.runtime.runtime import World
-from sandbox.state.clock import stamp_milliseconds
+from sandbox.runtime.runtime import Runtime
+from sandbox.state.clock import iso_time_milliseconds
 from sandbox.state.store import Secret, new_id, new_secret
 
-DOCUMENT_TYPES = ("order.invoice.created", "order.credit_memo.created")
+DOCUMENT_EVENT_TYPES = ("order.invoice.created", "order.credit_memo.created")
 
 
-def get_stored_webhook(world: World, identity: str) -> Json:
-    hook = world.ledger.webhooks.get(identity)
-    if hook is None:
-        raise not_found("Webhook", identity)
-    return hook
+def get_stored_webhook(runtime: Runtime, resource_id: str) -> Json:
+    webhook = runtime.store.webhooks.get(resource_id)
+    if webhook is None:
+        raise not_found("Webhook", resource_id)
+    return webhook
 
 
-def rotate_secret(world: World, identity: str, *, keep_old_seconds: float) -> None:
+def rotate_secret(runtime: Runtime, resource_id: str, *, keep_old_seconds: float) -> None:
     """A new secret signs from now on; the others sign beside it until they run out (docs: 12 hours)."""
-    get_stored_webhook(world, identity)
+    get_stored_webhook(runtime, resource_id)
     expires = datetime.now(UTC) + timedelta(seconds=keep_old_seconds)
     old = [
         Secret(secret.value, min(secret.expires or expires, expires))
-        for secret in world.ledger.signing_secrets[identity]
+        for secret in runtime.store.signing_secrets[resource_id]
     ]
-    world.ledger.signing_secrets[identity] = [Secret(new_secret()), *old]
+    runtime.store.signing_secrets[resource_id] = [Secret(new_secret()), *old]
 
 
-def keep_configured(world: World) -> None:
+def store_configured_webhook(runtime: Runtime) -> None:
     """The webhook that the settings name, if they name one: whoever starts the portal knows its secret."""
-    settings = world.settings
+    settings = runtime.settings
     if settings.webhook_address:
-        wish = {"types": list(DOCUMENT_TYPES), "address": settings.webhook_address}
-        keep_webhook(world, wish, settings.webhook_secret or new_secret())
+        requested = {"types": list(DOCUMENT_EVENT_TYPES), "address": settings.webhook_address}
+        store_webhook(runtime, requested, settings.webhook_secret or new_secret())
 
 
-def keep_webhook(world: World, wish: Json, secret: str) -> Json:
-    now = stamp_milliseconds(world.now())
-    hook: Json = {
+def store_webhook(runtime: Runtime, requested: Json, secret: str) -> Json:
+    now = iso_time_milliseconds(runtime.now())
+    webhook: Json = {
         "id": new_id(),
         "enabled": True,
         "apiVersion": "default",
         "transportType": "HTTP",
-        **wish,
-        "liveMode": world.settings.live_mode,
+        **requested,
+        "liveMode": runtime.settings.live_mode,
         "createdTime": now,
         "updatedTime": now,
     }
-    world.ledger.webhooks[hook["id"]] = hook
-    world.ledger.signing_secrets[hook["id"]] = [Secret(secret)]
-    return hook
+    runtime.store.webhooks[webhook["id"]] = webhook
+    runtime.store.signing_secrets[webhook["id"]] = [Secret(secret)]
+    return webhook
 
 
-def webhooks_for(world: World, event_type: str) -> list[Json]:
+def matching_webhooks(runtime: Runtime, event_type: str) -> list[Json]:
     return [
-        hook for hook in world.ledger.webhooks.values() if hook["enabled"] and event_type in hook["types"]
+        webhook
+        for webhook in runtime.store.webhooks.values()
+        if webhook["enabled"] and event_type in webhook["types"]
     ]

@@ -4,18 +4,18 @@ from typing import Literal, Self, get_args
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from sandbox.faults.json_tampering import LIES, LieKind
+from sandbox.faults.json_tampering import TAMPERING_VARIANTS, TamperingKind
 from sandbox.json_types import JsonModel
 
 Kind = (
     Literal[
         "delay", "status", "throttle", "reset", "garbage", "empty", "duplicate", "reorder", "drop", "hide"
     ]
-    | LieKind
+    | TamperingKind
 )
 _REPLACING: tuple[Kind, ...] = ("status", "throttle", "reset", "garbage", "empty")
 _OF_DELIVERIES: tuple[Kind, ...] = ("duplicate", "reorder", "drop")
-_LYING: tuple[LieKind, ...] = get_args(LieKind)
+_TAMPERING_KINDS: tuple[TamperingKind, ...] = get_args(TamperingKind)
 _OF_LISTS: tuple[Kind, ...] = ("unfiltered", "endless")
 
 
@@ -75,22 +75,28 @@ class Fault(JsonModel):
 
     @model_validator(mode="after")
     def _must_make_sense(self) -> Self:
-        if self.target.event_type is not None and self.kind not in ("delay", *_OF_DELIVERIES, *_LYING):
+        if self.target.event_type is not None and self.kind not in (
+            "delay",
+            *_OF_DELIVERIES,
+            *_TAMPERING_KINDS,
+        ):
             raise ValueError(f"{self.kind} happens to calls, not to deliveries")
         if self.target.event_type is not None and self.kind in _OF_LISTS:
             raise ValueError(f"{self.kind} happens to lists, not to deliveries")
-        if self.variant is not None and (not self.is_lie or self.variant not in LIES[self.lie]):
+        if self.variant is not None and (
+            not self.is_tampering or self.variant not in TAMPERING_VARIANTS[self.tampering_kind]
+        ):
             raise ValueError(f"{self.kind} has no variant {self.variant!r}")
         return self
 
     @property
-    def is_lie(self) -> bool:
-        return self.kind in _LYING
+    def is_tampering(self) -> bool:
+        return self.kind in _TAMPERING_KINDS
 
     @property
-    def lie(self) -> LieKind:
+    def tampering_kind(self) -> TamperingKind:
         """Raises ValueError for the kinds that only fail."""
-        for kind in _LYING:
+        for kind in _TAMPERING_KINDS:
             if kind == self.kind:
                 return kind
         raise ValueError(f"{self.kind} is no lie")

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sandbox.state.clock import stamp
+from sandbox.state.clock import iso_time
 
-LieKind = Literal["unfiltered", "stranger", "misnamed", "hostile", "odd", "endless", "untimely", "misleading"]
+TamperingKind = Literal[
+    "unfiltered", "stranger", "misnamed", "hostile", "odd", "endless", "untimely", "misleading"
+]
 _LONG = 100_000
 HOSTILE: Mapping[str, str] = {
     "script": "\"><script>alert('sandbox')</script>",
@@ -34,7 +36,7 @@ _ODD: Mapping[str, object] = {
     "list": [],
     "object": {},
 }
-_MOMENTS: Mapping[str, object] = {
+_TIMESTAMPS: Mapping[str, object] = {
     "past": "2001-01-01T00:00:00Z",
     "yearOne": "0001-01-01T00:00:00Z",
     "beforeYearOne": "0001-01-01T00:00:00+14:00",
@@ -55,20 +57,20 @@ _ADDRESSES: Mapping[str, str] = {
 # What is added to the right address; behind `gone` there is nothing.
 _ADDRESS_ENDINGS: Mapping[str, str] = {"gone": "-gone", **HOSTILE}
 # Links that have ended, or end before anybody can follow them: seconds from now.
-_LIVES = {"expired": -60.0, "brief": 20.0}
+_LINK_LIFETIMES = {"expired": -60.0, "brief": 20.0}
 # In words at `Fault`. Without variants there is one way to tell it.
-LIES: Mapping[LieKind, Sequence[str]] = {
+TAMPERING_VARIANTS: Mapping[TamperingKind, Sequence[str]] = {
     "unfiltered": (),
     "stranger": ("open", "renamed", "nested"),
     "misnamed": (),
     "hostile": tuple(HOSTILE),
     "odd": (*_ODD, "textNumbers", "numericIds"),
     "endless": ("same", "empty", "cycle"),
-    "untimely": tuple(_MOMENTS),
-    "misleading": (*_ADDRESSES, *_ADDRESS_ENDINGS, *_LIVES),
+    "untimely": tuple(_TIMESTAMPS),
+    "misleading": (*_ADDRESSES, *_ADDRESS_ENDINGS, *_LINK_LIFETIMES),
 }
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*")
-_IDENTITY = re.compile(r"id|ids|.*Ids?")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*")
+_ID_MEMBER = re.compile(r"id|ids|.*Ids?")
 _URL = re.compile(r"url|.*(Url|URL)")
 # Members that programs compare; hostile text in them is asked for by name.
 _COMPARED = re.compile(
@@ -106,59 +108,67 @@ def members(value: object, name: str = "") -> Iterator[Member]:
         yield from members(inner, label)
 
 
-def is_identity(name: str) -> bool:
-    return _IDENTITY.fullmatch(name) is not None
+def is_id_member(name: str) -> bool:
+    return _ID_MEMBER.fullmatch(name) is not None
 
 
-def tell(
-    kind: LieKind, variant: str, answer: object, *, names: Sequence[str], dice: random.Random, now: datetime
+def tamper_members(
+    kind: TamperingKind,
+    variant: str,
+    answer: object,
+    *,
+    names: Sequence[str],
+    rng: random.Random,
+    now: datetime,
 ) -> None:
     """Change the members of `answer` in place, those called `names` only when there are any."""
     wanted = [member for member in members(answer) if not names or member.name in names or "*" in names]
     match kind:
         case "hostile":
-            _poison(wanted, HOSTILE[variant], is_aimed=bool(names))
+            _append_hostile_text(wanted, HOSTILE[variant], is_targeted=bool(names))
         case "odd":
-            _distort(wanted, variant, is_aimed=bool(names), dice=dice)
+            _change_type(wanted, variant, is_targeted=bool(names), rng=rng)
         case "untimely":
             for member in wanted:
-                if isinstance(member.value, str) and _MOMENT.fullmatch(member.value):
-                    member.set(_MOMENTS[variant])
+                if isinstance(member.value, str) and _TIMESTAMP.fullmatch(member.value):
+                    member.set(_TIMESTAMPS[variant])
         case "misleading":
-            _mislead(wanted, variant, now)
+            _change_links(wanted, variant, now)
         case _:
             raise ValueError(f"{kind} is not about single members")
 
 
-def _poison(wanted: list[Member], text: str, *, is_aimed: bool) -> None:
+def _append_hostile_text(wanted: list[Member], text: str, *, is_targeted: bool) -> None:
     for member in wanted:
         value = member.value
         if isinstance(value, dict) and member.name == "metadata":
             value[text] = text
-        is_free = isinstance(value, str) and not _COMPARED.fullmatch(member.name) and not _MOMENT.match(value)
-        if is_free or (is_aimed and isinstance(value, str)):
+        is_free = (
+            isinstance(value, str) and not _COMPARED.fullmatch(member.name) and not _TIMESTAMP.match(value)
+        )
+        if is_free or (is_targeted and isinstance(value, str)):
             member.set(value + text)
 
 
-def _distort(wanted: list[Member], variant: str, *, is_aimed: bool, dice: random.Random) -> None:
+def _change_type(wanted: list[Member], variant: str, *, is_targeted: bool, rng: random.Random) -> None:
     if variant == "textNumbers":
         for member in wanted:
             if isinstance(member.value, int | float) and not isinstance(member.value, bool):
                 member.set(str(member.value))
     elif variant == "numericIds":
         for member in wanted:
-            if is_identity(member.name) and str(member.value).isdecimal():
+            if is_id_member(member.name) and str(member.value).isdecimal():
                 member.set(int(member.value))
     elif wanted:
-        for member in wanted if is_aimed else [dice.choice(wanted)]:
+        for member in wanted if is_targeted else [rng.choice(wanted)]:
             member.set(_ODD[variant])
 
 
-def _mislead(wanted: list[Member], variant: str, now: datetime) -> None:
+def _change_links(wanted: list[Member], variant: str, now: datetime) -> None:
     for member in wanted:
-        if variant in _LIVES:
+        if variant in _LINK_LIFETIMES:
             if member.name == "expiresTime":
-                member.set(stamp(now + timedelta(seconds=_LIVES[variant])))
+                member.set(iso_time(now + timedelta(seconds=_LINK_LIFETIMES[variant])))
         elif _URL.fullmatch(member.name) and isinstance(member.value, str):
             ending = _ADDRESS_ENDINGS.get(variant, "")
             member.set(_ADDRESSES.get(variant, f"{member.value}{ending}"))

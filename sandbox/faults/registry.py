@@ -8,12 +8,12 @@ from sandbox.faults.definitions import Fault
 
 
 @dataclass
-class _Armed:
+class _ActiveFault:
     fault: Fault
     since: datetime
     left: int | None
 
-    def is_over(self, now: datetime) -> bool:
+    def has_ended(self, now: datetime) -> bool:
         """`seconds` is a lifetime for hide, a duration for the other kinds."""
         ends = [self.fault.until] if self.fault.until else []
         if self.fault.kind == "hide" and self.fault.seconds is not None:
@@ -22,19 +22,19 @@ class _Armed:
 
 
 @dataclass
-class FaultDial:
+class FaultRegistry:
     """The armed faults, in the order they were set. Taking a fault spends one of its `times`."""
 
-    _armed: list[_Armed] = field(default_factory=list)
+    _active: list[_ActiveFault] = field(default_factory=list)
 
-    def arm(self, fault: Fault, now: datetime) -> None:
-        self._armed.append(_Armed(fault, now, fault.times))
+    def add(self, fault: Fault, now: datetime) -> None:
+        self._active.append(_ActiveFault(fault, now, fault.times))
 
     def clear(self) -> None:
-        self._armed.clear()
+        self._active.clear()
 
-    def listed(self) -> list[Fault]:
-        return [armed.fault.model_copy(update={"times": armed.left}) for armed in self._armed]
+    def list_active(self) -> list[Fault]:
+        return [active.fault.model_copy(update={"times": active.left}) for active in self._active]
 
     def take_for_call(self, method: str, path: str, template: str, now: datetime) -> list[Fault]:
         return self._take(now, lambda fault: _hits_call(fault, method, path, template))
@@ -43,16 +43,16 @@ class FaultDial:
         return self._take(now, lambda fault: _hits_event(fault, event_type))
 
     def _take(self, now: datetime, hits: Callable[[Fault], bool]) -> list[Fault]:
-        self._armed = [armed for armed in self._armed if not armed.is_over(now)]
+        self._active = [active for active in self._active if not active.has_ended(now)]
         taken: list[Fault] = []
-        for armed in self._armed:
-            is_second = armed.fault.replaces_the_answer and any(one.replaces_the_answer for one in taken)
-            if is_second or not hits(armed.fault):
+        for active in self._active:
+            is_second = active.fault.replaces_the_answer and any(one.replaces_the_answer for one in taken)
+            if is_second or not hits(active.fault):
                 continue
-            taken.append(armed.fault)
-            if armed.left is not None:
-                armed.left -= 1
-        self._armed = [armed for armed in self._armed if armed.left != 0]
+            taken.append(active.fault)
+            if active.left is not None:
+                active.left -= 1
+        self._active = [active for active in self._active if active.left != 0]
         return taken
 
 

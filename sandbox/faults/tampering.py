@@ -12,10 +12,17 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.faults.definitions import Fault
-from sandbox.faults.foreign_resources import blend, find_shelf, other_id, others, owner_of, shelves
-from sandbox.faults.json_tampering import LIES, is_identity, tell
+from sandbox.faults.foreign_resources import (
+    collections_by_path,
+    find_collection,
+    substitute,
+    other_id,
+    other_ids,
+    owner_of,
+)
+from sandbox.faults.json_tampering import TAMPERING_VARIANTS, is_id_member, tamper_members
 from sandbox.json_types import Json
-from sandbox.state.store import Ledger
+from sandbox.state.store import Store
 
 _PAGING = ("limit", "startingAfter", "endingBefore")
 
@@ -45,84 +52,84 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Lie:
+class Tampering:
     """One armed fault at one call or delivery. The same seed and place draw the same every time."""
 
     fault: Fault
-    ledger: Ledger
-    place: str
+    store: Store
+    location: str
 
     @property
-    def dice(self) -> random.Random:
-        return random.Random(f"{self.fault.seed} {self.fault.kind} {self.place}")
+    def rng(self) -> random.Random:
+        return random.Random(f"{self.fault.seed} {self.fault.kind} {self.location}")
 
     @property
     def variant(self) -> str:
-        variants = LIES[self.fault.lie]
-        return self.fault.variant or (self.dice.choice(variants) if variants else "")
+        variants = TAMPERING_VARIANTS[self.fault.tampering_kind]
+        return self.fault.variant or (self.rng.choice(variants) if variants else "")
 
-    def about_members(self, answer: object) -> None:
-        tell(
-            self.fault.lie,
+    def tamper(self, answer: object) -> None:
+        tamper_members(
+            self.fault.tampering_kind,
             self.variant,
             answer,
             names=self.fault.fields,
-            dice=self.dice,
-            now=self.ledger.clock.now(),
+            rng=self.rng,
+            now=self.store.clock.now(),
         )
 
-    def blend(self, honest: Json, stranger: Json) -> Json:
-        return blend(self.variant, honest, stranger, self.fault.fields)
+    def substitute(self, original: Json, foreign: Json) -> Json:
+        return substitute(self.variant, original, foreign, self.fault.fields)
 
-    def misname(self, resource: Json) -> None:
+    def replace_ids(self, resource: Json) -> None:
         """Another's id in the named members, or in one of those that hold ids."""
-        names = [name for name, value in resource.items() if is_identity(name) and isinstance(value, str)]
-        drawn = [self.dice.choice(names)] if names else []
+        names = [name for name, value in resource.items() if is_id_member(name) and isinstance(value, str)]
+        drawn = [self.rng.choice(names)] if names else []
         for name in [one for one in self.fault.fields if one in names] if self.fault.fields else drawn:
-            resource[name] = other_id(self.ledger, name, resource[name], self.dice)
+            resource[name] = other_id(self.store, name, resource[name], self.rng)
 
 
-async def answer_with_lies(
-    faults: Sequence[Fault], ledger: Ledger, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+async def answer_with_tampering(
+    faults: Sequence[Fault], store: Store, app: ASGIApp, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Let the resource answer, then tell every lie about it, in the order in which they were armed."""
-    place = f"{scope['method']} {scope['sandbox.template']}"
-    lies = [Lie(fault, ledger, place) for fault in faults]
-    untouched = dict(scope)
-    answer = await _capture(app, {**scope, "query_string": _query(lies, scope)}, receive)
-    for lie in lies:
-        answer = await _told(lie, answer, app, untouched)
+    location = f"{scope['method']} {scope['sandbox.template']}"
+    tamperings = [Tampering(fault, store, location) for fault in faults]
+    original_scope = dict(scope)
+    answer = await _call_app(app, {**scope, "query_string": _query(tamperings, scope)}, receive)
+    for tampering in tamperings:
+        answer = await _tampered(tampering, answer, app, original_scope)
     await answer.send_to(send)
 
 
-def _query(lies: Sequence[Lie], scope: Scope) -> bytes:
+def _query(tamperings: Sequence[Tampering], scope: Scope) -> bytes:
     """What the resource is asked instead: everything, or always the first page."""
-    forgotten: set[str] = set()
+    dropped: set[str] = set()
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    for lie in lies:
-        if lie.fault.kind == "unfiltered":
-            forgotten |= {name for name, _ in pairs} - set(_PAGING)
-        if lie.fault.kind == "endless" and lie.variant == "same":
-            forgotten |= {"startingAfter", "endingBefore"}
-    return urlencode([pair for pair in pairs if pair[0] not in forgotten]).encode()
+    for tampering in tamperings:
+        if tampering.fault.kind == "unfiltered":
+            dropped |= {name for name, _ in pairs} - set(_PAGING)
+        if tampering.fault.kind == "endless" and tampering.variant == "same":
+            dropped |= {"startingAfter", "endingBefore"}
+    return urlencode([pair for pair in pairs if pair[0] not in dropped]).encode()
 
 
-async def _told(lie: Lie, answer: Answer, app: ASGIApp, scope: Scope) -> Answer:
+async def _tampered(tampering: Tampering, answer: Answer, app: ASGIApp, scope: Scope) -> Answer:
     value = answer.json()
-    if not isinstance(value, dict) or lie.fault.kind == "unfiltered":
+    if not isinstance(value, dict) or tampering.fault.kind == "unfiltered":
         return answer
-    match lie.fault.kind:
+    match tampering.fault.kind:
         case "stranger" | "misnamed" | "endless" if not answer.is_good:
             return answer
         case "stranger":
-            value = await _with_stranger(lie, value, app, scope)
+            value = await _with_foreign_resource(tampering, value, app, scope)
         case "misnamed":
             for resource in _resources(value):
-                lie.misname(resource)
+                tampering.replace_ids(resource)
         case "endless":
-            value = await _without_end(lie, value, app, scope)
+            value = await _endless_list(tampering, value, app, scope)
         case _:
-            lie.about_members(value)
+            tampering.tamper(value)
     return Answer(answer.start, json.dumps(value).encode())
 
 
@@ -132,56 +139,63 @@ def _resources(answer: Json) -> list[Json]:
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else [answer]
 
 
-async def _with_stranger(lie: Lie, answer: Json, app: ASGIApp, scope: Scope) -> Json:
+async def _with_foreign_resource(tampering: Tampering, answer: Json, app: ASGIApp, scope: Scope) -> Json:
     """Another one in the place of the one answered; in a list beside those that belong there."""
     rows = answer.get("data")
     if not isinstance(rows, list):
-        stranger = await _find_stranger(lie, answer, app, scope)
-        return answer if stranger is None else lie.blend(answer, stranger)
-    honest: Json = lie.dice.choice(rows) if rows else {}
-    stranger = await _find_stranger(lie, honest, app, scope)
-    if stranger is None:
+        foreign = await _find_foreign_resource(tampering, answer, app, scope)
+        return answer if foreign is None else tampering.substitute(answer, foreign)
+    original: Json = tampering.rng.choice(rows) if rows else {}
+    foreign = await _find_foreign_resource(tampering, original, app, scope)
+    if foreign is None:
         return answer
-    if lie.variant == "open" or not rows:
-        return {**answer, "data": [stranger, *rows]}
-    return {**answer, "data": [lie.blend(row, stranger) if row == honest else row for row in rows]}
+    if tampering.variant == "open" or not rows:
+        return {**answer, "data": [foreign, *rows]}
+    return {
+        **answer,
+        "data": [tampering.substitute(row, foreign) if row == original else row for row in rows],
+    }
 
 
-async def _find_stranger(lie: Lie, honest: Json, app: ASGIApp, scope: Scope) -> Json | None:
+async def _find_foreign_resource(
+    tampering: Tampering, original: Json, app: ASGIApp, scope: Scope
+) -> Json | None:
     """Read another of the kind as the API shows it; None when there is none."""
     template: str = scope["sandbox.template"]
     root = "/" + template.split("/")[1]
-    shelf = find_shelf(lie.ledger, honest.get("id")) or (root if root in shelves(lie.ledger) else None)
-    if shelf is None:
+    collection = find_collection(tampering.store, original.get("id")) or (
+        root if root in collections_by_path(tampering.store) else None
+    )
+    if collection is None:
         return None
     # What hangs on something else, `/orders/{id}/tracking`, has no id of its own.
-    tail = template.partition("{id}")[2] if "id" not in honest and "{" in template else ""
-    identity = honest.get("id", honest.get("orderId"))
-    for one in others(lie.ledger, shelf, identity, lie.dice):
-        path = f"{shelf}/{one}{tail}"
+    tail = template.partition("{id}")[2] if "id" not in original and "{" in template else ""
+    resource_id = original.get("id", original.get("orderId"))
+    for one in other_ids(tampering.store, collection, resource_id, tampering.rng):
+        path = f"{collection}/{one}{tail}"
         asked = {**scope, "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
-        answer = await _capture(app, asked, _nothing_more)
+        answer = await _call_app(app, asked, _empty_body)
         found = answer.json()
         if answer.is_good and isinstance(found, dict):
             return found
     return None
 
 
-async def _without_end(lie: Lie, answer: Json, app: ASGIApp, scope: Scope) -> Json:
+async def _endless_list(tampering: Tampering, answer: Json, app: ASGIApp, scope: Scope) -> Json:
     """A list that claims to have more: the same page, an empty one, or all pages again from the first."""
     if not isinstance(answer.get("data"), list):
         return answer
-    if lie.variant == "empty":
+    if tampering.variant == "empty":
         return {**answer, "data": [], "hasMore": True}
-    if lie.variant == "cycle" and not answer["data"]:
+    if tampering.variant == "cycle" and not answer["data"]:
         pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         query = urlencode([pair for pair in pairs if pair[0] != "startingAfter"]).encode()
-        first = (await _capture(app, {**scope, "query_string": query}, _nothing_more)).json()
+        first = (await _call_app(app, {**scope, "query_string": query}, _empty_body)).json()
         return {**first, "hasMore": True} if isinstance(first, dict) else answer
     return {**answer, "hasMore": True}
 
 
-async def _capture(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
+async def _call_app(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
     """What a resource answers, kept from going out."""
     sent: list[Message] = []
 
@@ -192,34 +206,38 @@ async def _capture(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
     return Answer(sent[0], b"".join(message.get("body", b"") for message in sent[1:]))
 
 
-async def _nothing_more() -> Message:
+async def _empty_body() -> Message:
     """The body of a request of our own."""
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-def lie_about_event(faults: Sequence[Fault], ledger: Ledger, event: Json) -> Json:
+def tamper_with_event(faults: Sequence[Fault], store: Store, event: Json) -> Json:
     """What is delivered in an event's place; what is listed stays true."""
-    told = copy.deepcopy(event)
+    payload = copy.deepcopy(event)
     for fault in faults:
-        lie = Lie(fault, ledger, event["type"])
-        subject = told["data"]["object"]
+        tampering = Tampering(fault, store, event["type"])
+        subject = payload["data"]["object"]
         match fault.kind:
             case "stranger":
-                told["data"]["object"] = lie.blend(subject, _other_subject(lie, event))
+                payload["data"]["object"] = tampering.substitute(
+                    subject, _foreign_event_object(tampering, event)
+                )
             case "misnamed" if isinstance(subject, dict):
-                lie.misname(subject)
+                tampering.replace_ids(subject)
             case _:
-                lie.about_members(told)
-    return told
+                tampering.tamper(payload)
+    return payload
 
 
-def _other_subject(lie: Lie, event: Json) -> Json:
+def _foreign_event_object(tampering: Tampering, event: Json) -> Json:
     """The object of another event of the type, if possible of another owner; without one its own."""
-    owner = owner_of(lie.ledger, event)
+    owner = owner_of(tampering.store, event)
     found = [
-        one for one in lie.ledger.events.values() if one["type"] == event["type"] and one["id"] != event["id"]
+        one
+        for one in tampering.store.events.values()
+        if one["type"] == event["type"] and one["id"] != event["id"]
     ]
-    lie.dice.shuffle(found)
-    found.sort(key=lambda one: owner_of(lie.ledger, one) in (None, owner))
+    tampering.rng.shuffle(found)
+    found.sort(key=lambda one: owner_of(tampering.store, one) in (None, owner))
     other: Json = copy.deepcopy((found or [event])[0]["data"]["object"])
     return other

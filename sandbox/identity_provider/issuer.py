@@ -62,35 +62,35 @@ class Issuer:
         purpose = {"use": "sig", "alg": "RS256"}
         return {"keys": [{**key.as_dict(private=False), **purpose} for key in self.keys]}
 
-    def mint(self, wish: TokenRequest) -> str:
+    def issue_token(self, requested: TokenRequest) -> str:
         """A token by the real clock: `sub` is the customer id, `scope` is space separated."""
         now = int(time.time())
         claims = {
-            "iss": wish.issuer or self.url,
-            "aud": wish.audience or self.audience,
-            "sub": wish.customer_id,
-            "iat": min(now, now + wish.expires_in),
-            "exp": now + wish.expires_in,
+            "iss": requested.issuer or self.url,
+            "aud": requested.audience or self.audience,
+            "sub": requested.customer_id,
+            "iat": min(now, now + requested.expires_in),
+            "exp": now + requested.expires_in,
             "jti": new_id(),
-            "scope": " ".join(wish.scopes),
-        } | wish.claims
+            "scope": " ".join(requested.scopes),
+        } | requested.claims
         claims = {name: value for name, value in claims.items() if value is not None}
-        key = self.keys[0] if wish.key == "current" else self.foreign
+        key = self.keys[0] if requested.key == "current" else self.foreign
         # A foreign key under a published id: the signature, not the id, must decide.
-        header = {"alg": wish.algorithm, "kid": _kid(self.keys[0]), "typ": "JWT"}
-        if wish.algorithm == "none":
-            return _written_by_hand(header, claims, lambda _: b"")
-        if wish.algorithm == "HS256":
+        header = {"alg": requested.algorithm, "kid": _kid(self.keys[0]), "typ": "JWT"}
+        if requested.algorithm == "none":
+            return _encode_unchecked(header, claims, lambda _: b"")
+        if requested.algorithm == "HS256":
             secret = key.as_pem(private=False)
-            return _written_by_hand(header, claims, lambda text: hmac.digest(secret, text, "sha256"))
-        return jwt.encode(header, claims, key, algorithms=[wish.algorithm])
+            return _encode_unchecked(header, claims, lambda text: hmac.digest(secret, text, "sha256"))
+        return jwt.encode(header, claims, key, algorithms=[requested.algorithm])
 
 
 def _kid(key: RSAKey) -> str:
     return str(key.kid)
 
 
-def _written_by_hand(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[bytes], bytes]) -> str:
+def _encode_unchecked(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[bytes], bytes]) -> str:
     """What joserfc rightly refuses to write: unsigned tokens and public keys used as secrets."""
     parts = (json.dumps(part, separators=(",", ":")).encode() for part in (header, claims))
     signed = b".".join(urlsafe_b64encode(part) for part in parts)

@@ -21,7 +21,7 @@ class Token(JsonModel):
     expires_in: int
 
 
-class Rotation(JsonModel):
+class KeyRotation(JsonModel):
     keep_old: bool = True
 
 
@@ -29,10 +29,10 @@ class RotatedKey(JsonModel):
     kid: str
 
 
-@router.post("/tokens", operation_id="mintToken")
-async def mint_token(wish: TokenRequest, request: Request) -> Token:
-    token = _issuer(request).mint(wish)
-    return Token(access_token=token, expires_in=wish.expires_in)
+@router.post("/tokens", operation_id="createToken")
+async def create_token(requested: TokenRequest, request: Request) -> Token:
+    token = _issuer(request).issue_token(requested)
+    return Token(access_token=token, expires_in=requested.expires_in)
 
 
 @router.get("/oidc/.well-known/openid-configuration", operation_id="showIssuer")
@@ -46,7 +46,7 @@ async def list_keys(request: Request) -> dict[str, Any]:
 
 
 @router.post("/oidc/rotate", operation_id="rotateKey")
-async def rotate_key(request: Request, rotation: Rotation | None = None) -> RotatedKey:
+async def rotate_key(request: Request, rotation: KeyRotation | None = None) -> RotatedKey:
     """A new key signs from now on; `keepOld` false withdraws the former ones."""
-    wish = rotation or Rotation()
-    return RotatedKey(kid=_issuer(request).rotate(keep_old=wish.keep_old))
+    requested = rotation or KeyRotation()
+    return RotatedKey(kid=_issuer(request).rotate(keep_old=requested.keep_old))

@@ -5,41 +5,41 @@ import base64
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.errors import Complaint, Refusal, too_many_requests, unauthorized
-from sandbox.middleware.scope import is_api_call, world_in
+from sandbox.errors import ApiError, ErrorDetail, too_many_requests, unauthorized
+from sandbox.middleware.scope import is_api_call, runtime_in
 from sandbox.runtime.rate_limit import RETRY_AFTER
 
-_PUBLIC = "/links/"
+_PUBLIC_PREFIX = "/links/"
 
 
-class AuthorizationGate:
+class AuthorizationMiddleware:
     """The secret key as bearer token, or as the user of Basic; then the key's rate limit."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not is_api_call(scope) or scope["path"].startswith(_PUBLIC):
+        if not is_api_call(scope) or scope["path"].startswith(_PUBLIC_PREFIX):
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(scope)
-        if refusal is None:
+        error = self._find_error(scope)
+        if error is None:
             await self._app(scope, receive, send)
         else:
-            await refusal.as_response()(scope, receive, send)
+            await error.as_response()(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Refusal | None:
-        world = world_in(scope)
-        key = key_of(Headers(scope=scope).get("authorization", ""))
-        if key == world.settings.public_key:
+    def _find_error(self, scope: Scope) -> ApiError | None:
+        runtime = runtime_in(scope)
+        key = find_key(Headers(scope=scope).get("authorization", ""))
+        if key == runtime.settings.public_key:
             # Digital River docs, API structure: the public key belongs to the browser; the text is inferred.
-            return Refusal(403, Complaint("The public key cannot be used for this resource."))
-        if key != world.settings.secret_key:
+            return ApiError(403, ErrorDetail("The public key cannot be used for this resource."))
+        if key != runtime.settings.secret_key:
             return unauthorized()
-        return None if world.limit.admits(key) else too_many_requests(RETRY_AFTER)
+        return None if runtime.rate_limit.allows(key) else too_many_requests(RETRY_AFTER)
 
 
-def key_of(authorization: str) -> str | None:
+def find_key(authorization: str) -> str | None:
     """The bearer token, or the user name of Basic, as some of the docs' curl samples send it."""
     scheme, _, credentials = authorization.partition(" ")
     if scheme.lower() == "bearer":

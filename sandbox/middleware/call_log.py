@@ -6,8 +6,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.middleware.scope import is_api_call, world_in
-from sandbox.state.clock import stamp_milliseconds
+from sandbox.middleware.scope import is_api_call, runtime_in
+from sandbox.state.clock import iso_time_milliseconds
 from sandbox.state.store import new_id
 
 # Digital River, OpenAPI introduction: what callers are asked to send along.
@@ -21,7 +21,7 @@ _KEPT_HEADERS = (
 )
 
 
-class CallRecorder:
+class CallLogMiddleware:
     """Gives every answer its `x-dr-requestid` and keeps a list of calls for tests to read."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
@@ -38,11 +38,11 @@ class CallRecorder:
             "method": scope["method"],
             "path": scope["sandbox.template"],
             "status": None,
-            "at": stamp_milliseconds(world_in(scope).now()),
+            "at": iso_time_milliseconds(runtime_in(scope).now()),
             "requestId": request_id,
             "headers": {name: headers[name] for name in _KEPT_HEADERS if name in headers},
         }
-        world_in(scope).calls.append(call)
+        runtime_in(scope).calls.append(call)
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -10,13 +10,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.errors import Complaint, Refusal, too_many_requests
+from sandbox.errors import ApiError, ErrorDetail, too_many_requests
 from sandbox.faults.definitions import Fault
-from sandbox.faults.tampering import answer_with_lies
-from sandbox.middleware.scope import is_api_call, world_in
+from sandbox.faults.tampering import answer_with_tampering
+from sandbox.middleware.scope import is_api_call, runtime_in
 
 
-class FaultGate:
+class FaultInjectionMiddleware:
     """Lets armed faults happen to the calls they hit."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -26,15 +26,15 @@ class FaultGate:
         if not is_api_call(scope):
             await self._app(scope, receive, send)
             return
-        world = world_in(scope)
-        faults = world.faults.take_for_call(
-            scope["method"], scope["path"], scope["sandbox.template"], world.now()
+        runtime = runtime_in(scope)
+        faults = runtime.faults.take_for_call(
+            scope["method"], scope["path"], scope["sandbox.template"], runtime.now()
         )
         hidden: set[str] = set()
-        lies = [fault for fault in faults if fault.is_lie]
+        tamperings = [fault for fault in faults if fault.is_tampering]
         for fault in faults:
             if fault.kind == "delay" and fault.afterwards:
-                send = _late(fault.seconds or 0.0, send)
+                send = _delayed(fault.seconds or 0.0, send)
             elif fault.kind == "delay":
                 await asyncio.sleep(fault.seconds or 0.0)
             elif fault.replaces_the_answer:
@@ -42,22 +42,22 @@ class FaultGate:
                 return
             elif fault.kind == "hide":
                 hidden.update(fault.fields)
-        send = _without(hidden, send) if hidden else send
-        if lies:
-            await answer_with_lies(lies, world.ledger, self._app, scope, receive, send)
+        send = _without_members(hidden, send) if hidden else send
+        if tamperings:
+            await answer_with_tampering(tamperings, runtime.store, self._app, scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
     async def _replace_answer(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.afterwards:
-            await self._app(scope, receive, _lose)
+            await self._app(scope, receive, _discard)
         if fault.kind == "reset":
             reset_connection(scope)
         else:
-            await _instead(fault)(scope, receive, send)
+            await _replacement_for(fault)(scope, receive, send)
 
 
-def _late(seconds: float, send: Send) -> Send:
+def _delayed(seconds: float, send: Send) -> Send:
     """An answer that is ready but does not come for a while."""
 
     async def hold(message: Message) -> None:
@@ -68,15 +68,17 @@ def _late(seconds: float, send: Send) -> Send:
     return hold
 
 
-async def _lose(_message: Message) -> None:
+async def _discard(_message: Message) -> None:
     """Where an answer goes that nobody gets."""
 
 
-def _instead(fault: Fault) -> Response:
+def _replacement_for(fault: Fault) -> Response:
     """The answer a fault puts in the place of the resource's own."""
     match fault.kind:
         case "status":
-            return Refusal(fault.status, Complaint("A fault was asked for.", "unknown_error")).as_response()
+            return ApiError(
+                fault.status, ErrorDetail("A fault was asked for.", "unknown_error")
+            ).as_response()
         case "throttle":
             return too_many_requests(fault.retry_after).as_response()
         case "garbage":
@@ -84,10 +86,10 @@ def _instead(fault: Fault) -> Response:
         case "empty":
             return Response(b"", media_type="application/json")
         case _:
-            return Refusal(404, Complaint("Not found.", "not_found", "id")).as_response()
+            return ApiError(404, ErrorDetail("Not found.", "not_found", "id")).as_response()
 
 
-def _without(names: set[str], send: Send) -> Send:
+def _without_members(names: set[str], send: Send) -> Send:
     """Passes a JSON answer on without the named members, at the top and in each element of `data`."""
     held: list[Message] = []
 
@@ -95,7 +97,7 @@ def _without(names: set[str], send: Send) -> Send:
         held.append(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             start, raw = held[0], b"".join(part.get("body", b"") for part in held[1:])
-            body = strip(raw, names)
+            body = remove_members(raw, names)
             MutableHeaders(scope=start)["content-length"] = str(len(body))
             await send(start)
             await send({"type": "http.response.body", "body": body})
@@ -103,7 +105,7 @@ def _without(names: set[str], send: Send) -> Send:
     return send_stripped
 
 
-def strip(raw: bytes, names: set[str]) -> bytes:
+def remove_members(raw: bytes, names: set[str]) -> bytes:
     try:
         answer = json.loads(raw)
     except ValueError:

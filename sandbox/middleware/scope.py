@@ -2,15 +2,15 @@
 
 from starlette.types import Scope
 
-from sandbox.runtime.runtime import World
+from sandbox.runtime.runtime import Runtime
 
-CONTROL = "/_sandbox"
+CONTROL_PREFIX = "/_sandbox"
 
 
-def world_in(scope: Scope) -> World:
-    world: World = scope["app"].state.world
-    return world
+def runtime_in(scope: Scope) -> Runtime:
+    runtime: Runtime = scope["app"].state.runtime
+    return runtime
 
 
 def is_api_call(scope: Scope) -> bool:
-    return scope["type"] == "http" and not scope["path"].startswith(CONTROL)
+    return scope["type"] == "http" and not scope["path"].startswith(CONTROL_PREFIX)

@@ -9,7 +9,7 @@ from typing import Any, Self
 _log = logging.getLogger("sandbox.background_tasks")
 
 
-class Errands:
+class BackgroundTasks:
     """Runs coroutines beside the requests; closing it, or `drop_all`, cancels whatever is under way."""
 
     def __init__(self) -> None:
@@ -21,14 +21,14 @@ class Errands:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.drop_all()
+        await self.cancel_all()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 
-    def after(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    def run_after(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         """Call `work` once `seconds` of the real clock have passed."""
 
         async def wait_then_work() -> None:
@@ -37,7 +37,7 @@ class Errands:
 
         self.start(wait_then_work())
 
-    async def drop_all(self) -> None:
+    async def cancel_all(self) -> None:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

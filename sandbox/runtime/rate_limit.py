@@ -15,7 +15,7 @@ class RateLimit:
         self._admitted: dict[str, deque[float]] = {}
         self._blocked_until: dict[str, float] = {}
 
-    def admits(self, key: str) -> bool:
+    def allows(self, key: str) -> bool:
         if self._per_second <= 0:
             return True
         now = time.monotonic()

@@ -8,17 +8,17 @@ from datetime import datetime
 import httpx
 from starlette.requests import Request
 
-from sandbox.faults.registry import FaultDial
+from sandbox.faults.registry import FaultRegistry
 from sandbox.json_types import Json
-from sandbox.runtime.background_tasks import Errands
+from sandbox.runtime.background_tasks import BackgroundTasks
 from sandbox.runtime.rate_limit import RateLimit
 from sandbox.settings import Settings, SignatureTimestamp
-from sandbox.state.store import Ledger
-from sandbox.state.undocumented_behaviour import UndocumentedRules
+from sandbox.state.store import Store
+from sandbox.state.undocumented_behaviour import UndocumentedBehaviour
 
 
 @dataclass
-class SigningManner:
+class SignatureSettings:
     """How deliveries are stamped. `skew` seconds imitate a clock that runs ahead (+) or behind (-)."""
 
     timestamp: SignatureTimestamp
@@ -26,43 +26,43 @@ class SigningManner:
 
 
 @dataclass(frozen=True)
-class World:
+class Runtime:
     settings: Settings
     base_url: str
-    ledger: Ledger
-    errands: Errands
-    faults: FaultDial
-    limit: RateLimit
-    signing: SigningManner
+    store: Store
+    background_tasks: BackgroundTasks
+    faults: FaultRegistry
+    rate_limit: RateLimit
+    signature_settings: SignatureSettings
     http: httpx.AsyncClient
     calls: deque[Json]
     deliveries: deque[Json]
     # An endpoint that hangs makes deliveries wait for their turn; the time for an answer begins with it.
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
+    delivery_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
     # Notified after every attempt to deliver.
-    tried: asyncio.Condition = field(default_factory=asyncio.Condition)
+    delivery_attempted: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def now(self) -> datetime:
-        return self.ledger.clock.now()
+        return self.store.clock.now()
 
     @property
-    def rules(self) -> UndocumentedRules:
-        return self.ledger.rules
+    def undocumented_behaviour(self) -> UndocumentedBehaviour:
+        return self.store.undocumented_behaviour
 
     async def reset(self) -> None:
         """Forget everything but the issuer's keys, and stop whatever was still going to happen."""
-        await self.errands.drop_all()
-        self.ledger.forget_everything()
+        await self.background_tasks.cancel_all()
+        self.store.clear()
         self.faults.clear()
-        self.limit.clear()
+        self.rate_limit.clear()
         self.calls.clear()
         self.deliveries.clear()
-        self.signing.timestamp = self.settings.signature_timestamp
-        self.signing.skew = 0.0
+        self.signature_settings.timestamp = self.settings.signature_timestamp
+        self.signature_settings.skew = 0.0
 
 
-def world_of(request: Request) -> World:
-    world = request.app.state.world
-    if not isinstance(world, World):
+def runtime_of(request: Request) -> Runtime:
+    runtime = request.app.state.runtime
+    if not isinstance(runtime, Runtime):
         raise TypeError("the lifespan has not opened the world")
-    return world
+    return runtime

@@ -15,27 +15,27 @@ class Clock:
     def advance(self, seconds: float) -> None:
         self._offset += timedelta(seconds=seconds)
 
-    def set(self, moment: datetime) -> None:
-        self._offset = moment.astimezone(UTC) - datetime.now(UTC)
+    def set(self, timestamp: datetime) -> None:
+        self._offset = timestamp.astimezone(UTC) - datetime.now(UTC)
 
 
-def stamp(moment: datetime) -> str:
+def iso_time(timestamp: datetime) -> str:
     """`2021-04-07T13:47:13Z`, the usual form of resources."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def stamp_milliseconds(moment: datetime) -> str:
+def iso_time_milliseconds(timestamp: datetime) -> str:
     """`2020-11-19T15:44:34.622Z`, the form of file links and webhooks in the samples."""
-    moment = moment.astimezone(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+    timestamp = timestamp.astimezone(UTC)
+    return timestamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{timestamp.microsecond // 1000:03}Z"
 
 
-def stamp_microseconds(moment: datetime) -> str:
+def iso_time_microseconds(timestamp: datetime) -> str:
     """`2021-04-28T02:04:13.591115Z`, the form of events in the samples."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def find_moment(text: object) -> datetime | None:
+def find_time(text: object) -> datetime | None:
     """The moment a text names, or None. Only UTC with `Z` is a moment (Digital River docs, data formats)."""
     if not isinstance(text, str) or not text.endswith(("Z", "z")):
         return None

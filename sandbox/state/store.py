@@ -4,11 +4,10 @@ import secrets
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 
 from sandbox.json_types import Json
 from sandbox.state.clock import Clock
-from sandbox.state.undocumented_behaviour import UndocumentedRules
+from sandbox.state.undocumented_behaviour import UndocumentedBehaviour
 
 
 @dataclass
@@ -28,7 +27,7 @@ class Secret:
 
 
 @dataclass
-class Ledger:
+class Store:
     """Resources as the JSON that is answered, newest last, by id; beside them what is never answered."""
 
     clock: Clock
@@ -45,22 +44,21 @@ class Ledger:
     files: dict[str, Json] = field(default_factory=dict)
     file_links: dict[str, Json] = field(default_factory=dict)
     # The same links again by file: portals ask for them on every click.
-    links_of_files: dict[str, dict[str, Json]] = field(default_factory=dict)
+    links_by_file: dict[str, dict[str, Json]] = field(default_factory=dict)
     events: dict[str, Json] = field(default_factory=dict)
     webhooks: dict[str, Json] = field(default_factory=dict)
-    contents: dict[str, bytes] = field(default_factory=dict)
-    progress: dict[str, ItemProgress] = field(default_factory=dict)
-    captured: dict[str, Decimal] = field(default_factory=dict)
+    file_contents: dict[str, bytes] = field(default_factory=dict)
+    item_progress: dict[str, ItemProgress] = field(default_factory=dict)
     signing_secrets: dict[str, list[Secret]] = field(default_factory=dict)
     # The order state that a dispute interrupted.
-    before_dispute: dict[str, str] = field(default_factory=dict)
-    rules: UndocumentedRules = field(default_factory=UndocumentedRules)
+    state_before_dispute: dict[str, str] = field(default_factory=dict)
+    undocumented_behaviour: UndocumentedBehaviour = field(default_factory=UndocumentedBehaviour)
     # Begun anywhere, so that a portal's database may outlive the sandbox.
     _sequence: int = field(default_factory=lambda: 10_000_000 + secrets.randbelow(80_000_000))
 
-    def forget_everything(self) -> None:
+    def clear(self) -> None:
         """Numbers go on, so that an id never means two things."""
-        fresh = Ledger(Clock(), _sequence=self._sequence)
+        fresh = Store(Clock(), _sequence=self._sequence)
         for name, value in vars(fresh).items():
             setattr(self, name, value)
 

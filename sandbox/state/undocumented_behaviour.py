@@ -10,7 +10,7 @@ EventTypes = Literal["list", "text", "first"]
 RefundOutcome = Literal["succeeded", "pending", "pending_information", "failed"]
 
 
-class UndocumentedRules(JsonModel):
+class UndocumentedBehaviour(JsonModel):
     """afterDefaultDetached: the default goes with its source, or the oldest source left becomes it.
 
     verification: what well-formed tax identifiers become once the capture delay has passed; the documented

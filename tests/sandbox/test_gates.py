@@ -14,11 +14,7 @@ OURS = {("GET", "/links/{id}")}
 
 
 def test_every_route_is_one_the_official_document_describes(official: OfficialDocument) -> None:
-    routes = {
-        (method, route.path)
-        for route in ROUTES
-        for method in (route.methods or set()) - {"HEAD"}
-    }
+    routes = {(method, route.path) for route in ROUTES for method in (route.methods or set()) - {"HEAD"}}
     assert {route for route in routes if not official.documents(*route)} == OURS
 
 
