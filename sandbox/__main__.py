@@ -1,4 +1,7 @@
-"""`python -m sandbox [--port N]`: serve, say where on one JSON line, die with the parent if tethered."""
+"""`python -m sandbox [--port N]`: serves the sandbox and prints its address as one line of JSON.
+
+With `SANDBOX_TETHER` the process ends when its parent process ends.
+"""
 
 import argparse
 import ctypes
@@ -18,7 +21,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class ExposedProtocol(HttpToolsProtocol):
-    """Shows the ASGI scope its connection, so that the reset fault can break it."""
+    """Adds the connection to the ASGI scope, so that the `reset` fault can reset it."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -26,7 +29,7 @@ class ExposedProtocol(HttpToolsProtocol):
 
 
 class AnnouncingServer(uvicorn.Server):
-    """Prints `{"url": …}` once it listens."""
+    """Prints `{"url": …}` when it listens."""
 
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
@@ -40,7 +43,7 @@ class AnnouncingServer(uvicorn.Server):
 
 
 def exit_with_parent() -> None:
-    """Linux only; elsewhere the parent has to see to it."""
+    """End this process when the parent ends. Only on Linux; elsewhere the parent must end this process."""
     if not sys.platform.startswith("linux"):
         return
     parent = os.getppid()
@@ -65,7 +68,7 @@ def main() -> None:
             http=ExposedProtocol,
             log_level="warning",
             access_log=False,
-            # As a load balancer does: a client that keeps connections for less never meets one just closed.
+            # Longer than clients keep connections, so that no client uses a connection that was just closed.
             timeout_keep_alive=75,
             timeout_graceful_shutdown=2,
         )

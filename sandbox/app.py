@@ -1,4 +1,4 @@
-"""Assembly: the resources of Digital River, the control doors, and the gates every call passes."""
+"""Builds the FastAPI app: the Digital River API, the control API and the middleware."""
 
 from collections import deque
 from collections.abc import AsyncIterator
@@ -40,8 +40,8 @@ _CONTROL_ROUTERS = (
 
 @asynccontextmanager
 async def _open_runtime(settings: Settings, base_url: str) -> AsyncIterator[Runtime]:
-    """An empty world; leaving it cancels whatever is still under way."""
-    # httpx's own pool loses a connection now and then when a request is given up, and in the end has none.
+    """An empty runtime. When the context ends, the background tasks are cancelled."""
+    # httpx's own pool sometimes loses a connection when a request is cancelled, until it has none left.
     network = AiohttpTransport(client=aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
     client = httpx.AsyncClient(timeout=settings.delivery_timeout, transport=network)
     async with client as http, BackgroundTasks() as background_tasks:
@@ -60,7 +60,7 @@ async def _open_runtime(settings: Settings, base_url: str) -> AsyncIterator[Runt
 
 
 def create_app(settings: Settings, base_url: str) -> FastAPI:
-    """The sandbox under the address it calls itself in URLs; the lifespan opens and closes its world."""
+    """The sandbox. `base_url` is its own address in the URLs that it answers."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -72,7 +72,7 @@ def create_app(settings: Settings, base_url: str) -> FastAPI:
 
     app = FastAPI(
         title="Digital River sandbox: control",
-        description="What a test or a developer may do to the sandbox from outside. No authorization.",
+        description="Lets tests and developers control the sandbox. It needs no authorization.",
         version="1",
         docs_url=None,
         redoc_url=None,
@@ -86,7 +86,7 @@ def create_app(settings: Settings, base_url: str) -> FastAPI:
     app.add_exception_handler(ApiError, handle_api_error)
     app.add_exception_handler(HTTPException, handle_http_exception)
     app.add_exception_handler(Exception, handle_unexpected_error)
-    # The last added is the first passed.
+    # The middleware that is added last gets a call first.
     app.add_middleware(FaultInjectionMiddleware)
     app.add_middleware(AuthorizationMiddleware)
     app.add_middleware(CallLogMiddleware, routes=ROUTES)

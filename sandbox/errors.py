@@ -1,6 +1,6 @@
-"""How Digital River says no: `{"type": …, "errors": [{"code", "parameter", "message"}]}`.
+"""Digital River's error responses: `{"type": …, "errors": [{"code", "parameter", "message"}]}`.
 
-Refusal ─ every answer that is not 2xx, by status; the constructors below are the documented kinds.
+ApiError ─ every response that is not 2xx. The functions below construct the documented kinds.
 """
 
 from collections.abc import Mapping
@@ -76,25 +76,25 @@ def unauthorized() -> ApiError:
 
 
 def too_many_requests(retry_after: int) -> ApiError:
-    """Digital River docs print status and header; the text is inferred."""
+    """Digital River docs print status and header; the message is inferred."""
     detail = ErrorDetail("Too many requests have been made in a short time.", "too_many_requests")
     return ApiError(429, detail, headers={"Retry-After": str(retry_after)})
 
 
 async def handle_api_error(_request: Request, error: Exception) -> Response:
-    """Exception handler for Refusal."""
+    """Exception handler for ApiError."""
     if not isinstance(error, ApiError):
         raise error
     return error.as_response()
 
 
 async def handle_unexpected_error(_request: Request, _error: Exception) -> Response:
-    """A mistake of the sandbox's own; the server logs it."""
+    """An error in the sandbox itself. The server logs it."""
     return ApiError(500, ErrorDetail("An unexpected error occurred.", "unknown_error")).as_response()
 
 
 async def handle_http_exception(_request: Request, error: Exception) -> Response:
-    """Unknown paths and methods in Digital River's shape."""
+    """Unknown paths and methods, answered in Digital River's error format."""
     if not isinstance(error, HTTPException):
         raise error
     code = TYPES.get(error.status_code, "unknown_error")

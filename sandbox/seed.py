@@ -1,7 +1,7 @@
-"""What a newcomer finds: a buyer with a history, made through the sandbox's and the portal's real doors.
+"""Creates a demo buyer with orders and documents, through the APIs of the sandbox and the portal.
 
-Prints two JSON lines: first the settings that the portal needs to serve this sandbox, then, when the portal
-runs and the documents have arrived there, what to show the newcomer.
+Prints two lines of JSON. The first has the settings that the portal needs to use this sandbox. The second has
+a token and ids of the demo buyer; it follows after the portal runs and has received the documents.
 """
 
 import argparse
@@ -32,7 +32,7 @@ OWNER = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com",
 
 
 class Seed:
-    """One run of the story against one sandbox and one portal."""
+    """Creates one demo buyer in one sandbox and one portal."""
 
     def __init__(self, sandbox: httpx.Client, portal: httpx.Client, settings: Settings) -> None:
         self._sandbox = sandbox
@@ -41,7 +41,7 @@ class Seed:
         self._customer_id = f"buyer-{uuid.uuid4().hex[:8]}"
 
     def register_webhook(self) -> dict[str, str]:
-        """Let the sandbox deliver to the portal, unless it does; returns the portal's settings for it."""
+        """Register the portal's webhook, if it is missing. Returns the portal's settings for it."""
         address = str(self._portal.base_url.join("/webhooks/digital-river"))
         known = [webhook for webhook in self._ask("GET", "/webhooks") if webhook["address"] == address]
         webhook = (
@@ -59,7 +59,7 @@ class Seed:
         }
 
     def create_history(self) -> dict[str, Any]:
-        """Let the buyer live, and wait until the portal has the documents; returns what to show."""
+        """Create orders and refunds, wait until the portal has the documents, return a token and ids."""
         token_request = {"customerId": self._customer_id, "expiresIn": DAY_SECONDS}
         token = self._post("/_sandbox/tokens", token_request)["accessToken"]
         self._portal.headers["Authorization"] = f"Bearer {token}"
@@ -70,11 +70,11 @@ class Seed:
         chair = self._buy([_item("Office chair", 219, 1)], currency="EUR", locale="de_DE")
         book = self._buy([_item("Book", 12.5, 1)], sourceId=card)
         camera = self._buy([_item("Camera", 410, 1)], sourceId=card)
-        collection = self._buy([_item("Bookshelf", 80, 1), _item("Bookends", 9.5, 2)], sourceId=card)
+        shelf = self._buy([_item("Bookshelf", 80, 1), _item("Bookends", 9.5, 2)], sourceId=card)
         self._buy([_item("Gold watch", 990, 1)], state="in_review")
         for order in (lamp, chair, book, camera):
             self._fulfil(order)
-        self._fulfil(collection, lines=1, trackingCompany="Parcel Post", trackingNumber="PP123456789")
+        self._fulfil(shelf, lines=1, trackingCompany="Parcel Post", trackingNumber="PP123456789")
         for order in (lamp, book, camera):
             self._wait_for_completion(order)
         self._refund(lamp, percent=50)
@@ -90,7 +90,7 @@ class Seed:
         }
 
     def _fill_profile(self) -> None:
-        """What a buyer does in the portal's profile pages, by the portal's own API."""
+        """Fill in the profile, shipping address and tax identifier by the portal's API."""
         self._put("/v1/customers/me", {"email": "ada@example.com", "type": "business", "locale": "en-US"})
         shipping = {"name": "Ada Lovelace", "phone": "952-111-1111", "address": ADDRESS}
         self._put("/v1/customers/me/shipping-address", shipping)
@@ -98,7 +98,7 @@ class Seed:
         self._portal.post("/v1/customers/me/tax-identifiers", json=tax).raise_for_status()
 
     def _save_cards(self) -> str:
-        """Two cards as Drop-in makes them, one of them expired; returns the id of the good one."""
+        """Save two cards as Drop-in creates them, one of them expired. Returns the id of the valid one."""
         saved: list[str] = []
         for brand, digits, year in (("Visa", "1111", 2032), ("MasterCard", "0008", 2020)):
             card = {
@@ -119,7 +119,7 @@ class Seed:
         return self._post("/_sandbox/orders", {"customerId": self._customer_id, "items": items, **more})
 
     def _fulfil(self, order: dict[str, Any], lines: int | None = None, **parcel: str) -> None:
-        """Ship the first `lines` lines of the order, or all of it."""
+        """Ship the first `lines` items of the order, or all items."""
         items = [{"itemId": item["id"], "quantity": item["quantity"]} for item in order["items"][:lines]]
         self._post("/fulfillments", {"orderId": order["id"], "items": items, **parcel})
 
@@ -130,7 +130,7 @@ class Seed:
         self._post("/refunds", {"orderId": order["id"], "currency": order["currency"], "percent": percent})
 
     def _documents(self, count: int) -> list[dict[str, Any]]:
-        """The buyer's documents in the portal, once all of them have arrived."""
+        """The buyer's documents in the portal, after all of them have arrived."""
         found: list[dict[str, Any]] = []
 
         def have_arrived() -> bool:
@@ -153,7 +153,7 @@ class Seed:
         return answer
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
-        """The sandbox's answer; portal and seed share one key, and its limit."""
+        """The sandbox's answer. Waits after a 429, because portal and seed share one key and its limit."""
         while (response := self._sandbox.request(method, path, **more)).status_code == TOO_MANY_REQUESTS:
             time.sleep(float(response.headers["Retry-After"]))
         return response.raise_for_status().json()
@@ -170,7 +170,7 @@ class Seed:
             except httpx.TransportError:
                 pass
             time.sleep(POLL_SECONDS)
-        raise SystemExit(f"waited {WAIT_SECONDS:.0f} s in vain for {what}")
+        raise SystemExit(f"waited {WAIT_SECONDS:.0f} s for {what}, without success")
 
 
 def _item(name: str, price: float, quantity: int) -> dict[str, Any]:
@@ -189,8 +189,8 @@ def main() -> None:
         httpx.Client(base_url=arguments.portal) as portal,
     ):
         seed = Seed(sandbox, portal, settings)
-        for change in (seed.register_webhook, seed.create_history):
-            sys.stdout.write(json.dumps(change()) + "\n")
+        for step in (seed.register_webhook, seed.create_history):
+            sys.stdout.write(json.dumps(step()) + "\n")
             sys.stdout.flush()
 
 

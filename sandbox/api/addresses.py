@@ -24,7 +24,7 @@ SUBDIVISIONS = frozenset(subdivision.code for subdivision in pycountry.subdivisi
 
 
 def read_additional(validator: BodyValidator) -> BodyValidator | None:
-    """`additionalAddressInfo`, as customers and owners of sources have it."""
+    """`additionalAddressInfo` of customers and of owners of sources."""
     additional = validator.nested("additionalAddressInfo", _ADDITIONAL)
     if additional is not None:
         for name in _ADDITIONAL:
@@ -33,7 +33,7 @@ def read_additional(validator: BodyValidator) -> BodyValidator | None:
 
 
 def check_address(address: BodyValidator) -> None:
-    """Country always; postal code and state where Digital River checks them."""
+    """Check the country always, postal code and state if Digital River checks them for that country."""
     address.require("country")
     for name in ("line1", "line2", "city"):
         address.text(name)

@@ -1,6 +1,6 @@
-"""Reading request bodies as strictly as Digital River does, and complaining in its words.
+"""Validates request bodies as strictly as Digital River does, with its error codes.
 
-Several complaints may be reported at once (Digital River docs, errors); `done` raises them together.
+One response may report several errors (Digital River docs, errors). `raise_errors` raises them together.
 """
 
 import json
@@ -32,9 +32,9 @@ async def read_json(request: Request) -> Json:
 
 
 class BodyValidator:
-    """One body, or one object inside it, being read; `path` is where it stands (`shipping.address`).
+    """Validates one body, or one object inside it. `path` is the path of that object (`shipping.address`).
 
-    `body` is what is kept: without nulls, which mean the same as nothing, and texts as texts.
+    `body` holds the members to store: without nulls, because null means absent, and with ids as text.
     """
 
     def __init__(self, body: Json, known: Collection[str], *, path: str = "") -> None:
@@ -86,7 +86,7 @@ class BodyValidator:
         return value
 
     def locale(self, name: str) -> str | None:
-        """`ll_CC`; both separators are accepted, one is kept."""
+        """`ll_CC` or `ll-CC`, returned as `ll_CC`."""
         value = self.text(name)
         if value is None:
             return None
@@ -111,14 +111,14 @@ class BodyValidator:
         return number
 
     def non_negative_number(self, name: str) -> Decimal | None:
-        """A number that is not below zero."""
+        """A number ≥ 0."""
         number = self.number(name)
         if number is not None and number < 0:
             self.reject_value(name)
         return number
 
     def quantity(self, name: str) -> int:
-        """A whole number ≥ 0, 0 when absent; texts are accepted (`"2"`)."""
+        """A whole number ≥ 0, also as text (`"2"`). 0 if absent."""
         number = self.number(name)
         if number is None:
             return 0
@@ -145,7 +145,7 @@ class BodyValidator:
         return inner
 
     def objects(self, name: str) -> list[Json]:
-        """A list of objects, empty when absent."""
+        """A list of objects. Empty if absent."""
         value = self.body.get(name)
         if value is None:
             return []

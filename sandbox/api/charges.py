@@ -1,4 +1,4 @@
-"""The charges of orders: read one by one, failed after the fact, asked for again after a redirect."""
+"""The charges of orders, and the refresh of a pending payment."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,7 +21,7 @@ async def get_charge(request: Request) -> Response:
 
 
 async def refresh_order(request: Request) -> Response:
-    """Ask the provider again, as merchants do when a buyer is back from a redirect."""
+    """Ask the payment provider again. Merchants do so after a redirect of the buyer."""
     runtime = runtime_of(request)
     order = get_stored_order(runtime, request.path_params["id"])
     source = payments.find_paying_source(runtime, order)

@@ -36,7 +36,7 @@ _FILTERS = Filters(
 
 
 def _read(runtime: Runtime, body: Json, known: tuple[str, ...], owner: str | None) -> Json:
-    """The validated members of a create or update. Raises one 400 with everything that is wrong."""
+    """The validated members of a create or update. Raises one 400 with all errors."""
     validator = BodyValidator(body, known)
     if body.get("id") == "":
         validator.reject_value("id")
@@ -83,7 +83,7 @@ def _read_shipping(validator: BodyValidator) -> Json | None:
 
 
 def _read_certificate(runtime: Runtime, validator: BodyValidator) -> Json | None:
-    """US only; the dates come back as midnights (docs sample)."""
+    """For US states only. The dates are answered with the time 00:00:00 (docs sample)."""
     certificate = validator.nested("taxCertificate", _CERTIFICATE)
     if certificate is None:
         return None
@@ -139,7 +139,7 @@ async def get_customer(request: Request) -> Response:
 
 
 async def update_customer(request: Request) -> Response:
-    """What is named is replaced, metadata is merged, the rest stays."""
+    """Replace the given members and merge metadata. Absent members stay."""
     runtime = runtime_of(request)
     customer = get_stored_customer(runtime, request.path_params["id"])
     body = await read_json(request)
@@ -155,7 +155,7 @@ async def update_customer(request: Request) -> Response:
 
 
 async def delete_customer(request: Request) -> Response:
-    """Permanent; orders stay. That the customer's belongings go along, without events, is inferred."""
+    """Permanent. Orders stay. Sources and tax identifiers are removed without events (inferred)."""
     runtime = runtime_of(request)
     customer = get_stored_customer(runtime, request.path_params["id"])
     for source in attached_to(runtime.store.sources, customer):

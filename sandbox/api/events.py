@@ -1,4 +1,4 @@
-"""What happened: recorded as Digital River's event object, then handed to the matching webhooks."""
+"""Events: listed and read."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,7 +15,10 @@ _FILTERS = Filters(timestamps=by_member("createdTime"), route_filters=frozenset(
 
 
 async def list_events(request: Request) -> Response:
-    """`type` (a name, or a prefix with `*`) xor `types` (fewer than 20 names, as the rules have it)."""
+    """Either `type` (a name, or a prefix with `*`) or `types` (fewer than 20 names).
+
+    `UndocumentedBehaviour.event_types` decides how `types` is read.
+    """
     prefix = request.query_params.get("type")
     names = _names(request)
     if prefix and names:

@@ -10,10 +10,10 @@ from sandbox.commerce.file_links import (
     get_stored_link,
     is_expired,
     links_of_file,
-    make_link,
     parse_future_expiry,
     remove_link,
     show_link,
+    store_link,
 )
 from sandbox.delivery.events import emit
 from sandbox.errors import bad_request, conflict
@@ -21,7 +21,7 @@ from sandbox.json_types import Json
 from sandbox.runtime.runtime import runtime_of
 from sandbox.state.clock import iso_time
 
-# `expired` is derived, so the filter sees what the answer shows.
+# `expired` is computed when it is read, so the route evaluates this filter.
 _FILTERS = Filters(
     equals=by_member("fileId"), timestamps=by_member("createdTime"), route_filters=frozenset({"expired"})
 )
@@ -34,9 +34,9 @@ async def create_link(request: Request) -> Response:
     file_id = validator.text("fileId")
     validator.raise_errors()
     if file_id not in runtime.store.files:
-        # 404 is no documented answer of this call; a 409 that carries not_found is seen elsewhere.
+        # The docs list no 404 for this call. Other calls answer 409 with the code not_found.
         raise conflict("not_found", f"File '{file_id}' not found.", "fileId")
-    link = make_link(runtime, file_id, validator.body["expiresTime"], validator.body.get("metadata"))
+    link = store_link(runtime, file_id, validator.body["expiresTime"], validator.body.get("metadata"))
     return JSONResponse(show_link(runtime, link), 201)
 
 

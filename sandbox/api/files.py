@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from sandbox.api.body_validation import BodyValidator, read_json
 from sandbox.api.lists import Filters, by_member, list_response
-from sandbox.commerce.file_links import get_stored_link, is_expired, links_of_file, make_link, remove_link
+from sandbox.commerce.file_links import get_stored_link, is_expired, links_of_file, remove_link, store_link
 from sandbox.commerce.files import get_stored_file, show_file, store_file
 from sandbox.errors import bad_request
 from sandbox.json_types import Json
@@ -28,7 +28,7 @@ _FILTERS = Filters(
 
 
 def content_response(runtime: Runtime, file: Json) -> Response:
-    """The bytes, under their own name."""
+    """The bytes as a download with the file's name."""
     disposition = f"attachment; filename*=UTF-8''{quote(file['fileName'])}"
     return Response(
         runtime.store.file_contents[file["id"]],
@@ -58,7 +58,7 @@ async def create_file(request: Request) -> Response:
         title=title,
     )
     if expires is not None:
-        make_link(runtime, file["id"], expires)
+        store_link(runtime, file["id"], expires)
     return JSONResponse(show_file(runtime, file), 201)
 
 
@@ -99,7 +99,7 @@ async def get_content(request: Request) -> Response:
 
 
 async def delete_file(request: Request) -> Response:
-    """Permanent; its links go with it."""
+    """Permanent. Also deletes the links of the file."""
     runtime = runtime_of(request)
     resource_id = get_stored_file(runtime, request.path_params["id"])["id"]
     del runtime.store.files[resource_id]
@@ -110,7 +110,7 @@ async def delete_file(request: Request) -> Response:
 
 
 async def open_link(request: Request) -> Response:
-    """The public address of a link: no key, and nothing once it is deleted (404) or expired (410)."""
+    """The public address of a link. It needs no key. 404 if the link is deleted, 410 if it has expired."""
     runtime = runtime_of(request)
     link = get_stored_link(runtime, request.path_params["id"])
     if is_expired(runtime, link):

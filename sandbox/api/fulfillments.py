@@ -1,4 +1,4 @@
-"""Fulfillments: shipping captures money and leads to an invoice, cancelling releases it."""
+"""Fulfillments: shipped items capture money and get an invoice, cancelled items release money."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,12 +43,12 @@ _TOO_LATE: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Portion:
-    """How much of one order item this fulfillment settles."""
+    """The quantities of one order item that a fulfillment ships and cancels."""
 
     item: Json
     quantity: int
     cancelled: int
-    # What was said about it besides: tracking, the distributor's names and costs.
+    # The other members of the request: tracking, the distributor's names and costs.
     more: Json
 
     def as_json(self) -> Json:
@@ -72,7 +72,7 @@ async def create_fulfillment(request: Request) -> Response:
     if "currency" not in validator.body and any(
         requested.get(name) is not None for requested in requested_items for name in _COSTS
     ):
-        # OpenAPI document, FulfillmentRequest: costs are nothing without their currency.
+        # OpenAPI document, FulfillmentRequest: costs need a currency.
         validator.add_error("currency", "'currency' is required with costs.", "missing_parameter")
     validator.raise_errors()
     metadata = merged_metadata({}, validator.body["metadata"]) if "metadata" in validator.body else None
@@ -113,7 +113,7 @@ def _get_fulfillable_order(runtime: Runtime, order_id: str) -> Json:
 
 
 def _portion(runtime: Runtime, order: Json, requested: Json, index: int, before: list[Portion]) -> Portion:
-    """What one wish settles, after those before it. Raises for the first bad item only, as Digital River."""
+    """One requested item, after those before it. Raises for the first invalid item only, as Digital River."""
     validator = BodyValidator(requested, _KNOWN_ITEM, path=f"items[{index}]")
     item_id, sku_id = validator.text("itemId"), validator.text("skuId")
     if not item_id and not sku_id:
@@ -151,7 +151,7 @@ def _portion(runtime: Runtime, order: Json, requested: Json, index: int, before:
 def _find_item(
     runtime: Runtime, order: Json, item_id: str | None, sku_id: str | None, before: list[Portion]
 ) -> Json | None:
-    """By its id; by its SKU alone, as the official collection asks, the first that is still open."""
+    """By id. By SKU alone (as in the official Postman collection), the first item with an open quantity."""
     if item_id:
         return next((item for item in order["items"] if item["id"] == item_id), None)
     found = [item for item in order["items"] if item["skuId"] == sku_id]
@@ -167,7 +167,7 @@ def _open_quantity(runtime: Runtime, item: Json, before: list[Portion]) -> int:
 
 
 def _settle_order(runtime: Runtime, order: Json, portions: list[Portion], fulfillment_id: str) -> None:
-    """Book the portions, then cancel and capture; the order moves on when nothing is open."""
+    """Record the portions, then cancel and capture. The order changes state if no quantity is open."""
     for portion in portions:
         settled = runtime.store.item_progress[portion.item["id"]]
         settled.fulfilled += portion.quantity
@@ -210,7 +210,7 @@ async def get_fulfillment(request: Request) -> Response:
 
 
 async def update_fulfillment(request: Request) -> Response:
-    """Tracking, of the whole or of single items, and metadata."""
+    """Update metadata and the tracking of the fulfillment or of single items."""
     runtime = runtime_of(request)
     fulfillment = _get_stored_fulfillment(runtime, request)
     validator = BodyValidator(await read_json(request), (*_TRACKING, "items", "metadata"))

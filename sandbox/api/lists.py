@@ -1,4 +1,4 @@
-"""Lists as Digital River answers them: filters, comparators, cursors, newest first.
+"""Digital River's lists: filters, comparators, cursors, newest first.
 
 Source: Digital River OpenAPI document (parameters) and its introduction (paging).
 """
@@ -34,7 +34,7 @@ _BRACKETED = re.compile(r"(?P<name>[^\[\]]+)\[(?P<comparator>[^\[\]]*)\]")
 
 
 def member(path: str) -> Getter:
-    """Reads a possibly nested member, `stateTransitions.accepted`; None when absent."""
+    """Reads a possibly nested member, `stateTransitions.accepted`; None if absent."""
     names = path.split(".")
 
     def read(resource: Json) -> object:
@@ -48,10 +48,11 @@ def member(path: str) -> Getter:
 
 @dataclass(frozen=True)
 class Filters:
-    """The query parameters of one list beyond paging: name → what it is compared with.
+    """The query parameters of one list besides paging: name → the member it is compared with.
 
-    equals: one text (a getter may return several). any_of: repeated or comma-separated texts.
-    moments, numbers: deepObject comparators, a bare value meaning equality. own: judged by the route itself.
+    equals: one text (a getter may return several values). any_of: repeated or comma-separated texts.
+    timestamps, numbers: deepObject comparators; a plain value means equality.
+    route_filters: names that the route evaluates itself.
     """
 
     equals: Mapping[str, Getter] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Filters:
 
 
 def by_member(*names: str) -> dict[str, Getter]:
-    """Filters named like the member they compare."""
+    """Filters with the name of the member that they compare."""
     return {name: member(name) for name in names}
 
 
@@ -80,7 +81,7 @@ def list_response(
     show: Callable[[Json], Json] = lambda resource: resource,
     keep: Callable[[Json], bool] = lambda _resource: True,
 ) -> Response:
-    """`{"hasMore", "data"}`, newest first. Raises a 400 naming every parameter that makes no sense."""
+    """`{"hasMore", "data"}`, newest first. Raises one 400 with an error for each invalid parameter."""
     errors: list[ErrorDetail] = []
     tests = [*_conditions(request, filters, errors), keep]
     limit = _limit(request, errors)
@@ -107,7 +108,7 @@ def _limit(request: Request, errors: list[ErrorDetail]) -> int:
 def _find_cursor(
     request: Request, resources: Mapping[str, Json], errors: list[ErrorDetail]
 ) -> tuple[str, str | None]:
-    """The cursor that counts and its id: `endingBefore`, only without it `startingAfter`."""
+    """The cursor's parameter and its id. `endingBefore` wins over `startingAfter`."""
     for name in ("endingBefore", "startingAfter"):
         cursor = request.query_params.get(name)
         if cursor is not None:
@@ -118,7 +119,7 @@ def _find_cursor(
 
 
 def _page(rows: list[Json], cursor: tuple[str, str | None], limit: int) -> tuple[list[Json], bool]:
-    """The page beside the cursor, and whether there is more in the same direction."""
+    """The page after (or before) the cursor, and whether the list continues in that direction."""
     name, resource_id = cursor
     at = next((index for index, row in enumerate(rows) if row["id"] == resource_id), None)
     if at is None:

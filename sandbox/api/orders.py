@@ -1,4 +1,4 @@
-"""Orders as merchants read them; they come into being through the control API's checkout."""
+"""Orders: read and updated by merchants. `POST /_sandbox/orders` creates them."""
 
 from decimal import Decimal
 
@@ -60,7 +60,7 @@ async def get_order(request: Request) -> Response:
 
 
 async def update_order(request: Request) -> Response:
-    """Only `requestToBeForgotten`, `upstreamId`, `metadata`, and the items' metadata without an event."""
+    """Update `requestToBeForgotten`, `upstreamId`, `metadata`. Items' metadata changes without an event."""
     runtime = runtime_of(request)
     order = get_stored_order(runtime, request.path_params["id"])
     validator = BodyValidator(
@@ -97,7 +97,7 @@ def _update_items(order: Json, requested_items: list[Json]) -> None:
 
 
 async def get_tax_details(request: Request) -> Response:
-    """One tax per item, levied by the country it is shipped to; the docs print no sample."""
+    """One tax per item, of the country of destination. The docs print no sample."""
     order = get_stored_order(runtime_of(request), request.path_params["id"])
     country = order["shipTo"]["address"]["country"]
     items = [{"id": item["id"], "taxDetails": [_tax(item, country)]} for item in order["items"]]

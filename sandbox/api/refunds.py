@@ -1,4 +1,4 @@
-"""Refunds: asked for, pending for a moment, then paid back with a credit memo."""
+"""Refunds: created as pending, then paid back with a credit memo."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -100,7 +100,7 @@ def _order_amount(order: Json, kind: str | None, amount: Decimal | None, percent
 
 
 def _item(order: Json, requested: Json, index: int) -> Json:
-    """One item of the refund with its amount worked out. Raises 400 for the first bad one."""
+    """One item of the refund with its computed amount. Raises 400 for the first invalid item."""
     validator = BodyValidator(requested, _KNOWN_ITEM, path=f"items[{index}]")
     item_id, sku_id = validator.text("itemId"), validator.text("skuId")
     if not sku_id:
@@ -151,7 +151,7 @@ def _raise_amount_too_large() -> None:
 
 
 def _store(runtime: Runtime, order: Json, body: Json, items: list[Json], amount: Decimal) -> Json:
-    """What is pending is no longer available to other refunds (docs, Refunds)."""
+    """Store the refund. Its amount is no longer available to other refunds (docs, Refunds)."""
     refund: Json = {
         "id": new_id("re_"),
         "amount": float(amount),
@@ -184,7 +184,7 @@ async def get_refund(request: Request) -> Response:
 
 
 async def update_refund(request: Request) -> Response:
-    """Metadata only."""
+    """Update metadata only."""
     runtime = runtime_of(request)
     refund = get_stored_refund(runtime, request.path_params["id"])
     validator = BodyValidator(await read_json(request), ("metadata",))

@@ -1,4 +1,4 @@
-"""Payment sources: read by their id, saved to a customer, removed again."""
+"""Payment sources: read by id, attached to a customer, detached."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -28,7 +28,7 @@ _OWNER = (
 
 
 async def create_source(request: Request) -> Response:
-    """Store credit only: every other source is made in a browser."""
+    """Store credit only. Browsers create all other sources."""
     runtime = runtime_of(request)
     validator = BodyValidator(await read_json(request), _CREDIT)
     validator.require("type")
@@ -76,7 +76,7 @@ async def get_source(request: Request) -> Response:
 
 
 async def attach_source(request: Request) -> Response:
-    """Save it. Repeating is harmless (inferred); the first saved source becomes the default."""
+    """Attach a source. A repetition changes nothing (inferred). The first source becomes the default."""
     runtime = runtime_of(request)
     customer = get_stored_customer(runtime, request.path_params["id"])
     source = get_stored_source(runtime, request.path_params["sourceId"])
@@ -105,12 +105,12 @@ def _check_attachable(runtime: Runtime, source: Json) -> None:
 
 
 async def detach_source(request: Request) -> Response:
-    """Cancelled for good. What becomes of a default that goes is undocumented: see UndocumentedRules."""
+    """Detach and cancel a source. `UndocumentedBehaviour` decides about the default source."""
     runtime = runtime_of(request)
     customer = get_stored_customer(runtime, request.path_params["id"])
     source = get_stored_source(runtime, request.path_params["sourceId"])
     if source.get("customerId") != customer["id"]:
-        # Undocumented; somebody else's source looks like none.
+        # Undocumented: another customer's source is answered like a missing one.
         raise ApiError(404, ErrorDetail(f"Source {source['id']} was not found.", "source_not_found"))
     cancel_source(runtime, source)
     if customer.get("defaultSourceId") == source["id"]:

@@ -1,4 +1,4 @@
-"""Tax identifiers: format checked at once, verified by somebody else later, one of each type per customer."""
+"""Tax identifiers: format checked at creation, verified later, one of each type per customer."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -70,14 +70,14 @@ async def get_tax_identifier(request: Request) -> Response:
 
 
 async def delete_tax_identifier(request: Request) -> Response:
-    """Detaches and deletes."""
+    """Detach and delete."""
     runtime = runtime_of(request)
     remove_tax_identifier(runtime, get_stored_tax_identifier(runtime, request.path_params["id"]))
     return Response(status_code=204)
 
 
 async def attach_tax_identifier(request: Request) -> Response:
-    """In any state; to one customer for good. Repeating is harmless (inferred)."""
+    """Attach in any state, to one customer only. A repetition changes nothing (inferred)."""
     runtime = runtime_of(request)
     customer = get_stored_customer(runtime, request.path_params["id"])
     tax_identifier = get_stored_tax_identifier(runtime, request.path_params["taxId"])
@@ -94,7 +94,7 @@ def _check_attachable(runtime: Runtime, customer: Json, tax_identifier: Json) ->
         raise conflict("customer_not_updateable", message, "customerId")
     taken = {one["type"] for one in attached_to(runtime.store.tax_identifiers, customer)}
     if tax_identifier["type"] in taken:
-        # One per type is documented, the words of the refusal are not.
+        # One per type is documented, the error message is not.
         message = (
             f"Customer '{customer['id']}' already has a tax identifier of type '{tax_identifier['type']}'."
         )

@@ -1,4 +1,4 @@
-"""Webhooks: who wants to hear of what, and the secrets that sign for them (never answered by this API)."""
+"""Webhooks: an address and the event types that are sent to it. This API never answers signing secrets."""
 
 import re
 
@@ -58,7 +58,7 @@ async def create_webhook(request: Request) -> Response:
 
 
 async def list_webhooks(request: Request) -> Response:
-    """A bare array without paging, filtered by `type` or `types` (Digital River OpenAPI document)."""
+    """An array without paging, filtered by `type` or `types` (Digital River OpenAPI document)."""
     wanted = {*values_of(request, "type"), *values_of(request, "types")}
     webhooks = reversed(runtime_of(request).store.webhooks.values())
     return JSONResponse([webhook for webhook in webhooks if not wanted or wanted & set(webhook["types"])])

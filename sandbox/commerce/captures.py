@@ -1,4 +1,4 @@
-"""Money of an order moving after a fulfillment: captured with an invoice, or released by a cancellation."""
+"""The money of an order after a fulfillment: captured with an invoice, or released by a cancellation."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -19,7 +19,7 @@ Lines = Sequence[tuple[Json, int]]
 
 
 def cancel_lines(runtime: Runtime, order: Json, lines: Lines, *, is_last: bool) -> None:
-    """Release the lines' share of the charge at once."""
+    """Release the amount of the lines at once."""
     total = _limit_to_open(order, _total_of(order, lines), is_last=is_last)
     order["cancelledAmount"] = float(amount_of(order, "cancelledAmount") + total)
     mark_updated(runtime, order)
@@ -32,7 +32,7 @@ def cancel_lines(runtime: Runtime, order: Json, lines: Lines, *, is_last: bool) 
 def capture_lines_later(
     runtime: Runtime, order: Json, lines: Lines, fulfillment_id: str, *, is_last: bool
 ) -> None:
-    """Reserve now; after the capture delay the money is taken, invoiced, and may complete the order."""
+    """Add pending captures now. After the capture delay, capture, invoice and maybe complete the order."""
     total = _limit_to_open(order, _total_of(order, lines), is_last=is_last)
     entries: list[tuple[Json, Json]] = []
     for charge, part in allocate_capture(order, total):
@@ -86,7 +86,7 @@ def _total_of(order: Json, lines: Lines) -> Decimal:
 
 
 def _limit_to_open(order: Json, total: Decimal, *, is_last: bool) -> Decimal:
-    """The last movement takes what rounding left over, so captured and cancelled add up to the total."""
+    """The last lines take the rounding difference, so that captured and cancelled add up to the total."""
     left = _open_amount(order) - sum(
         (amount_of(entry, "amount") for entry in _pending_captures(order)), Decimal(0)
     )

@@ -1,4 +1,4 @@
-"""Who of several charges moves how much: store credit is taken first and given back last.
+"""Splits an amount between the charges of an order: store credit is captured first and refunded last.
 
 Source: Digital River docs, Secondary payment sources (dossier, sources-and-dropin §3).
 """
@@ -25,7 +25,7 @@ def allocate_refund(order: Json, total: Decimal) -> Allocation:
 
 
 def _allocate(charges: Sequence[Json], total: Decimal, available: Callable[[Json], Decimal]) -> Allocation:
-    """Fill one charge after the other; the last takes the rest, even when that is nothing at all."""
+    """Fill one charge after the other. The last one takes the rest, also if the rest is 0."""
     allocation: Allocation = []
     for charge in charges[:-1]:
         part = min(total, available(charge))

@@ -1,4 +1,4 @@
-"""The payment of an order after the checkout: confirmed by the provider, or failed."""
+"""The payment of an order after the checkout: confirmed by the payment provider, or failed."""
 
 from sandbox.commerce.order_states import enter_state, mark_updated
 from sandbox.commerce.orders import show_charge
@@ -18,9 +18,9 @@ def settle_payment(runtime: Runtime, order: Json, source: Json) -> None:
 
 
 def fail_payment(runtime: Runtime, order: Json, code: str, message: str) -> None:
-    """An authorisation that failed later. The order stays as it is and cannot be recovered (docs, Charges).
+    """Fail the charges. The order keeps its state and cannot be recovered (docs, Charges).
 
-    Raises 409 `invalid_state` unless the order still waits for its payment.
+    Raises 409 `invalid_state` if the order does not wait for its payment.
     """
     if order["state"] != "pending_payment":
         raise conflict("invalid_state", f"Order '{order['id']}' does not wait for a payment.", "state")

@@ -1,4 +1,4 @@
-"""What a buyer's checkout leaves behind: an order with its items, totals, payment and first state."""
+"""The checkout: creates an order with its items, totals, payment and first state."""
 
 import copy
 from decimal import Decimal
@@ -14,7 +14,7 @@ from sandbox.runtime.runtime import Runtime
 from sandbox.state.clock import iso_time
 from sandbox.state.store import ItemProgress, new_id
 
-# Digital River docs, Checkouts; the first five issue invoices by themselves (Files, invoices).
+# Digital River docs, Checkouts; the first five issue invoices automatically (Files, invoices).
 SELLING_ENTITIES = {
     "DR_INC-ENTITY": "Digital River Inc.",
     "C5_INC-ENTITY": "DR globalTech Inc.",
@@ -35,7 +35,7 @@ ADDRESS = {
 
 
 class Subscription(JsonModel):
-    """What a line that renews itself shows as `subscriptionInfo` (sample order.pending_payment)."""
+    """The `subscriptionInfo` of a subscription item (sample order.pending_payment)."""
 
     subscription_id: str = Field(default_factory=new_id)
     billing_agreement_id: str = Field(default_factory=new_id)
@@ -52,8 +52,8 @@ class Subscription(JsonModel):
         return shown | {name: iso_time(at) for name, at in times.items() if at is not None}
 
 
-class Line(JsonModel):
-    """`price` is the price of one; `taxRate` a fraction (0.08025). Only physical lines weigh something."""
+class LineItem(JsonModel):
+    """One item. `price` is the unit price, `taxRate` a fraction (0.08025). `weight` is for physical items."""
 
     name: str = "Widget"
     sku: str | None = None
@@ -69,16 +69,16 @@ class Line(JsonModel):
 
 
 class Checkout(JsonModel):
-    """What the buyer chose. Without `customerId` a guest orders; without `sourceId` a test card pays.
+    """One checkout. Without `customerId` a guest orders; without `sourceId` a test card pays.
 
-    What is shipped, or costs shipping, shows how as `shippingChoice`.
+    An order with physical items or shipping costs has a `shippingChoice`.
     """
 
     customer_id: str | None = None
     email: str = "buyer@example.com"
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
     locale: str = "en_US"
-    items: list[Line] = Field(default_factory=lambda: [Line()], min_length=1)
+    items: list[LineItem] = Field(default_factory=lambda: [LineItem()], min_length=1)
     shipping: Decimal = Field(default=Decimal(0), ge=0)
     shipping_tax: Decimal = Field(default=Decimal(0), ge=0)
     shipping_description: str = "standard"
@@ -101,7 +101,7 @@ class Checkout(JsonModel):
 
 
 def place_order(runtime: Runtime, checkout: Checkout) -> Json:
-    """Store the order and let it enter its first state, with its event. Raises 400, 409 when impossible."""
+    """Store the order, enter its first state and emit the event. Raises 400 or 409."""
     if checkout.selling_entity not in SELLING_ENTITIES:
         raise bad_request("selling_entity_not_found", "sellingEntity", "No selling entity was found.")
     _check_customer(runtime, checkout)
@@ -157,7 +157,7 @@ def _order(runtime: Runtime, checkout: Checkout, items: list[Json]) -> Json:
 
 
 def _shipping_choice(checkout: Checkout) -> Json | None:
-    """As the printed orders; None when there is nothing to ship."""
+    """As in the sample orders. None if there is nothing to ship."""
     if not checkout.shipping and not any(line.physical for line in checkout.items):
         return None
     choice: Json = {
@@ -170,7 +170,7 @@ def _shipping_choice(checkout: Checkout) -> Json | None:
 
 
 def _totals(checkout: Checkout, items: list[Json]) -> Json:
-    """The subtotal includes shipping (docs samples); nothing has been captured, cancelled or refunded yet."""
+    """The totals of a new order. The subtotal includes shipping (docs samples)."""
     tax = sum((amount_of(item["tax"], "amount") for item in items), checkout.shipping_tax)
     subtotal = sum((amount_of(item, "amount") for item in items), checkout.shipping)
     return {
@@ -189,7 +189,7 @@ def _totals(checkout: Checkout, items: list[Json]) -> Json:
     }
 
 
-def _item(runtime: Runtime, checkout: Checkout, line: Line) -> Json:
+def _item(runtime: Runtime, checkout: Checkout, line: LineItem) -> Json:
     amount = rounded(line.price * line.quantity, checkout.currency)
     product = line.sku or new_id()
     details: Json = {
@@ -229,38 +229,38 @@ def _item(runtime: Runtime, checkout: Checkout, line: Line) -> Json:
 
 def _get_primary_source(runtime: Runtime, checkout: Checkout) -> Json:
     if checkout.source_id is not None:
-        return payments.get_source(runtime, checkout.source_id, checkout.customer_id)
+        return payments.get_usable_source(runtime, checkout.source_id, checkout.customer_id)
     return payments.create_test_card(
         runtime, checkout.email, (checkout.bill_to or {}).get("address", ADDRESS)
     )
 
 
 def _get_credit_source(runtime: Runtime, checkout: Checkout) -> Json | None:
-    """Store credit that pays before the primary source does."""
+    """The store credit. It pays before the primary source."""
     if checkout.credit_source_id is None:
         return None
-    credit = payments.get_source(runtime, checkout.credit_source_id, checkout.customer_id)
+    credit = payments.get_usable_source(runtime, checkout.credit_source_id, checkout.customer_id)
     if credit["type"] != "customerCredit":
         raise bad_request("invalid_parameter", "creditSourceId", "Only store credit is a secondary source.")
     return credit
 
 
 def _first_state(checkout: Checkout, source: Json) -> str:
-    """As wished; otherwise what the source allows."""
+    """The requested state, or the state that the source allows."""
     if "state" in checkout.model_fields_set or source["state"] == "chargeable":
         return checkout.state
     return "pending_payment"
 
 
 def _check_customer(runtime: Runtime, checkout: Checkout) -> None:
-    """Customers need not be known, but a disabled one cannot order; the code is inferred."""
+    """An unknown customer may order, a disabled one may not. The error code is inferred."""
     customer = runtime.store.customers.get(checkout.customer_id or "")
     if customer is not None and not customer["enabled"]:
         raise conflict("create-order-failed", f"Customer '{customer['id']}' is disabled.")
 
 
 def _tax_identifiers(runtime: Runtime, checkout: Checkout) -> list[Json] | None:
-    """Those of this customer, or of nobody yet (docs, Applying tax identifiers); None when there are none."""
+    """Tax identifiers of this customer or without a customer (docs, Applying tax identifiers), or None."""
     chosen = []
     for resource_id in checkout.tax_identifier_ids:
         tax_identifier = runtime.store.tax_identifiers.get(resource_id)

@@ -7,7 +7,7 @@ from sandbox.runtime.runtime import Runtime
 
 
 def get_stored_customer(runtime: Runtime, resource_id: str) -> Json:
-    """The message is compared word by word by the official Lightning app: no final dot."""
+    """Raises a 404 without a final dot: the official Lightning app compares the message word by word."""
     customer = runtime.store.customers.get(resource_id)
     if customer is None:
         error = not_found("Customer", resource_id)
@@ -17,14 +17,14 @@ def get_stored_customer(runtime: Runtime, resource_id: str) -> Json:
 
 
 def show_customer(runtime: Runtime, customer: Json) -> Json:
-    """With the sources and tax identifiers that are attached now; absent when there are none."""
-    belongings = {
+    """The customer with the attached sources and tax identifiers. Empty lists are left out."""
+    attached = {
         "sources": [show_source(source) for source in attached_to(runtime.store.sources, customer)],
         "taxIdentifiers": attached_to(runtime.store.tax_identifiers, customer),
     }
-    return {**customer, **{name: those for name, those in belongings.items() if those}}
+    return {**customer, **{name: rows for name, rows in attached.items() if rows}}
 
 
 def attached_to(resources: dict[str, Json], customer: Json) -> list[Json]:
-    """Those of the resources that belong to the customer, oldest first."""
+    """The resources that are attached to the customer, oldest first."""
     return [resource for resource in resources.values() if resource.get("customerId") == customer["id"]]

@@ -1,4 +1,4 @@
-"""Payment sources as Drop-in makes them in a buyer's browser."""
+"""Payment sources as Drop-in creates them in the browser of a buyer."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -37,12 +37,15 @@ _DAYS_TO_PAY = 30
 
 
 class PaymentMethod(JsonModel):
-    """What the buyer entered; any `type` is allowed, as Digital River adds types at any time.
+    """A payment method as the buyer enters it.
 
-    Without `state` the type's usual one. `owner` null: a source without one, as PayPal's. `amount` only in a
-    checkout, never in account management. `details` replace the type's own. `readyForStorage` false: the
-    buyer did not agree to storing, and the source cannot be attached. `customerId` imitates a source that
-    this customer has attached before.
+    type: any name, because Digital River adds types at any time.
+    state: by default the first state of the type.
+    owner: null makes a source without an owner, as PayPal does.
+    amount: only in a checkout, never in account management.
+    details: replace the details of the type.
+    readyForStorage: false if the buyer did not agree to storing; the source cannot be attached then.
+    customerId: imitates a source that this customer has attached before.
     """
 
     type: str = Field(default="creditCard", pattern="^[A-Za-z]{1,40}$")
@@ -69,7 +72,7 @@ class PaymentMethod(JsonModel):
 
 
 def create_browser_source(runtime: Runtime, method: PaymentMethod) -> Json:
-    """A new source in the browser's form. Raises 400 for an unknown customer."""
+    """Store a source, returned in the browser's form. Raises 400 for an unknown customer."""
     if method.customer_id is not None and method.customer_id not in runtime.store.customers:
         raise bad_request("not_found", "customerId", f"Customer '{method.customer_id}' not found")
     kind, resource_id, now = get_source_type(method.type), new_id(), runtime.now()
@@ -132,7 +135,7 @@ def _details(runtime: Runtime, method: PaymentMethod, kind: SourceType) -> Json:
 
 
 def _optional_members(method: PaymentMethod) -> Json:
-    """Members that are absent unless named; browsers get amounts as text."""
+    """The members that are only present if given. The browser's form has amounts as text."""
     optional = {
         "amount": None if method.amount is None else str(method.amount),
         "currency": method.currency,

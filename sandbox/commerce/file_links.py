@@ -36,8 +36,8 @@ def links_of_file(runtime: Runtime, file_id: str) -> dict[str, Json]:
     return runtime.store.links_by_file.get(file_id, {})
 
 
-def make_link(runtime: Runtime, file_id: str, expires_time: object, metadata: object = None) -> Json:
-    """Raises the documented 400 unless the expiry lies ahead."""
+def store_link(runtime: Runtime, file_id: str, expires_time: object, metadata: object = None) -> Json:
+    """Store a link. Raises the documented 400 if the expiry is not in the future."""
     resource_id = new_id()
     link: Json = {
         "id": resource_id,

@@ -16,7 +16,7 @@ _LARGEST = 10 * 1024 * 1024
 def store_file(
     runtime: Runtime, content: bytes, *, file_name: str, purpose: str, title: str | None = None
 ) -> Json:
-    """Store bytes as a File. Raises 400 when they are too many or of no accepted type."""
+    """Store bytes as a File. Raises 400 if they are too large or of another type."""
     kind = next((kind for kind, begins in _BEGINNINGS.items() if content.startswith(begins)), None)
     if kind is None:
         raise bad_request("invalid_parameter", "file", "The file must be a PDF, JPG or PNG.")
@@ -42,7 +42,7 @@ def store_file(
 
 
 def show_file(runtime: Runtime, file: Json) -> Json:
-    """Digital River docs, Files: `links` is absent when there are none."""
+    """Digital River docs, Files: `links` is absent if there are none."""
     links = links_of_file(runtime, file["id"]).values()
     shown = [show_link(runtime, link) for link in links]
     return {**file, "links": shown} if shown else file

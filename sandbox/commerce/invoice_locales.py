@@ -1,6 +1,6 @@
-"""How each invoice locale writes labels, numbers and dates.
+"""The labels, number format and date format of each invoice locale.
 
-The locales are those Digital River lists for invoices and credit memos; the wordings are the sandbox's own.
+Digital River lists these locales for invoices and credit memos. The labels are the sandbox's own.
 """
 
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ _DEFAULT = "en_US"
 
 @dataclass(frozen=True)
 class LocaleFormat:
-    """One locale's way of writing."""
+    """Formats texts in one locale."""
 
     locale: str
 
@@ -84,5 +84,5 @@ class LocaleFormat:
 
 
 def get_locale_format(locale: str) -> LocaleFormat:
-    """The manner of a listed locale; any other is written like the default, en_US."""
+    """The format of a listed locale, or of the default, en_US."""
     return LocaleFormat(locale if locale in _FORMATS else _DEFAULT)

@@ -1,8 +1,8 @@
-"""Invoices and credit memos as real PDF documents, written in the order's locale.
+"""Invoices and credit memos as PDF documents in the order's locale.
 
-Latin texts use Helvetica, which every PDF reader has. Polish, Czech and Romanian letters are reached through
-encodings of their own on it; Chinese, Japanese and Korean through the Asian fonts that readers bring.
-Nothing is embedded, so the sandbox needs no font files.
+Latin texts use Helvetica, which every PDF reader has. Polish, Czech and Romanian letters use own encodings of
+Helvetica. Chinese, Japanese and Korean texts use the Asian fonts of PDF readers. No font is embedded, so the
+sandbox needs no font files.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True)
 class DocumentContent:
-    """What is printed. `kind` is `invoice` or `credit_memo`; amounts are in major units of `currency`."""
+    """The content to print. `kind` is `invoice` or `credit_memo`. Amounts are in major units."""
 
     kind: str
     number: str
@@ -60,7 +60,7 @@ class DocumentContent:
 
 
 def render(document: DocumentContent) -> bytes:
-    """The document's bytes."""
+    """The bytes of the PDF document."""
     _register_fonts()
     locale_format = get_locale_format(document.locale)
     buffer = BytesIO()
@@ -105,7 +105,7 @@ def _write_table(writer: "_PageWriter", document: DocumentContent, locale_format
 
 
 class _PageWriter:
-    """A page being written from top to bottom; a full page is followed by the next."""
+    """Writes lines from top to bottom and starts a new page if one is full."""
 
     def __init__(self, canvas: Canvas, locale: str) -> None:
         self.canvas = canvas
@@ -133,7 +133,7 @@ class _PageWriter:
 
 
 def _font_for(text: str, locale: str) -> str:
-    """The plainest font that can write the whole text; texts of mixed scripts go to an Asian one."""
+    """The first font that can write the whole text. Texts of mixed scripts use an Asian font."""
     for codec in _CODECS:
         try:
             text.encode(codec)
@@ -157,7 +157,7 @@ def _register_fonts() -> None:
                 encoding[code] = names[letter]
         pdfmetrics.registerEncoding(encoding)
         font = pdfmetrics.Font(f"Helvetica-{codec}", "Helvetica", codec)
-        # reportlab's metrics end with Latin-1: an accent takes no room of its own.
+        # reportlab has widths for Latin-1 only. A letter with an accent is as wide as the letter without it.
         for code, letter in letters.items():
             font.widths[code] = (
                 font.widths[code] or font.widths[ord(normalize("NFD", letter or "?")[0]) % 256]
@@ -171,5 +171,5 @@ def _glyph_names() -> dict[str, str]:
     for name, code in _glyphname2unicode.items():
         if chr(code) not in names or name in widthsByFontGlyph["Helvetica"]:
             names[chr(code)] = name
-    # The list prefers older names, and knows no comma below t.
+    # The list has older names for ż, and no name for ț.
     return names | {"ż": "zdotaccent", "Ż": "Zdotaccent", "ț": "tcommaaccent", "Ț": "Tcommaaccent"}

@@ -1,4 +1,4 @@
-"""Documents Digital River issues by itself: an invoice per capture, a credit memo per refund."""
+"""Documents that Digital River issues automatically: an invoice per capture, a credit memo per refund."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,7 +11,7 @@ from sandbox.delivery.events import emit
 from sandbox.json_types import Json
 from sandbox.runtime.runtime import Runtime
 
-# Digital River docs, invoices: whose orders get documents without being asked.
+# Digital River docs, invoices: the selling entities that issue documents automatically.
 _AUTOMATIC = frozenset(
     {"DR_INC-ENTITY", "C5_INC-ENTITY", "DR_IRELAND-ENTITY", "DR_UK-ENTITY", "DR_JAPAN-ENTITY"}
 )
@@ -24,7 +24,7 @@ _KINDS = {
 def issue_document(
     runtime: Runtime, order: Json, kind: str, rows: Sequence[Row], tax: Decimal, total: Decimal
 ) -> None:
-    """Write the document, hang it on the order and announce it; nothing for orders that get none."""
+    """Create the document, add it to the order, emit the event. Does nothing for orders without documents."""
     if not order["totalAmount"] or order["sellingEntity"]["id"] not in _AUTOMATIC:
         return
     purpose, member, event_type = _KINDS[kind]
@@ -79,7 +79,7 @@ def _document_content(
 
 
 def line_total(item: Json) -> Decimal:
-    """What one order item costs in all: its amount, its tax and its shipping."""
+    """The total of one order item: amount, tax and shipping."""
     return amount_of(item, "amount") + line_tax(item) + amount_of(item.get("shipping", {}), "amount")
 
 

@@ -1,4 +1,4 @@
-"""Metadata: free pairs of key and value, with Digital River's limits."""
+"""Metadata: pairs of key and value, with Digital River's limits."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _MOST_PAIRS, _LONGEST_KEY, _LONGEST_VALUE = 20, 40, 500
 
 
 def merged_metadata(before: object, changes: object) -> Json:
-    """Keys merge into what exists, `""` deletes one. Raises the documented 400s when limits are passed."""
+    """Merge keys into the existing ones; `""` deletes a key. Raises the documented 400s for invalid pairs."""
     if not isinstance(changes, Mapping):
         raise bad_request("invalid_metadata_value", "metadata", "The metadata is not an object.")
     for key, value in changes.items():

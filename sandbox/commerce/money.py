@@ -1,8 +1,8 @@
-"""Money as Digital River counts it: decimals inside, JSON numbers in major units outside."""
+"""Amounts of money: decimals in the code, JSON numbers in major units on the wire."""
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
-# Beyond it nothing is an amount, and cents cannot be told any more.
+# The largest amount. Above it a JSON number cannot represent cents.
 _LARGEST = Decimal(10) ** 15
 _WITHOUT_MINOR_UNIT = frozenset({"JPY", "KRW", "CLP", "VND", "ISK", "HUF", "TWD"})
 
@@ -10,7 +10,7 @@ _WITHOUT_MINOR_UNIT = frozenset({"JPY", "KRW", "CLP", "VND", "ISK", "HUF", "TWD"
 def find_decimal(value: object) -> Decimal | None:
     """The number in a JSON number or a numeric text (the docs' requests send both), else None.
 
-    Also None for what is too large to be money.
+    Also None for amounts that are too large.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
@@ -30,5 +30,5 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
 
 
 def amount_of(resource: dict[str, object], name: str) -> Decimal:
-    """A money member of a stored resource, 0 when absent."""
+    """A money member of a stored resource, 0 if absent."""
     return find_decimal(resource.get(name)) or Decimal(0)

@@ -1,4 +1,4 @@
-"""The order's state machine, its marks on the order, and the events of each step.
+"""The state machine of orders, what each state changes in the order, and the events.
 
 Source: Digital River docs, Orders (state table in the dossier's checkouts-orders §5).
 """
@@ -45,17 +45,17 @@ _ITEMS: Mapping[str, str] = {"blocked": "blocked", "cancelled": "cancelled", "re
 
 
 def enter_first_state(runtime: Runtime, order: Json, state: str) -> None:
-    """What POST /orders may lead to: accepted, in_review, pending_payment, or blocked a moment later."""
+    """Enter the state after the checkout: accepted, in_review, pending_payment or blocked."""
     if state not in _FIRST:
         raise bad_request("invalid_parameter", "state", f"An order cannot begin as '{state}'.")
     enter_state(runtime, order, state)
 
 
 def change_order_state(runtime: Runtime, order: Json, state: str) -> None:
-    """One allowed step (409 `invalid_state` otherwise).
+    """Change to an allowed next state. Raises 409 `invalid_state` otherwise.
 
-    `dispute` leads back to where it began (docs), or to accepted, as the printed order.dispute.resolved of an
-    order that was complete; its other marks stay.
+    A dispute ends in the state before it (docs), or in accepted (sample order.dispute.resolved of a complete
+    order). Items and charges stay as they are.
     """
     former = order["state"]
     if state not in _NEXT.get(former, ()):
@@ -76,7 +76,7 @@ def change_order_state(runtime: Runtime, order: Json, state: str) -> None:
 
 
 def enter_state(runtime: Runtime, order: Json, state: str) -> None:
-    """Mark the state on the order, its items, charges and session, then announce it."""
+    """Set the state of the order and its items, charges and session, then emit the event."""
     now = iso_time(runtime.now())
     order["state"] = state
     order["stateTransitions"][state] = now

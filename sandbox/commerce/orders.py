@@ -1,4 +1,4 @@
-"""The forms in which an order is shown: whole, expanded, inside a fulfillment, and its charges in events."""
+"""Stored orders, and the JSON of orders and charges in answers and events."""
 
 import copy
 
@@ -25,7 +25,7 @@ def order_details(order: Json) -> Json:
 
 
 def show_charge(order: Json, charge: Json) -> Json:
-    """The charge as events carry it: with its order and mode (sample order.charge.capture.complete)."""
+    """The charge as events show it: with its order and mode (sample order.charge.capture.complete)."""
     return {**charge, "orderId": order["id"], "liveMode": order["liveMode"]}
 
 

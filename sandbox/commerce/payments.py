@@ -1,4 +1,4 @@
-"""How an order is paid: by which source, through which session, and what the buyer still has to do."""
+"""The payment of an order: its sources, charges and session, and the next action of the buyer."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -12,7 +12,7 @@ from sandbox.runtime.runtime import Runtime
 from sandbox.state.clock import iso_time
 from sandbox.state.store import new_id
 
-# Digital River docs, Payment sessions; the states an order's step leads to.
+# Digital River docs, Payment sessions; the state of the session by the state of the order.
 _SESSION: Mapping[str, str] = {
     "pending_payment": "pending_funds",
     "in_review": "complete",
@@ -23,8 +23,8 @@ _SESSION: Mapping[str, str] = {
 _USABLE = ("chargeable", "pending", "pending_redirect", "pending_funds")
 
 
-def get_source(runtime: Runtime, source_id: str, customer_id: str | None) -> Json:
-    """The source that is to pay. Raises 400 when unknown, 409 when it is spent or somebody else's."""
+def get_usable_source(runtime: Runtime, source_id: str, customer_id: str | None) -> Json:
+    """The source that pays. Raises 400 if unknown, 409 if used up or attached to another customer."""
     source = runtime.store.sources.get(source_id)
     if source is None:
         raise bad_request("source_not_found", "sourceId", f"Source {source_id} was not found.")
@@ -37,7 +37,7 @@ def get_source(runtime: Runtime, source_id: str, customer_id: str | None) -> Jso
 
 
 def create_test_card(runtime: Runtime, email: str, address: Json) -> Json:
-    """A card as Drop-in's test number 4444 2222 3333 1111 makes it, of which nobody keeps a record."""
+    """A card as with Drop-in's test number 4444 2222 3333 1111. It is not stored."""
     return {
         "id": new_id(),
         "type": "creditCard",
@@ -53,7 +53,7 @@ def create_test_card(runtime: Runtime, email: str, address: Json) -> Json:
 
 
 def create_payment(runtime: Runtime, order: Json, primary: Json, credit: Json | None) -> Json:
-    """The order's `payment`, the primary source first; who pays nothing has neither charge nor source."""
+    """The order's `payment`, the primary source first. A source that pays nothing is left out."""
     session, total = new_id(), amount_of(order, "totalAmount")
     from_credit = min(total, amount_of(credit, "amount")) if credit is not None else Decimal(0)
     paid = [(primary, float(total - from_credit)), (credit, float(from_credit))]
@@ -86,20 +86,20 @@ def _charge(runtime: Runtime, order: Json, source: Json, amount: float) -> Json:
 
 
 def mark_consumed(*sources: Json | None) -> None:
-    """What is charged and was not saved is used up."""
+    """A charged source that is not saved cannot be used again."""
     for source in sources:
         if source is not None and source.get("reusable") is False:
             source["state"] = "consumed"
 
 
 def find_paying_source(runtime: Runtime, order: Json) -> Json | None:
-    """The kept source of an order; None for a card that `make_card` made."""
+    """The stored source of an order. None for a card of `create_test_card`."""
     paying = order["payment"]["sources"]
     return runtime.store.sources.get(paying[0]["id"]) if paying else None
 
 
 def mark_session(runtime: Runtime, order: Json, state: str) -> None:
-    """Bring the session to what the order's new state means for it."""
+    """Set the state of the session from the new state of the order."""
     session = order["payment"]["session"]
     session.pop("nextAction", None)
     if state in _SESSION:
@@ -110,7 +110,7 @@ def mark_session(runtime: Runtime, order: Json, state: str) -> None:
 
 
 def _next_action(source: Json) -> Json:
-    """What the buyer does next (Digital River docs, Payment sessions, nextAction)."""
+    """The next action of the buyer (Digital River docs, Payment sessions, nextAction)."""
     flow = get_source_type(source["type"]).flow
     if flow == "redirect" and source["state"] == "pending_redirect":
         data = {"redirectUrl": source["redirect"]["redirectUrl"]}

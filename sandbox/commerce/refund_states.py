@@ -1,4 +1,4 @@
-"""What becomes of a refund: paid back with a credit memo, waiting for bank data, failed or expired."""
+"""The states of refunds: paid back with a credit memo, waiting for bank data, failed or expired."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from sandbox.runtime.runtime import Runtime
 from sandbox.state.clock import iso_time, iso_time_milliseconds
 from sandbox.state.store import new_id
 
-# Digital River docs, Refunds: the text gives customers thirty days for their bank data.
+# Digital River docs, Refunds: customers have thirty days for their bank data.
 _DAYS_FOR_BANK_DATA = 30
 _NEXT: Mapping[str, tuple[str, ...]] = {
     "pending": ("pending_information", "succeeded", "failed"),
@@ -26,7 +26,7 @@ _NEXT: Mapping[str, tuple[str, ...]] = {
 
 
 def settle_refund_later(runtime: Runtime, refund: Json) -> None:
-    """After the capture delay, as the undocumented rules have it now, unless somebody was faster."""
+    """After the capture delay, give a pending refund the state that `UndocumentedBehaviour` has now."""
     outcome = runtime.undocumented_behaviour.refund_outcome
 
     async def settle() -> None:
@@ -44,9 +44,9 @@ def change_refund_state(
     *,
     expires: datetime | None = None,
 ) -> None:
-    """One step of the refund's states with its events. Raises 409 `invalid_state` for an impossible one.
+    """Change the state and emit the events. Raises 409 `invalid_state` if the change is not allowed.
 
-    `expires`: until when the buyer may give bank data, for `pending_information`.
+    `expires`: the time until which the buyer may give bank data, for `pending_information`.
     """
     if state not in _NEXT.get(refund["state"], ()):
         message = f"Refund '{refund['id']}' cannot go from {refund['state']} to {state}."
@@ -85,7 +85,7 @@ def _succeed(runtime: Runtime, order: Json, refund: Json) -> None:
 
 
 def _fail(runtime: Runtime, order: Json, refund: Json, reason: str | None) -> None:
-    """The amount becomes available again; the event of the charge carries the order (docs sample)."""
+    """Make the amount available again. The event of the charge has the order as its object (docs sample)."""
     refund["failureReason"] = reason or "The refund could not be processed."
     order["availableToRefundAmount"] = float(
         amount_of(order, "availableToRefundAmount") + amount_of(refund, "amount")
@@ -103,7 +103,7 @@ def _fail(runtime: Runtime, order: Json, refund: Json, reason: str | None) -> No
 
 
 def _record_on_charges(runtime: Runtime, order: Json, refund: Json, state: str) -> Allocation:
-    """Mirror the refund on the order's charges; the ids differ, as documented."""
+    """Record the refund on the charges of the order. The ids differ, as documented."""
     allocation = allocate_refund(order, amount_of(refund, "amount"))
     _show_on_refund(runtime, refund, allocation, state)
     for charge, part in allocation:
@@ -114,7 +114,7 @@ def _record_on_charges(runtime: Runtime, order: Json, refund: Json, state: str) 
 
 
 def _show_on_refund(runtime: Runtime, refund: Json, allocation: Allocation, state: str) -> None:
-    """The charges that pay the refund, each with its share."""
+    """Show on the refund the charges that pay it, each with its part."""
     names = ("id", "captured", "sourceId")
     refund["charges"] = [
         {
@@ -131,7 +131,7 @@ def _refund_entry(runtime: Runtime, amount: Decimal, state: str) -> Json:
 
 
 def _issue_credit_memo(runtime: Runtime, order: Json, refund: Json, amount: Decimal) -> None:
-    """The tax on the credit memo is the order's share of tax in what is paid back."""
+    """The tax on the credit memo is in proportion to the tax of the order."""
     items = {item["id"]: item["productDetails"]["name"] for item in order["items"]}
     names = [items[entry["itemId"]] for entry in refund["items"]] or list(items.values())
     quantities = [entry["quantity"] for entry in refund["items"]] or [
@@ -150,7 +150,7 @@ def _issue_credit_memo(runtime: Runtime, order: Json, refund: Json, amount: Deci
 
 
 def _equal_parts(amount: Decimal, count: int) -> list[Decimal]:
-    """Equal parts in whole minor units; the first takes the remainder."""
+    """Equal parts in whole minor units. The first part takes the remainder."""
     part = (amount / count).quantize(amount)
     return [amount - part * (count - 1), *[part] * (count - 1)]
 

@@ -1,4 +1,4 @@
-"""Shipments of Global Logistics."""
+"""Shipments of Digital River's Global Logistics. Other merchants' parcels are in fulfillments."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from sandbox.runtime.runtime import Runtime
 
 
 def ship(runtime: Runtime, order: Json, parcel: Json, history: list[Json]) -> Json:
-    """Add a parcel with everything in the order. `parcel` overrides what is shown of it."""
+    """Add a shipment of the whole order. The members of `parcel` are added to it."""
     names = ("name", "countryOfOrigin")
     shipment: Json = {
         "id": runtime.store.next_number(),
@@ -37,5 +37,5 @@ def show_tracking(runtime: Runtime, order: Json) -> Json:
 
 
 def carrier_time(timestamp: datetime) -> str:
-    """`2021-12-20T02:46:43`: the carriers' times carry no zone (docs sample)."""
+    """`2021-12-20T02:46:43`: carriers' times have no time zone (docs sample)."""
     return timestamp.strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,4 +1,4 @@
-"""What Digital River's payment methods are like: their flow, whether they can be saved, their details.
+"""The types of payment sources: their flow, whether they can be saved, their details.
 
 Source: Digital River docs, Payment methods and Drop-in payments (dossier, sources-and-dropin §4); the details
 imitate the printed browser answers of each type.
@@ -23,7 +23,7 @@ _SHIPPING: Details = {
         "postalCode": "55341",
     },
 }
-_WALLET_TOKEN = "EC-1HD67063RG318840B"  # noqa: S105 - stands for what must never reach a buyer's page
+_WALLET_TOKEN = "EC-1HD67063RG318840B"  # noqa: S105 - a value that must never reach a buyer's page
 _KONBINI_STORE: Details = {
     "storeId": "010",
     "receiptNumber": "7210246313380",
@@ -54,7 +54,7 @@ class SourceType:
 
     @property
     def first_state(self) -> str:
-        """The state in which the browser hands the source over."""
+        """The state in which the browser gets the source."""
         return {"standard": "chargeable", "redirect": "pending_redirect", "receiver": "pending_funds"}[
             self.flow
         ]
@@ -85,11 +85,11 @@ _TYPES: Mapping[str, SourceType] = {
     "bPay": SourceType("receiver", details={"billId": "1651067521"}),
     "codJapan": SourceType("receiver"),
     "giftCard": SourceType("standard", details={"cardCurrency": "USD", "lastFourDigits": 1111}),
-    # Made by POST /sources, never in the browser.
+    # Created by POST /sources, never in the browser.
     "customerCredit": SourceType("standard"),
 }
 
 
 def get_source_type(name: str) -> SourceType:
-    """A type that no document knows is a provider's page whose sources cannot be saved."""
+    """The type with this name. An unknown type redirects to a provider and cannot be saved."""
     return _TYPES.get(name, _PROVIDER)

@@ -1,4 +1,4 @@
-"""A payment source as the browser gets it, as the API answers it, and as an order shows it."""
+"""Stored payment sources: their JSON in the API and in orders, and their states."""
 
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ from sandbox.json_types import Json
 from sandbox.runtime.runtime import Runtime
 from sandbox.state.clock import iso_time_milliseconds
 
-# Printed only in the browser's answers (dossier, sources-and-dropin §2).
+# Members of the browser's form only (dossier, sources-and-dropin §2).
 _ONLY_IN_BROWSERS = (
     "clientId",
     "channelId",
@@ -22,7 +22,7 @@ _ONLY_IN_BROWSERS = (
 
 
 def show_source(source: Json) -> Json:
-    """The API's form: without what only browsers see, the amount a number."""
+    """The API's form: without the members for browsers, with the amount as a number."""
     shown = {name: value for name, value in source.items() if name not in _ONLY_IN_BROWSERS}
     kind = source["type"]
     shown[kind] = {name: value for name, value in source[kind].items() if name != "paymentIdentifier"}
@@ -32,7 +32,7 @@ def show_source(source: Json) -> Json:
 
 
 def show_source_in_order(source: Json, amount: float) -> Json:
-    """Who pays how much by what (sample order.accepted)."""
+    """The source as an order shows it, with the amount it pays (sample order.accepted)."""
     shown = show_source(source)
     names = [name for name in ("id", "type", "owner", source["type"]) if name in shown]
     return {**{name: shown[name] for name in names}, "amount": amount}
@@ -47,7 +47,7 @@ def get_stored_source(runtime: Runtime, resource_id: str) -> Json:
 
 
 def change_source_state(runtime: Runtime, source: Json, state: str) -> None:
-    """What happens outside: a redirect comes back, money arrives, a bank declines."""
+    """Change the state, as after a redirect, a money transfer or a decline of the bank."""
     has_become_chargeable = state == "chargeable" != source["state"]
     source["state"] = state
     source["updatedTime"] = iso_time_milliseconds(runtime.now())
@@ -56,7 +56,7 @@ def change_source_state(runtime: Runtime, source: Json, state: str) -> None:
 
 
 def cancel_source(runtime: Runtime, source: Json) -> None:
-    """Take it from its customer; the event shows it as it was attached last, but cancelled."""
+    """Cancel and detach. The event shows the cancelled source with its last customer."""
     source |= {"state": "cancelled", "updatedTime": iso_time_milliseconds(runtime.now())}
     emit(runtime, "customer.source.deleted", show_source(source))
     del source["customerId"]

@@ -1,4 +1,4 @@
-"""The kinds of tax identifiers: how they are written, where they apply, which are verified at once.
+"""The types of tax identifiers: their format, their countries, their test values.
 
 Source: Digital River docs, Tax identifiers (types by country; dossier, customers §4). The patterns are the
 countries' own rules for VAT numbers; Digital River's are not published.
@@ -17,7 +17,7 @@ _JAPAN, _TAIWAN = "DR_JAPAN-ENTITY", "DR_TAIWAN-ENTITY"
 
 @dataclass(frozen=True)
 class TaxType:
-    """One type. `tests` are the documented values that count as verified in test mode."""
+    """One type. `test_values` are the documented values that are verified at once in test mode."""
 
     pattern: str
     countries: tuple[str, ...]

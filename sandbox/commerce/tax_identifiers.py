@@ -1,4 +1,4 @@
-"""Tax identifiers after they were stored: verified by the tax authority, or deleted."""
+"""Stored tax identifiers: verified by the tax authority, or deleted."""
 
 from sandbox.delivery.events import emit
 from sandbox.errors import not_found
@@ -7,7 +7,7 @@ from sandbox.runtime.runtime import Runtime
 from sandbox.state.clock import iso_time
 from sandbox.state.undocumented_behaviour import Verification
 
-# What the agency has on file (docs sample of a verified business).
+# The name and address of a verified business (docs sample).
 _UNDISCLOSED = "---"
 
 
@@ -26,7 +26,7 @@ def set_verification(
     name: str | None = None,
     address: str | None = None,
 ) -> None:
-    """What the agency found out, with its event; name and address only come with a verified business."""
+    """Set the result of the verification and emit the event. Only a verified business has a name."""
     now = iso_time(runtime.now())
     tax_identifier["state"] = state
     tax_identifier["stateTransitions"][state] = now
@@ -41,7 +41,7 @@ def set_verification(
 
 
 def verify_tax_identifier_later(runtime: Runtime, tax_identifier: Json) -> None:
-    """As the undocumented rules have it now; nothing when somebody was faster."""
+    """After the capture delay, verify a pending one with the result that `UndocumentedBehaviour` has now."""
     outcome = runtime.undocumented_behaviour.verification
 
     async def answer() -> None:

@@ -1,4 +1,4 @@
-"""The doors behind a buyer's own doings: payment methods entered in Drop-in, tax numbers being verified."""
+"""What buyers and others do outside the API: payment methods entered in Drop-in, verified tax numbers."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class SourceStateChange(JsonModel):
 
 
 class VerificationResult(JsonModel):
-    """What the tax authority says; name and address only with `verified`."""
+    """The answer of the tax authority. Name and address count only with `verified`."""
 
     state: Verification
     verified_name: str | None = None
@@ -27,7 +27,7 @@ class VerificationResult(JsonModel):
 
 
 class DropInResult(JsonModel):
-    """What Drop-in hands to `onSuccess`."""
+    """The argument of Drop-in's `onSuccess`."""
 
     source: dict[str, Any]
     ready_for_storage: bool
@@ -36,13 +36,13 @@ class DropInResult(JsonModel):
 
 @router.post("/sources", status_code=201, operation_id="createSource")
 async def create_source(method: PaymentMethod, request: Request) -> dict[str, Any]:
-    """A source in the form in which the browser gets it; GET /sources/{id} shows the API's form."""
+    """Create a source and answer it in the browser's form. GET /sources/{id} answers the API's form."""
     return create_browser_source(runtime_of(request), method)
 
 
 @router.post("/drop-in", status_code=201, operation_id="completeDropIn")
 async def complete_drop_in(method: PaymentMethod, request: Request) -> DropInResult:
-    """The same with what Drop-in says about it."""
+    """Create a source and answer what Drop-in passes to the page."""
     runtime = runtime_of(request)
     source = create_browser_source(runtime, method)
     is_storable = source["id"] in runtime.store.storable_sources
@@ -55,7 +55,7 @@ async def complete_drop_in(method: PaymentMethod, request: Request) -> DropInRes
 
 @router.post("/sources/{source_id}/state", operation_id="setSourceState")
 async def set_source_state(source_id: str, change: SourceStateChange, request: Request) -> dict[str, Any]:
-    """Any state at any time; becoming chargeable has its event."""
+    """Set any state at any time. The state chargeable emits an event."""
     runtime = runtime_of(request)
     source = get_stored_source(runtime, source_id)
     change_source_state(runtime, source, change.state)

@@ -1,4 +1,4 @@
-"""The page that shows the control API, with its script and styles from here: no internet is needed."""
+"""The documentation page of the control API. Its script and styles are local, so it works offline."""
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html

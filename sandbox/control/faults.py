@@ -1,4 +1,4 @@
-"""Faults that tests and developers set."""
+"""Control of faults: list, set, clear."""
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -17,7 +17,7 @@ class FaultList(JsonModel):
 
 
 class TamperingKinds(JsonModel):
-    """The kinds of lie and their variants, as `kind` and `variant` of a fault."""
+    """The kinds of tampering and their variants: values of `kind` and `variant` of a fault."""
 
     lies: dict[str, list[str]]
 
@@ -49,5 +49,5 @@ async def clear_faults(request: Request) -> Response:
 
 @router.get("/lies", operation_id="listTamperingKinds")
 async def list_tampering_kinds() -> TamperingKinds:
-    """What a storm may draw from: every kind of lie that a fault can tell, with its variants."""
+    """Every kind of tampering with its variants."""
     return TamperingKinds(lies={kind: list(variants) for kind, variants in TAMPERING_VARIANTS.items()})

@@ -1,4 +1,4 @@
-"""The doors behind an order: parcels on their way, payments that fail later."""
+"""Control of orders and refunds: create orders, change states, add shipments, fail payments."""
 
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ ParcelStatus = Literal[
 
 
 class TrackingEntry(JsonModel):
-    """One entry of the carrier's history; without `date` it is now."""
+    """One entry of the carrier's history. Without `date`, the time is now."""
 
     description: str
     location: str = "-"
@@ -40,7 +40,7 @@ class TrackingEntry(JsonModel):
 
 
 class Parcel(JsonModel):
-    """A Global Logistics shipment of the whole order; without a number it has not been handed over."""
+    """A Global Logistics shipment of the whole order. Without a number, the carrier does not have it yet."""
 
     tracking_number: str | None = "1Z12345E0205271688"
     tracking_url: str | None = "https://carrier.invalid/1Z12345E0205271688"
@@ -55,7 +55,7 @@ class PaymentFailure(JsonModel):
 
 @router.post("/orders/{order_id}/shipments", status_code=201, operation_id="shipOrder")
 async def ship_order(order_id: str, parcel: Parcel, request: Request) -> dict[str, Any]:
-    """Answers what GET /orders/{id}/tracking answers from now on. Orders' states do not move by this."""
+    """Add a shipment; answers like GET /orders/{id}/tracking. The state of the order does not change."""
     runtime = runtime_of(request)
     order = get_stored_order(runtime, order_id)
     shown = parcel.model_dump(by_alias=True, include={"tracking_number", "tracking_url", "status"})
@@ -71,7 +71,7 @@ async def ship_order(order_id: str, parcel: Parcel, request: Request) -> dict[st
 
 @router.post("/orders/{order_id}/payment-failure", operation_id="failPayment")
 async def fail_order_payment(order_id: str, failure: PaymentFailure, request: Request) -> dict[str, Any]:
-    """An authorisation that fails after the order was made; 409 unless it is pending_payment."""
+    """Let the authorisation fail after the checkout. 409 if the order is not pending_payment."""
     runtime = runtime_of(request)
     order = get_stored_order(runtime, order_id)
     fail_payment(runtime, order, failure.failure_code, failure.failure_message)
@@ -79,7 +79,7 @@ async def fail_order_payment(order_id: str, failure: PaymentFailure, request: Re
 
 
 class OrderStateChange(JsonModel):
-    """`state` is left out when only the fraud state changes."""
+    """`state` may be absent if only the fraud state changes."""
 
     state: str | None = None
     fraud_state: Literal["review_opened", "passed", "blocked"] | None = None
@@ -88,21 +88,21 @@ class OrderStateChange(JsonModel):
 class RefundStateChange(JsonModel):
     state: Literal["pending", "pending_information", "succeeded", "failed", "expired"]
     failure_reason: str | None = None
-    # Until when the buyer may give bank data; only for pending_information.
+    # The buyer may give bank data until then; only for pending_information.
     expires_time: AwareDatetime | None = None
 
 
 @router.post("/orders", status_code=201, operation_id="placeOrder")
 async def create_order(checkout: Checkout, request: Request) -> dict[str, Any]:
-    """An order as a buyer's checkout would have made it."""
+    """Create an order, as the checkout of a buyer does."""
     return show_order(place_order(runtime_of(request), checkout))
 
 
 @router.post("/orders/{order_id}/state", operation_id="setOrderState")
 async def set_order_state(order_id: str, change: OrderStateChange, request: Request) -> dict[str, Any]:
-    """One step of the order's state machine, with its events; 409 when there is no such step.
+    """Change the state of an order and emit the events. 409 if the state machine has no such change.
 
-    It moves states only: money is captured, cancelled and paid back by fulfillments and refunds.
+    No money is captured, cancelled or paid back; fulfillments and refunds do that.
     """
     runtime = runtime_of(request)
     order = get_stored_order(runtime, order_id)

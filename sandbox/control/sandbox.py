@@ -1,4 +1,4 @@
-"""The doors through which tests and developers move the sandbox: orders, time, faults, call log."""
+"""Control of the sandbox itself: reset, clock, request log, undocumented behaviour."""
 
 from collections import Counter
 from typing import Any
@@ -17,7 +17,7 @@ router = APIRouter(tags=["Sandbox"])
 
 
 class ClockChange(JsonModel):
-    """Either a distance in seconds (may be negative) or a moment; with neither the clock is only read."""
+    """Seconds to advance (may be negative), or a time to set. With neither the clock stays."""
 
     advance_seconds: float | None = None
     now: AwareDatetime | None = None
@@ -36,7 +36,7 @@ class CallLog(JsonModel):
 
 @router.post("/reset", status_code=204, operation_id="reset")
 async def reset(request: Request) -> Response:
-    """As after a start: no state, faults, logs, moved clock; pending deliveries and captures never happen."""
+    """Remove all state, faults and logs, reset the clock, and cancel pending deliveries and captures."""
     runtime = runtime_of(request)
     await runtime.reset()
     store_configured_webhook(runtime)
@@ -50,7 +50,7 @@ async def read_clock(request: Request) -> ClockTime:
 
 @router.post("/clock", operation_id="moveClock")
 async def move_clock(change: ClockChange, request: Request) -> ClockTime:
-    """Moves what resources call now; timers, tokens and signatures stay with the real clock."""
+    """Set the time of the resources. Delays, tokens and signatures use the real clock."""
     clock = runtime_of(request).store.clock
     if change.now is not None:
         clock.set(change.now)
@@ -82,6 +82,6 @@ async def read_undocumented_behaviour(request: Request) -> UndocumentedBehaviour
 async def set_undocumented_behaviour(
     undocumented_behaviour: UndocumentedBehaviour, request: Request
 ) -> UndocumentedBehaviour:
-    """What the documents leave open, until the next reset; what is not named returns to its default."""
+    """Set the behaviour until the next reset. Absent members get their default."""
     runtime_of(request).store.undocumented_behaviour = undocumented_behaviour
     return undocumented_behaviour

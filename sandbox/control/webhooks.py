@@ -1,4 +1,4 @@
-"""The doors behind the callbacks: signing secrets, what was delivered, events made by hand."""
+"""Control of webhooks: signing secrets, signature settings, delivery log, manual events."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from sandbox.runtime.runtime import Runtime, runtime_of
 from sandbox.settings import SignatureTimestamp
 
 router = APIRouter(tags=["Webhooks"])
-# Digital River docs mention that an old secret lives 12 hours beside the new one.
+# Digital River docs mention that an old secret stays valid for 12 hours.
 _OLD_SECRET_SECONDS = 12 * 3600.0
 
 
@@ -32,14 +32,14 @@ class SecretRotation(JsonModel):
 
 
 class SignatureFormat(JsonModel):
-    """How deliveries are stamped; `skewSeconds` imitates a far-side clock that is ahead or behind."""
+    """The timestamp in signatures. `skewSeconds` imitates a Digital River clock that is ahead or behind."""
 
     timestamp: SignatureTimestamp = "milliseconds"
     skew_seconds: float = 0.0
 
 
 class ManualEvent(JsonModel):
-    """An event made by hand. With `deliver` false it is only listed."""
+    """An event that a test creates. With `deliver` false it is only listed."""
 
     type: str
     object: dict[str, Any]
@@ -56,7 +56,7 @@ def _active_secrets(runtime: Runtime, webhook_id: str) -> Secrets:
 
 @router.get("/webhooks/{webhook_id}/secrets", operation_id="revealSecrets")
 async def reveal_secrets(webhook_id: str, request: Request) -> Secrets:
-    """What Digital River's Dashboard reveals."""
+    """The secrets, as Digital River's Dashboard shows them."""
     return _active_secrets(runtime_of(request), webhook_id)
 
 
@@ -64,7 +64,7 @@ async def reveal_secrets(webhook_id: str, request: Request) -> Secrets:
 async def rotate_webhook_secret(
     webhook_id: str, request: Request, rotation: SecretRotation | None = None
 ) -> Secrets:
-    """A new secret; the old one signs beside it for `keepOldSeconds`, or ends now with `keepOld` false."""
+    """Add a new secret. The old one also signs for `keepOldSeconds`; with `keepOld` false it ends now."""
     requested = rotation or SecretRotation()
     seconds = requested.keep_old_seconds if requested.keep_old else 0.0
     rotate_secret(runtime_of(request), webhook_id, keep_old_seconds=seconds)
@@ -80,7 +80,7 @@ async def set_signature_settings(requested: SignatureFormat, request: Request) -
 
 @router.get("/deliveries", operation_id="listDeliveries")
 async def list_deliveries(request: Request) -> list[dict[str, Any]]:
-    """Every attempt that has been answered or given up, oldest first."""
+    """Every finished delivery attempt, oldest first."""
     return list(runtime_of(request).deliveries)
 
 
@@ -91,7 +91,7 @@ async def clear_deliveries(request: Request) -> Response:
 
 
 @router.post("/events", status_code=201, operation_id="createEvent")
-async def make_event(manual_event: ManualEvent, request: Request) -> dict[str, Any]:
+async def create_event(manual_event: ManualEvent, request: Request) -> dict[str, Any]:
     runtime = runtime_of(request)
     event = record(
         runtime,
@@ -108,7 +108,7 @@ async def make_event(manual_event: ManualEvent, request: Request) -> dict[str, A
 
 @router.post("/events/{event_id}/deliver", status_code=202, operation_id="deliverEvent")
 async def deliver_event(event_id: str, request: Request) -> dict[str, Any]:
-    """Deliver a recorded event once more, as duplicates happen."""
+    """Deliver a recorded event again, as a duplicate."""
     runtime = runtime_of(request)
     event = runtime.store.events.get(event_id)
     if event is None:

@@ -1,4 +1,4 @@
-"""Events: what happened, recorded as Digital River's event object, then sent to the matching webhooks."""
+"""Events: recorded as Digital River's event object and sent to the matching webhooks."""
 
 import copy
 

@@ -32,7 +32,7 @@ def signature_timestamp(unit: SignatureTimestamp, seconds: float) -> str:
 
 
 def active_secrets(runtime: Runtime, webhook_id: str) -> list[str]:
-    """The secrets that sign now, newest first. Secrets live by the real clock, like signatures."""
+    """The secrets that sign now, newest first. Secrets expire by the real clock, like signatures."""
     now = datetime.now(UTC)
     kept: Sequence[Secret] = runtime.store.signing_secrets.get(webhook_id, [])
     return [secret.value for secret in kept if secret.expires is None or secret.expires > now]

@@ -1,4 +1,4 @@
-"""Callbacks: signed, given three seconds, tried again with a fresh signature until 2xx or out of tries."""
+"""Sends events to webhooks, signed. Retries with a new signature until a 2xx answer or the last retry."""
 
 import asyncio
 import contextlib
@@ -22,14 +22,14 @@ _REORDER_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class OutgoingEvent:
-    """An event on its way, and what is told in its place: a lie about its type misdirects nothing."""
+    """An event and the payload to send. Tampering changes only the payload, so that routing stays right."""
 
     event: Json
     payload: Json
 
 
 def dispatch(runtime: Runtime, event: Json) -> None:
-    """Deliver to every matching webhook in the background, as the armed faults of its type demand."""
+    """Deliver to every matching webhook in the background. The active faults of the event's type apply."""
     taken = runtime.faults.take_for_event(event["type"], runtime.now())
     faults = {fault.kind: fault for fault in taken}
     if "drop" in faults:
@@ -58,7 +58,7 @@ def _send_copies(runtime: Runtime, outgoing: OutgoingEvent, copies: int, wait_se
 
 
 async def _send_after_next(runtime: Runtime, outgoing: OutgoingEvent, copies: int, at_most: float) -> None:
-    """Hold an event back until a later one has been tried, or until nobody came."""
+    """Send an event after the next delivery attempt, or after `at_most` seconds."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(at_most), runtime.delivery_attempted:
             await runtime.delivery_attempted.wait()
@@ -95,7 +95,7 @@ async def _deliver(runtime: Runtime, webhook_id: str, outgoing: OutgoingEvent, w
 
 
 async def _attempt(runtime: Runtime, webhook: Json, event: Json) -> tuple[int | None, str | None]:
-    # Half a surrogate has no bytes of its own: it leaves as an escape, which is legal JSON.
+    # A lone surrogate has no UTF-8 encoding. It is sent as an escape, which is valid JSON.
     body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
     timestamp = signature_timestamp(
         runtime.signature_settings.timestamp, time.time() + runtime.signature_settings.skew
@@ -103,7 +103,7 @@ async def _attempt(runtime: Runtime, webhook: Json, event: Json) -> tuple[int | 
     header = signature_header(body, active_secrets(runtime, webhook["id"]), timestamp)
     headers = {"Content-Type": "application/json", "DigitalRiver-Signature": header}
     try:
-        # httpx limits each step; the three seconds are for the whole exchange.
+        # httpx limits each step. The three seconds are for the whole exchange.
         async with runtime.delivery_slots, asyncio.timeout(runtime.settings.delivery_timeout):
             answer = await runtime.http.post(
                 webhook["address"], content=body, headers=headers, auth=_authentication(webhook)
@@ -116,7 +116,7 @@ async def _attempt(runtime: Runtime, webhook: Json, event: Json) -> tuple[int | 
 
 
 def _authentication(webhook: Json) -> httpx.Auth:
-    """Basic when configured. The docs' sample spells `userName`, the OpenAPI document `username`."""
+    """Basic authentication, if configured. The docs have `userName`, the OpenAPI document `username`."""
     known = webhook.get("authentication")
     if webhook["transportType"] != "HTTP" or not known:
         return httpx.Auth()

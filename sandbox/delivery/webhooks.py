@@ -1,4 +1,4 @@
-"""Webhooks: the endpoints that hear of events, and the secrets that sign for them."""
+"""Stored webhooks and their signing secrets."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ def get_stored_webhook(runtime: Runtime, resource_id: str) -> Json:
 
 
 def rotate_secret(runtime: Runtime, resource_id: str, *, keep_old_seconds: float) -> None:
-    """A new secret signs from now on; the others sign beside it until they run out (docs: 12 hours)."""
+    """Add a new secret. The old ones keep signing until they expire (docs: 12 hours)."""
     get_stored_webhook(runtime, resource_id)
     expires = datetime.now(UTC) + timedelta(seconds=keep_old_seconds)
     old = [
@@ -30,7 +30,7 @@ def rotate_secret(runtime: Runtime, resource_id: str, *, keep_old_seconds: float
 
 
 def store_configured_webhook(runtime: Runtime) -> None:
-    """The webhook that the settings name, if they name one: whoever starts the portal knows its secret."""
+    """Store the webhook of the settings, if there is one. The portal is started with the same secret."""
     settings = runtime.settings
     if settings.webhook_address:
         requested = {"types": list(DOCUMENT_EVENT_TYPES), "address": settings.webhook_address}

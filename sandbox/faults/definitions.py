@@ -1,4 +1,4 @@
-"""The fault dial: what is to go wrong, where, and how often."""
+"""The definition of a fault: what goes wrong, for which calls or deliveries, and how often."""
 
 from typing import Literal, Self, get_args
 
@@ -20,10 +20,10 @@ _OF_LISTS: tuple[Kind, ...] = ("unfiltered", "endless")
 
 
 class Target(JsonModel):
-    """What a fault hits: calls by method and path, or deliveries by event type (both with a trailing `*`).
+    """The calls (by method and path) or the deliveries (by event type) that a fault applies to.
 
-    A path is compared with the path as called and with its template (`/orders/{id}`).
-    What is absent hits everything.
+    A path or event type may end with `*`. A path matches the called path or its template (`/orders/{id}`).
+    An absent member matches everything.
     """
 
     method: str | None = None
@@ -32,32 +32,46 @@ class Target(JsonModel):
 
 
 class Fault(JsonModel):
-    """One thing to go wrong.
+    """One fault.
 
-    For calls. delay: wait `seconds`. status: answer `status` (503). throttle: 429 with `retryAfter` (1).
-    reset: TCP reset. garbage: 200, not JSON. empty: 200, no body. hide: 404 or, with `fields`, the answer
-    without those members (as if `invoicePDFs` did not exist yet).
-    For deliveries. delay: wait `seconds`. duplicate: `copies` more. drop: listed in /events, never delivered.
-    reorder: after the next delivery, or after `seconds` (0.5) when none follows.
+    Faults of calls:
+    - delay: wait `seconds` before the call.
+    - status: answer with `status` (503).
+    - throttle: answer 429 with `retryAfter` (1).
+    - reset: reset the TCP connection.
+    - garbage: answer 200 with a body that is not JSON.
+    - empty: answer 200 without a body.
+    - hide: answer 404. With `fields`, answer without those members (for example without `invoicePDFs`).
 
-    For both: lies, which answer or deliver with status and signature as ever. GET /_sandbox/lies names their
-    variants; without `variant` one is drawn, by `seed`, the same for all calls of one method and path
-    template, or all deliveries of one type. With `fields` a lie about single members or lists is about those
-    names only (`*`: all members). unfiltered: a list as if nothing but paging had been asked for. endless: a
-    list that always has more: the same page (`same`), an empty one (`empty`), or after the last the first
-    again (`cycle`). stranger: another one of the kind in the place of the one asked for, or beside those in a
-    list, of another customer when there is one: with its own id (`open`) or under the right one (`renamed`),
-    or only its lists, such as sources and documents, in the right one (`nested`). misnamed: the id of
-    something else in one member that holds an id, or in each of `fields`. hostile: `variant` stands at the
-    end of every text that people read, and as a key of metadata; with `fields` also in ids, states and
-    addresses. odd: one drawn member, or each of `fields`, has another type; textNumbers: every number is a
-    text; numericIds: every id of digits is a number. untimely: every moment is another. misleading: every
-    address (`url`, `…Url`, `…URL`) is another; expired and brief: links have ended, or end in 20 seconds.
+    Faults of deliveries:
+    - delay: wait `seconds`.
+    - duplicate: deliver `copies` more.
+    - drop: list the event in /events, but do not deliver it.
+    - reorder: deliver after the next delivery attempt, or after `seconds` (0.5).
 
-    With `afterwards` the resource does its work first and only the answer goes wrong (lost, or late).
-    Of several faults that replace the answer only the first hits, and only it is spent.
-    Any fault ends after `times` hits or at `until`; hide also `seconds` after it was set. Both moments are on
-    the sandbox's clock.
+    Tampering, for calls and deliveries: the status and the signature are right, the data is wrong.
+    GET /_sandbox/lies lists the variants. Without `variant`, `seed` selects one. The selection is the same
+    for all calls of one method and path template, and for all deliveries of one event type. With `fields`,
+    kinds that change members or lists change only the members with those names (`*`: all members).
+    - unfiltered: the list ignores all parameters except paging.
+    - endless: the list always claims to have more. `same`: it repeats the same page. `empty`: it sends empty
+      pages. `cycle`: after the last page comes the first.
+    - stranger: another resource of the same kind, of another customer if there is one. In a list it is added,
+      or replaces an entry. `open`: with its own id. `renamed`: with the right id. `nested`: only its lists,
+      such as sources and documents, inside the right resource.
+    - misnamed: one member that holds an id, or each of `fields`, gets the id of another resource.
+    - hostile: `variant` is appended to every text for people and is added as a key to metadata. With `fields`
+      also to ids, states and URLs.
+    - odd: one member, or each of `fields`, gets a value of another type. `textNumbers`: every number is a
+      text. `numericIds`: every id of digits is a number.
+    - untimely: every time is replaced.
+    - misleading: every URL (`url`, `…Url`, `…URL`) is replaced. `expired`, `brief`: links have expired, or
+      expire in 20 seconds.
+
+    With `afterwards` the resource handles the call first; then the answer is lost or late.
+    If several faults replace the answer, only the first applies and counts.
+    A fault ends after `times` hits or at `until`; hide also ends `seconds` after it was set. `until` and that
+    lifetime are on the sandbox's clock.
     """
 
     target: Target = Field(default_factory=Target)
@@ -74,15 +88,15 @@ class Fault(JsonModel):
     until: AwareDatetime | None = None
 
     @model_validator(mode="after")
-    def _must_make_sense(self) -> Self:
+    def _check_combination(self) -> Self:
         if self.target.event_type is not None and self.kind not in (
             "delay",
             *_OF_DELIVERIES,
             *_TAMPERING_KINDS,
         ):
-            raise ValueError(f"{self.kind} happens to calls, not to deliveries")
+            raise ValueError(f"{self.kind} applies to calls, not to deliveries")
         if self.target.event_type is not None and self.kind in _OF_LISTS:
-            raise ValueError(f"{self.kind} happens to lists, not to deliveries")
+            raise ValueError(f"{self.kind} applies to lists, not to deliveries")
         if self.variant is not None and (
             not self.is_tampering or self.variant not in TAMPERING_VARIANTS[self.tampering_kind]
         ):
@@ -95,15 +109,15 @@ class Fault(JsonModel):
 
     @property
     def tampering_kind(self) -> TamperingKind:
-        """Raises ValueError for the kinds that only fail."""
+        """Raises ValueError for the other kinds."""
         for kind in _TAMPERING_KINDS:
             if kind == self.kind:
                 return kind
-        raise ValueError(f"{self.kind} is no lie")
+        raise ValueError(f"{self.kind} is no tampering")
 
     @property
     def hits_deliveries(self) -> bool:
-        """A delay is for deliveries when its target names an event type."""
+        """A delay applies to deliveries if its target has an event type."""
         return self.kind in _OF_DELIVERIES or self.target.event_type is not None
 
     @property

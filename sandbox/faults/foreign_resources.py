@@ -1,4 +1,4 @@
-"""Whose something is, and what else of its kind there is: where lies about owners come from."""
+"""Finds resources of other customers, for faults that send the wrong resource."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from sandbox.state.store import Store
 
 
 def collections_by_path(store: Store) -> Mapping[str, dict[str, Json]]:
-    """What can be read by its id, by the path it is read at."""
+    """The collections that can be read by id, by path."""
     return {
         "/orders": store.orders,
         "/customers": store.customers,
@@ -24,12 +24,12 @@ def collections_by_path(store: Store) -> Mapping[str, dict[str, Json]]:
 
 
 def find_collection(store: Store, resource_id: object) -> str | None:
-    """The path at which this id is read."""
+    """The path of the collection that has this id."""
     return next((path for path, rows in collections_by_path(store).items() if resource_id in rows), None)
 
 
 def other_ids(store: Store, collection: str, resource_id: object, rng: random.Random) -> list[str]:
-    """The ids of the rest of the shelf in drawn order, those of another owner first."""
+    """The other ids of the collection in random order, those of other customers first."""
     rows = collections_by_path(store)[collection]
     owner = owner_of(store, rows[str(resource_id)]) if resource_id in rows else None
     found = [one for one in rows if one != resource_id]
@@ -38,7 +38,7 @@ def other_ids(store: Store, collection: str, resource_id: object, rng: random.Ra
 
 
 def owner_of(store: Store, resource: Json) -> str | None:
-    """The customer something belongs to, over its order or file if need be."""
+    """The id of the customer who owns the resource, its order or its file."""
     if "type" in resource and isinstance(resource.get("data"), dict):
         return owner_of(store, resource["data"].get("object", {}))
     if isinstance(resource.get("customerId"), str):
@@ -53,13 +53,13 @@ def owner_of(store: Store, resource: Json) -> str | None:
 
 
 def document_ids(order: Json) -> list[str]:
-    return [entry["id"] for place in ("invoicePDFs", "creditMemoPDFs") for entry in order.get(place, [])]
+    return [entry["id"] for member in ("invoicePDFs", "creditMemoPDFs") for entry in order.get(member, [])]
 
 
 def substitute(variant: str, original: Json, foreign: Json, names: Sequence[str]) -> Json:
-    """The stranger as it is (`open`), under the honest id (`renamed`), or its parts in the honest one.
+    """The foreign resource (`open`), also with the original id (`renamed`); or the original with its lists.
 
-    Parts are lists, those called `names` only when there are any.
+    With `names`, only the lists with those names.
     """
     match variant:
         case "renamed":
@@ -73,7 +73,7 @@ def substitute(variant: str, original: Json, foreign: Json, names: Sequence[str]
 
 
 def other_id(store: Store, name: str, resource_id: str, rng: random.Random) -> str:
-    """An id that could stand there instead: of something that exists, if there is anything else."""
+    """Another id for this member: of an existing resource if there is one."""
     if name == "customerId":
         known = {order.get("customerId") for order in store.orders.values()}
         found = sorted({*store.customers, *(one for one in known if one)} - {resource_id})
@@ -84,5 +84,5 @@ def other_id(store: Store, name: str, resource_id: str, rng: random.Random) -> s
 
 
 def _changed(resource_id: str) -> str:
-    """As long and as plausible, but not the same."""
+    """A different id of the same length."""
     return resource_id[:-1] + ("1" if resource_id.endswith("0") else "0")

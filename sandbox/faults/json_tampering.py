@@ -1,4 +1,4 @@
-"""The kinds of lie the fault dial knows, and what those about single members make of honest JSON."""
+"""The kinds of tampering with their variants, and those kinds that change single JSON members."""
 
 import copy
 import random
@@ -45,7 +45,7 @@ _TIMESTAMPS: Mapping[str, object] = {
     "empty": "",
     "number": 1_617_803_233_000,
 }
-_ADDRESSES: Mapping[str, str] = {
+_URLS: Mapping[str, str] = {
     "foreign": "https://evil.invalid/invoice.pdf",
     "disguised": "https://api.digitalriver.com@evil.invalid/invoice.pdf",
     "javascript": "javascript:alert('sandbox')//",
@@ -54,11 +54,11 @@ _ADDRESSES: Mapping[str, str] = {
     "hostOnly": "//evil.invalid/invoice.pdf",
     "empty": "",
 }
-# What is added to the right address; behind `gone` there is nothing.
-_ADDRESS_ENDINGS: Mapping[str, str] = {"gone": "-gone", **HOSTILE}
-# Links that have ended, or end before anybody can follow them: seconds from now.
+# Appended to the right URL. `gone` makes it a URL that does not exist.
+_URL_ENDINGS: Mapping[str, str] = {"gone": "-gone", **HOSTILE}
+# Seconds from now until a link expires.
 _LINK_LIFETIMES = {"expired": -60.0, "brief": 20.0}
-# In words at `Fault`. Without variants there is one way to tell it.
+# `Fault` describes them. A kind without variants always does the same.
 TAMPERING_VARIANTS: Mapping[TamperingKind, Sequence[str]] = {
     "unfiltered": (),
     "stranger": ("open", "renamed", "nested"),
@@ -67,12 +67,12 @@ TAMPERING_VARIANTS: Mapping[TamperingKind, Sequence[str]] = {
     "odd": (*_ODD, "textNumbers", "numericIds"),
     "endless": ("same", "empty", "cycle"),
     "untimely": tuple(_TIMESTAMPS),
-    "misleading": (*_ADDRESSES, *_ADDRESS_ENDINGS, *_LINK_LIFETIMES),
+    "misleading": (*_URLS, *_URL_ENDINGS, *_LINK_LIFETIMES),
 }
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*")
 _ID_MEMBER = re.compile(r"id|ids|.*Ids?")
 _URL = re.compile(r"url|.*(Url|URL)")
-# Members that programs compare; hostile text in them is asked for by name.
+# Members that programs compare. Hostile text goes into them only if `fields` names them.
 _COMPARED = re.compile(
     r"id|ids|.*Ids?|type|types|state|.*State|purpose|currency|country|locale|flow|.*Type|.*[vV]ersion"
     r"|url|.*(Url|URL)"
@@ -81,7 +81,7 @@ _COMPARED = re.compile(
 
 @dataclass(frozen=True)
 class Member:
-    """A place in JSON; elements of a list carry the list's name."""
+    """One member of a JSON object, or one element of a list. Elements have the name of their list."""
 
     holder: Any
     key: str | int
@@ -96,7 +96,7 @@ class Member:
 
 
 def members(value: object, name: str = "") -> Iterator[Member]:
-    """Every member and element below `value`, outer ones first."""
+    """Every member and element inside `value`, outer ones first."""
     pairs: Iterable[tuple[str | int, Any]] = ()
     if isinstance(value, dict):
         pairs = list(value.items())
@@ -121,25 +121,25 @@ def tamper_members(
     rng: random.Random,
     now: datetime,
 ) -> None:
-    """Change the members of `answer` in place, those called `names` only when there are any."""
-    wanted = [member for member in members(answer) if not names or member.name in names or "*" in names]
+    """Change the members of `answer` in place. With `names`, only those members."""
+    selected = [member for member in members(answer) if not names or member.name in names or "*" in names]
     match kind:
         case "hostile":
-            _append_hostile_text(wanted, HOSTILE[variant], is_targeted=bool(names))
+            _append_hostile_text(selected, HOSTILE[variant], is_targeted=bool(names))
         case "odd":
-            _change_type(wanted, variant, is_targeted=bool(names), rng=rng)
+            _change_type(selected, variant, is_targeted=bool(names), rng=rng)
         case "untimely":
-            for member in wanted:
+            for member in selected:
                 if isinstance(member.value, str) and _TIMESTAMP.fullmatch(member.value):
                     member.set(_TIMESTAMPS[variant])
         case "misleading":
-            _change_links(wanted, variant, now)
+            _change_urls(selected, variant, now)
         case _:
-            raise ValueError(f"{kind} is not about single members")
+            raise ValueError(f"{kind} does not change single members")
 
 
-def _append_hostile_text(wanted: list[Member], text: str, *, is_targeted: bool) -> None:
-    for member in wanted:
+def _append_hostile_text(selected: list[Member], text: str, *, is_targeted: bool) -> None:
+    for member in selected:
         value = member.value
         if isinstance(value, dict) and member.name == "metadata":
             value[text] = text
@@ -150,25 +150,25 @@ def _append_hostile_text(wanted: list[Member], text: str, *, is_targeted: bool) 
             member.set(value + text)
 
 
-def _change_type(wanted: list[Member], variant: str, *, is_targeted: bool, rng: random.Random) -> None:
+def _change_type(selected: list[Member], variant: str, *, is_targeted: bool, rng: random.Random) -> None:
     if variant == "textNumbers":
-        for member in wanted:
+        for member in selected:
             if isinstance(member.value, int | float) and not isinstance(member.value, bool):
                 member.set(str(member.value))
     elif variant == "numericIds":
-        for member in wanted:
+        for member in selected:
             if is_id_member(member.name) and str(member.value).isdecimal():
                 member.set(int(member.value))
-    elif wanted:
-        for member in wanted if is_targeted else [rng.choice(wanted)]:
+    elif selected:
+        for member in selected if is_targeted else [rng.choice(selected)]:
             member.set(_ODD[variant])
 
 
-def _change_links(wanted: list[Member], variant: str, now: datetime) -> None:
-    for member in wanted:
+def _change_urls(selected: list[Member], variant: str, now: datetime) -> None:
+    for member in selected:
         if variant in _LINK_LIFETIMES:
             if member.name == "expiresTime":
                 member.set(iso_time(now + timedelta(seconds=_LINK_LIFETIMES[variant])))
         elif _URL.fullmatch(member.name) and isinstance(member.value, str):
-            ending = _ADDRESS_ENDINGS.get(variant, "")
-            member.set(_ADDRESSES.get(variant, f"{member.value}{ending}"))
+            ending = _URL_ENDINGS.get(variant, "")
+            member.set(_URLS.get(variant, f"{member.value}{ending}"))

@@ -1,4 +1,4 @@
-"""The faults that are set now, and which of them hits a call or a delivery."""
+"""The active faults, and which of them apply to a call or a delivery."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ class _ActiveFault:
     left: int | None
 
     def has_ended(self, now: datetime) -> bool:
-        """`seconds` is a lifetime for hide, a duration for the other kinds."""
+        """`seconds` is the lifetime of hide. For the other kinds it is a waiting time."""
         ends = [self.fault.until] if self.fault.until else []
         if self.fault.kind == "hide" and self.fault.seconds is not None:
             ends.append(self.since + timedelta(seconds=self.fault.seconds))
@@ -23,7 +23,7 @@ class _ActiveFault:
 
 @dataclass
 class FaultRegistry:
-    """The armed faults, in the order they were set. Taking a fault spends one of its `times`."""
+    """The active faults in the order in which they were set. Taking a fault uses up one of its `times`."""
 
     _active: list[_ActiveFault] = field(default_factory=list)
 
@@ -68,7 +68,7 @@ def _hits_event(fault: Fault, event_type: str) -> bool:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Equal, or beginning with what stands before a trailing `*`."""
+    """Whether the text equals the pattern, or starts with the part before a trailing `*`."""
     if pattern.endswith("*"):
         return text.startswith(pattern[:-1])
     return pattern == text

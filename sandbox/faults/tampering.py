@@ -1,4 +1,4 @@
-"""Tells the armed lies: in answers to calls, and in what is delivered to webhooks."""
+"""Applies tampering faults to answers and to delivered events."""
 
 import copy
 import json
@@ -15,10 +15,10 @@ from sandbox.faults.definitions import Fault
 from sandbox.faults.foreign_resources import (
     collections_by_path,
     find_collection,
-    substitute,
     other_id,
     other_ids,
     owner_of,
+    substitute,
 )
 from sandbox.faults.json_tampering import TAMPERING_VARIANTS, is_id_member, tamper_members
 from sandbox.json_types import Json
@@ -29,7 +29,7 @@ _PAGING = ("limit", "startingAfter", "endingBefore")
 
 @dataclass
 class Answer:
-    """What a resource answered, held back."""
+    """The answer of a resource, before it is sent."""
 
     start: Message
     body: bytes
@@ -39,7 +39,7 @@ class Answer:
         return 200 <= int(self.start["status"]) < 300
 
     def json(self) -> Any:
-        """None when it is no JSON."""
+        """None if the body is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -53,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Tampering:
-    """One armed fault at one call or delivery. The same seed and place draw the same every time."""
+    """One fault for one call or delivery. The same seed and location always make the same choices."""
 
     fault: Fault
     store: Store
@@ -82,17 +82,17 @@ class Tampering:
         return substitute(self.variant, original, foreign, self.fault.fields)
 
     def replace_ids(self, resource: Json) -> None:
-        """Another's id in the named members, or in one of those that hold ids."""
+        """Put other ids into the members in `fields`, or into one member that holds an id."""
         names = [name for name, value in resource.items() if is_id_member(name) and isinstance(value, str)]
-        drawn = [self.rng.choice(names)] if names else []
-        for name in [one for one in self.fault.fields if one in names] if self.fault.fields else drawn:
+        chosen = [self.rng.choice(names)] if names else []
+        for name in [one for one in self.fault.fields if one in names] if self.fault.fields else chosen:
             resource[name] = other_id(self.store, name, resource[name], self.rng)
 
 
 async def answer_with_tampering(
     faults: Sequence[Fault], store: Store, app: ASGIApp, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Let the resource answer, then tell every lie about it, in the order in which they were armed."""
+    """Let the resource answer, then apply the faults in the order in which they were set."""
     location = f"{scope['method']} {scope['sandbox.template']}"
     tamperings = [Tampering(fault, store, location) for fault in faults]
     original_scope = dict(scope)
@@ -103,7 +103,7 @@ async def answer_with_tampering(
 
 
 def _query(tamperings: Sequence[Tampering], scope: Scope) -> bytes:
-    """What the resource is asked instead: everything, or always the first page."""
+    """The query for the resource: without filters (`unfiltered`), or always the first page (`endless`)."""
     dropped: set[str] = set()
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     for tampering in tamperings:
@@ -134,13 +134,13 @@ async def _tampered(tampering: Tampering, answer: Answer, app: ASGIApp, scope: S
 
 
 def _resources(answer: Json) -> list[Json]:
-    """A list's entries, or the one answered."""
+    """The entries of a list, or the one resource."""
     rows = answer.get("data")
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else [answer]
 
 
 async def _with_foreign_resource(tampering: Tampering, answer: Json, app: ASGIApp, scope: Scope) -> Json:
-    """Another one in the place of the one answered; in a list beside those that belong there."""
+    """Replace the resource by a foreign one. In a list, add it or replace one entry."""
     rows = answer.get("data")
     if not isinstance(rows, list):
         foreign = await _find_foreign_resource(tampering, answer, app, scope)
@@ -160,7 +160,7 @@ async def _with_foreign_resource(tampering: Tampering, answer: Json, app: ASGIAp
 async def _find_foreign_resource(
     tampering: Tampering, original: Json, app: ASGIApp, scope: Scope
 ) -> Json | None:
-    """Read another of the kind as the API shows it; None when there is none."""
+    """Another resource of the same kind as the API shows it, or None."""
     template: str = scope["sandbox.template"]
     root = "/" + template.split("/")[1]
     collection = find_collection(tampering.store, original.get("id")) or (
@@ -168,11 +168,11 @@ async def _find_foreign_resource(
     )
     if collection is None:
         return None
-    # What hangs on something else, `/orders/{id}/tracking`, has no id of its own.
+    # A subresource such as `/orders/{id}/tracking` has no id of its own.
     tail = template.partition("{id}")[2] if "id" not in original and "{" in template else ""
     resource_id = original.get("id", original.get("orderId"))
-    for one in other_ids(tampering.store, collection, resource_id, tampering.rng):
-        path = f"{collection}/{one}{tail}"
+    for other in other_ids(tampering.store, collection, resource_id, tampering.rng):
+        path = f"{collection}/{other}{tail}"
         asked = {**scope, "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
         answer = await _call_app(app, asked, _empty_body)
         found = answer.json()
@@ -182,7 +182,7 @@ async def _find_foreign_resource(
 
 
 async def _endless_list(tampering: Tampering, answer: Json, app: ASGIApp, scope: Scope) -> Json:
-    """A list that claims to have more: the same page, an empty one, or all pages again from the first."""
+    """A list that always claims to have more."""
     if not isinstance(answer.get("data"), list):
         return answer
     if tampering.variant == "empty":
@@ -196,23 +196,23 @@ async def _endless_list(tampering: Tampering, answer: Json, app: ASGIApp, scope:
 
 
 async def _call_app(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
-    """What a resource answers, kept from going out."""
+    """Call the app and hold its answer."""
     sent: list[Message] = []
 
-    async def keep(message: Message) -> None:
+    async def hold(message: Message) -> None:
         sent.append(message)
 
-    await app(dict(scope), receive, keep)
+    await app(dict(scope), receive, hold)
     return Answer(sent[0], b"".join(message.get("body", b"") for message in sent[1:]))
 
 
 async def _empty_body() -> Message:
-    """The body of a request of our own."""
+    """The body of an internal request."""
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
 def tamper_with_event(faults: Sequence[Fault], store: Store, event: Json) -> Json:
-    """What is delivered in an event's place; what is listed stays true."""
+    """The payload to deliver for an event. The stored event stays unchanged."""
     payload = copy.deepcopy(event)
     for fault in faults:
         tampering = Tampering(fault, store, event["type"])
@@ -230,7 +230,7 @@ def tamper_with_event(faults: Sequence[Fault], store: Store, event: Json) -> Jso
 
 
 def _foreign_event_object(tampering: Tampering, event: Json) -> Json:
-    """The object of another event of the type, if possible of another owner; without one its own."""
+    """The object of another event of the same type, of another customer if there is one; else its own."""
     owner = owner_of(tampering.store, event)
     found = [
         one

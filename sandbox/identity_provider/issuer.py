@@ -1,4 +1,4 @@
-"""The identity provider of the development house: signs tokens for any customer, publishes its keys."""
+"""The issuer of tokens for development and tests: signs tokens for any customer and publishes its keys."""
 
 import hmac
 import json
@@ -17,7 +17,10 @@ from sandbox.state.store import new_id
 
 
 class TokenRequest(JsonModel):
-    """HS256 signs with the public key as its secret, `none` does not sign: both must be refused."""
+    """The token to issue. `HS256` signs with the public key as the secret, `none` does not sign.
+
+    A correct verifier rejects both, and also `key: foreign`.
+    """
 
     customer_id: str
     scopes: list[str] = Field(default_factory=list)
@@ -30,13 +33,13 @@ class TokenRequest(JsonModel):
 
 
 def _new_key() -> RSAKey:
-    # What it is for stands in its published form only: here it may sign with the wrong algorithm, too.
+    # `use` and `alg` are only in the published form, because the issuer also signs with wrong algorithms.
     return RSAKey.generate_key(2048, {"kid": new_id()})
 
 
 @dataclass
 class Issuer:
-    """Signing keys with a lifetime of one process; `rotate` publishes a new one beside the last."""
+    """Holds the signing keys for the life of the process. `rotate` adds a new key."""
 
     url: str
     audience: str
@@ -44,7 +47,7 @@ class Issuer:
     foreign: RSAKey = field(default_factory=_new_key)
 
     def rotate(self, *, keep_old: bool = True) -> str:
-        """The new key's id. With `keep_old` false, tokens of former keys stop verifying."""
+        """Add a key and return its id. With `keep_old` false, the old keys are no longer published."""
         key = _new_key()
         self.keys = [key, *self.keys] if keep_old else [key]
         return _kid(key)
@@ -63,7 +66,7 @@ class Issuer:
         return {"keys": [{**key.as_dict(private=False), **purpose} for key in self.keys]}
 
     def issue_token(self, requested: TokenRequest) -> str:
-        """A token by the real clock: `sub` is the customer id, `scope` is space separated."""
+        """A token with times of the real clock. `sub` is the customer id, `scope` is space-separated."""
         now = int(time.time())
         claims = {
             "iss": requested.issuer or self.url,
@@ -76,7 +79,7 @@ class Issuer:
         } | requested.claims
         claims = {name: value for name, value in claims.items() if value is not None}
         key = self.keys[0] if requested.key == "current" else self.foreign
-        # A foreign key under a published id: the signature, not the id, must decide.
+        # A foreign key has the `kid` of a published key, so that only the signature is wrong.
         header = {"alg": requested.algorithm, "kid": _kid(self.keys[0]), "typ": "JWT"}
         if requested.algorithm == "none":
             return _encode_unchecked(header, claims, lambda _: b"")
@@ -91,7 +94,7 @@ def _kid(key: RSAKey) -> str:
 
 
 def _encode_unchecked(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[bytes], bytes]) -> str:
-    """What joserfc rightly refuses to write: unsigned tokens and public keys used as secrets."""
+    """Encode tokens that joserfc rejects: unsigned ones, and public keys used as secrets."""
     parts = (json.dumps(part, separators=(",", ":")).encode() for part in (header, claims))
     signed = b".".join(urlsafe_b64encode(part) for part in parts)
     return b".".join((signed, urlsafe_b64encode(sign(signed)))).decode()

@@ -1,4 +1,4 @@
-"""The doors of the development house's identity provider: tokens, key set, rotation."""
+"""The identity provider's endpoints: tokens, published keys, key rotation."""
 
 from typing import Any
 
@@ -47,6 +47,6 @@ async def list_keys(request: Request) -> dict[str, Any]:
 
 @router.post("/oidc/rotate", operation_id="rotateKey")
 async def rotate_key(request: Request, rotation: KeyRotation | None = None) -> RotatedKey:
-    """A new key signs from now on; `keepOld` false withdraws the former ones."""
+    """Sign with a new key from now on. With `keepOld` false, the old keys are no longer published."""
     requested = rotation or KeyRotation()
     return RotatedKey(kid=_issuer(request).rotate(keep_old=requested.keep_old))

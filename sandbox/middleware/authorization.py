@@ -13,7 +13,7 @@ _PUBLIC_PREFIX = "/links/"
 
 
 class AuthorizationMiddleware:
-    """The secret key as bearer token, or as the user of Basic; then the key's rate limit."""
+    """Checks the secret key (bearer token, or user name of Basic), then the rate limit of the key."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,7 +32,7 @@ class AuthorizationMiddleware:
         runtime = runtime_in(scope)
         key = find_key(Headers(scope=scope).get("authorization", ""))
         if key == runtime.settings.public_key:
-            # Digital River docs, API structure: the public key belongs to the browser; the text is inferred.
+            # Digital River docs, API structure: the public key is for browsers. The message is inferred.
             return ApiError(403, ErrorDetail("The public key cannot be used for this resource."))
         if key != runtime.settings.secret_key:
             return unauthorized()
@@ -40,7 +40,7 @@ class AuthorizationMiddleware:
 
 
 def find_key(authorization: str) -> str | None:
-    """The bearer token, or the user name of Basic, as some of the docs' curl samples send it."""
+    """The bearer token, or the user name of Basic, as in some of the docs' curl samples."""
     scheme, _, credentials = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return credentials

@@ -10,7 +10,7 @@ from sandbox.middleware.scope import is_api_call, runtime_in
 from sandbox.state.clock import iso_time_milliseconds
 from sandbox.state.store import new_id
 
-# Digital River, OpenAPI introduction: what callers are asked to send along.
+# Digital River, OpenAPI introduction: the headers that callers should send.
 _KEPT_HEADERS = (
     "upstream-id",
     "upstream-application-id",
@@ -22,7 +22,7 @@ _KEPT_HEADERS = (
 
 
 class CallLogMiddleware:
-    """Gives every answer its `x-dr-requestid` and keeps a list of calls for tests to read."""
+    """Adds `x-dr-requestid` to every answer and logs every call."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self._app = app
@@ -54,7 +54,7 @@ class CallLogMiddleware:
 
 
 def template_of(routes: Iterable[Route], scope: Scope) -> str:
-    """`/orders/{id}` for `/orders/204440790336`; the path itself when no route knows it."""
+    """`/orders/{id}` for `/orders/204440790336`; the path itself if no route matches."""
     for route in routes:
         if route.matches(scope)[0] is not Match.NONE:
             return route.path

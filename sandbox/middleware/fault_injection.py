@@ -1,4 +1,4 @@
-"""What every call passes before a resource sees it: the recorder, the key check, the armed faults."""
+"""Applies the active faults to calls of the Digital River API."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from sandbox.middleware.scope import is_api_call, runtime_in
 
 
 class FaultInjectionMiddleware:
-    """Lets armed faults happen to the calls they hit."""
+    """Takes the faults that match a call and applies them, to the call or to its answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -58,7 +58,7 @@ class FaultInjectionMiddleware:
 
 
 def _delayed(seconds: float, send: Send) -> Send:
-    """An answer that is ready but does not come for a while."""
+    """Sends the answer after `seconds`."""
 
     async def hold(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -69,11 +69,11 @@ def _delayed(seconds: float, send: Send) -> Send:
 
 
 async def _discard(_message: Message) -> None:
-    """Where an answer goes that nobody gets."""
+    """Send nothing."""
 
 
 def _replacement_for(fault: Fault) -> Response:
-    """The answer a fault puts in the place of the resource's own."""
+    """The answer that a fault sends instead of the resource's own."""
     match fault.kind:
         case "status":
             return ApiError(
@@ -90,7 +90,7 @@ def _replacement_for(fault: Fault) -> Response:
 
 
 def _without_members(names: set[str], send: Send) -> Send:
-    """Passes a JSON answer on without the named members, at the top and in each element of `data`."""
+    """Forwards a JSON answer without the named members, at the top and in each element of `data`."""
     held: list[Message] = []
 
     async def send_stripped(message: Message) -> None:
@@ -120,7 +120,7 @@ def remove_members(raw: bytes, names: set[str]) -> bytes:
 
 
 def reset_connection(scope: Scope) -> None:
-    """Answer with a TCP reset: closing a socket that lingers for no time sends RST instead of FIN."""
+    """Answer with a TCP reset: with SO_LINGER 0, close sends RST instead of FIN."""
     transport: asyncio.Transport = scope["extensions"]["sandbox"]["transport"]
     connection = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
     with connection:

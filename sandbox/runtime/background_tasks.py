@@ -1,4 +1,4 @@
-"""Work that outlives its request: captures that take a moment, deliveries and their retries."""
+"""Work that continues after its request: delayed captures, deliveries and their retries."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ _log = logging.getLogger("sandbox.background_tasks")
 
 
 class BackgroundTasks:
-    """Runs coroutines beside the requests; closing it, or `drop_all`, cancels whatever is under way."""
+    """Runs coroutines in the background. Leaving the context, or `cancel_all`, cancels the running ones."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -29,7 +29,7 @@ class BackgroundTasks:
         task.add_done_callback(self._finished)
 
     def run_after(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        """Call `work` once `seconds` of the real clock have passed."""
+        """Call `work` after `seconds` of the real clock."""
 
         async def wait_then_work() -> None:
             await asyncio.sleep(seconds)
@@ -46,4 +46,4 @@ class BackgroundTasks:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("an errand failed", exc_info=error)
+            _log.error("a background task failed", exc_info=error)

@@ -1,9 +1,9 @@
-"""25 requests per second and key; after that, calls stay blocked until `Retry-After` has passed."""
+"""The rate limit per key. After too many calls, a key is blocked until `Retry-After` has passed."""
 
 import time
 from collections import deque
 
-# Digital River docs print an integer Retry-After (example 120); the sandbox lets callers wait one second.
+# Digital River docs print an integer Retry-After (example 120); the sandbox's is one second.
 RETRY_AFTER = 1
 
 

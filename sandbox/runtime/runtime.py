@@ -1,4 +1,4 @@
-"""What every room of the sandbox works with, opened once by the app's lifespan."""
+"""What every part of the sandbox works with. The app's lifespan opens it once."""
 
 import asyncio
 from collections import deque
@@ -19,7 +19,7 @@ from sandbox.state.undocumented_behaviour import UndocumentedBehaviour
 
 @dataclass
 class SignatureSettings:
-    """How deliveries are stamped. `skew` seconds imitate a clock that runs ahead (+) or behind (-)."""
+    """The timestamp in signatures. `skew` seconds imitate a clock that runs ahead (+) or behind (-)."""
 
     timestamp: SignatureTimestamp
     skew: float = 0.0
@@ -37,7 +37,7 @@ class Runtime:
     http: httpx.AsyncClient
     calls: deque[Json]
     deliveries: deque[Json]
-    # An endpoint that hangs makes deliveries wait for their turn; the time for an answer begins with it.
+    # Limits deliveries in parallel. The time-out of a delivery starts when it has its slot.
     delivery_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
     # Notified after every attempt to deliver.
     delivery_attempted: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -50,7 +50,7 @@ class Runtime:
         return self.store.undocumented_behaviour
 
     async def reset(self) -> None:
-        """Forget everything but the issuer's keys, and stop whatever was still going to happen."""
+        """Cancel the background tasks and clear all state. The issuer of tokens keeps its keys."""
         await self.background_tasks.cancel_all()
         self.store.clear()
         self.faults.clear()
@@ -64,5 +64,5 @@ class Runtime:
 def runtime_of(request: Request) -> Runtime:
     runtime = request.app.state.runtime
     if not isinstance(runtime, Runtime):
-        raise TypeError("the lifespan has not opened the world")
+        raise TypeError("the lifespan has not opened the runtime")
     return runtime

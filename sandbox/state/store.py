@@ -1,4 +1,4 @@
-"""The ledger: everything the sandbox remembers, in one process's memory."""
+"""The store: all resources and the state behind them, in memory."""
 
 import secrets
 import uuid
@@ -12,7 +12,7 @@ from sandbox.state.undocumented_behaviour import UndocumentedBehaviour
 
 @dataclass
 class ItemProgress:
-    """How much of one order item has been settled; Digital River shows only the item's state."""
+    """The fulfilled and cancelled quantities of one order item. The API shows only the item's state."""
 
     fulfilled: int = 0
     cancelled: int = 0
@@ -28,7 +28,7 @@ class Secret:
 
 @dataclass
 class Store:
-    """Resources as the JSON that is answered, newest last, by id; beside them what is never answered."""
+    """Resources by id, as the JSON that the API answers, newest last; and internal state."""
 
     clock: Clock
     orders: dict[str, Json] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Store:
     shipments: dict[str, list[Json]] = field(default_factory=dict)
     files: dict[str, Json] = field(default_factory=dict)
     file_links: dict[str, Json] = field(default_factory=dict)
-    # The same links again by file: portals ask for them on every click.
+    # The same links by file, because the portal reads them on every download.
     links_by_file: dict[str, dict[str, Json]] = field(default_factory=dict)
     events: dict[str, Json] = field(default_factory=dict)
     webhooks: dict[str, Json] = field(default_factory=dict)
@@ -53,11 +53,11 @@ class Store:
     # The order state that a dispute interrupted.
     state_before_dispute: dict[str, str] = field(default_factory=dict)
     undocumented_behaviour: UndocumentedBehaviour = field(default_factory=UndocumentedBehaviour)
-    # Begun anywhere, so that a portal's database may outlive the sandbox.
+    # Starts at random, so that ids stay unique if a portal's database outlives the sandbox.
     _sequence: int = field(default_factory=lambda: 10_000_000 + secrets.randbelow(80_000_000))
 
     def clear(self) -> None:
-        """Numbers go on, so that an id never means two things."""
+        """Remove everything. The sequence continues, so that no id is used twice."""
         fresh = Store(Clock(), _sequence=self._sequence)
         for name, value in vars(fresh).items():
             setattr(self, name, value)

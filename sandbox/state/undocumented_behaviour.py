@@ -1,4 +1,4 @@
-"""What Digital River's documents leave open, as this run answers it."""
+"""Behaviour that Digital River's documents do not define, selectable at run time."""
 
 from typing import Literal
 
@@ -11,13 +11,16 @@ RefundOutcome = Literal["succeeded", "pending", "pending_information", "failed"]
 
 
 class UndocumentedBehaviour(JsonModel):
-    """afterDefaultDetached: the default goes with its source, or the oldest source left becomes it.
+    """Behaviour that Digital River's documents do not define.
 
-    verification: what well-formed tax identifiers become once the capture delay has passed; the documented
-    test values are verified at once. refundOutcome: what refunds become once the capture delay has passed.
-
-    eventTypes: `types` of GET /events is "an array" by its description and one string by its schema. It is
-    read as a list; or as one text, that is one name, and given twice it is refused; or only the first counts.
+    afterDefaultDetached: after the default source is detached, the customer has no default (`clear`), or the
+    oldest remaining source becomes the default (`promote`).
+    verification: the state of well-formed tax identifiers after the capture delay. The documented test values
+    are verified at once.
+    refundOutcome: the state of refunds after the capture delay.
+    eventTypes: the parameter `types` of GET /events is "an array" by its description and one string by its
+    schema. `list`: it is a list. `text`: it is one name, and a second one is an error. `first`: only the
+    first one is used.
     """
 
     after_default_detached: DefaultAfterDetach = "clear"
