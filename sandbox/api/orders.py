@@ -96,6 +96,16 @@ def _update_items(order: Json, requested_items: list[Json]) -> None:
         item["metadata"] = merged_metadata(item.get("metadata"), requested.get("metadata", {}))
 
 
+async def get_tracking(request: Request) -> Response:
+    """The 404 for an order without shipments names the order, not the tracking (docs sample)."""
+    runtime = runtime_of(request)
+    order = get_stored_order(runtime, request.path_params["id"])
+    if order["id"] not in runtime.store.shipments:
+        message = "There are no shipments found for an order."
+        raise ApiError(404, ErrorDetail(message, "invalid_parameter", "orderId"))
+    return JSONResponse(show_tracking(runtime, order))
+
+
 async def get_tax_details(request: Request) -> Response:
     """One tax per item, of the country of destination. The docs print no sample."""
     order = get_stored_order(runtime_of(request), request.path_params["id"])
@@ -118,16 +128,6 @@ def _tax(item: Json, country: str) -> Json:
         "effectiveRate": rate,
         "taxAmount": float(amount_of(item["tax"], "amount")),
     }
-
-
-async def get_tracking(request: Request) -> Response:
-    """The 404 for an order without shipments names the order, not the tracking (docs sample)."""
-    runtime = runtime_of(request)
-    order = get_stored_order(runtime, request.path_params["id"])
-    if order["id"] not in runtime.store.shipments:
-        message = "There are no shipments found for an order."
-        raise ApiError(404, ErrorDetail(message, "invalid_parameter", "orderId"))
-    return JSONResponse(show_tracking(runtime, order))
 
 
 routes = [

@@ -30,6 +30,20 @@ ParcelStatus = Literal[
 ]
 
 
+class OrderStateChange(JsonModel):
+    """`state` may be absent if only the fraud state changes."""
+
+    state: str | None = None
+    fraud_state: Literal["review_opened", "passed", "blocked"] | None = None
+
+
+class RefundStateChange(JsonModel):
+    state: Literal["pending", "pending_information", "succeeded", "failed", "expired"]
+    failure_reason: str | None = None
+    # The buyer may give bank data until then; only for pending_information.
+    expires_time: AwareDatetime | None = None
+
+
 class TrackingEntry(JsonModel):
     """One entry of the carrier's history. Without `date`, the time is now."""
 
@@ -51,6 +65,27 @@ class Parcel(JsonModel):
 class PaymentFailure(JsonModel):
     failure_code: str = "declined"
     failure_message: str = "The payment was declined."
+
+
+@router.post("/orders", status_code=201, operation_id="placeOrder")
+async def create_order(checkout: Checkout, request: Request) -> dict[str, Any]:
+    """Create an order, as the checkout of a buyer does."""
+    return show_order(place_order(runtime_of(request), checkout))
+
+
+@router.post("/orders/{order_id}/state", operation_id="setOrderState")
+async def set_order_state(order_id: str, change: OrderStateChange, request: Request) -> dict[str, Any]:
+    """Change the state of an order and emit the events. 409 if the state machine has no such change.
+
+    No money is captured, cancelled or paid back; fulfillments and refunds do that.
+    """
+    runtime = runtime_of(request)
+    order = get_stored_order(runtime, order_id)
+    if change.fraud_state is not None:
+        mark_fraud(runtime, order, change.fraud_state)
+    if change.state is not None:
+        change_order_state(runtime, order, change.state)
+    return show_order(order)
 
 
 @router.post("/orders/{order_id}/shipments", status_code=201, operation_id="shipOrder")
@@ -75,41 +110,6 @@ async def fail_order_payment(order_id: str, failure: PaymentFailure, request: Re
     runtime = runtime_of(request)
     order = get_stored_order(runtime, order_id)
     fail_payment(runtime, order, failure.failure_code, failure.failure_message)
-    return show_order(order)
-
-
-class OrderStateChange(JsonModel):
-    """`state` may be absent if only the fraud state changes."""
-
-    state: str | None = None
-    fraud_state: Literal["review_opened", "passed", "blocked"] | None = None
-
-
-class RefundStateChange(JsonModel):
-    state: Literal["pending", "pending_information", "succeeded", "failed", "expired"]
-    failure_reason: str | None = None
-    # The buyer may give bank data until then; only for pending_information.
-    expires_time: AwareDatetime | None = None
-
-
-@router.post("/orders", status_code=201, operation_id="placeOrder")
-async def create_order(checkout: Checkout, request: Request) -> dict[str, Any]:
-    """Create an order, as the checkout of a buyer does."""
-    return show_order(place_order(runtime_of(request), checkout))
-
-
-@router.post("/orders/{order_id}/state", operation_id="setOrderState")
-async def set_order_state(order_id: str, change: OrderStateChange, request: Request) -> dict[str, Any]:
-    """Change the state of an order and emit the events. 409 if the state machine has no such change.
-
-    No money is captured, cancelled or paid back; fulfillments and refunds do that.
-    """
-    runtime = runtime_of(request)
-    order = get_stored_order(runtime, order_id)
-    if change.fraud_state is not None:
-        mark_fraud(runtime, order, change.fraud_state)
-    if change.state is not None:
-        change_order_state(runtime, order, change.state)
     return show_order(order)
 
 
