@@ -24,7 +24,7 @@ STORY = """
 The portal is running.
 
   API        {api}    documentation: {api}/docs
-  Sandbox    {sandbox}    a Digital River made of cardboard: {sandbox}/_sandbox/docs
+  Sandbox    {sandbox}    a local imitation of Digital River: {sandbox}/_sandbox/docs
   Logs       {logs}
 
 A buyer has {documents} documents, which arrived through signed webhooks. The buyer's token, good for a day:

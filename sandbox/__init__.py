@@ -1,1 +1,1 @@
-"""A Digital River made of cardboard: an independent reading of its documents. Shares no code with `app`."""
+"""A local imitation of Digital River, written from its documents. It shares no code with `app`."""

@@ -1,4 +1,7 @@
-"""`python -m sandbox [--port N]`: serve, say where on one JSON line, die with the parent if tethered."""
+"""`python -m sandbox [--port N]`: serves the sandbox and prints its address as one line of JSON.
+
+With `SANDBOX_TETHER` the process ends when its parent process ends.
+"""
 
 import argparse
 import ctypes
@@ -18,7 +21,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class ExposedProtocol(HttpToolsProtocol):
-    """Shows the ASGI scope its connection, so that the reset fault can break it."""
+    """Adds the connection to the ASGI scope, so that the `reset` fault can reset it."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -26,7 +29,7 @@ class ExposedProtocol(HttpToolsProtocol):
 
 
 class AnnouncingServer(uvicorn.Server):
-    """Prints `{"url": …}` once it listens."""
+    """Prints `{"url": …}` when it listens."""
 
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
@@ -39,8 +42,8 @@ class AnnouncingServer(uvicorn.Server):
             sys.stdout.flush()
 
 
-def die_with_parent() -> None:
-    """Linux only; elsewhere the parent has to see to it."""
+def exit_with_parent() -> None:
+    """End this process when the parent ends. Only on Linux; elsewhere the parent must end this process."""
     if not sys.platform.startswith("linux"):
         return
     parent = os.getppid()
@@ -56,7 +59,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=settings.port, help="0 picks a free port")
     port = parser.parse_args().port
     if settings.tether:
-        die_with_parent()
+        exit_with_parent()
     with socket.create_server((settings.host, port), backlog=2048) as listening:
         port = listening.getsockname()[1]
         url = settings.public_url or f"http://{settings.host}:{port}"
@@ -65,7 +68,7 @@ def main() -> None:
             http=ExposedProtocol,
             log_level="warning",
             access_log=False,
-            # As a load balancer does: a client that keeps connections for less never meets one just closed.
+            # Longer than clients keep connections, so that no client uses a connection that was just closed.
             timeout_keep_alive=75,
             timeout_graceful_shutdown=2,
         )

@@ -1,4 +1,4 @@
-"""Assembly: the resources of Digital River, the control doors, and the gates every call passes."""
+"""Builds the FastAPI app: the Digital River API, the control API and the middleware."""
 
 from collections import deque
 from collections.abc import AsyncIterator
@@ -9,72 +9,50 @@ import httpx
 from fastapi import FastAPI
 from httpx_aiohttp import AiohttpTransport
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
 
-from sandbox import (
-    charges,
-    control,
-    control_buyers,
-    control_orders,
-    control_webhooks,
-    customers,
-    events,
-    file_links,
-    files,
-    fulfillments,
-    identity_provider,
-    orders,
-    refunds,
-    sources,
-    tax_identifiers,
-    tracking,
-    webhooks,
-)
-from sandbox.clock import Clock
-from sandbox.docs import show_docs
-from sandbox.errands import Errands
-from sandbox.errors import Refusal, answer_http_exception, answer_own_fault, answer_refusal
-from sandbox.faults import FaultDial
-from sandbox.gates import AuthorizationGate, CallRecorder, FaultGate
-from sandbox.oidc import Issuer
-from sandbox.rate_limit import RateLimit
+from sandbox.api.routes import ROUTES
+from sandbox.control import buyers, faults, orders, sandbox, webhooks
+from sandbox.control.docs import add_docs_page
+from sandbox.delivery.webhooks import store_configured_webhook
+from sandbox.errors import ApiError, handle_api_error, handle_http_exception, handle_unexpected_error
+from sandbox.faults.registry import FaultRegistry
+from sandbox.identity_provider import router as identity_provider
+from sandbox.identity_provider.issuer import Issuer
+from sandbox.middleware.authorization import AuthorizationMiddleware
+from sandbox.middleware.call_log import CallLogMiddleware
+from sandbox.middleware.fault_injection import FaultInjectionMiddleware
+from sandbox.runtime.background_tasks import BackgroundTasks
+from sandbox.runtime.rate_limit import RateLimit
+from sandbox.runtime.runtime import Runtime, SignatureSettings
 from sandbox.settings import Settings
-from sandbox.state import Ledger
-from sandbox.world import SigningManner, World
+from sandbox.state.clock import Clock
+from sandbox.state.store import Store
 
-RESOURCES = (
-    orders,
-    charges,
-    tracking,
-    fulfillments,
-    refunds,
-    customers,
-    sources,
-    tax_identifiers,
-    files,
-    file_links,
-    events,
-    webhooks,
+_CONTROL_ROUTERS = (
+    sandbox.router,
+    buyers.router,
+    orders.router,
+    faults.router,
+    webhooks.router,
+    identity_provider.router,
 )
-_DOORS = (control, control_buyers, control_orders, control_webhooks, identity_provider)
 
 
 @asynccontextmanager
-async def _opened_world(settings: Settings, base_url: str) -> AsyncIterator[World]:
-    """An empty world; leaving it cancels whatever is still under way."""
-    # httpx's own pool loses a connection now and then when a request is given up, and in the end has none.
+async def _open_runtime(settings: Settings, base_url: str) -> AsyncIterator[Runtime]:
+    """An empty runtime. When the context ends, the background tasks are cancelled."""
+    # httpx's own pool sometimes loses a connection when a request is cancelled, until it has none left.
     network = AiohttpTransport(client=aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
     client = httpx.AsyncClient(timeout=settings.delivery_timeout, transport=network)
-    async with client as http, Errands() as errands:
-        yield World(
+    async with client as http, BackgroundTasks() as background_tasks:
+        yield Runtime(
             settings=settings,
             base_url=base_url,
-            ledger=Ledger(Clock()),
-            errands=errands,
-            faults=FaultDial(),
-            limit=RateLimit(settings.rate_limit),
-            issuer=Issuer(f"{base_url}/_sandbox/oidc", settings.audience),
-            signing=SigningManner(settings.signature_timestamp),
+            store=Store(Clock()),
+            background_tasks=background_tasks,
+            faults=FaultRegistry(),
+            rate_limit=RateLimit(settings.rate_limit),
+            signature_settings=SignatureSettings(settings.signature_timestamp),
             http=http,
             calls=deque(maxlen=settings.log_entries),
             deliveries=deque(maxlen=settings.log_entries),
@@ -82,34 +60,34 @@ async def _opened_world(settings: Settings, base_url: str) -> AsyncIterator[Worl
 
 
 def create_app(settings: Settings, base_url: str) -> FastAPI:
-    """The sandbox under the address it calls itself in URLs; the lifespan opens and closes its world."""
+    """The sandbox. `base_url` is its own address in the URLs that it answers."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _opened_world(settings, base_url) as world:
-            app.state.world = world
-            webhooks.keep_configured(world)
+        async with _open_runtime(settings, base_url) as runtime:
+            app.state.runtime = runtime
+            app.state.issuer = Issuer(f"{base_url}/_sandbox/oidc", settings.audience)
+            store_configured_webhook(runtime)
             yield
 
     app = FastAPI(
         title="Digital River sandbox: control",
-        description="What a test or a developer may do to the sandbox from outside. No authorization.",
+        description="Lets tests and developers control the sandbox. It needs no authorization.",
         version="1",
         docs_url=None,
         redoc_url=None,
         openapi_url="/_sandbox/openapi.json",
         lifespan=lifespan,
     )
-    resources: list[BaseRoute] = [route for room in RESOURCES for route in room.routes]
-    app.router.routes.extend(resources)
-    show_docs(app)
-    for door in _DOORS:
-        app.include_router(door.router, prefix="/_sandbox")
-    app.add_exception_handler(Refusal, answer_refusal)
-    app.add_exception_handler(HTTPException, answer_http_exception)
-    app.add_exception_handler(Exception, answer_own_fault)
-    # The last added is the first passed.
-    app.add_middleware(FaultGate)
-    app.add_middleware(AuthorizationGate)
-    app.add_middleware(CallRecorder, routes=resources)
+    app.router.routes.extend(ROUTES)
+    add_docs_page(app)
+    for router in _CONTROL_ROUTERS:
+        app.include_router(router, prefix="/_sandbox")
+    app.add_exception_handler(ApiError, handle_api_error)
+    app.add_exception_handler(HTTPException, handle_http_exception)
+    app.add_exception_handler(Exception, handle_unexpected_error)
+    # The middleware that is added last gets a call first.
+    app.add_middleware(FaultInjectionMiddleware)
+    app.add_middleware(AuthorizationMiddleware)
+    app.add_middleware(CallLogMiddleware, routes=ROUTES)
     return app

@@ -1,6 +1,6 @@
-"""How Digital River says no: `{"type": …, "errors": [{"code", "parameter", "message"}]}`.
+"""Digital River's error responses: `{"type": …, "errors": [{"code", "parameter", "message"}]}`.
 
-Refusal ─ every answer that is not 2xx, by status; the constructors below are the documented kinds.
+ApiError ─ every response that is not 2xx. The functions below construct the documented kinds.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ TYPES: Mapping[int, str] = {
 
 
 @dataclass(frozen=True)
-class Complaint:
+class ErrorDetail:
     """One entry of `errors`. A missing code or parameter is left out, as in the samples."""
 
     message: str
@@ -41,62 +41,62 @@ class Complaint:
         return {name: value for name, value in parts.items() if value is not None}
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """Ends a request with a documented error body."""
 
-    def __init__(self, status: int, *complaints: Complaint, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(status, *complaints)
+    def __init__(self, status: int, *errors: ErrorDetail, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, *errors)
         self.status = status
-        self.complaints = complaints
+        self.errors = errors
         self.headers = dict(headers or {})
 
     def as_response(self) -> Response:
         body = {
             "type": TYPES.get(self.status, "internal_server_error"),
-            "errors": [complaint.as_json() for complaint in self.complaints],
+            "errors": [detail.as_json() for detail in self.errors],
         }
         return JSONResponse(body, self.status, self.headers)
 
 
-def bad_request(code: str, parameter: str, message: str) -> Refusal:
-    return Refusal(400, Complaint(message, code, parameter))
+def bad_request(code: str, parameter: str, message: str) -> ApiError:
+    return ApiError(400, ErrorDetail(message, code, parameter))
 
 
-def conflict(code: str, message: str, parameter: str | None = None) -> Refusal:
-    return Refusal(409, Complaint(message, code, parameter))
+def conflict(code: str, message: str, parameter: str | None = None) -> ApiError:
+    return ApiError(409, ErrorDetail(message, code, parameter))
 
 
-def not_found(resource: str, identity: str) -> Refusal:
-    return Refusal(404, Complaint(f"{resource} '{identity}' not found.", "not_found", "id"))
+def not_found(resource: str, resource_id: str) -> ApiError:
+    return ApiError(404, ErrorDetail(f"{resource} '{resource_id}' not found.", "not_found", "id"))
 
 
-def unauthorized() -> Refusal:
+def unauthorized() -> ApiError:
     """Digital River docs, Files: the 401 has neither code nor parameter."""
-    return Refusal(401, Complaint("An authorization error has occurred."))
+    return ApiError(401, ErrorDetail("An authorization error has occurred."))
 
 
-def too_many_requests(retry_after: int) -> Refusal:
-    """Digital River docs print status and header; the text is inferred."""
-    complaint = Complaint("Too many requests have been made in a short time.", "too_many_requests")
-    return Refusal(429, complaint, headers={"Retry-After": str(retry_after)})
+def too_many_requests(retry_after: int) -> ApiError:
+    """Digital River docs print status and header; the message is inferred."""
+    detail = ErrorDetail("Too many requests have been made in a short time.", "too_many_requests")
+    return ApiError(429, detail, headers={"Retry-After": str(retry_after)})
 
 
-async def answer_refusal(_request: Request, refusal: Exception) -> Response:
-    """Exception handler for Refusal."""
-    if not isinstance(refusal, Refusal):
-        raise refusal
-    return refusal.as_response()
+async def handle_api_error(_request: Request, error: Exception) -> Response:
+    """Exception handler for ApiError."""
+    if not isinstance(error, ApiError):
+        raise error
+    return error.as_response()
 
 
-async def answer_own_fault(_request: Request, _error: Exception) -> Response:
-    """A mistake of the sandbox's own; the server logs it."""
-    return Refusal(500, Complaint("An unexpected error occurred.", "unknown_error")).as_response()
+async def handle_unexpected_error(_request: Request, _error: Exception) -> Response:
+    """An error in the sandbox itself. The server logs it."""
+    return ApiError(500, ErrorDetail("An unexpected error occurred.", "unknown_error")).as_response()
 
 
-async def answer_http_exception(_request: Request, error: Exception) -> Response:
-    """Unknown paths and methods in Digital River's shape."""
+async def handle_http_exception(_request: Request, error: Exception) -> Response:
+    """Unknown paths and methods, answered in Digital River's error format."""
     if not isinstance(error, HTTPException):
         raise error
     code = TYPES.get(error.status_code, "unknown_error")
-    refusal = Refusal(error.status_code, Complaint(str(error.detail), code), headers=error.headers)
-    return refusal.as_response()
+    detail = ErrorDetail(str(error.detail), code)
+    return ApiError(error.status_code, detail, headers=error.headers).as_response()

@@ -1,7 +1,7 @@
-"""What a newcomer finds: a buyer with a history, made through the sandbox's and the portal's real doors.
+"""Creates a demo buyer with orders and documents, through the APIs of the sandbox and the portal.
 
-Prints two JSON lines: first the settings that the portal needs to serve this sandbox, then, when the portal
-runs and the documents have arrived there, what to show the newcomer.
+Prints two lines of JSON. The first has the settings that the portal needs to use this sandbox. The second has
+a token and ids of the demo buyer; it follows after the portal runs and has received the documents.
 """
 
 import argparse
@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
+from sandbox.delivery.webhooks import DOCUMENT_EVENT_TYPES
 from sandbox.settings import Settings
-from sandbox.webhooks import DOCUMENT_TYPES
 
-PATIENCE_SECONDS = 60.0
+WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.2
 TOO_MANY_REQUESTS = 429
 DAY_SECONDS = 86_400
@@ -32,7 +32,7 @@ OWNER = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com",
 
 
 class Seed:
-    """One run of the story against one sandbox and one portal."""
+    """Creates one demo buyer in one sandbox and one portal."""
 
     def __init__(self, sandbox: httpx.Client, portal: httpx.Client, settings: Settings) -> None:
         self._sandbox = sandbox
@@ -41,13 +41,13 @@ class Seed:
         self._customer_id = f"buyer-{uuid.uuid4().hex[:8]}"
 
     def register_webhook(self) -> dict[str, str]:
-        """Let the sandbox deliver to the portal, unless it does; returns the portal's settings for it."""
+        """Register the portal's webhook, if it is missing. Returns the portal's settings for it."""
         address = str(self._portal.base_url.join("/webhooks/digital-river"))
-        known = [hook for hook in self._ask("GET", "/webhooks") if hook["address"] == address]
+        known = [webhook for webhook in self._ask("GET", "/webhooks") if webhook["address"] == address]
         webhook = (
             known[0]
             if known
-            else self._post("/webhooks", {"types": list(DOCUMENT_TYPES), "address": address})
+            else self._post("/webhooks", {"types": list(DOCUMENT_EVENT_TYPES), "address": address})
         )
         secrets = self._get(f"/_sandbox/webhooks/{webhook['id']}/secrets")["secrets"]
         return {
@@ -58,13 +58,13 @@ class Seed:
             "PORTAL_OIDC_AUDIENCE": self._settings.audience,
         }
 
-    def tell(self) -> dict[str, Any]:
-        """Let the buyer live, and wait until the portal has the documents; returns what to show."""
-        minted = {"customerId": self._customer_id, "expiresIn": DAY_SECONDS}
-        token = self._post("/_sandbox/tokens", minted)["accessToken"]
+    def create_history(self) -> dict[str, Any]:
+        """Create orders and refunds, wait until the portal has the documents, return a token and ids."""
+        token_request = {"customerId": self._customer_id, "expiresIn": DAY_SECONDS}
+        token = self._post("/_sandbox/tokens", token_request)["accessToken"]
         self._portal.headers["Authorization"] = f"Bearer {token}"
         self._wait("the portal to be ready", lambda: self._portal.get("/health/ready").is_success)
-        self._register()
+        self._fill_profile()
         card = self._save_cards()
         lamp = self._buy([_item("Desk lamp", 49.9, 2)], sourceId=card)
         chair = self._buy([_item("Office chair", 219, 1)], currency="EUR", locale="de_DE")
@@ -89,8 +89,8 @@ class Seed:
             "documents": len(documents),
         }
 
-    def _register(self) -> None:
-        """What a buyer does in the portal's profile pages, by the portal's own API."""
+    def _fill_profile(self) -> None:
+        """Fill in the profile, shipping address and tax identifier by the portal's API."""
         self._put("/v1/customers/me", {"email": "ada@example.com", "type": "business", "locale": "en-US"})
         shipping = {"name": "Ada Lovelace", "phone": "952-111-1111", "address": ADDRESS}
         self._put("/v1/customers/me/shipping-address", shipping)
@@ -98,7 +98,7 @@ class Seed:
         self._portal.post("/v1/customers/me/tax-identifiers", json=tax).raise_for_status()
 
     def _save_cards(self) -> str:
-        """Two cards as Drop-in makes them, one of them expired; returns the id of the good one."""
+        """Save two cards as Drop-in creates them, one of them expired. Returns the id of the valid one."""
         saved: list[str] = []
         for brand, digits, year in (("Visa", "1111", 2032), ("MasterCard", "0008", 2020)):
             card = {
@@ -119,7 +119,7 @@ class Seed:
         return self._post("/_sandbox/orders", {"customerId": self._customer_id, "items": items, **more})
 
     def _fulfil(self, order: dict[str, Any], lines: int | None = None, **parcel: str) -> None:
-        """Ship the first `lines` lines of the order, or all of it."""
+        """Ship the first `lines` items of the order, or all items."""
         items = [{"itemId": item["id"], "quantity": item["quantity"]} for item in order["items"][:lines]]
         self._post("/fulfillments", {"orderId": order["id"], "items": items, **parcel})
 
@@ -130,7 +130,7 @@ class Seed:
         self._post("/refunds", {"orderId": order["id"], "currency": order["currency"], "percent": percent})
 
     def _documents(self, count: int) -> list[dict[str, Any]]:
-        """The buyer's documents in the portal, once all of them have arrived."""
+        """The buyer's documents in the portal, after all of them have arrived."""
         found: list[dict[str, Any]] = []
 
         def have_arrived() -> bool:
@@ -153,7 +153,7 @@ class Seed:
         return answer
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
-        """The sandbox's answer; portal and seed share one key, and its limit."""
+        """The sandbox's answer. Waits after a 429, because portal and seed share one key and its limit."""
         while (response := self._sandbox.request(method, path, **more)).status_code == TOO_MANY_REQUESTS:
             time.sleep(float(response.headers["Retry-After"]))
         return response.raise_for_status().json()
@@ -162,7 +162,7 @@ class Seed:
         self._portal.put(path, json=body).raise_for_status()
 
     def _wait(self, what: str, is_done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             try:
                 if is_done():
@@ -170,7 +170,7 @@ class Seed:
             except httpx.TransportError:
                 pass
             time.sleep(POLL_SECONDS)
-        raise SystemExit(f"waited {PATIENCE_SECONDS:.0f} s in vain for {what}")
+        raise SystemExit(f"waited {WAIT_SECONDS:.0f} s for {what}, without success")
 
 
 def _item(name: str, price: float, quantity: int) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def main() -> None:
         httpx.Client(base_url=arguments.portal) as portal,
     ):
         seed = Seed(sandbox, portal, settings)
-        for step in (seed.register_webhook, seed.tell):
+        for step in (seed.register_webhook, seed.create_history):
             sys.stdout.write(json.dumps(step()) + "\n")
             sys.stdout.flush()
 

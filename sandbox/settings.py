@@ -1,4 +1,4 @@
-"""Every knob of the sandbox, read once from the environment (prefix `SANDBOX_`)."""
+"""Every setting of the sandbox, read once from the environment (prefix `SANDBOX_`)."""
 
 from typing import Literal
 
@@ -8,25 +8,25 @@ SignatureTimestamp = Literal["milliseconds", "seconds", "iso"]
 
 
 class Settings(BaseSettings):
-    """Frozen for the life of one process. Delays are seconds of the real clock, never of the moved one."""
+    """Frozen for the life of one process. Delays are seconds of the real clock."""
 
     model_config = SettingsConfigDict(env_prefix="SANDBOX_", frozen=True)
 
     host: str = "127.0.0.1"
     port: int = 8800
-    # What the sandbox calls itself in URLs; empty: the address it listens on.
+    # The sandbox's own address in URLs. If empty: the address it listens on.
     public_url: str = ""
-    # Where browsers reach it, when that is another address: public file links lead there.
+    # The address in public file links, if browsers reach the sandbox by another address.
     link_url: str = ""
-    # A webhook that is there from the start, for invoices and credit memos, and the secret that signs for it.
+    # A webhook for invoices and credit memos that exists from the start, and its signing secret.
     webhook_address: str = ""
     webhook_secret: str = ""
-    secret_key: str = "sk_test_sandbox"  # noqa: S105 - the sandbox's well-known key, opens nothing else
+    secret_key: str = "sk_test_sandbox"  # noqa: S105 - the sandbox's public default, valid nowhere else
     public_key: str = "pk_test_sandbox"
     tether: bool = False
     capture_delay: float = 0.2
     retry_delay: float = 1.0
-    # Digital River, API structure: three further tries in test mode.
+    # Digital River, API structure: three retries in test mode.
     retries: int = 3
     # Digital River, Best practices: an endpoint has 3,000 ms to answer.
     delivery_timeout: float = 3.0
@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     # The unit is undocumented; the official cartridge treats it as opaque text.
     signature_timestamp: SignatureTimestamp = "milliseconds"
     audience: str = "portal"
-    # How many calls and how many deliveries the logs of the control API hold; older ones are forgotten.
+    # The logs of the control API keep this many calls and this many deliveries, the newest ones.
     log_entries: int = 20_000
 
     @property

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import asyncpg
 import pytest
 
-from sandbox.lies import LIES, LieKind
+from sandbox.faults.json_tampering import TAMPERING_VARIANTS, TamperingKind
 from tests.contract.portal_api import build
 from tests.faults.lied_to import ADA, BARBARA, CANARY, GETS, GRACE, House, make_buyer
 from tests.house import Json, Sandbox, eventually, running_portal
@@ -28,20 +28,20 @@ _WITH_OWNER = ("/orders*", "/file-links*", "/refunds*", "/fulfillments*", "/tax-
 _PARTS_WITH_OWNER = ("sources", "taxIdentifiers", "links")
 
 
-def told(kind: LieKind, hostile: Sequence[str], odd: Sequence[str]) -> Iterator[Json]:
+def told(kind: TamperingKind, hostile: Sequence[str], odd: Sequence[str]) -> Iterator[Json]:
     """The ways to tell a lie of this kind; those about members also of single ones, in turn."""
     if kind == "stranger":
         yield {"kind": kind, "variant": "open"}
         yield from ({"kind": kind, "variant": "renamed", "target": {"path": path}} for path in _WITH_OWNER)
         yield from ({"kind": kind, "variant": "nested", "fields": [name]} for name in _PARTS_WITH_OWNER)
         return
-    for variant in LIES[kind] or (None,):
+    for variant in TAMPERING_VARIANTS[kind] or (None,):
         yield {"kind": kind, "variant": variant}
     match kind:
         case "misnamed":
             yield from ({"kind": kind, "fields": [name]} for name in _IDS)
         case "hostile":
-            turns = itertools.cycle(LIES[kind])
+            turns = itertools.cycle(TAMPERING_VARIANTS[kind])
             yield from ({"kind": kind, "variant": next(turns), "fields": [name]} for name in hostile)
         case "odd":
             turns = itertools.cycle(("null", "list", "object", "number", "boolean", "huge", "emptyText"))
@@ -89,8 +89,8 @@ async def _announce(house: House) -> None:
 
 @pytest.mark.proof
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", LIES)
-async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(house: House, kind: LieKind) -> None:
+@pytest.mark.parametrize("kind", TAMPERING_VARIANTS)
+async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(house: House, kind: TamperingKind) -> None:
     found: list[str] = []
     barbara = await house.sandbox.token(BARBARA)
     if kind == "misnamed":
@@ -113,13 +113,13 @@ async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(house: House, kind: Lie
 
 
 # Digital River signs what it delivers: that a signed event names the wrong owner, nobody can know.
-_ABOUT_MEMBERS: tuple[LieKind, ...] = ("hostile", "odd", "untimely", "misleading")
+_ABOUT_MEMBERS: tuple[TamperingKind, ...] = ("hostile", "odd", "untimely", "misleading")
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", _ABOUT_MEMBERS)
-async def test_no_lie_in_a_delivered_event_is_an_error_or_lasts(house: House, kind: LieKind) -> None:
+async def test_no_lie_in_a_delivered_event_is_an_error_or_lasts(house: House, kind: TamperingKind) -> None:
     found: list[str] = []
     for lie in told(kind, _OF_EVENTS, _OF_EVENTS):
         await house.lie(**lie, target={"eventType": INVOICE})

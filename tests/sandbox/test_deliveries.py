@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from sandbox.delivery import signature_header
+from sandbox.delivery.signatures import signature_header
 from tests.house import eventually
 from tests.sandbox.far_side import FarSide
 from tests.sandbox.receiver import Letter, Receiver

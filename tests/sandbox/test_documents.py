@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from pypdf import PdfReader
 
-from sandbox.locales import LOCALES, manner_of
-from sandbox.pdf import Paper, Row, render
+from sandbox.commerce.invoice_locales import LOCALES, get_locale_format
+from sandbox.commerce.invoice_pdf import DocumentContent, Row, render
 from tests.house import eventually
 from tests.sandbox.far_side import FarSide, Json
 from tests.sandbox.official import FOLDER
@@ -140,7 +140,7 @@ async def test_the_invoice_is_a_pdf_in_the_orders_language(far: FarSide) -> None
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_locales_labels_numbers_and_dates_can_be_read_back(locale: str) -> None:
-    paper = Paper(
+    document = DocumentContent(
         kind="credit_memo",
         number="1",
         order_id="204440790336",
@@ -154,17 +154,21 @@ def test_every_locales_labels_numbers_and_dates_can_be_read_back(locale: str) ->
         currency="EUR",
         locale=locale,
     )
-    text, manner = text_of(render(paper)), manner_of(locale)
+    text, locale_format = text_of(render(document)), get_locale_format(locale)
     for label in ("credit_memo", "order", "date", "item", "quantity", "amount", "subtotal", "tax", "total"):
-        assert manner.label(label) in text
-    for written in (manner.date(paper.issued), manner.money(paper.total, "EUR"), "Zdeněk Żółć"):
+        assert locale_format.label(label) in text
+    for written in (
+        locale_format.date(document.issued),
+        locale_format.money(document.total, "EUR"),
+        "Zdeněk Żółć",
+    ):
         assert written.replace("\u00a0", " ").replace("\u202f", " ") in text
 
 
 def test_a_long_invoice_continues_on_further_pages() -> None:
     rows = [Row(f"Part {number}", 1, Decimal(1)) for number in range(90)]
     money = Decimal(90)
-    paper = Paper(
+    document = DocumentContent(
         "invoice",
         "1",
         "2",
@@ -178,7 +182,7 @@ def test_a_long_invoice_continues_on_further_pages() -> None:
         "USD",
         "en_US",
     )
-    content = render(paper)
+    content = render(document)
     assert len(PdfReader(io.BytesIO(content)).pages) > 1
     assert "Part 89" in text_of(content)
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.lies import LIES
+from sandbox.faults.json_tampering import TAMPERING_VARIANTS
 from tests.house import eventually
 from tests.sandbox.far_side import FarSide, Json
 from tests.sandbox.receiver import Receiver
@@ -50,7 +50,7 @@ async def file_ids(far: FarSide) -> tuple[str, str]:
 
 async def test_the_catalogue_names_every_variant_that_a_fault_may_have(raw: httpx.AsyncClient) -> None:
     lies = (await raw.get("/_sandbox/lies")).json()["lies"]
-    assert set(lies) == set(LIES)
+    assert set(lies) == set(TAMPERING_VARIANTS)
     for kind, variants in lies.items():
         for variant in (None, *variants):
             fault = {"kind": kind, "variant": variant}

@@ -1,0 +1,1 @@
+"""The Digital River API: one module per resource."""

@@ -1,0 +1,1 @@
+"""The business rules behind the API: checkout, states of orders and refunds, payments, documents."""

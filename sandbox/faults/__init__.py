@@ -1,0 +1,1 @@
+"""Faults that tests set: failures, delays and wrong data."""

@@ -1,0 +1,1 @@
+"""A local OpenID Connect provider: issues tokens and publishes its keys."""

@@ -1,0 +1,1 @@
+"""What every call of the Digital River API passes: call log, authorization, faults."""

@@ -1,0 +1,1 @@
+"""What the sandbox stores, and its clock."""
