@@ -85,7 +85,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.tokens = tokens
             secret = settings.digital_river_secret_key.get_secret_value()
             app.state.limits = Limits(Buckets(resources.hot, secret), settings)
-            app.state.documents_of = documents.documents_of
             app.state.downloads = Downloads(settings)
             app.state.export_sections = EXPORT_SECTIONS
             app.state.erasers = ERASERS

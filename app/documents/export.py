@@ -8,9 +8,8 @@ from app.audit import export as audit
 from app.audit.export import SupportRead
 from app.documents import store
 from app.documents.link_policy import policy_of
-from app.documents.store import Document, Position
+from app.documents.store import Document, DocumentKind, Position
 from app.ids import CustomerId
-from app.orders.documents import DocumentKind
 from app.resources import Resources
 from app.web.contract import Contract, Instant
 

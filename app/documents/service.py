@@ -14,9 +14,8 @@ from app.digital_river.errors import DigitalRiverError, Missing
 from app.digital_river.models import Order
 from app.documents import intake, links, store
 from app.documents.link_policy import Link, policy_of
-from app.documents.store import Document, OrderCheck, Position
+from app.documents.store import Availability, Document, DocumentKind, OrderCheck, Position
 from app.ids import CustomerId, DocumentId, FileId, OrderId
-from app.orders.documents import Availability, DocumentKind
 from app.resources import Resources
 from app.web.problems import NotFound
 

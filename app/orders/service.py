@@ -14,9 +14,10 @@ from app.digital_river import fulfillments, orders, refunds
 from app.digital_river.errors import DigitalRiverError, Missing, Refused
 from app.digital_river.models import Fulfillment, Order, Refund
 from app.digital_river.pages import Entries
+from app.documents import service as documents
+from app.documents.schemas import OrderDocumentsView, order_view
 from app.ids import CustomerId, OrderId
 from app.orders import cursors, tracking
-from app.orders.documents import DocumentsOf
 from app.orders.schemas import Part
 from app.orders.tracking import TrackingView
 from app.orders.views import OrderParts
@@ -117,11 +118,11 @@ async def get_order_parts(
     owner: CustomerId | None,
     order_id: OrderId,
     *,
-    documents_of: DocumentsOf,
     base_url: str,
 ) -> OrderParts:
     """The order with everything that belongs to it, read at the same time. What cannot be read within a few
-    seconds is left out, because a page without it is better than none.
+    seconds is left out, because a page without it is better than none. `base_url` is this API's, with a slash
+    at its end.
 
     Raises:
         NotFound, DigitalRiverError: as `get_owned_order`.
@@ -132,15 +133,14 @@ async def get_order_parts(
         settled = group.create_task(
             _if_possible("shipments", fulfillments.fetch_fulfillments(resources.far, order_id))
         )
-        told = documents_of(resources, order, base_url)
-        documents = group.create_task(_if_possible("documents", told))
+        listed = group.create_task(_if_possible("documents", _documents(resources, order, base_url)))
     back, shipped = paid_back.result(), settled.result()
     return OrderParts(
         order,
         back,
         # Of some of the shipments no quantity can be told.
         None if shipped is None or shipped.unreadable or any(map(_lacks_items, shipped)) else shipped,
-        documents.result(),
+        listed.result(),
         refunds_left_out=0 if back is None else back.unreadable,
     )
 
@@ -169,6 +169,10 @@ async def get_tracking(resources: Resources, owner: CustomerId | None, order_id:
         return tracking.from_logistics(order, found)
     shipped = await fulfillments.fetch_fulfillments(resources.far, order_id)
     return tracking.from_shop(order, shipped, unreadable=shipped.unreadable)
+
+
+async def _documents(resources: Resources, order: Order, base_url: str) -> OrderDocumentsView:
+    return order_view(await documents.from_order(resources, order), base_url)
 
 
 def _lacks_items(fulfillment: Fulfillment) -> bool:
