@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app.customers import router as customers
-from app.customers import tax_router as tax
+from app.tax import router as tax
 from app.customers.export import document_type
 from app.customers.forgetting import list_forget_requests
 from app.customers.neighbours import Eraser, Section
-from app.customers.tax_identifiers import erase_replacements
+from app.tax.identifiers import erase_replacements
 from app.db.buckets import Buckets
 from app.documents import router as documents
 from app.documents.downloads import Downloads

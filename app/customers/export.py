@@ -6,10 +6,10 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import ConfigDict, create_model
 
-from app.customers import tax_identifiers
+from app.tax import identifiers
 from app.customers.neighbours import Section
 from app.customers.schemas import ProfileView
-from app.customers.tax_schemas import TaxCertificateView, TaxIdentifierView
+from app.tax.schemas import TaxCertificateView, TaxIdentifierView
 from app.digital_river import customers
 from app.ids import CustomerId
 from app.resources import Resources

@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 
-from app.customers.tax_identifiers import finish_replacements
+from app.tax.identifiers import finish_replacements
 from app.db.outages import is_outage
 from app.digital_river.errors import DigitalRiverError
 from app.ops import metrics

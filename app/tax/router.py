@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request, Response, status
 
 from app.audit.readers import OwnCustomer, ReadCustomer
-from app.customers import certificates, tax_identifiers
-from app.customers.tax_schemas import (
+from app.tax import certificates, identifiers
+from app.tax.schemas import (
     NewTaxCertificate,
     NewTaxIdentifier,
     TaxCertificatesPage,
@@ -12,7 +12,7 @@ from app.customers.tax_schemas import (
     TaxIdentifiersPage,
     TaxIdentifierView,
 )
-from app.customers.upload import read_form
+from app.tax.upload import read_form
 from app.idempotency.routes import IdempotentRoute
 from app.resources import ResourcesDep
 from app.web.path_ids import TaxIdentifierPath

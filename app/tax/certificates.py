@@ -13,8 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from app.customers import refusals, store
-from app.customers.tax_schemas import NewTaxCertificate, TaxCertificateView, status_on
-from app.customers.upload import Form
+from app.tax.schemas import NewTaxCertificate, TaxCertificateView, status_on
+from app.tax.upload import Form
 from app.digital_river import customers, files, models
 from app.digital_river.errors import Conflict, DigitalRiverError, Garbled, Missing, Refused, Unavailable
 from app.digital_river.multipart import Upload

@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from app.customers.tax_identifiers import finish_replacements
+from app.tax.identifiers import finish_replacements
 from app.resources import open_resources
 from tests.customers.house import Buyer
 from tests.house import Json, Sandbox, eventually, pass_time, settings_for

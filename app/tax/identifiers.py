@@ -18,7 +18,7 @@ import structlog
 
 from app.customers import refusals, store
 from app.customers.store import Replacement
-from app.customers.tax_schemas import NewTaxIdentifier
+from app.tax.schemas import NewTaxIdentifier
 from app.db.leases import LEASE_SECONDS
 from app.digital_river import customers
 from app.digital_river import tax_identifiers as far_side
