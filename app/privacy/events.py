@@ -1,18 +1,13 @@
 """What the inbox holds about a customer, for the export: events of their orders, and those that name them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import ConfigDict
 
 from app.digital_river.tolerant_json import read_leniently
-from app.documents.store import find_things
 from app.ids import CustomerId
-from app.ops import store
-from app.resources import Resources
-from app.web.contract import Contract, Instant
-from app.webhooks.inbox import State
+from app.privacy.schemas import HeldEvent
 
 # Names of files, which open at Digital River with the shop's key, and what lets its bearer act for the buyer.
 _SECRETS = ("fileid", "url", "link", "links", "token", "secret")
@@ -20,52 +15,22 @@ _SECRETS = ("fileid", "url", "link", "links", "token", "secret")
 _FILE_EVENTS = ("order.invoice.created", "order.credit_memo.created")
 
 
-class HeldEvent(Contract):
-    """Something that Digital River has notified the shop of."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "order.invoice.created",
-                    "orderId": "188418250336",
-                    "happenedAt": "2026-01-31T09:30:00.591115Z",
-                    "receivedAt": "2026-01-31T09:30:01.100000Z",
-                    "state": "buried",
-                    "content": {"orderId": "188418250336", "customerId": "ada"},
-                }
-            ]
-        }
-    )
-
-    type: str
-    order_id: str | None
-    happened_at: Instant | None
-    received_at: Instant
-    state: State
-    """`pending` (not handled yet), `done`, `ignored` (not needed) or `buried` (an operator must look)."""
-    content: dict[str, Any] | None
-    """What it said, as far as it is still held, without what opens files or acts in the customer's name."""
+def events_of(rows: Iterable[sa.RowMapping], customer_id: CustomerId, things: set[str]) -> list[HeldEvent]:
+    """Those of the events that can be told to be about the customer, whose orders are among `things`."""
+    events = (_if_theirs(row, customer_id, things) for row in rows)
+    return [event for event in events if event is not None]
 
 
-async def list_held_events(resources: Resources, customer_id: CustomerId) -> Sequence[HeldEvent]:
-    """The events that can be told to be about the customer, the last received first."""
-    async with resources.engine.connect() as connection:
-        things = await find_things(connection, customer_id)
-        rows = await store.list_held_events(connection, customer_id, things)
-    return [event for row in rows for event in _events(row, customer_id, things)]
-
-
-def _events(row: sa.RowMapping, customer_id: CustomerId, things: set[str]) -> Iterator[HeldEvent]:
+def _if_theirs(row: sa.RowMapping, customer_id: CustomerId, things: set[str]) -> HeldEvent | None:
     """The event, if it is the customer's: whom it names counts more than whose its order is said to be."""
     subject = _subject(row["body"])
     named = subject.get("customerId")
     is_theirs = row["order_id"] in things if named in {None, ""} else str(named) == customer_id
     if not is_theirs:
-        return
+        return None
     if row["type"] in _FILE_EVENTS:
         subject.pop("id", None)
-    yield HeldEvent(
+    return HeldEvent(
         type=row["type"],
         order_id=row["order_id"],
         happened_at=row["happened_at"],
