@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from fastapi import FastAPI
 
@@ -16,13 +17,14 @@ from app.ops import status as glance
 from app.orders import router as orders
 from app.payment_sources import router as payment_sources
 from app.privacy import router as privacy
-from app.resources import open_resources
+from app.resources import Resources, open_resources
 from app.settings import Settings, read_settings
 from app.tax import router as tax
 from app.web import assembly
 from app.web.limits import Limits
 from app.webhooks import router as webhooks
 from app.webhooks.inbox import Slot
+from app.webhooks.router import LetterBox
 
 DESCRIPTION = """
 The customer portal of a shop that sells through Digital River: documents, profile, payment sources, orders.
@@ -51,19 +53,42 @@ TAGS = [
 ]
 
 
+@dataclass(frozen=True)
+class ApiResources(Resources):
+    """What the API holds open beside what every process does."""
+
+    tokens: Tokens
+    limits: Limits
+    downloads: Downloads
+    webhook_receiver: LetterBox
+
+
+@asynccontextmanager
+async def open_api_resources(settings: Settings) -> AsyncIterator[ApiResources]:
+    """Open everything for the length of the block."""
+    async with open_resources(settings) as opened, Tokens.open(settings) as tokens:
+        secret = settings.digital_river_secret_key.get_secret_value()
+        yield ApiResources(
+            settings=opened.settings,
+            engine=opened.engine,
+            hot=opened.hot,
+            leases=opened.leases,
+            far=opened.far,
+            tokens=tokens,
+            limits=Limits(Buckets(opened.hot, secret), settings),
+            downloads=Downloads(settings),
+            webhook_receiver=LetterBox(Slot(opened.hot), settings, HANDLERS),
+        )
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The API. Opens its resources when it starts to serve, and closes them when it stops."""
     settings = settings or read_settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings) as resources, Tokens.open(settings) as tokens:
+        async with open_api_resources(settings) as resources:
             app.state.resources = resources
-            app.state.tokens = tokens
-            secret = settings.digital_river_secret_key.get_secret_value()
-            app.state.limits = Limits(Buckets(resources.hot, secret), settings)
-            app.state.downloads = Downloads(settings)
-            app.state.letter_box = webhooks.LetterBox(Slot(resources.hot), settings, HANDLERS)
             yield
 
     app = FastAPI(
