@@ -56,7 +56,7 @@ async def register_customer(
 ) -> Response:
     """Creates the customer under the token's own customer id. A customer that exists is returned unchanged,
     with 200: change it with PATCH."""
-    customer, is_new = await service.register(resources, customer_id, registration or Registration())
+    customer, is_new = await service.register(resources.far, customer_id, registration or Registration())
     code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return conditional(request, ProfileView.of(customer), status_code=code)
 

@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 
 async def register(
-    resources: Resources, customer_id: CustomerId, registration: Registration
+    far: Transport, customer_id: CustomerId, registration: Registration
 ) -> tuple[Customer, bool]:
     """The customer and whether this call made it; one that exists is returned as it is.
 
@@ -38,9 +38,9 @@ async def register(
     values["metadata"] = {name: value for name, value in registration.metadata.items() if not _removes(value)}
     changes = CustomerChanges.model_validate({name: value for name, value in values.items() if value})
     try:
-        return await customers.create_customer(resources.far, customer_id, changes), True
+        return await customers.create_customer(far, customer_id, changes), True
     except Conflict:
-        return await customers.fetch_customer(resources.far, customer_id), False
+        return await customers.fetch_customer(far, customer_id), False
     except Refused as refused:
         raise invalid_fields(refused) from None
 

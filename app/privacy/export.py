@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.audit import store as audit
 from app.customers.schemas import ProfileView
 from app.digital_river import customers
+from app.digital_river.transport import Transport
 from app.documents import service as documents
 from app.documents.store import find_things
 from app.ids import CustomerId
@@ -40,7 +41,7 @@ async def collect(resources: Resources, customer_id: CustomerId) -> CustomerExpo
     async with asyncio.TaskGroup() as group:
         customer = group.create_task(customers.find_customer(resources.far, customer_id))
         taxes = group.create_task(identifiers.list_identifiers(resources, customer_id))
-        sources = group.create_task(_list_payment_sources(resources, customer_id))
+        sources = group.create_task(_list_payment_sources(resources.far, customer_id))
         bought = group.create_task(orders.list_whole_orders(resources.far.background, customer_id))
         issued = group.create_task(documents.list_all_documents(resources, customer_id))
         recorded = group.create_task(_read_records(resources.engine, customer_id))
@@ -59,8 +60,8 @@ async def collect(resources: Resources, customer_id: CustomerId) -> CustomerExpo
     )
 
 
-async def _list_payment_sources(resources: Resources, customer_id: CustomerId) -> list[PaymentSource]:
-    saved = await payment_sources.list_sources(resources, customer_id)
+async def _list_payment_sources(far: Transport, customer_id: CustomerId) -> list[PaymentSource]:
+    saved = await payment_sources.list_sources(far, customer_id)
     now = datetime.now(UTC)
     return [source_view(one.source, is_default=one.is_default, now=now) for one in saved.all()]
 
