@@ -25,7 +25,8 @@ def _if_theirs(row: sa.RowMapping, customer_id: CustomerId, things: set[str]) ->
     """The event, if it is the customer's: whom it names counts more than whose its order is said to be."""
     subject = _subject(row["body"])
     named = subject.get("customerId")
-    is_theirs = row["order_id"] in things if named in {None, ""} else str(named) == customer_id
+    # Not a set: what is named may be an object, which no set can hold.
+    is_theirs = row["order_id"] in things if named in (None, "") else str(named) == customer_id
     if not is_theirs:
         return None
     if row["type"] in _FILE_EVENTS:

@@ -137,6 +137,7 @@ async def test_the_export_shows_what_is_held_of_events(
     # Of ada's order, but it names somebody else; and one that merely mentions her.
     others: list[Json] = [
         {"orderId": order["id"], "customerId": "eve", "fileId": {}},
+        {"orderId": order["id"], "customerId": {}, "fileId": {}},
         {"orderId": None, "customerId": "ada-2", "note": "ada", "fileId": {}},
     ]
     for changes in (hostile, *others):
