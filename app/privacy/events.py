@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
+from app.db.engine import RowMapping
 from app.digital_river.tolerant_json import read_leniently
 from app.ids import CustomerId
 from app.privacy.schemas import HeldEvent
@@ -15,13 +14,13 @@ _SECRETS = ("fileid", "url", "link", "links", "token", "secret")
 _FILE_EVENTS = ("order.invoice.created", "order.credit_memo.created")
 
 
-def events_of(rows: Iterable[sa.RowMapping], customer_id: CustomerId, things: set[str]) -> list[HeldEvent]:
+def events_of(rows: Iterable[RowMapping], customer_id: CustomerId, things: set[str]) -> list[HeldEvent]:
     """Those of the events that can be told to be about the customer, whose orders are among `things`."""
     events = (_if_theirs(row, customer_id, things) for row in rows)
     return [event for event in events if event is not None]
 
 
-def _if_theirs(row: sa.RowMapping, customer_id: CustomerId, things: set[str]) -> HeldEvent | None:
+def _if_theirs(row: RowMapping, customer_id: CustomerId, things: set[str]) -> HeldEvent | None:
     """The event, if it is the customer's: whom it names counts more than whose its order is said to be."""
     subject = _subject(row["body"])
     named = subject.get("customerId")

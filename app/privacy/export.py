@@ -4,10 +4,9 @@ import asyncio
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from app.audit import store as audit
 from app.customers.schemas import ProfileView
+from app.db.engine import AsyncEngine
 from app.digital_river import customers
 from app.digital_river.transport import Transport
 from app.documents import service as documents

@@ -1,8 +1,8 @@
 """What happens when a buyer asks to be forgotten: recorded at Digital River, erased here."""
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.db.engine import AsyncEngine
 from app.digital_river import customers
 from app.digital_river.errors import DigitalRiverError
 from app.digital_river.models import CustomerChanges

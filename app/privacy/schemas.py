@@ -2,10 +2,10 @@
 
 from typing import Any, Literal, Self
 
-import sqlalchemy as sa
 from pydantic import ConfigDict
 
 from app.customers.schemas import ProfileView
+from app.db.engine import RowMapping
 from app.documents.store import Document, DocumentKind
 from app.orders.schemas import OrderView
 from app.payment_sources.schemas import PaymentSource
@@ -80,7 +80,7 @@ class ForgetRequest(Contract):
     """When everything that is not kept was gone from this service."""
 
     @classmethod
-    def of(cls, row: sa.RowMapping) -> Self:
+    def of(cls, row: RowMapping) -> Self:
         """The request as its customer sees it."""
         return cls(
             requested_at=row["requested_at"],
@@ -110,7 +110,7 @@ class ForgetRecord(Contract):
     """When everything that is not kept was gone from this service."""
 
     @classmethod
-    def of(cls, row: sa.RowMapping) -> Self:
+    def of(cls, row: RowMapping) -> Self:
         """The request as operators see it."""
         return cls(**{name: row[name] for name in cls.model_fields})
 
@@ -174,7 +174,7 @@ class SupportRead(Contract):
     """What was asked for: the method and the route of this API."""
 
     @classmethod
-    def of(cls, row: sa.RowMapping) -> Self:
+    def of(cls, row: RowMapping) -> Self:
         """The record without who of the shop's people it was: that is not the customer's to know."""
         return cls(at=row["at"], operation=row["operation"])
 

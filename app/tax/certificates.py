@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, time
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.db.engine import AsyncEngine
 from app.digital_river import customers, files, models
 from app.digital_river.errors import Conflict, DigitalRiverError, Garbled, Missing, Refused, Unavailable
 from app.digital_river.multipart import Upload

@@ -15,8 +15,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.db.engine import AsyncEngine
 from app.db.leases import LEASE_SECONDS
 from app.digital_river import customers
 from app.digital_river import tax_identifiers as far_side
