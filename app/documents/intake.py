@@ -13,9 +13,8 @@ from app.digital_river.models.reading import FarSideModel, Identifier
 from app.digital_river.transport import Transport
 from app.documents import link_store, links, store
 from app.documents.links import LinkRefused
-from app.documents.store import NewDocument
+from app.documents.store import DocumentKind, NewDocument
 from app.ids import CustomerId, FileId, OrderId
-from app.orders.documents import DocumentKind
 from app.resources import Resources
 
 KINDS: Mapping[str, DocumentKind] = {

@@ -7,16 +7,22 @@ from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import BaseModel
 
 from app.audit.readers import ListedCustomer, Owner
-from app.digital_river.models import Order
 from app.documents import service, store
-from app.documents.downloads import StreamedFile
+from app.documents.downloads import Downloads, StreamedFile
 from app.documents.link_policy import policy_of
-from app.documents.schemas import DocumentsPage, OrderDocumentsPage, availability, order_view, page, view
-from app.documents.store import Document, Position
+from app.documents.schemas import (
+    DocumentsPage,
+    DocumentView,
+    LinkView,
+    OrderDocumentsPage,
+    availability,
+    page,
+    view,
+)
+from app.documents.store import Document, DocumentKind, Position
 from app.identity.access import CurrentPrincipal
 from app.ids import DocumentId, OrderId
-from app.orders.documents import DocumentKind, DocumentView, LinkView, OrderDocumentsView
-from app.resources import Resources, ResourcesDep, base_url_of
+from app.resources import ResourcesDep, base_url_of
 from app.web.contract import Instant
 from app.web.etags import NOT_MODIFIED, conditional
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
@@ -164,14 +170,10 @@ async def open_document(
     """Works however old the document is: an expired link is renewed first."""
     if disposition == "proxy":
         document = await service.get_document(resources, owner, DocumentId(str(document_id)))
-        return StreamedFile(resources.far, document, request.app.state.downloads, principal.name)
+        downloads: Downloads = request.app.state.resources.downloads
+        return StreamedFile(resources.far, document, downloads, principal.name)
     link = await service.open_document(resources, owner, DocumentId(str(document_id)))
     if disposition == "link":
         shown = LinkView(url=link.url, expires_at=link.expires_at)
         return Response(shown.model_dump_json(), media_type="application/json")
     return Response(status_code=status.HTTP_303_SEE_OTHER, headers={"Location": link.url})
-
-
-async def documents_of(resources: Resources, order: Order, base_url: str) -> OrderDocumentsView:
-    """What the page about an order says of its documents (`DocumentsOf`)."""
-    return order_view(await service.from_order(resources, order), base_url)

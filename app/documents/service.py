@@ -14,9 +14,8 @@ from app.digital_river.errors import DigitalRiverError, Missing
 from app.digital_river.models import Order
 from app.documents import intake, links, store
 from app.documents.link_policy import Link, policy_of
-from app.documents.store import Document, OrderCheck, Position
+from app.documents.store import Availability, Document, DocumentKind, OrderCheck, Position
 from app.ids import CustomerId, DocumentId, FileId, OrderId
-from app.orders.documents import Availability, DocumentKind
 from app.resources import Resources
 from app.web.problems import NotFound
 
@@ -26,6 +25,9 @@ RECHECK = timedelta(seconds=15)
 STALE = timedelta(days=1)
 # What a page about an order lists of its documents.
 NEWEST = 100
+
+# How many rows a list that is read to its end takes at once.
+ROWS_AT_ONCE = 500
 
 # Digital River docs, Invoices: only these selling entities issue an invoice by themselves.
 INVOICING_ENTITIES = frozenset(
@@ -108,6 +110,17 @@ async def get_order_documents(
         limit=limit,
     )
     return OrderDocuments(documents, known.availability("invoice"), known.availability("creditMemo"))
+
+
+async def list_all_documents(resources: Resources, owner: CustomerId) -> Sequence[Document]:
+    """Every document of the owner, newest first."""
+    policy = policy_of(resources.settings)
+    found: list[Document] = []
+    after: Position | None = None
+    while rows := await store.list_documents(resources.hot, policy, owner, after=after, limit=ROWS_AT_ONCE):
+        found += rows
+        after = Position(rows[-1].created_at, rows[-1].id)
+    return found
 
 
 async def from_order(resources: Resources, order: Order) -> OrderDocuments:

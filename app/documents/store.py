@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import asyncpg
 import sqlalchemy as sa
@@ -17,7 +17,9 @@ from app.db.schema import metadata
 from app.documents.link_policy import LONGEST_LIFE, MINIMUM_LIFE, Link, LinkPolicy
 from app.documents.link_store import file_link
 from app.ids import CustomerId, DocumentId, FileId, OrderId
-from app.orders.documents import Availability, DocumentKind
+
+DocumentKind = Literal["invoice", "creditMemo"]
+Availability = Literal["ready", "pending", "notIssued", "unknown"]
 
 document = sa.Table(
     "document",

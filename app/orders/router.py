@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from app.audit.readers import ListedCustomer, Owner
 from app.idempotency.routes import IdempotentRoute
 from app.orders import service, views
-from app.orders.documents import DocumentsOf
 from app.orders.refunds import RefundsPage
 from app.orders.schemas import OrderView
 from app.orders.service import OrderState, Wanted
@@ -23,11 +22,6 @@ from app.web.problems import BadGateway, Invalid, NotFound, Unavailable, respons
 router = APIRouter(prefix="/v1", tags=["orders"], route_class=IdempotentRoute)
 
 _ONE = {**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, Unavailable)}
-
-
-def _documents_of(request: Request) -> DocumentsOf:
-    documents_of: DocumentsOf = request.app.state.documents_of
-    return documents_of
 
 
 @router.get(
@@ -66,18 +60,10 @@ async def list_orders(
     response_model=OrderView,
     responses=_ONE,
 )
-async def get_order(
-    request: Request,
-    resources: ResourcesDep,
-    owner: Owner,
-    order_id: OrderPath,
-    documents_of: Annotated[DocumentsOf, Depends(_documents_of)],
-) -> Response:
+async def get_order(request: Request, resources: ResourcesDep, owner: Owner, order_id: OrderPath) -> Response:
     """Everything that a page about the order shows, in one document. When refunds, shipments or documents
     cannot be read, the page comes without them and names them in `incomplete`."""
-    parts = await service.get_order_parts(
-        resources, owner, order_id, documents_of=documents_of, base_url=base_url_of(request)
-    )
+    parts = await service.get_order_parts(resources, owner, order_id, base_url=base_url_of(request))
     return conditional(request, views.page(parts, is_buyers=owner is not None))
 
 

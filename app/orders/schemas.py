@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from app.orders.documents import OrderDocumentsView
+from app.documents.schemas import OrderDocumentsView
 from app.orders.refunds import REFUND_EXAMPLE, RefundView
 from app.orders.status import DisplayStatus
 from app.orders.summaries import LINE_EXAMPLE, ORDER_EXAMPLE, LineView

@@ -11,13 +11,15 @@ import structlog
 from app.audit.readers import saw
 from app.db.leases import LeaseBusy
 from app.digital_river import fulfillments, orders, refunds
-from app.digital_river.errors import DigitalRiverError, Missing, Refused
-from app.digital_river.models import Fulfillment, Order, Refund
-from app.digital_river.pages import Entries
+from app.digital_river.errors import DigitalRiverError, Garbled, Missing, Refused
+from app.digital_river.models import Fulfillment, Listing, Order, Refund
+from app.digital_river.pages import Entries, each_page
+from app.digital_river.transport import Transport
+from app.documents import service as documents
+from app.documents.schemas import OrderDocumentsView, order_view
 from app.ids import CustomerId, OrderId
-from app.orders import cursors, tracking
-from app.orders.documents import DocumentsOf
-from app.orders.schemas import Part
+from app.orders import cursors, tracking, views
+from app.orders.schemas import OrderView, Part
 from app.orders.tracking import TrackingView
 from app.orders.views import OrderParts
 from app.resources import Resources
@@ -25,6 +27,10 @@ from app.web.problems import Invalid, NotFound
 
 # How long a page waits for what it can do without.
 PATIENCE_SECONDS = 5.0
+# How the list of all orders is read: its pages one by one, what belongs to the orders at the same time.
+ORDERS_AT_ONCE = 100
+MOST_PAGES = 20
+READS_AT_ONCE = 8
 
 OrderState = Literal[
     "pending_payment",
@@ -117,11 +123,11 @@ async def get_order_parts(
     owner: CustomerId | None,
     order_id: OrderId,
     *,
-    documents_of: DocumentsOf,
     base_url: str,
 ) -> OrderParts:
     """The order with everything that belongs to it, read at the same time. What cannot be read within a few
-    seconds is left out, because a page without it is better than none.
+    seconds is left out, because a page without it is better than none. `base_url` is this API's, with a slash
+    at its end.
 
     Raises:
         NotFound, DigitalRiverError: as `get_owned_order`.
@@ -132,15 +138,14 @@ async def get_order_parts(
         settled = group.create_task(
             _if_possible("shipments", fulfillments.fetch_fulfillments(resources.far, order_id))
         )
-        told = documents_of(resources, order, base_url)
-        documents = group.create_task(_if_possible("documents", told))
+        listed = group.create_task(_if_possible("documents", _documents(resources, order, base_url)))
     back, shipped = paid_back.result(), settled.result()
     return OrderParts(
         order,
         back,
         # Of some of the shipments no quantity can be told.
         None if shipped is None or shipped.unreadable or any(map(_lacks_items, shipped)) else shipped,
-        documents.result(),
+        listed.result(),
         refunds_left_out=0 if back is None else back.unreadable,
     )
 
@@ -169,6 +174,55 @@ async def get_tracking(resources: Resources, owner: CustomerId | None, order_id:
         return tracking.from_logistics(order, found)
     shipped = await fulfillments.fetch_fulfillments(resources.far, order_id)
     return tracking.from_shop(order, shipped, unreadable=shipped.unreadable)
+
+
+async def list_whole_orders(far: Transport, customer_id: CustomerId) -> Sequence[OrderView]:
+    """Every order as its page shows it, newest first, without documents, which are exported by themselves.
+
+    What only the buyer may see of a refund, the token for bank details, is left out.
+
+    Raises:
+        DigitalRiverError: a part was not to be had, or there are more than 2000 orders.
+    """
+    found = await _fetch_all(far, customer_id)
+    slots = asyncio.Semaphore(READS_AT_ONCE)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_whole(far, order, slots)) for order in found]
+    return [task.result() for task in tasks]
+
+
+async def _documents(resources: Resources, order: Order, base_url: str) -> OrderDocumentsView:
+    return order_view(await documents.from_order(resources, order), base_url)
+
+
+async def _fetch_all(far: Transport, customer_id: CustomerId) -> list[Order]:
+    async def fetch_page(after: str | None) -> Listing[Order]:
+        return await orders.fetch_orders(
+            far, customer_id=customer_id, limit=ORDERS_AT_ONCE, starting_after=after
+        )
+
+    found: list[Order] = []
+    async for page in each_page(fetch_page, of="the list of one customer's orders", most=MOST_PAGES):
+        if page.unreadable("data"):
+            raise Garbled("an order of the customer cannot be read")
+        found += page.data
+    return found
+
+
+async def _whole(far: Transport, order: Order, slots: asyncio.Semaphore) -> OrderView:
+    order_id = OrderId(order.id)
+    async with slots:
+        paid_back = await refunds.fetch_refunds(far, order_id)
+        shipped = await fulfillments.fetch_fulfillments(far, order_id)
+    parts = OrderParts(
+        order,
+        refunds=paid_back.all(),
+        fulfillments=shipped.all(),
+        documents=None,
+    )
+    whole = views.page(parts, is_buyers=False)
+    incomplete = [part for part in whole.incomplete if part != "documents"]
+    return whole.model_copy(update={"incomplete": incomplete})
 
 
 def _lacks_items(fulfillment: Fulfillment) -> bool:

@@ -15,9 +15,9 @@ from app.digital_river.models import (
     Refund,
     Source,
 )
+from app.documents.schemas import OrderDocumentsView
 from app.orders import refunds as refund_views
 from app.orders.amounts import printed, printed_part
-from app.orders.documents import OrderDocumentsView
 from app.orders.schemas import (
     AmountsView,
     ItemView,
