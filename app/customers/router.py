@@ -5,14 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response, status
 
-from app.audit.readers import OwnCustomer, ReadCustomer, WritingCustomer
+from app.access.authorization import OwnCustomer, ReadCustomer, WritingCustomer
 from app.customers import export, forgetting, service
 from app.customers.addresses import ShippingAddress, ShippingAddressView
 from app.customers.export import ExportView
 from app.customers.neighbours import Erasers, ExportSections
 from app.customers.schemas import ForgetView, ProfileChanges, ProfileView, Registration
 from app.idempotency.routes import IdempotentRoute
-from app.identity.access import OPS, SUPPORT, CurrentPrincipal
+from app.identity.bearer import OPS, SUPPORT, CurrentPrincipal
 from app.resources import ResourcesDep
 from app.web.etags import NOT_MODIFIED, conditional, require_match
 from app.web.problems import (

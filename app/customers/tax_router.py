@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response, status
 
-from app.audit.readers import OwnCustomer, ReadCustomer
+from app.access.authorization import OwnCustomer, ReadCustomer
 from app.customers import certificates, tax_identifiers
 from app.customers.tax_schemas import (
     NewTaxCertificate,

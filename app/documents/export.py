@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from pydantic import ConfigDict
 
-from app.audit import export as audit
-from app.audit.export import SupportRead
+from app.access import export as access
+from app.access.export import SupportRead
 from app.documents import store
 from app.documents.link_policy import policy_of
 from app.documents.store import Document, DocumentKind, Position
@@ -70,4 +70,4 @@ async def list_support_reads(resources: Resources, customer_id: CustomerId) -> S
     """All looks of support at the customer, and at the orders and documents that are known to be theirs."""
     async with resources.engine.connect() as connection:
         things = await store.find_things(connection, customer_id)
-    return await audit.list_support_reads(resources, customer_id, things)
+    return await access.list_support_reads(resources, customer_id, things)

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import BaseModel
 
-from app.audit.readers import ListedCustomer, Owner
+from app.access.authorization import ListedCustomer, Owner
 from app.documents import service, store
 from app.documents.downloads import StreamedFile
 from app.documents.link_policy import policy_of
@@ -20,7 +20,7 @@ from app.documents.schemas import (
     view,
 )
 from app.documents.store import Document, DocumentKind, Position
-from app.identity.access import CurrentPrincipal
+from app.identity.bearer import CurrentPrincipal
 from app.ids import DocumentId, OrderId
 from app.resources import ResourcesDep, base_url_of
 from app.web.contract import Instant

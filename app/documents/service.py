@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from app.audit.readers import saw
+from app.access.authorization import saw
 from app.db.leases import LeaseBusy
 from app.digital_river import orders
 from app.digital_river.errors import DigitalRiverError, Missing

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.customers import store
-from app.identity.access import OPS, require_scope
+from app.identity.bearer import OPS, require_scope
 from app.ids import CustomerId
 from app.resources import ResourcesDep
 from app.web.contract import Contract, Instant

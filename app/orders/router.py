@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.audit.readers import ListedCustomer, Owner
+from app.access.authorization import ListedCustomer, Owner
 from app.idempotency.routes import IdempotentRoute
 from app.orders import service, views
 from app.orders.refunds import RefundsPage

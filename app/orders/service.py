@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 import structlog
 
-from app.audit.readers import saw
+from app.access.authorization import saw
 from app.db.leases import LeaseBusy
 from app.digital_river import fulfillments, orders, refunds
 from app.digital_river.errors import DigitalRiverError, Missing, Refused

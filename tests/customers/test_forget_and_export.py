@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.audit.export import SupportRead
+from app.access.export import SupportRead
 from app.customers.neighbours import Section
 from app.ids import CustomerId
 from app.main import EXPORT_SECTIONS

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.identity.access import OPS, CurrentCustomer, CurrentPrincipal, require_scope
+from app.identity.bearer import OPS, CurrentCustomer, CurrentPrincipal, require_scope
 from app.identity.principal import Principal, own_customer
 from app.identity.tokens import Tokens
 from app.web import assembly

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.audit import store as audit
+from app.access import audit_log
 from app.customers import store as customers
 from app.db.schema import metadata
 from app.documents import link_store as links
@@ -97,7 +97,7 @@ async def export_events(connection: AsyncConnection, customer_id: CustomerId) ->
 
 async def export_support_reads(connection: AsyncConnection, customer_id: CustomerId) -> None:
     things = await documents.find_things(connection, customer_id)
-    await audit.list_records(connection, customer_id, things)
+    await audit_log.list_records(connection, customer_id, things)
 
 
 def listed(owner: str | None, **filters: Any) -> Callable[[Resources], Awaitable[object]]:
@@ -268,7 +268,7 @@ AROUND: Mapping[str, Question] = {
         "ix_idempotent_request_customer_id",
     ),
     "keep an audit record": question(
-        lambda resources: audit.keep_record(
+        lambda resources: audit_log.keep_record(
             resources.engine,
             subject="support",
             customer_id=CustomerId(SHOPPER),

@@ -9,8 +9,8 @@ import pytest
 from fastapi import APIRouter
 from pydantic import SecretStr
 
-from app.audit.export import list_support_reads
-from app.audit.readers import ListedCustomer, OwnCustomer, Owner, ReadCustomer, saw
+from app.access.authorization import ListedCustomer, OwnCustomer, Owner, ReadCustomer, saw
+from app.access.export import list_support_reads
 from app.ids import CustomerId
 from app.resources import open_resources
 from app.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 from fastapi import APIRouter
 from structlog.testing import capture_logs
 
-from app.audit.readers import Owner, saw
+from app.access.authorization import Owner, saw
 from app.ids import CustomerId
 from app.settings import Settings
 from app.web.path_ids import OrderPath

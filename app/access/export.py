@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from pydantic import ConfigDict
 
-from app.audit import store
+from app.access import audit_log
 from app.ids import CustomerId
 from app.resources import Resources
 from app.web.contract import Contract, Instant
@@ -29,5 +29,5 @@ async def list_support_reads(
 ) -> Sequence[SupportRead]:
     """All looks of support at this customer or at these orders and documents, the last one first."""
     async with resources.engine.connect() as connection:
-        rows = await store.list_records(connection, customer_id, things)
+        rows = await audit_log.list_records(connection, customer_id, things)
     return [SupportRead(at=row["at"], operation=row["operation"]) for row in rows]

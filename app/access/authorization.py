@@ -16,8 +16,8 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Request
 
-from app.audit import store
-from app.identity.access import SUPPORT, CurrentPrincipal
+from app.access import audit_log
+from app.identity.bearer import SUPPORT, CurrentPrincipal
 from app.identity.principal import Principal, customer_of, own_customer
 from app.ids import CustomerId
 from app.resources import resources_of
@@ -79,7 +79,7 @@ async def _owner(request: Request, principal: CurrentPrincipal) -> AsyncIterator
     if not reading.is_attributed:
         raise LookupError("a read of support that nobody attributes to a customer")
     if reading.customer_id is not None:
-        await store.attribute(resources_of(request).engine, record_id, reading.customer_id)
+        await audit_log.attribute(resources_of(request).engine, record_id, reading.customer_id)
 
 
 async def _listed_customer(
@@ -109,7 +109,7 @@ async def _readable(request: Request, principal: Principal, named: CustomerId) -
 
 async def _record(request: Request, principal: Principal, customer_id: CustomerId | None) -> int:
     facts = find_facts(request.scope)
-    return await store.keep_record(
+    return await audit_log.keep_record(
         resources_of(request).engine,
         subject=principal.subject,
         customer_id=customer_id,
