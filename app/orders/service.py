@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 import structlog
 
-from app.access.authorization import saw
+from app.access.ownership import Owner, fetch_owned_order
 from app.db.leases import LeaseBusy
 from app.digital_river import fulfillments, orders, refunds
 from app.digital_river.errors import DigitalRiverError, Missing, Refused
@@ -62,20 +62,17 @@ class OrderPage:
     unreadable: int
 
 
-async def get_owned_order(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> Order:
-    """The order, if it is the owner's; anybody's for the owner None, which only support is.
+async def get_owned_order(resources: Resources, owner: Owner, order_id: OrderId) -> Order:
+    """The order, if it is the owner's.
 
     Raises:
-        NotFound: there is none, or it is somebody else's or a guest's: nobody can tell which.
+        NotFound: there is none, or it is somebody else's or a guest's: the answers do not differ.
         DigitalRiverError: Digital River could not be asked.
     """
     try:
-        order = await orders.fetch_order(resources.far, order_id, owner=owner)
+        return await fetch_owned_order(resources.far, owner, order_id)
     except Missing:
         raise NotFound() from None
-    if owner is None:
-        saw(None if order.customer_id is None else CustomerId(order.customer_id))
-    return order
 
 
 async def list_orders(
@@ -115,7 +112,7 @@ async def list_orders(
 
 async def get_order_parts(
     resources: Resources,
-    owner: CustomerId | None,
+    owner: Owner,
     order_id: OrderId,
     *,
     base_url: str,
@@ -133,7 +130,7 @@ async def get_order_parts(
         settled = group.create_task(
             _if_possible("shipments", fulfillments.fetch_fulfillments(resources.far, order_id))
         )
-        listed = group.create_task(_if_possible("documents", _documents(resources, order, base_url)))
+        listed = group.create_task(_if_possible("documents", _documents(resources, owner, order, base_url)))
     back, shipped = paid_back.result(), settled.result()
     return OrderParts(
         order,
@@ -145,9 +142,7 @@ async def get_order_parts(
     )
 
 
-async def get_refunds(
-    resources: Resources, owner: CustomerId | None, order_id: OrderId
-) -> tuple[Order, Entries[Refund]]:
+async def get_refunds(resources: Resources, owner: Owner, order_id: OrderId) -> tuple[Order, Entries[Refund]]:
     """The order and its refunds, newest first.
 
     Raises:
@@ -157,7 +152,7 @@ async def get_refunds(
     return order, await refunds.fetch_refunds(resources.far, order_id)
 
 
-async def get_tracking(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> TrackingView:
+async def get_tracking(resources: Resources, owner: Owner, order_id: OrderId) -> TrackingView:
     """Where the order's parcels are: Global Logistics is asked first, because only one of the two ships.
 
     Raises:
@@ -171,8 +166,8 @@ async def get_tracking(resources: Resources, owner: CustomerId | None, order_id:
     return tracking.from_shop(order, shipped, unreadable=shipped.unreadable)
 
 
-async def _documents(resources: Resources, order: Order, base_url: str) -> OrderDocumentsView:
-    return order_view(await documents.from_order(resources, order), base_url)
+async def _documents(resources: Resources, owner: Owner, order: Order, base_url: str) -> OrderDocumentsView:
+    return order_view(await documents.from_order(resources, owner, order), base_url)
 
 
 def _lacks_items(fulfillment: Fulfillment) -> bool:
