@@ -5,12 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response, status
 
-from app.audit.readers import OwnCustomer, ReadCustomer, WritingCustomer
+from app.access.authorization import OwnCustomer, ReadCustomer, WritingCustomer
 from app.customers import service
 from app.customers.addresses import ShippingAddress, ShippingAddressView
 from app.customers.schemas import ProfileChanges, ProfileView, Registration
 from app.idempotency.routes import IdempotentRoute
-from app.identity.access import OPS, SUPPORT, CurrentPrincipal
+from app.identity.bearer import OPS, SUPPORT, CurrentPrincipal
 from app.resources import ResourcesDep
 from app.web.etags import NOT_MODIFIED, conditional, require_match
 from app.web.problems import (

@@ -11,15 +11,26 @@ from app.digital_river.transport import Transport
 from app.ids import CustomerId, OrderId
 
 
-async def fetch_order(far: Transport, order_id: OrderId, *, owner: CustomerId | None = None) -> Order:
-    """One order, if it is the owner's; without an owner, whoever it belongs to.
+async def fetch_order(far: Transport, order_id: OrderId, *, owner: CustomerId) -> Order:
+    """One order, if it is the owner's.
 
     Raises:
-        Missing: there is none, or it is somebody else's.
+        Missing: there is none, or it is somebody else's or a guest's.
         Garbled: the owner's order cannot be read.
     """
     where = path("/orders/{id}", id=order_id)
     return await far.fetch_json("GET", where, model=Order, expected={"id": order_id}, owner=owner)
+
+
+async def fetch_any_order(far: Transport, order_id: OrderId) -> Order:
+    """One order, whoever it belongs to: for events, and for support.
+
+    Raises:
+        Missing: there is none.
+        Garbled: it cannot be read.
+    """
+    where = path("/orders/{id}", id=order_id)
+    return await far.fetch_json("GET", where, model=Order, expected={"id": order_id})
 
 
 async def fetch_orders(

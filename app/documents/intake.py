@@ -80,7 +80,7 @@ async def take_in(resources: Resources, event_type: str, subject: Mapping[str, A
 
 async def _fetch_owner(far: Transport, order_id: OrderId) -> CustomerId | None:
     """Whose the order is of which an event does not say it; None: a guest's."""
-    order = await orders.fetch_order(far, order_id)
+    order = await orders.fetch_any_order(far, order_id)
     return None if order.customer_id is None else CustomerId(order.customer_id)
 
 

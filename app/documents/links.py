@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 import structlog
 from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.digital_river import file_links
 from app.digital_river.errors import Garbled
 from app.digital_river.transport import Transport
 from app.documents import link_store
-from app.documents.link_policy import Link, Reason, policy_of
+from app.documents.link_policy import Link, LinkPolicy, Reason, policy_of
 from app.ids import FileId
 from app.resources import Resources
 
@@ -35,7 +36,7 @@ async def usable(resources: Resources, file_id: FileId) -> Link:
         DigitalRiverError: a new link is needed and was not to be had; LinkRefused, one that is of no use.
         LeaseBusy: somebody else is renewing it and does not get done.
     """
-    stored = await _look_up(resources, file_id)
+    stored = await _look_up(resources.engine, policy_of(resources.settings), file_id)
     if stored is not None:
         return stored
     async with renewing(resources, resources.far, file_id) as link, resources.engine.begin() as connection:
@@ -50,22 +51,23 @@ async def renewing(resources: Resources, far: Transport, file_id: FileId) -> Asy
     Raises:
         DigitalRiverError, LeaseBusy: as `usable`.
     """
+    policy = policy_of(resources.settings)
     async with resources.leases.hold(f"link:{file_id}") as now:
         yield (
-            await _look_up(resources, file_id)
-            or await _find_live(resources, far, file_id, now)
+            await _look_up(resources.engine, policy, file_id)
+            or await _find_live(far, policy, file_id, now)
             or await _mint(resources, far, file_id, now)
         )
 
 
-async def _look_up(resources: Resources, file_id: FileId) -> Link | None:
-    """The stored link. Whoever comes soon after a refusal is refused too, and Digital River is not asked.
+async def _look_up(engine: AsyncEngine, policy: LinkPolicy, file_id: FileId) -> Link | None:
+    """The stored link. Soon after a refusal every caller is refused, and Digital River is not asked.
 
     Raises:
         LinkRefused: there is none, and a new one was of no use a moment ago.
     """
-    async with resources.engine.connect() as connection:
-        stored = await link_store.find_usable_link(connection, policy_of(resources.settings), file_id)
+    async with engine.connect() as connection:
+        stored = await link_store.find_usable_link(connection, policy, file_id)
         if stored is not None:
             return stored
         reason = await link_store.find_refusal(connection, file_id)
@@ -74,9 +76,8 @@ async def _look_up(resources: Resources, file_id: FileId) -> Link | None:
     return None
 
 
-async def _find_live(resources: Resources, far: Transport, file_id: FileId, now: datetime) -> Link | None:
+async def _find_live(far: Transport, policy: LinkPolicy, file_id: FileId, now: datetime) -> Link | None:
     """The longest-lived link the file has at Digital River: ours from before a crash, say."""
-    policy = policy_of(resources.settings)
     listed = await file_links.fetch_live_links(far, file_id)
     read = [policy.read(found, file_id, now) for found in listed]
     # One that ends soon is no fault: it may be the one that is to be renewed.
@@ -98,19 +99,19 @@ async def _mint(resources: Resources, far: Transport, file_id: FileId, now: date
         )
     except Garbled as error:
         # There may be one all the same.
-        await _remember_refusal(resources, file_id, "unreadable")
+        await _remember_refusal(resources.engine, file_id, "unreadable")
         raise LinkRefused(f"a new link was refused: {error}") from error
     if isinstance(link, str):
         _tell_refused(file_id, {link: 1})
-        await _remember_refusal(resources, file_id, link)
+        await _remember_refusal(resources.engine, file_id, link)
         raise LinkRefused(f"a new link was refused: {link}")
     RENEWALS.labels("minted").inc()
     log.info("link.minted", file_id=file_id)
     return link
 
 
-async def _remember_refusal(resources: Resources, file_id: FileId, reason: str) -> None:
-    async with resources.engine.begin() as connection:
+async def _remember_refusal(engine: AsyncEngine, file_id: FileId, reason: str) -> None:
+    async with engine.begin() as connection:
         await link_store.keep_refusal(connection, file_id, reason)
 
 

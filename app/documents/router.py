@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import BaseModel
 
-from app.audit.readers import ListedCustomer, Owner
+from app.access.authorization import ListedCustomer, RequiredOwner
 from app.documents import service, store
 from app.documents.downloads import Downloads, StreamedFile
 from app.documents.link_policy import policy_of
@@ -20,7 +20,7 @@ from app.documents.schemas import (
     view,
 )
 from app.documents.store import Document, DocumentKind, Position
-from app.identity.access import CurrentPrincipal
+from app.identity.bearer import CurrentPrincipal
 from app.ids import DocumentId, OrderId
 from app.resources import ResourcesDep, base_url_of
 from app.web.contract import Instant
@@ -98,7 +98,7 @@ async def list_documents(
 async def list_order_documents(
     request: Request,
     resources: ResourcesDep,
-    owner: Owner,
+    owner: RequiredOwner,
     order_id: OrderPath,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
@@ -124,10 +124,11 @@ async def list_order_documents(
     responses={**NOT_MODIFIED, **responses(Invalid, NotFound)},
 )
 async def get_document(
-    request: Request, resources: ResourcesDep, owner: Owner, document_id: DocumentPath
+    request: Request, resources: ResourcesDep, owner: RequiredOwner, document_id: DocumentPath
 ) -> Response:
     """The document with its present link. The link is null when none has enough life left in it."""
-    document = await service.get_document(resources, owner, DocumentId(str(document_id)))
+    policy = policy_of(resources.settings)
+    document = await service.get_document(resources.hot, policy, owner, DocumentId(str(document_id)))
     return conditional(request, view(document, base_url_of(request)))
 
 
@@ -156,7 +157,7 @@ async def get_document(
 async def open_document(
     request: Request,
     resources: ResourcesDep,
-    owner: Owner,
+    owner: RequiredOwner,
     principal: CurrentPrincipal,
     document_id: DocumentPath,
     disposition: Annotated[
@@ -169,7 +170,8 @@ async def open_document(
 ) -> Response:
     """Works however old the document is: an expired link is renewed first."""
     if disposition == "proxy":
-        document = await service.get_document(resources, owner, DocumentId(str(document_id)))
+        policy = policy_of(resources.settings)
+        document = await service.get_document(resources.hot, policy, owner, DocumentId(str(document_id)))
         downloads: Downloads = request.app.state.resources.downloads
         return StreamedFile(resources.far, document, downloads, principal.name)
     link = await service.open_document(resources, owner, DocumentId(str(document_id)))

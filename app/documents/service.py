@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import asyncpg
 import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.audit.readers import saw
+from app.access.ownership import Anybody, Owner, fetch_owned_order
 from app.db.leases import LeaseBusy
-from app.digital_river import orders
 from app.digital_river.errors import DigitalRiverError, Missing
 from app.digital_river.models import Order
+from app.digital_river.transport import Transport
 from app.documents import intake, links, store
-from app.documents.link_policy import Link, policy_of
+from app.documents.link_policy import Link, LinkPolicy, policy_of
 from app.documents.store import Availability, Document, DocumentKind, OrderCheck, Position
 from app.ids import CustomerId, DocumentId, FileId, OrderId
 from app.resources import Resources
@@ -47,35 +49,36 @@ class OrderDocuments:
     credit_memo: Availability
 
 
-async def get_document(resources: Resources, owner: CustomerId | None, document_id: DocumentId) -> Document:
-    """The owner's document; with None as owner, anybody's.
+async def get_document(
+    pool: asyncpg.Pool, policy: LinkPolicy, owner: Owner, document_id: DocumentId
+) -> Document:
+    """The owner's document.
 
     Raises:
         NotFound: there is none, or it is somebody else's.
     """
-    document = await store.find_document(resources.hot, policy_of(resources.settings), owner, document_id)
+    document = await store.find_document(pool, policy, owner, document_id)
     if document is None:
         raise NotFound()
-    if owner is None:
-        async with resources.engine.connect() as connection:
-            saw(await store.find_owner(connection, document_id))
+    if isinstance(owner, Anybody):
+        await owner.attribute(document.customer_id)
     return document
 
 
-async def open_document(resources: Resources, owner: CustomerId | None, document_id: DocumentId) -> Link:
-    """A working link to the owner's document; with None as owner, to anybody's.
+async def open_document(resources: Resources, owner: Owner, document_id: DocumentId) -> Link:
+    """A working link to the owner's document.
 
     Raises:
         NotFound: there is none, or it is somebody else's.
         DigitalRiverError, LeaseBusy: the link had to be renewed, and could not be.
     """
-    document = await get_document(resources, owner, document_id)
+    document = await get_document(resources.hot, policy_of(resources.settings), owner, document_id)
     return document.link or await links.usable(resources, document.file_id)
 
 
 async def get_order_documents(
     resources: Resources,
-    owner: CustomerId | None,
+    owner: Owner,
     order_id: OrderId,
     *,
     after: Position | None = None,
@@ -88,7 +91,7 @@ async def get_order_documents(
         NotFound: there is no such order, or it is somebody else's.
         DigitalRiverError, LeaseBusy: nothing is stored and Digital River could not be asked.
     """
-    known = await _look_up(resources, owner, order_id)
+    known = await _look_up(resources.engine, owner, order_id)
     if known.is_incomplete:
         try:
             known = await _read_through(resources, owner, order_id)
@@ -98,9 +101,10 @@ async def get_order_documents(
             log.warning("documents.read_through_failed", order_id=order_id, error=type(error).__name__)
     if not known.is_theirs:
         raise NotFound()
-    if owner is None:
+    if isinstance(owner, Anybody):
         async with resources.engine.connect() as connection:
-            saw(await store.find_order_owner(connection, order_id))
+            customer_id = await store.find_order_owner(connection, order_id)
+        await owner.attribute(customer_id)
     documents = await store.list_documents(
         resources.hot,
         policy_of(resources.settings),
@@ -123,16 +127,16 @@ async def list_all_documents(resources: Resources, owner: CustomerId) -> Sequenc
     return found
 
 
-async def from_order(resources: Resources, order: Order) -> OrderDocuments:
-    """The newest documents of an order that was just read. What is new in it is kept as if the event had
-    come; what is known already costs no far-side call.
+async def from_order(resources: Resources, owner: Owner, order: Order) -> OrderDocuments:
+    """The newest documents of the owner's order that was just read. What is new in it is kept as if the event
+    had come; what is known already costs no far-side call.
 
     Raises:
         DigitalRiverError: the order names a document that could not be asked for.
     """
-    owner, order_id = _owner(order), OrderId(order.id)
-    if await _is_news(resources, order):
-        await _keep(resources, order_id, order)
+    order_id = OrderId(order.id)
+    if await _is_news(resources.engine, owner, order):
+        await _keep(resources.engine, resources.far, order_id, order)
     documents = await store.list_documents(
         resources.hot, policy_of(resources.settings), owner, order_id=order_id, limit=NEWEST
     )
@@ -152,25 +156,26 @@ def _availability(is_stored: bool, said: Availability) -> Availability:
     return "pending" if said == "ready" else said
 
 
-async def _is_news(resources: Resources, order: Order) -> bool:
-    owner, order_id = _owner(order), OrderId(order.id)
-    async with resources.engine.connect() as connection:
-        known = await store.find_known_files(connection, order_id, owner)
-        check = await store.find_check(connection, None, order_id)
+async def _is_news(engine: AsyncEngine, owner: Owner, order: Order) -> bool:
+    customer_id, order_id = _customer_of(order), OrderId(order.id)
+    async with engine.connect() as connection:
+        known = await store.find_known_files(connection, order_id, is_guests=customer_id is None)
+        check = await store.find_check(connection, owner, order_id)
     announced = {pdf.id for pdf in (*order.invoice_pdfs, *order.credit_memo_pdfs)}
-    now = (owner, invoice_availability(order), credit_memo_availability(order))
+    now = (customer_id, invoice_availability(order), credit_memo_availability(order))
     before = None if check is None else (check.customer_id, check.invoice, check.credit_memo)
     return before != now or not announced <= known
 
 
-def _owner(order: Order) -> CustomerId | None:
+def _customer_of(order: Order) -> CustomerId | None:
+    """Whose the order is; None: a guest's."""
     return None if order.customer_id is None else CustomerId(order.customer_id)
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What PostgreSQL knows of one order's documents for one customer, or for support (no owner). It is the
-    same for an order of somebody else's and for one that does not exist: nothing, for either."""
+    """What PostgreSQL knows of one order's documents for one customer, or for support. It is the same for an
+    order of somebody else's and for one that does not exist: nothing, for either."""
 
     kinds: frozenset[DocumentKind]
     check: OrderCheck | None
@@ -201,8 +206,8 @@ class _Known:
         return self.check.invoice if kind == "invoice" else self.check.credit_memo
 
 
-async def _look_up(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> _Known:
-    async with resources.engine.connect() as connection:
+async def _look_up(engine: AsyncEngine, owner: Owner, order_id: OrderId) -> _Known:
+    async with engine.connect() as connection:
         return _Known(
             await store.find_kinds(connection, owner, order_id),
             await store.find_check(connection, owner, order_id),
@@ -210,56 +215,48 @@ async def _look_up(resources: Resources, owner: CustomerId | None, order_id: Ord
         )
 
 
-async def _read_through(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> _Known:
-    """Ask Digital River for the order, one request of each asker at a time: nobody waits for a stranger, and
-    nothing that a stranger asks changes what the owner is told."""
-    async with resources.leases.hold(f"order:{order_id}:{owner or ''}"):
-        known = await _look_up(resources, owner, order_id)
+async def _read_through(resources: Resources, owner: Owner, order_id: OrderId) -> _Known:
+    """Ask Digital River for the order, with one request of each asker at a time: an owner does not wait for a
+    stranger, and nothing that a stranger asks changes what the owner is told."""
+    asker = "" if isinstance(owner, Anybody) else owner
+    async with resources.leases.hold(f"order:{order_id}:{asker}"):
+        known = await _look_up(resources.engine, owner, order_id)
         if not known.is_incomplete:
             return known
-        order = await _find_order(resources, owner, order_id)
-        if order is None:
+        try:
+            order = await fetch_owned_order(resources.far, owner, order_id)
+        except Missing:
             async with resources.engine.begin() as connection:
                 await store.keep_absence(connection, owner, order_id)
         else:
-            await _keep(resources, order_id, order)
-        return await _look_up(resources, owner, order_id)
+            await _keep(resources.engine, resources.far, order_id, order)
+        return await _look_up(resources.engine, owner, order_id)
 
 
-async def _find_order(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> Order | None:
-    """The owner's order; with None as owner, anybody's."""
-    try:
-        return await orders.fetch_order(resources.far, order_id, owner=owner)
-    except Missing:
-        return None
-
-
-async def _keep(resources: Resources, order_id: OrderId, order: Order) -> None:
+async def _keep(engine: AsyncEngine, far: Transport, order_id: OrderId, order: Order) -> None:
     """Store the order's documents as if their events had come, and what else the order says of them. A file
     that is not there yet is left for the next time."""
-    customer_id = _owner(order)
+    customer_id = _customer_of(order)
     announced: dict[FileId, DocumentKind] = {FileId(pdf.id): "invoice" for pdf in order.invoice_pdfs}
     announced |= {FileId(pdf.id): "creditMemo" for pdf in order.credit_memo_pdfs}
-    async with resources.engine.connect() as connection:
-        known = await store.find_known_files(connection, order_id, customer_id)
+    async with engine.connect() as connection:
+        known = await store.find_known_files(connection, order_id, is_guests=customer_id is None)
     found = await asyncio.gather(
         *(
-            intake.fetch_document(
-                resources.far, file_id, order_id=order_id, customer_id=customer_id, kind=kind
-            )
+            intake.fetch_document(far, file_id, order_id=order_id, customer_id=customer_id, kind=kind)
             for file_id, kind in announced.items()
             if file_id not in known
         ),
         return_exceptions=True,
     )
-    async with resources.engine.begin() as connection:
+    async with engine.begin() as connection:
         for document in found:
             if not isinstance(document, BaseException):
                 await store.keep_document(connection, document)
     for document in found:
         if isinstance(document, BaseException) and not isinstance(document, Missing):
             raise document
-    async with resources.engine.begin() as connection:
+    async with engine.begin() as connection:
         await store.keep_check(
             connection,
             order_id,

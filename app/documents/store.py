@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.access.ownership import Anybody, Owner, owned_by
 from app.db.engine import POOL_SECONDS
 from app.db.schema import metadata
 from app.documents.link_policy import LONGEST_LIFE, MINIMUM_LIFE, Link, LinkPolicy
@@ -69,6 +70,7 @@ class NewDocument:
 
     file_id: FileId
     order_id: OrderId
+    # None: a guest's.
     customer_id: CustomerId | None
     kind: DocumentKind
     file_name: str
@@ -81,6 +83,8 @@ class Document(NamedTuple):
     id: DocumentId
     file_id: FileId
     order_id: OrderId
+    # None: a guest's.
+    customer_id: CustomerId | None
     kind: DocumentKind
     file_name: str
     created_at: datetime
@@ -100,6 +104,7 @@ class Position:
 class OrderCheck:
     """What the far side last said of an order's documents, and how long ago."""
 
+    # None: a guest's.
     customer_id: CustomerId | None
     invoice: Availability
     credit_memo: Availability
@@ -124,35 +129,24 @@ async def keep_document(connection: AsyncConnection, new: NewDocument) -> None:
     await connection.execute(statement)
 
 
-async def find_kinds(
-    connection: AsyncConnection, owner: CustomerId | None, order_id: OrderId
-) -> frozenset[DocumentKind]:
-    """Of which kinds the owner has documents for this order; with None as owner, anybody."""
-    statement = sa.select(document.c.kind).distinct().where(document.c.order_id == order_id)
-    if owner is not None:
-        statement = statement.where(document.c.customer_id == owner)
+async def find_kinds(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> frozenset[DocumentKind]:
+    """Of which kinds the owner has documents for this order."""
+    statement = sa.select(document.c.kind).distinct()
+    statement = statement.where(document.c.order_id == order_id, owned_by(document.c.customer_id, owner))
     return frozenset((await connection.execute(statement)).scalars())
 
 
-async def find_known_files(
-    connection: AsyncConnection, order_id: OrderId, owner: CustomerId | None
-) -> set[str]:
-    """The file ids of the order's stored documents, without those that still lack their owner."""
+async def find_known_files(connection: AsyncConnection, order_id: OrderId, *, is_guests: bool) -> set[str]:
+    """The file ids of the order's stored documents, without those that still lack their owner. The documents
+    of a guest's order lack none."""
     statement = sa.select(document.c.file_id).where(document.c.order_id == order_id)
-    if owner is not None:
+    if not is_guests:
         statement = statement.where(document.c.customer_id.is_not(None))
     return set((await connection.execute(statement)).scalars())
 
 
-async def find_owner(connection: AsyncConnection, document_id: DocumentId) -> CustomerId | None:
-    """Whose the document is; None for a guest's."""
-    statement = sa.select(document.c.customer_id).where(document.c.id == document_id)
-    found = (await connection.execute(statement)).scalar_one()
-    return None if found is None else CustomerId(found)
-
-
 async def find_order_owner(connection: AsyncConnection, order_id: OrderId) -> CustomerId | None:
-    """Whose the order is, as far as its check or its documents tell; None for a guest's."""
+    """Whose the order is, as far as its check or its documents tell; None: a guest's."""
     of_check = sa.select(order_check.c.customer_id).where(order_check.c.order_id == order_id)
     of_documents = sa.select(sa.func.max(document.c.customer_id)).where(document.c.order_id == order_id)
     either = sa.func.coalesce(of_check.scalar_subquery(), of_documents.scalar_subquery())
@@ -179,7 +173,7 @@ async def keep_check(
     invoice: Availability,
     credit_memo: Availability,
 ) -> None:
-    """Remember what the far side said of the order just now."""
+    """Remember what the far side said of the order just now; `customer_id` is None for a guest's."""
     values = {"customer_id": customer_id, "invoice": invoice, "credit_memo": credit_memo}
     statement = insert(order_check).values(order_id=order_id, **values)
     await connection.execute(
@@ -189,19 +183,14 @@ async def keep_check(
     )
 
 
-async def find_check(
-    connection: AsyncConnection, owner: CustomerId | None, order_id: OrderId
-) -> OrderCheck | None:
-    """What the far side last said of the owner's order, or with None as owner of anybody's; None when it
-    was never asked, or named another owner."""
+async def find_check(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> OrderCheck | None:
+    """What the far side last said of the owner's order; None if it was not asked, or named another owner."""
     statement = sa.select(
         order_check.c.customer_id,
         order_check.c.invoice,
         order_check.c.credit_memo,
         (sa.func.now() - order_check.c.checked_at).label("age"),
-    ).where(order_check.c.order_id == order_id)
-    if owner is not None:
-        statement = statement.where(order_check.c.customer_id == owner)
+    ).where(order_check.c.order_id == order_id, owned_by(order_check.c.customer_id, owner))
     row = (await connection.execute(statement)).first()
     if row is None:
         return None
@@ -209,8 +198,8 @@ async def find_check(
     return OrderCheck(customer_id, row.invoice, row.credit_memo, row.age)
 
 
-async def keep_absence(connection: AsyncConnection, owner: CustomerId | None, order_id: OrderId) -> None:
-    """Remember that there is no such order for this owner, or with None as owner for support."""
+async def keep_absence(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> None:
+    """Remember that there is no such order for this owner."""
     statement = insert(order_absence).values(digest=_absence(owner, order_id), seen_at=sa.func.now())
     await connection.execute(
         statement.on_conflict_do_update(
@@ -220,7 +209,7 @@ async def keep_absence(connection: AsyncConnection, owner: CustomerId | None, or
 
 
 async def is_absent(
-    connection: AsyncConnection, owner: CustomerId | None, order_id: OrderId, *, within: timedelta
+    connection: AsyncConnection, owner: Owner, order_id: OrderId, *, within: timedelta
 ) -> bool:
     """Whether it was seen a moment ago that there is no such order for this owner."""
     statement = sa.select(order_absence.c.digest).where(
@@ -230,14 +219,16 @@ async def is_absent(
     return (await connection.execute(statement)).first() is not None
 
 
-def _absence(owner: CustomerId | None, order_id: OrderId) -> bytes:
-    return sha256(json.dumps([owner, order_id]).encode()).digest()
+def _absence(owner: Owner, order_id: OrderId) -> bytes:
+    # Null stands for support: no customer's id is null.
+    asker = None if isinstance(owner, Anybody) else owner
+    return sha256(json.dumps([asker, order_id]).encode()).digest()
 
 
 # The list is the portal's most frequent read: bare asyncpg, and for each set of filters a statement that
 # names those and no others. One for all sets would be planned for none of them, and read everything.
 _SELECT = f"""
-SELECT d.id::text, d.file_id, d.order_id, d.kind, d.file_name, d.created_at, d.available_since,
+SELECT d.id::text, d.file_id, d.order_id, d.customer_id, d.kind, d.file_name, d.created_at, d.available_since,
        l.link_id, l.url, l.expires_at
 FROM document d
 LEFT JOIN {file_link.name} l ON l.file_id = d.file_id
@@ -249,22 +240,22 @@ LEFT JOIN {file_link.name} l ON l.file_id = d.file_id
 async def list_documents(
     pool: asyncpg.Pool,
     policy: LinkPolicy,
-    owner: CustomerId | None,
+    owner: Owner,
     *,
     kind: DocumentKind | None = None,
     order_id: OrderId | None = None,
     after: Position | None = None,
     limit: int,
 ) -> Sequence[Document]:
-    """The owner's documents, newest first, at most `limit`; with None as owner, anybody's."""
+    """The owner's documents, newest first, at most `limit`. Takes the pool: `make bench` measures it."""
     position = (None, None) if after is None else (after.created_at, after.id)
-    conditions, values = _given(
+    conditions, values = _where(
+        owner,
         {
-            "d.customer_id = {}": (owner,),
             "d.kind = {}": (kind,),
             "d.order_id = {}": (order_id,),
             "(d.created_at, d.id) < ({}, {})": position,
-        }
+        },
     )
     statement = f"{_SELECT}{conditions} ORDER BY d.created_at DESC, d.id DESC LIMIT ${len(values) + 1}"
     async with pool.acquire(timeout=POOL_SECONDS) as connection:
@@ -273,25 +264,28 @@ async def list_documents(
 
 
 async def find_document(
-    pool: asyncpg.Pool, policy: LinkPolicy, owner: CustomerId | None, document_id: DocumentId
+    pool: asyncpg.Pool, policy: LinkPolicy, owner: Owner, document_id: DocumentId
 ) -> Document | None:
-    """The document, if it is there and the owner's; with None as owner, whoever's it is."""
-    conditions, values = _given({"d.id = {}": (document_id,), "d.customer_id = {}": (owner,)})
+    """The document, if it is there and the owner's. Takes the pool, as the list does."""
+    conditions, values = _where(owner, {"d.id = {}": (document_id,)})
     async with pool.acquire(timeout=POOL_SECONDS) as connection:
         row = await connection.fetchrow(_SELECT + conditions, *values)
     return None if row is None else _document(row, policy)
 
 
-def _given(filters: Mapping[str, tuple[object, ...]]) -> tuple[str, list[object]]:
-    """A WHERE clause of those filters whose values are given, and the values for its parameters."""
-    given = {condition: values for condition, values in filters.items() if None not in values}
+def _where(owner: Owner, filters: Mapping[str, tuple[object, ...]]) -> tuple[str, list[object]]:
+    """A WHERE clause of the owner and of those filters whose values are given, and the values for its
+    parameters. The owner is not one of the filters, because those are left out if they are None."""
+    given: dict[str, tuple[object, ...]]
+    given = {} if isinstance(owner, Anybody) else {"d.customer_id = {}": (owner,)}
+    given |= {condition: values for condition, values in filters.items() if None not in values}
     values = [value for of_one in given.values() for value in of_one]
     parameters = (f"${number}" for number in range(1, len(values) + 1))
     return f"WHERE {' AND '.join(given)}".format(*parameters) if given else "", values
 
 
 def _document(row: Any, policy: LinkPolicy) -> Document:
-    # By place, not by name: a page is up to a hundred rows of ten columns.
+    # By place, not by name: a page is up to a hundred rows of eleven columns.
     *own, link_id, url, expires_at = row
     is_fit = url is not None and policy.allows(url)
     return Document._make([*own, Link(link_id, url, expires_at) if is_fit else None])

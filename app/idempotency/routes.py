@@ -18,7 +18,7 @@ from app.db.outages import FAILURES
 from app.idempotency import store
 from app.idempotency.fingerprint import WatchedBody
 from app.idempotency.store import LEASE_SECONDS, Answer, Busy, Held
-from app.identity.access import CurrentPrincipal
+from app.identity.bearer import CurrentPrincipal
 from app.resources import Resources, ResourcesDep
 from app.web.failures import answer, problem_of
 from app.web.problems import Conflict, Internal, Invalid, Unavailable, responses

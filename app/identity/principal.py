@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.ids import CustomerId
-from app.web.problems import Forbidden, NotFound
+from app.web.problems import Forbidden
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,3 @@ def customer_of(principal: Principal) -> CustomerId:
     if principal.customer_id is None:
         raise Forbidden("You are signed in, but not as a customer.")
     return principal.customer_id
-
-
-def own_customer(principal: Principal, named: str) -> CustomerId:
-    """The caller's customer id, when `named` is `me` or that same id.
-
-    Raises:
-        NotFound: somebody else's, existing or not: the answers must not differ.
-        Forbidden: `me`, by a token that names no customer.
-    """
-    if named in {"me", principal.customer_id}:
-        return customer_of(principal)
-    raise NotFound

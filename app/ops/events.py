@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from app.idempotency.routes import IdempotentRoute
-from app.identity.access import OPS, require_scope
+from app.identity.bearer import OPS, require_scope
 from app.ids import EventId
 from app.ops import store
 from app.resources import ResourcesDep

@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 
 from app.digital_river.breaker import BreakerState
 from app.idempotency.routes import IdempotentRoute
-from app.identity.access import OPS, require_scope
+from app.identity.bearer import OPS, require_scope
 from app.ops import store
 from app.resources import ResourcesDep
 from app.web.contract import Contract, Instant

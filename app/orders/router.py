@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.audit.readers import ListedCustomer, Owner
+from app.access.authorization import ListedCustomer, RequiredOwner
+from app.access.ownership import Anybody
 from app.idempotency.routes import IdempotentRoute
 from app.orders import service, views
 from app.orders.refunds import RefundsPage
@@ -60,11 +61,13 @@ async def list_orders(
     response_model=OrderView,
     responses=_ONE,
 )
-async def get_order(request: Request, resources: ResourcesDep, owner: Owner, order_id: OrderPath) -> Response:
+async def get_order(
+    request: Request, resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
+) -> Response:
     """Everything that a page about the order shows, in one document. When refunds, shipments or documents
     cannot be read, the page comes without them and names them in `incomplete`."""
     parts = await service.get_order_parts(resources, owner, order_id, base_url=base_url_of(request))
-    return conditional(request, views.page(parts, is_buyers=owner is not None))
+    return conditional(request, views.page(parts, is_buyers=not isinstance(owner, Anybody)))
 
 
 @router.get(
@@ -75,7 +78,7 @@ async def get_order(request: Request, resources: ResourcesDep, owner: Owner, ord
     responses=_ONE,
 )
 async def get_order_tracking(
-    request: Request, resources: ResourcesDep, owner: Owner, order_id: OrderPath
+    request: Request, resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
 ) -> Response:
     """From the logistics partner where one ships, else from what the shop reported."""
     return conditional(request, await service.get_tracking(resources, owner, order_id))
@@ -87,8 +90,10 @@ async def get_order_tracking(
     summary="List the refunds of one order",
     responses=responses(Invalid, NotFound, BadGateway, Unavailable),
 )
-async def list_order_refunds(resources: ResourcesDep, owner: Owner, order_id: OrderPath) -> RefundsPage:
+async def list_order_refunds(
+    resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
+) -> RefundsPage:
     """All of them, newest first, with what the buyer must do. `nextCursor` is always null."""
     order, found = await service.get_refunds(resources, owner, order_id)
-    shown = views.refunds(found, order, is_buyers=owner is not None)
+    shown = views.refunds(found, order, is_buyers=not isinstance(owner, Anybody))
     return RefundsPage(data=shown, unreadable=found.unreadable)

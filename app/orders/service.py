@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 import structlog
 
-from app.audit.readers import saw
+from app.access.ownership import Owner, fetch_owned_order
 from app.db.leases import LeaseBusy
 from app.digital_river import fulfillments, orders, refunds
 from app.digital_river.errors import DigitalRiverError, Garbled, Missing, Refused
@@ -67,20 +67,17 @@ class OrderPage:
     unreadable: int
 
 
-async def get_owned_order(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> Order:
-    """The order, if it is the owner's; anybody's for the owner None, which only support is.
+async def get_owned_order(resources: Resources, owner: Owner, order_id: OrderId) -> Order:
+    """The order, if it is the owner's.
 
     Raises:
-        NotFound: there is none, or it is somebody else's or a guest's: nobody can tell which.
+        NotFound: there is none, or it is somebody else's or a guest's: the answers do not differ.
         DigitalRiverError: Digital River could not be asked.
     """
     try:
-        order = await orders.fetch_order(resources.far, order_id, owner=owner)
+        return await fetch_owned_order(resources.far, owner, order_id)
     except Missing:
         raise NotFound() from None
-    if owner is None:
-        saw(None if order.customer_id is None else CustomerId(order.customer_id))
-    return order
 
 
 async def list_orders(
@@ -120,7 +117,7 @@ async def list_orders(
 
 async def get_order_parts(
     resources: Resources,
-    owner: CustomerId | None,
+    owner: Owner,
     order_id: OrderId,
     *,
     base_url: str,
@@ -138,7 +135,7 @@ async def get_order_parts(
         settled = group.create_task(
             _if_possible("shipments", fulfillments.fetch_fulfillments(resources.far, order_id))
         )
-        listed = group.create_task(_if_possible("documents", _documents(resources, order, base_url)))
+        listed = group.create_task(_if_possible("documents", _documents(resources, owner, order, base_url)))
     back, shipped = paid_back.result(), settled.result()
     return OrderParts(
         order,
@@ -150,9 +147,7 @@ async def get_order_parts(
     )
 
 
-async def get_refunds(
-    resources: Resources, owner: CustomerId | None, order_id: OrderId
-) -> tuple[Order, Entries[Refund]]:
+async def get_refunds(resources: Resources, owner: Owner, order_id: OrderId) -> tuple[Order, Entries[Refund]]:
     """The order and its refunds, newest first.
 
     Raises:
@@ -162,7 +157,7 @@ async def get_refunds(
     return order, await refunds.fetch_refunds(resources.far, order_id)
 
 
-async def get_tracking(resources: Resources, owner: CustomerId | None, order_id: OrderId) -> TrackingView:
+async def get_tracking(resources: Resources, owner: Owner, order_id: OrderId) -> TrackingView:
     """Where the order's parcels are: Global Logistics is asked first, because only one of the two ships.
 
     Raises:
@@ -191,8 +186,8 @@ async def list_whole_orders(far: Transport, customer_id: CustomerId) -> Sequence
     return [task.result() for task in tasks]
 
 
-async def _documents(resources: Resources, order: Order, base_url: str) -> OrderDocumentsView:
-    return order_view(await documents.from_order(resources, order), base_url)
+async def _documents(resources: Resources, owner: Owner, order: Order, base_url: str) -> OrderDocumentsView:
+    return order_view(await documents.from_order(resources, owner, order), base_url)
 
 
 async def _fetch_all(far: Transport, customer_id: CustomerId) -> list[Order]:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from app.audit.readers import OwnCustomer, ReadCustomer
+from app.access.authorization import OwnCustomer, ReadCustomer
 from app.idempotency.routes import IdempotentRoute
-from app.identity.access import CurrentCustomer
+from app.identity.bearer import CurrentCustomer
 from app.payment_sources import drop_in, service
 from app.payment_sources.drop_in import DropInConfiguration, Usage
 from app.payment_sources.schemas import (

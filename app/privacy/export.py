@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from app.audit import store as audit
+from app.access import audit_log
 from app.customers.schemas import ProfileView
 from app.db.engine import AsyncEngine
 from app.digital_river import customers
@@ -69,7 +69,7 @@ async def _read_records(engine: AsyncEngine, customer_id: CustomerId) -> _Record
     async with engine.connect() as connection:
         things = await find_things(connection, customer_id)
         held = await store.list_held_events(connection, customer_id, things)
-        reads = await audit.list_records(connection, customer_id, things)
+        reads = await audit_log.list_records(connection, customer_id, things)
         requests = await store.list_forget_requests(connection, customer_id)
     return _Records(
         events.events_of(held, customer_id, things),

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from app.audit.readers import OwnCustomer, ReadCustomer
+from app.access.authorization import OwnCustomer, ReadCustomer
 from app.idempotency.routes import IdempotentRoute
-from app.identity.access import OPS, CurrentPrincipal, require_scope
+from app.identity.bearer import OPS, CurrentPrincipal, require_scope
 from app.ids import CustomerId
 from app.privacy import export, store
 from app.privacy.forget import forget

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response, status
 
-from app.audit.readers import OwnCustomer, ReadCustomer
+from app.access.authorization import OwnCustomer, ReadCustomer
 from app.idempotency.routes import IdempotentRoute
 from app.resources import ResourcesDep
 from app.tax import certificates, identifiers

@@ -39,12 +39,12 @@ def test_it_opens_after_failures_in_a_row_and_then_answers_at_once() -> None:
         async with far_side.opened() as far:
             while far.status().breaker is BreakerState.CLOSED:
                 with pytest.raises(Unavailable):
-                    await orders.fetch_order(far, OrderId("1"))
+                    await orders.fetch_any_order(far, OrderId("1"))
             asked = len(far_side.requests)
             began = now()
             for priority in (far, far.background):
                 with pytest.raises(BreakerOpen) as caught:
-                    await orders.fetch_order(priority, OrderId("1"))
+                    await orders.fetch_any_order(priority, OrderId("1"))
                 assert caught.value.retry_after is not None
                 assert 0 < caught.value.retry_after <= LONGEST_FIRST
             assert (len(far_side.requests), now()) == (asked, began)
@@ -60,11 +60,11 @@ def test_it_closes_again_when_the_far_side_answers() -> None:
         async with far_side.opened() as far:
             while far.status().breaker is BreakerState.CLOSED:
                 with pytest.raises(Unavailable):
-                    await orders.fetch_order(far, OrderId("1"))
+                    await orders.fetch_any_order(far, OrderId("1"))
             far_side.script = [found()]
             await asyncio.sleep(LONGEST_FIRST)
             assert far.status().breaker is BreakerState.HALF_OPEN
-            await orders.fetch_order(far, OrderId("1"))
+            await orders.fetch_any_order(far, OrderId("1"))
             assert far.status().breaker is BreakerState.CLOSED
             assert far.status().retry_after is None
 
@@ -88,7 +88,7 @@ def test_an_answer_that_says_no_is_no_outage(status: int) -> None:
         async with FarSide([answer(status)]).opened() as far:
             for _ in range(3 * FAILURES_TO_OPEN):
                 with pytest.raises(DigitalRiverError):
-                    await orders.fetch_order(far, OrderId("1"))
+                    await orders.fetch_any_order(far, OrderId("1"))
             return far.status().breaker
 
     assert run(story()) is BreakerState.CLOSED
@@ -134,16 +134,16 @@ def test_a_cancelled_probe_makes_room_for_the_next_one() -> None:
         async with far_side.opened() as far:
             while far.status().breaker is BreakerState.CLOSED:
                 with pytest.raises(Unavailable):
-                    await orders.fetch_order(far, OrderId("1"))
+                    await orders.fetch_any_order(far, OrderId("1"))
             await asyncio.sleep(LONGEST_FIRST)
             far_side.script = [10.0, found()]
-            probe = asyncio.create_task(orders.fetch_order(far, OrderId("1")))
+            probe = asyncio.create_task(orders.fetch_any_order(far, OrderId("1")))
             await asyncio.sleep(0.1)
             with pytest.raises(BreakerOpen):
-                await orders.fetch_order(far, OrderId("1"))
+                await orders.fetch_any_order(far, OrderId("1"))
             probe.cancel()
             await asyncio.wait([probe])
-            await orders.fetch_order(far, OrderId("1"))
+            await orders.fetch_any_order(far, OrderId("1"))
             return far.status().breaker
 
     assert run(story()) is BreakerState.CLOSED
@@ -197,7 +197,7 @@ def test_silence_counts_as_a_failure() -> None:
     async def story() -> BreakerState:
         async with far_side.opened() as far:
             await asyncio.gather(
-                *(orders.fetch_order(far, OrderId("1")) for _ in range(FAILURES_TO_OPEN)),
+                *(orders.fetch_any_order(far, OrderId("1")) for _ in range(FAILURES_TO_OPEN)),
                 return_exceptions=True,
             )
             return far.status().breaker

@@ -133,7 +133,7 @@ def test_both_priorities_share_one_budget_through_the_transport() -> None:
     far_side = FarSide([found()])
 
     async def ask(far: Transport, order_id: str) -> None:
-        await orders.fetch_order(far, OrderId(order_id))
+        await orders.fetch_any_order(far, OrderId(order_id))
 
     async def story() -> int:
         async with far_side.opened(per_second=10) as far:

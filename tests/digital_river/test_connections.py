@@ -39,14 +39,14 @@ async def test_without_a_free_connection_a_call_fails_as_ours_and_the_breaker_st
                 await readers.enter_async_context(files.stream_content(far, FileId("f")))
             for _ in range(2 * FAILURES_TO_OPEN):
                 with pytest.raises(Crowded) as caught:
-                    await orders.fetch_order(far, OrderId("1"))
+                    await orders.fetch_any_order(far, OrderId("1"))
                 assert not caught.value.sent
             with pytest.raises(Crowded):
                 await readers.enter_async_context(files.stream_content(far.background, FileId("f")))
         assert far.status().breaker is BreakerState.CLOSED
         # Each slow reader has given its connection back.
         for _ in range(2 * MOST):
-            assert (await orders.fetch_order(far, OrderId("1"))).id == "1"
+            assert (await orders.fetch_any_order(far, OrderId("1"))).id == "1"
         async with files.stream_content(far, FileId("f")):
             pass
 
@@ -63,5 +63,5 @@ async def test_more_calls_than_connections_wait_for_their_turn() -> None:
         return web.json_response({"id": "1"})
 
     async with serving_at(count) as url, Transport.open(settings(url=url), most_connections=MOST) as far:
-        await asyncio.gather(*(orders.fetch_order(far, OrderId("1")) for _ in range(30)))
+        await asyncio.gather(*(orders.fetch_any_order(far, OrderId("1")) for _ in range(30)))
     assert most_together == MOST

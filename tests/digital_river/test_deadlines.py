@@ -19,7 +19,7 @@ def test_a_far_side_that_never_answers_is_unavailable_at_the_total_deadline() ->
         began = now()
         async with FarSide([3600.0]).opened(deadlines=Deadlines(total=4)) as far:
             with pytest.raises(Unavailable) as caught:
-                await orders.fetch_order(far, OrderId("1"))
+                await orders.fetch_any_order(far, OrderId("1"))
         assert caught.value.sent
         return now() - began
 
@@ -31,7 +31,7 @@ def test_waiting_for_the_budget_counts_towards_the_deadline() -> None:
         async with FarSide([found()]).opened(per_second=1, deadlines=Deadlines(total=3)) as far:
             began = now()
             outcomes = await asyncio.gather(
-                *(orders.fetch_order(far, OrderId("1")) for _ in range(10)), return_exceptions=True
+                *(orders.fetch_any_order(far, OrderId("1")) for _ in range(10)), return_exceptions=True
             )
             assert now() - began <= 3.01
             return list(outcomes)
@@ -97,7 +97,7 @@ def test_a_json_body_that_drips_past_the_deadline_is_unavailable_and_closed() ->
         script = [httpx.Response(200, stream=body) for body in bodies]
         async with FarSide([*script]).opened(deadlines=Deadlines(total=5)) as far:
             with pytest.raises(Unavailable):
-                await orders.fetch_order(far, OrderId("1"))
+                await orders.fetch_any_order(far, OrderId("1"))
 
     run(story())
     assert bodies[0].is_closed
@@ -121,7 +121,7 @@ def test_a_cancelled_call_gives_back_whatever_it_held(after: float) -> None:
 
     async def story() -> int:
         async with FarSide([0.1]).opened(per_second=10) as far:
-            tasks = [asyncio.create_task(orders.fetch_order(far, OrderId("1"))) for _ in range(8)]
+            tasks = [asyncio.create_task(orders.fetch_any_order(far, OrderId("1"))) for _ in range(8)]
             await asyncio.sleep(after)
             for task in tasks:
                 task.cancel()
@@ -129,7 +129,7 @@ def test_a_cancelled_call_gives_back_whatever_it_held(after: float) -> None:
             assert far.status().waiting == 0
             await asyncio.sleep(1)
             began = now()
-            await asyncio.gather(*(orders.fetch_order(far, OrderId("2")) for _ in range(2)))
+            await asyncio.gather(*(orders.fetch_any_order(far, OrderId("2")) for _ in range(2)))
             assert now() - began == pytest.approx(0.1, abs=0.01)
             return far.status().waiting
 

@@ -106,7 +106,7 @@ async def test_redirects_are_not_followed_and_cookies_not_kept() -> None:
     async with serving(redirect) as far:
         for _ in range(2):
             with pytest.raises(Garbled):
-                await orders.fetch_order(far, OrderId("1"))
+                await orders.fetch_any_order(far, OrderId("1"))
     assert cookies == [None, None]
 
 
@@ -117,7 +117,7 @@ async def test_a_compressed_answer_is_read() -> None:
         return response
 
     async with serving(compressed) as far:
-        assert str((await orders.fetch_order(far, OrderId("1"))).total_amount) == "27.01"
+        assert str((await orders.fetch_any_order(far, OrderId("1"))).total_amount) == "27.01"
 
 
 async def test_a_file_streams_through_without_being_held() -> None:
@@ -217,16 +217,16 @@ async def test_a_hundred_calls_at_once_and_a_close_leave_no_socket_behind() -> N
         return web.json_response({"id": "1"})
 
     async with serving(slow) as far:
-        answers = await asyncio.gather(*(orders.fetch_order(far, OrderId("1")) for _ in range(100)))
+        answers = await asyncio.gather(*(orders.fetch_any_order(far, OrderId("1")) for _ in range(100)))
         assert len(answers) == 100
         hurried = [asyncio.create_task(_order(far)) for _ in range(20)]
         await asyncio.sleep(0.005)
         for task in hurried:
             task.cancel()
         await asyncio.wait(hurried)
-        await orders.fetch_order(far, OrderId("1"))
+        await orders.fetch_any_order(far, OrderId("1"))
     gc.collect()  # an unclosed one would warn, and warnings are errors
 
 
 async def _order(far: Transport) -> None:
-    await orders.fetch_order(far, OrderId("1"))
+    await orders.fetch_any_order(far, OrderId("1"))

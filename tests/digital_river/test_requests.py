@@ -52,7 +52,7 @@ SHIPPING = {
 Calling = Callable[[Transport], Awaitable[object]]
 
 CALLS: dict[str, Calling] = {
-    "order": lambda far: orders.fetch_order(far, OrderId("1")),
+    "order": lambda far: orders.fetch_any_order(far, OrderId("1")),
     "orders": lambda far: orders.fetch_orders(
         far,
         customer_id=CustomerId("c"),
@@ -154,7 +154,7 @@ def test_every_request_is_one_that_the_official_document_describes(calling: Call
 def test_every_request_says_who_asks_and_in_which_version() -> None:
     async def from_a_buyer(far: Transport) -> None:
         CALLER.set(Caller("req-1", "203.0.113.7"))
-        await orders.fetch_order(far, OrderId("1"))
+        await orders.fetch_any_order(far, OrderId("1"))
 
     headers = sent(from_a_buyer).headers
     assert headers["authorization"] == f"Bearer {SECRET_KEY}"
@@ -177,7 +177,7 @@ def test_a_request_that_nobody_waits_for_still_has_an_id() -> None:
 def test_only_a_real_address_is_forwarded(address: str | None, told: str | None) -> None:
     async def from_a_buyer(far: Transport) -> None:
         CALLER.set(Caller("req-1", address))
-        await orders.fetch_order(far, OrderId("1"))
+        await orders.fetch_any_order(far, OrderId("1"))
 
     assert sent(from_a_buyer).headers.get("forwarded") == told
 
@@ -209,7 +209,7 @@ def test_only_fields_that_were_set_are_sent() -> None:
 @example("\ud800")
 def test_an_identifier_is_exactly_one_segment_of_the_path_or_names_nothing(order_id: str) -> None:
     try:
-        request = sent(lambda far: orders.fetch_order(far, OrderId(order_id)))
+        request = sent(lambda far: orders.fetch_any_order(far, OrderId(order_id)))
     except Missing:
         assert order_id in {".", ".."} or not order_id.isprintable()
         return
@@ -222,7 +222,7 @@ def test_an_identifier_is_exactly_one_segment_of_the_path_or_names_nothing(order
 
 def test_an_empty_identifier_never_becomes_the_whole_collection() -> None:
     with pytest.raises(Missing):
-        sent(lambda far: orders.fetch_order(far, OrderId("")))
+        sent(lambda far: orders.fetch_any_order(far, OrderId("")))
 
 
 def test_an_empty_filter_never_becomes_everybodys_list() -> None:

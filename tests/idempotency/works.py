@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict
 
 from app.idempotency.routes import IdempotentRoute
-from app.identity.access import OPS, CurrentPrincipal, require_scope
+from app.identity.bearer import OPS, CurrentPrincipal, require_scope
 from app.web.contract import Contract
 from app.web.problems import Malformed
 

@@ -9,8 +9,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.identity.access import OPS, CurrentCustomer, CurrentPrincipal, require_scope
-from app.identity.principal import Principal, own_customer
+from app.access.authorization import own_customer
+from app.identity.bearer import OPS, CurrentCustomer, CurrentPrincipal, require_scope
+from app.identity.principal import Principal
 from app.identity.tokens import Tokens
 from app.web import assembly
 from tests.identity.issuer import Clock, Issuer, settings

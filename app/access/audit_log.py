@@ -1,13 +1,16 @@
 """The table of what support read. A record is never changed: only whose it was is added, once it is known."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NewType
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.schema import metadata
 from app.ids import CustomerId
+
+AuditRecordId = NewType("AuditRecordId", int)
 
 # What a path may name instead of a customer.
 _THINGS = {"order": "path_ids ->> 'orderId'", "document": "path_ids ->> 'documentId'"}
@@ -35,15 +38,15 @@ audit_record = sa.Table(
 
 
 async def keep_record(
-    engine: AsyncEngine,
+    connection: AsyncConnection,
     *,
     subject: str,
     customer_id: CustomerId | None,
     operation: str,
     path_ids: Mapping[str, str],
     request_id: str,
-) -> int:
-    """Keep who is about to read what; returns the record's id. When this returns, it is committed."""
+) -> AuditRecordId:
+    """Keep who is about to read what; returns the record's id."""
     statement = sa.insert(audit_record).values(
         subject=subject,
         customer_id=customer_id,
@@ -51,16 +54,14 @@ async def keep_record(
         path_ids=dict(path_ids),
         request_id=request_id,
     )
-    async with engine.begin() as connection:
-        return int((await connection.execute(statement.returning(audit_record.c.id))).scalar_one())
+    return AuditRecordId((await connection.execute(statement.returning(audit_record.c.id))).scalar_one())
 
 
-async def attribute(engine: AsyncEngine, record_id: int, customer_id: CustomerId) -> None:
-    """Add to the record whose things were read. When this returns, it is committed."""
+async def attribute(connection: AsyncConnection, record_id: AuditRecordId, customer_id: CustomerId) -> None:
+    """Add to the record whose things were read."""
     table = audit_record
     statement = sa.update(table).where(table.c.id == record_id).values(customer_id=customer_id)
-    async with engine.begin() as connection:
-        (await connection.execute(statement.returning(table.c.id))).one()
+    (await connection.execute(statement.returning(table.c.id))).one()
 
 
 async def list_records(

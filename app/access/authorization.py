@@ -1,51 +1,44 @@
 """Who may read whose things: the owner, or support, which leaves a record before it sees anything.
 
-One dependency per kind of route. Ordinary callers cost no statement. A read by support is recorded even when
-nothing is found, and when it cannot be recorded there is no answer: the database's failure is a 503. Where a
-path names a thing and not its owner, whoever finds the thing says whose it is, with `saw`; that is added to
-the record before the answer leaves, or there is none.
+There is one dependency per kind of route. Ordinary callers cost no statement. A read by support is recorded
+even if nothing is found. If it cannot be recorded, there is no answer: the database's failure is a 503. Where
+a path names a thing and not its owner, the service that finds the thing adds to the record whose it is
+(`Anybody.attribute`). If it does not, the answer is a 500.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
 
-from app.audit import store
-from app.identity.access import SUPPORT, CurrentPrincipal
-from app.identity.principal import Principal, customer_of, own_customer
+from app.access import audit_log
+from app.access.audit_log import AuditRecordId
+from app.access.ownership import Anybody, Owner
+from app.identity.bearer import SUPPORT, CurrentPrincipal
+from app.identity.principal import Principal, customer_of
 from app.ids import CustomerId
 from app.resources import resources_of
 from app.web.path_ids import ID, CustomerPath
-from app.web.problems import Forbidden, Invalid
+from app.web.problems import Forbidden, Invalid, NotFound
 from app.web.routes import find_facts
 
 LONGEST_PATH_ID = 300
 _POINTER = "/query/customerId"
 
 
-@dataclass
-class _Reading:
-    """A read of support that is on record, but not yet whose thing it is."""
+def own_customer(principal: Principal, named: str) -> CustomerId:
+    """The caller's customer id, if `named` is `me` or that same id.
 
-    is_attributed: bool = False
-    customer_id: CustomerId | None = None
-
-
-_READING: ContextVar[_Reading | None] = ContextVar("reading", default=None)
-
-
-def saw(customer_id: CustomerId | None) -> None:
-    """Whose the thing is that a reader without an `Owner` is about to be shown; None for a guest's."""
-    reading = _READING.get()
-    if reading is not None:
-        reading.is_attributed = True
-        reading.customer_id = customer_id or reading.customer_id
+    Raises:
+        NotFound: somebody else's, existing or not: the answers must not differ.
+        Forbidden: `me`, by a token that names no customer.
+    """
+    if named in {"me", principal.customer_id}:
+        return customer_of(principal)
+    raise NotFound
 
 
 async def _read_customer(
@@ -65,21 +58,15 @@ async def _own_customer(principal: CurrentPrincipal, customer_id: CustomerPath) 
     return await _writing_customer(principal)
 
 
-async def _owner(request: Request, principal: CurrentPrincipal) -> AsyncIterator[CustomerId | None]:
+async def _required_owner(request: Request, principal: CurrentPrincipal) -> AsyncIterator[Owner]:
     if SUPPORT not in principal.scopes:
         yield customer_of(principal)
         return
     record_id = await _record(request, principal, None)
-    reading = _Reading()
-    token = _READING.set(reading)
-    try:
-        yield None
-    finally:
-        _READING.reset(token)
-    if not reading.is_attributed:
-        raise LookupError("a read of support that nobody attributes to a customer")
-    if reading.customer_id is not None:
-        await store.attribute(resources_of(request).engine, record_id, reading.customer_id)
+    owner = Anybody(resources_of(request).engine, record_id)
+    yield owner
+    if not owner.is_attributed:
+        raise LookupError("a read by support that was not attributed to a customer")
 
 
 async def _listed_customer(
@@ -107,16 +94,19 @@ async def _readable(request: Request, principal: Principal, named: CustomerId) -
     return named
 
 
-async def _record(request: Request, principal: Principal, customer_id: CustomerId | None) -> int:
+async def _record(request: Request, principal: Principal, customer_id: CustomerId | None) -> AuditRecordId:
+    """Keep a record of the read. None: whose thing it is will be known later. When this returns, it is
+    committed."""
     facts = find_facts(request.scope)
-    return await store.keep_record(
-        resources_of(request).engine,
-        subject=principal.subject,
-        customer_id=customer_id,
-        operation=f"{request.method} {facts.template if facts else ''}",
-        path_ids={name: _recorded(name, str(value)) for name, value in request.path_params.items()},
-        request_id=request.scope["request_id"],
-    )
+    async with resources_of(request).engine.begin() as connection:
+        return await audit_log.keep_record(
+            connection,
+            subject=principal.subject,
+            customer_id=customer_id,
+            operation=f"{request.method} {facts.template if facts else ''}",
+            path_ids={name: _recorded(name, str(value)) for name, value in request.path_params.items()},
+            request_id=request.scope["request_id"],
+        )
 
 
 def _recorded(name: str, value: str) -> str:
@@ -141,10 +131,9 @@ OwnCustomer = Annotated[CustomerId, Depends(_own_customer)]
 
 Raises NotFound for somebody else's, existing or not; Forbidden for support's own."""
 
-# Not `scope="request"`, the default, which ends when the answer has left.
-Owner = Annotated[CustomerId | None, Depends(_owner, scope="function")]
-"""For reads of one thing by its own id: who must own it. None: it may be anybody's, support is asking, and
-whoever finds the thing must call `saw`."""
+# Not `scope="request"`, the default: it checks when the answer has left, and that is too late.
+RequiredOwner = Annotated[Owner, Depends(_required_owner, scope="function")]
+"""For reads of one thing by its own id: who must own it."""
 
 ListedCustomer = Annotated[CustomerId, Depends(_listed_customer)]
 """For lists that do not name their owner in the path: the caller, or whom support names as `customerId`.

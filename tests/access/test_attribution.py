@@ -7,7 +7,8 @@ import pytest
 from fastapi import APIRouter
 from structlog.testing import capture_logs
 
-from app.audit.readers import Owner, saw
+from app.access.authorization import RequiredOwner
+from app.access.ownership import Anybody, Owner
 from app.ids import CustomerId
 from app.settings import Settings
 from app.web.path_ids import OrderPath
@@ -24,21 +25,26 @@ v1 = APIRouter(prefix="/v1")
 READS: list[str] = []
 
 
+async def attribute(owner: Owner, customer_id: CustomerId | None) -> None:
+    assert isinstance(owner, Anybody)
+    await owner.attribute(customer_id)
+
+
 @v1.get("/orders/{orderId}")
-async def attributed(owner: Owner, order_id: OrderPath) -> str:
+async def attributed(owner: RequiredOwner, order_id: OrderPath) -> str:
     READS.append(order_id)
-    saw(CustomerId("ada"))
+    await attribute(owner, CustomerId("ada"))
     return "ada's secret"
 
 
 @v1.get("/orders/{orderId}/tracking")
-async def forgetful(owner: Owner, order_id: OrderPath) -> str:
+async def forgetful(owner: RequiredOwner, order_id: OrderPath) -> str:
     return "ada's secret"
 
 
 @v1.get("/orders/{orderId}/refunds")
-async def of_a_guest(owner: Owner, order_id: OrderPath) -> str:
-    saw(None)
+async def of_a_guest(owner: RequiredOwner, order_id: OrderPath) -> str:
+    await attribute(owner, None)
     return "a guest's secret"
 
 
