@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from app.db import migrate
 from app.db.embedded import EmbeddedPostgres, die_with_parent, embedded_postgres
-from app.db.outages import FAILURES, describe_failure
+from app.db.errors import FAILURES, describe_failure
 from app.settings import Settings
 
 HOST = "127.0.0.1"

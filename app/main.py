@@ -15,7 +15,6 @@ from app.db.buckets import Buckets
 from app.documents import router as documents
 from app.documents.downloads import Downloads
 from app.documents.export import list_records, list_support_reads
-from app.handlers import HANDLERS
 from app.idempotency.erasing import erase_answers
 from app.identity.tokens import Tokens
 from app.ops import events, forgetting, health, metrics
@@ -31,6 +30,7 @@ from app.web import assembly
 from app.web.limits import Limits
 from app.webhooks import router as webhooks
 from app.webhooks.inbox import Slot
+from app.worker.handlers import HANDLERS
 
 DESCRIPTION = """
 The customer portal of a shop that sells through Digital River: documents, profile, payment sources, orders.

@@ -16,11 +16,10 @@ from app.db.engine import create_engine
 from app.db.schema import metadata
 from app.documents import store as documents
 from app.idempotency import store as idempotency
-from app.webhooks import inbox
-from app.webhooks import store as sweeps
+from app.webhooks import inbox, sweep_log
 
 # Importing the rooms is what fills the metadata.
-ROOMS = (buckets, leases, inbox, sweeps, documents, audit, idempotency, customers)
+ROOMS = (buckets, leases, inbox, sweep_log, documents, audit, idempotency, customers)
 # Any number that nobody else uses; it stands for "migrating the portal".
 MIGRATION_LOCK = 5_201_314_159
 POLL_SECONDS = 0.2

@@ -24,14 +24,14 @@ from pydantic import SecretStr
 from app.digital_river import customers
 from app.digital_river.errors import BreakerOpen, Missing, Throttled
 from app.digital_river.transport import Transport
-from app.handlers import HANDLERS
 from app.ids import CustomerId
 from app.main import create_app
 from app.settings import Settings
 from app.web.server import KEEP_ALIVE_SECONDS, BoundedProtocol
 from app.webhooks.inbox import Slot
 from app.webhooks.router import LetterBox
-from app.worker import Worker
+from app.worker.handlers import HANDLERS
+from app.worker.loop import Worker
 from tests.declared import Watched
 
 SECRET = "whs_a_secret_for_tests"

@@ -10,7 +10,7 @@ import asyncpg
 import sqlalchemy as sa
 import structlog
 
-from app.db.outages import FAILURES
+from app.db.errors import FAILURES
 from app.db.schema import metadata
 
 WINDOW_SECONDS = 60

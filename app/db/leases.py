@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.outages import FAILURES
+from app.db.errors import FAILURES
 from app.db.schema import metadata
 from app.ids import CustomerId
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 
 from app.db.engine import connect
-from app.db.outages import is_outage
+from app.db.errors import is_outage
 
 RECONNECT_SECONDS = 1.0
 

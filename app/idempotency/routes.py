@@ -14,7 +14,7 @@ import structlog
 from fastapi import Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from app.db.outages import FAILURES
+from app.db.errors import FAILURES
 from app.idempotency import store
 from app.idempotency.fingerprint import WatchedBody
 from app.idempotency.store import LEASE_SECONDS, Answer, Busy, Held

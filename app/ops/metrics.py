@@ -9,11 +9,11 @@ import structlog
 from fastapi import APIRouter, Header, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_latest, start_http_server
 
-from app.db.outages import FAILURES
+from app.db.errors import FAILURES
 from app.ops import store
 from app.resources import Resources, ResourcesDep
 from app.web.problems import Unauthenticated
-from app.webhooks import store as sweeps
+from app.webhooks import sweep_log
 
 INBOX_EVENTS = Gauge("portal_inbox_events", "Events in the inbox, by state.", ["state"])
 INBOX_OLDEST = Gauge("portal_inbox_oldest_open_seconds", "Age of the oldest open event, 0 when none is open.")
@@ -49,7 +49,7 @@ async def collect(resources: Resources) -> None:
             for state in ("pending", "buried"):
                 INBOX_EVENTS.labels(state).set(await store.count_events(connection, state))
             age = await store.find_oldest_open_age(connection)
-            memory = await sweeps.recall(connection)
+            memory = await sweep_log.recall(connection)
     except FAILURES as error:
         DATABASE_UP.set(0)
         log.error("metrics.database_unavailable", error=type(error).__name__)

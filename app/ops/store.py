@@ -18,7 +18,7 @@ from app.documents.store import order_absence, order_check
 from app.idempotency.store import idempotent_request
 from app.ids import CustomerId, EventId
 from app.webhooks.inbox import CHANNEL, State, in_state, webhook_event
-from app.webhooks.store import REACH, sweep
+from app.webhooks.sweep_log import REACH, sweep
 
 _SUMMARY = (
     webhook_event.c.id,

@@ -16,11 +16,11 @@ from app.digital_river.errors import DigitalRiverError, Garbled, Throttled, Unav
 from app.digital_river.events import EventPage, fetch_events
 from app.digital_river.pages import each_page
 from app.resources import Resources
-from app.webhooks import inbox, store
+from app.webhooks import inbox, sweep_log
 from app.webhooks.event import NotAnEvent, read_event
 from app.webhooks.inbox import NewEvent
 from app.webhooks.metrics import SWEEPS, SWEPT_EVENTS
-from app.webhooks.store import REACH, Finds, Kind, Memory, Sweep
+from app.webhooks.sweep_log import REACH, Finds, Kind, Memory, Sweep
 
 LEASE = "sweep"
 # A dead sweeper's lease runs out within a minute; a living one keeps it.
@@ -121,13 +121,13 @@ async def sweep_if_due(resources: Resources, types: Collection[str]) -> Finds | 
     """
     interval = timedelta(seconds=resources.settings.sweep_interval)
     async with resources.engine.connect() as connection:
-        if find_due(await store.recall(connection), interval) is None:
+        if find_due(await sweep_log.recall(connection), interval) is None:
             return None
     async with resources.leases.hold_if_free(LEASE, seconds=LEASE_SECONDS) as held:
         if held is None:
             return None
         async with resources.engine.begin() as connection:
-            await store.clear_up(connection)
+            await sweep_log.clear_up(connection)
             # Looked at again, because another process may have done it meanwhile.
             due = await _start_due(connection, interval)
         return await _run(resources, types, held, *due) if due else None
@@ -144,22 +144,22 @@ async def sweep_now(resources: Resources, types: Collection[str], reach: timedel
         if held is None:
             raise SweepBusy
         async with resources.engine.begin() as connection:
-            await store.clear_up(connection)
-            memory = await store.recall(connection)
+            await sweep_log.clear_up(connection)
+            memory = await sweep_log.recall(connection)
             # What others wait for stays for a worker: this one is reported to whoever asks now.
             due = _reaching(memory, None if reach is None else memory.now - reach)
-            sweep_id = await store.start(connection, due.back_to, due.kind, is_requested=True)
+            sweep_id = await sweep_log.start(connection, due.back_to, due.kind, is_requested=True)
         return await _run(resources, types, held, sweep_id, due.back_to)
 
 
 async def _start_due(connection: AsyncConnection, interval: timedelta) -> tuple[int, datetime] | None:
     """Begin what is due, in the hands of whoever holds the lease: its id, and how far back it looks."""
-    due = find_due(await store.recall(connection), interval)
+    due = find_due(await sweep_log.recall(connection), interval)
     if due is None:
         return None
     if due.waiting is None:
-        return await store.start(connection, due.back_to, due.kind), due.back_to
-    return await store.start_waiting(connection, due.waiting, due.back_to, due.kind), due.back_to
+        return await sweep_log.start(connection, due.back_to, due.kind), due.back_to
+    return await sweep_log.start_waiting(connection, due.waiting, due.back_to, due.kind), due.back_to
 
 
 async def _run(
@@ -191,7 +191,7 @@ async def _run(
 
 async def _finish(resources: Resources, sweep_id: int, finds: Finds, error: str | None) -> None:
     async with resources.engine.begin() as connection:
-        await store.finish(connection, sweep_id, finds, error)
+        await sweep_log.finish(connection, sweep_id, finds, error)
 
 
 async def _pull(

@@ -12,7 +12,7 @@ from app.audit.export import SupportRead
 from app.customers.neighbours import Section
 from app.ids import CustomerId
 from app.main import EXPORT_SECTIONS
-from app.ops.pruning import prune_if_free
+from app.ops.retention import prune_if_free
 from app.resources import Resources
 from app.web.contract import Contract
 from tests.customers.house import SHIPPING, Buyer

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from app.db import migrate
 from app.db.engine import open_engine, open_hot_pool
+from app.db.errors import FAILURES
 from app.db.notifications import bell
-from app.db.outages import FAILURES
 from tests.house import eventually, settings_for
 from tests.ops.terminal import portal_command
 from tests.tls import Authority, address, running_tls_server

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import sqlalchemy as sa
 
-from app.ops.pruning import prune_if_free
+from app.ops.retention import prune_if_free
 from tests.house import Json, Portal, Sandbox, eventually, pass_time
 
 Tokens = dict[str, dict[str, str]]

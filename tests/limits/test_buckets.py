@@ -11,7 +11,7 @@ import pytest
 from app.db import buckets
 from app.db.buckets import Buckets, Standing
 from app.db.engine import open_hot_pool
-from app.ops.pruning import prune_if_free
+from app.ops.retention import prune_if_free
 from app.resources import open_resources
 from tests.house import Sandbox, eventually, settings_for
 

@@ -21,11 +21,10 @@ from app.documents.store import NewDocument, Position
 from app.idempotency import store as idempotency
 from app.idempotency.fingerprint import Fingerprint
 from app.ids import CustomerId, DocumentId, EventId, FileId, OrderId
-from app.ops import pruning
+from app.ops import retention
 from app.ops import store as ops
 from app.resources import Resources, open_resources
-from app.webhooks import inbox
-from app.webhooks import store as sweeps
+from app.webhooks import inbox, sweep_log
 from app.webhooks.inbox import NewEvent, State
 from tests.house import settings_for
 from tests.plans.explained import Mode, Notebook, Plan, explain
@@ -159,20 +158,20 @@ INBOX: Mapping[str, Question] = {
         "ix_webhook_event_due",
     ),
     "prune events": question(
-        told(ops.delete_perished, ops.PERISHABLES[0], limit=pruning.BATCH),
+        told(ops.delete_perished, ops.PERISHABLES[0], limit=retention.BATCH),
         "ix_webhook_event_received",
         pages=8000,
-        rows=3 * pruning.BATCH,
+        rows=3 * retention.BATCH,
     ),
     # A row that changes is written anew, and so is its place in each index.
     "let go of bodies": question(
-        told(ops.let_go_of_bodies, "done", limit=pruning.BATCH),
+        told(ops.let_go_of_bodies, "done", limit=retention.BATCH),
         "ix_webhook_event_kept_body",
         pages=40_000,
-        rows=3 * pruning.BATCH,
+        rows=3 * retention.BATCH,
     ),
     "let go of bodies of what was ignored": question(
-        told(ops.let_go_of_bodies, "ignored", limit=pruning.BATCH), "ix_webhook_event_kept_body"
+        told(ops.let_go_of_bodies, "ignored", limit=retention.BATCH), "ix_webhook_event_kept_body"
     ),
 }
 
@@ -250,13 +249,13 @@ DOCUMENTS: Mapping[str, Question] = {
 }
 
 # In the order of a digest, each row of a batch is on another page.
-SCATTERED = dict.fromkeys(("rate_bucket", "order_absence", "link_refusal"), 11 * pruning.BATCH)
+SCATTERED = dict.fromkeys(("rate_bucket", "order_absence", "link_refusal"), 11 * retention.BATCH)
 
 AROUND: Mapping[str, Question] = {
     f"prune {what.table.name}": question(
-        told(ops.delete_perished, what, limit=pruning.BATCH),
+        told(ops.delete_perished, what, limit=retention.BATCH),
         pages=SCATTERED.get(what.table.name, 8000),
-        rows=7 * pruning.BATCH,
+        rows=7 * retention.BATCH,
     )
     for what in ops.PERISHABLES[1:]
 } | {
@@ -287,11 +286,11 @@ AROUND: Mapping[str, Question] = {
     ),
     "a lease": question(lambda resources: resources.leases.claim("any", uuid.uuid4(), 5)),
     # Forty-five days of sweeps are few rows, and read whole.
-    "what sweeps remember": question(told(sweeps.recall), rows=7000),
-    "the last sweep": question(told(sweeps.find_last), rows=7000),
-    "swept lately": question(told(sweeps.count_found, within=timedelta(days=1)), rows=7000),
-    "ask for a sweep": question(told(sweeps.request, None), rows=7000),
-    "clear up sweeps": question(told(sweeps.clear_up), rows=7000),
+    "what sweeps remember": question(told(sweep_log.recall), rows=7000),
+    "the last sweep": question(told(sweep_log.find_last), rows=7000),
+    "swept lately": question(told(sweep_log.count_found, within=timedelta(days=1)), rows=7000),
+    "ask for a sweep": question(told(sweep_log.request, None), rows=7000),
+    "clear up sweeps": question(told(sweep_log.clear_up), rows=7000),
 }
 
 

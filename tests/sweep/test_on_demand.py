@@ -7,9 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.handlers import HANDLERS
 from app.resources import Resources
 from app.webhooks.sweep import sweep_if_due, sweep_now
+from app.worker.handlers import HANDLERS
 from tests.house import Portal, Sandbox, eventually, pass_time
 from tests.processes import running
 from tests.sweep.missed import chores_of, happen, kept, last_sweep, operator

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.webhooks.store import Finds, Kind, Memory, Sweep
 from app.webhooks.sweep import find_due
+from app.webhooks.sweep_log import Finds, Kind, Memory, Sweep
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 INTERVAL = timedelta(minutes=10)

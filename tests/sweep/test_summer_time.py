@@ -9,9 +9,9 @@ from alembic import command
 
 from app.db import migrate
 from app.db.notifications import bell
-from app.handlers import HANDLERS
 from app.resources import Resources
 from app.webhooks.sweep import sweep_if_due
+from app.worker.handlers import HANDLERS
 
 # In Berlin the thirty days before it have an hour more.
 AFTER_THE_CLOCKS_WENT_BACK = "2026-11-10 12:00+00"

@@ -13,9 +13,9 @@ import pytest
 import structlog
 
 from app.digital_river.errors import Garbled
-from app.handlers import HANDLERS
 from app.resources import Resources
 from app.webhooks.sweep import SweepBusy, sweep_if_due, sweep_now
+from app.worker.handlers import HANDLERS
 from tests.digital_river.far_side import FarSide
 from tests.house import Portal, Sandbox, eventually, invoice_event, pass_time
 from tests.processes import running

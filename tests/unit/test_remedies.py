@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from app import remedies
 from app.db.leases import LeaseBusy
 from app.digital_river import errors
 from app.documents.intake import Unreadable
 from app.ids import EventId
-from app.remedies import MAX_ATTEMPTS, Again, Never, Wait, remedy
 from app.webhooks.inbox import Claim
+from app.worker import retry_policy
+from app.worker.retry_policy import MAX_ATTEMPTS, Again, Never, Wait, remedy
 
 
 def held(attempts: int = 1) -> Claim:
@@ -49,14 +49,14 @@ def test_the_last_attempt_ends_in_burial_with_the_error() -> None:
 
 
 def test_all_attempts_together_span_about_two_days() -> None:
-    total = sum((remedies.backoff(attempt) for attempt in range(1, MAX_ATTEMPTS)), timedelta())
+    total = sum((retry_policy.backoff(attempt) for attempt in range(1, MAX_ATTEMPTS)), timedelta())
     assert timedelta(days=1.3) < total < timedelta(days=2.7)
 
 
 def test_something_just_announced_has_more_than_an_hour_to_appear() -> None:
-    quickest = [remedies.FIRST_DELAY * 2 ** (attempt - 1) * 0.75 for attempt in range(1, MAX_ATTEMPTS)]
+    quickest = [retry_policy.FIRST_DELAY * 2 ** (attempt - 1) * 0.75 for attempt in range(1, MAX_ATTEMPTS)]
     assert sum(quickest, timedelta()) > timedelta(hours=1)
 
 
 def test_a_description_holds_no_text_of_foreign_exceptions() -> None:
-    assert remedies.describe(ValueError("ada@example.com")) == "ValueError"
+    assert retry_policy.describe(ValueError("ada@example.com")) == "ValueError"

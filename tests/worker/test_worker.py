@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.engine import create_engine
-from app.remedies import MAX_ATTEMPTS
 from app.webhooks import inbox
 from app.webhooks.inbox import LeaseLost
+from app.worker.retry_policy import MAX_ATTEMPTS
 from tests.house import (
     Json,
     Portal,

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from app.ops import pruning, store
-from app.ops.pruning import prune_if_free
+from app.ops import retention, store
+from app.ops.retention import prune_if_free
 from app.resources import Resources, open_resources
 from app.webhooks.inbox import State
 from tests.house import Portal, Sandbox, pass_time, settings_for
@@ -56,8 +56,8 @@ PERSONAL = '{"email": "ada@example.com"}'
 async def test_bodies_go_when_they_are_no_longer_needed_and_their_digests_stay(
     resources: Resources, own_database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 2)
-    monkeypatch.setattr(pruning, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "PAUSE_SECONDS", 0)
     await keep_events(own_database, 5, "done", days_ago=9, finished=7.1)
     await keep_events(own_database, 1, "done", days_ago=9, finished=6.9)
     await keep_events(own_database, 3, "ignored", days_ago=0, finished=0)
@@ -101,8 +101,8 @@ async def test_letting_go_of_bodies_walks_an_index(
 async def test_it_goes_on_in_small_batches_until_nothing_is_left(
     resources: Resources, own_database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 10)
-    monkeypatch.setattr(pruning, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(retention, "BATCH", 10)
+    monkeypatch.setattr(retention, "PAUSE_SECONDS", 0)
     await own_database.execute(
         """CREATE TABLE deleted_at_once (rows bigint);
            CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS

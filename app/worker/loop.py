@@ -8,21 +8,22 @@ from typing import Any
 
 import structlog
 
+from app.db.errors import FAILURES
 from app.db.notifications import bell
-from app.db.outages import FAILURES
 from app.digital_river.errors import Garbled, Missing, Refused
 from app.digital_river.events import fetch_event
 from app.digital_river.tolerant_json import read_leniently
 from app.digital_river.transport import Transport
 from app.documents.intake import Unreadable
-from app.handlers import HANDLERS
-from app.ops import chores, metrics
-from app.remedies import MAX_ATTEMPTS, Again, Never, Remedy, Wait, describe, is_foreseen, remedy
+from app.ops import metrics
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from app.webhooks import inbox
 from app.webhooks.inbox import Claim, LeaseLost
 from app.webhooks.metrics import EVENT_AGE_SECONDS, HANDLED, HANDLING_SECONDS
+from app.worker import scheduled_jobs
+from app.worker.handlers import HANDLERS
+from app.worker.retry_policy import MAX_ATTEMPTS, Again, Never, Remedy, Wait, describe, is_foreseen, remedy
 
 # The bell is a hint; this clock is the guarantee.
 POLL_SECONDS = 5.0
@@ -190,5 +191,5 @@ async def work(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     with metrics.served(settings.host, settings.worker_metrics_port):
         async with open_resources(settings) as resources, asyncio.TaskGroup() as tasks:
-            tasks.create_task(chores.run(resources, HANDLERS, stop))
+            tasks.create_task(scheduled_jobs.run(resources, HANDLERS, stop))
             await Worker(resources).run(stop)

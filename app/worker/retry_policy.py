@@ -11,8 +11,8 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
+from app.db.errors import is_outage
 from app.db.leases import LeaseBusy
-from app.db.outages import is_outage
 from app.digital_river.errors import BreakerOpen, Crowded, DigitalRiverError, Throttled, Unauthorised
 from app.documents.intake import Unreadable
 from app.webhooks.inbox import Claim

@@ -8,10 +8,10 @@ from functools import partial
 import structlog
 
 from app.customers.tax_identifiers import finish_replacements
-from app.db.outages import is_outage
+from app.db.errors import is_outage
 from app.digital_river.errors import DigitalRiverError
 from app.ops import metrics
-from app.ops.pruning import prune_if_free
+from app.ops.retention import prune_if_free
 from app.resources import Resources
 from app.webhooks.sweep import sweep_if_due
 
