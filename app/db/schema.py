@@ -14,7 +14,7 @@ metadata = MetaData(
 )
 
 
-def in_plain_sight(value: int | str) -> BindParameter[Any]:
+def inlined(value: int | str) -> BindParameter[Any]:
     """The value as text in the statement. PostgreSQL may plan a prepared statement once, for all values:
     then it takes a limit for a tenth of the table, and no partial index for certain to hold the rows."""
     return literal(value, literal_execute=True)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, UUID, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.schema import in_plain_sight, metadata
+from app.db.schema import inlined, metadata
 from app.idempotency.fingerprint import Fingerprint
 from app.ids import CustomerId
 
@@ -140,7 +140,7 @@ async def keep_answer(engine: AsyncEngine, held: Held, answer: Answer) -> bool:
         sa.select(table.c.name)
         .where(table.c.valid_until <= sa.func.now())
         .order_by(table.c.valid_until)
-        .limit(in_plain_sight(CLEARED_AT_ONCE))
+        .limit(inlined(CLEARED_AT_ONCE))
         .with_for_update(skip_locked=True)
         .cte("past")
         .prefix_with("MATERIALIZED", dialect="postgresql")

@@ -49,14 +49,14 @@ async def collect(resources: Resources) -> None:
             for state in ("pending", "buried"):
                 INBOX_EVENTS.labels(state).set(await store.count_events(connection, state))
             age = await store.find_oldest_open_age(connection)
-            memory = await sweep_log.recall(connection)
+            sweeps = await sweep_log.load_state(connection)
     except FAILURES as error:
         DATABASE_UP.set(0)
         log.error("metrics.database_unavailable", error=type(error).__name__)
         return
     DATABASE_UP.set(1)
     INBOX_OLDEST.set(0 if age is None else age.total_seconds())
-    SWEPT_UP_TO.set(0 if memory.watermark is None else memory.watermark.timestamp())
+    SWEPT_UP_TO.set(0 if sweeps.watermark is None else sweeps.watermark.timestamp())
 
 
 @contextmanager

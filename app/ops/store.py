@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.customers.store import certificate_upload
 from app.db.buckets import rate_bucket
 from app.db.leases import lease
-from app.db.schema import in_plain_sight, metadata
+from app.db.schema import inlined, metadata
 from app.documents.link_store import file_link, link_refusal
 from app.documents.store import order_absence, order_check
 from app.idempotency.store import idempotent_request
@@ -147,7 +147,7 @@ async def revive_all(
         statement = sa.select(table.c.id).where(is_stuck).order_by(order)
         if event_type is not None:
             statement = statement.where(table.c.type == event_type)
-        chosen = await connection.execute(statement.limit(in_plain_sight(limit - len(found))))
+        chosen = await connection.execute(statement.limit(inlined(limit - len(found))))
         found += map(EventId, chosen.scalars())
     return await revive(connection, found, handled)
 
@@ -249,7 +249,7 @@ def past_bodies(state: State, *, limit: int) -> sa.Select[tuple[str]]:
     rows = sa.select(table.c.id).where(
         in_state(state), table.c.body.is_not(None), table.c.finished_at <= sa.func.now() - BODIES_KEPT[state]
     )
-    ordered = rows.order_by(table.c.finished_at).limit(in_plain_sight(limit))
+    ordered = rows.order_by(table.c.finished_at).limit(inlined(limit))
     return ordered.with_for_update(skip_locked=True)
 
 
@@ -272,7 +272,7 @@ def perished(what: Perishable, *, limit: int) -> sa.Select[tuple[object]]:
     """The keys of up to `limit` rows that may be deleted, in their order; what others hold is left out."""
     (key,) = what.table.primary_key.columns
     rows = sa.select(key).where(what.is_past).order_by(what.order)
-    return rows.limit(in_plain_sight(limit)).with_for_update(skip_locked=True)
+    return rows.limit(inlined(limit)).with_for_update(skip_locked=True)
 
 
 async def delete_perished(connection: AsyncConnection, what: Perishable, *, limit: int) -> int:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.db.schema import in_plain_sight, metadata
+from app.db.schema import inlined, metadata
 from app.ids import EventId
 
 CHANNEL = "portal_inbox"
@@ -188,7 +188,7 @@ async def claim(engine: AsyncEngine, *, limit: int, lease: float) -> list[Claim]
         sa.select(table.c.id)
         .where(in_state("pending"), table.c.due_at <= sa.func.now())
         .order_by(table.c.due_at)
-        .limit(in_plain_sight(limit))
+        .limit(inlined(limit))
         .with_for_update(skip_locked=True)
         .cte()
     )
@@ -277,7 +277,7 @@ async def find_wait(engine: AsyncEngine) -> float | None:
 
 def in_state(state: State) -> sa.ColumnElement[bool]:
     """The state stands in the statement as text: a plan made without its values can use no partial index."""
-    return webhook_event.c.state == in_plain_sight(state)
+    return webhook_event.c.state == inlined(state)
 
 
 def _errors_with(error: str) -> sa.ColumnElement[object]:

@@ -20,7 +20,7 @@ from app.webhooks import inbox, sweep_log
 from app.webhooks.event import NotAnEvent, read_event
 from app.webhooks.inbox import NewEvent
 from app.webhooks.metrics import SWEEPS, SWEPT_EVENTS
-from app.webhooks.sweep_log import REACH, Finds, Kind, Memory, Sweep
+from app.webhooks.sweep_log import REACH, Finds, Kind, Sweep, SweepState
 
 LEASE = "sweep"
 # A dead sweeper's lease runs out within a minute; a living one keeps it.
@@ -78,33 +78,31 @@ class Due:
     waiting: Sweep | None = None
 
 
-def find_due(memory: Memory, interval: timedelta) -> Due | None:
+def find_due(state: SweepState, interval: timedelta) -> Due | None:
     """The sweep that is due now: an operator's, or the widest of the schedule."""
-    if memory.waiting is not None:
-        return _reaching(memory, memory.waiting.reaches_back_to, memory.waiting)
-    if _within(RETRY_INTERVAL, memory.failed_at, memory.now):
+    if state.waiting is not None:
+        return _reaching(state, state.waiting.reaches_back_to, state.waiting)
+    if _within(RETRY_INTERVAL, state.failed_at, state.now):
         return None
     for rhythm in schedule(interval):
-        if not _rests(rhythm, memory):
-            return _reaching(memory, None if rhythm.back is None else memory.now - rhythm.back)
+        if not _rests(rhythm, state):
+            return _reaching(state, None if rhythm.back is None else state.now - rhythm.back)
     return None
 
 
-def _rests(rhythm: Rhythm, memory: Memory) -> bool:
-    tried, done = memory.tried[rhythm.kind], memory.done[rhythm.kind]
+def _rests(rhythm: Rhythm, state: SweepState) -> bool:
+    tried, done = state.tried[rhythm.kind], state.done[rhythm.kind]
     has_failed = tried is not None and (done is None or done < tried)
-    return _within(rhythm.every, done, memory.now) or (
-        has_failed and _within(rhythm.retry, tried, memory.now)
-    )
+    return _within(rhythm.every, done, state.now) or (has_failed and _within(rhythm.retry, tried, state.now))
 
 
-def _reaching(memory: Memory, wish: datetime | None, waiting: Sweep | None = None) -> Due:
+def _reaching(state: SweepState, wish: datetime | None, waiting: Sweep | None = None) -> Due:
     """Never less than what nobody has looked at, so that every sweep may move the watermark."""
-    furthest = memory.now - REACH
-    since = furthest if memory.watermark is None else max(furthest, memory.watermark - OVERLAP)
+    furthest = state.now - REACH
+    since = furthest if state.watermark is None else max(furthest, state.watermark - OVERLAP)
     back_to = max(furthest, min(wish or since, since))
     kind: Kind = "recent"
-    if back_to <= memory.now - DAY:
+    if back_to <= state.now - DAY:
         kind = "full" if back_to == furthest else "day"
     return Due(back_to, kind, waiting)
 
@@ -121,7 +119,7 @@ async def sweep_if_due(resources: Resources, types: Collection[str]) -> Finds | 
     """
     interval = timedelta(seconds=resources.settings.sweep_interval)
     async with resources.engine.connect() as connection:
-        if find_due(await sweep_log.recall(connection), interval) is None:
+        if find_due(await sweep_log.load_state(connection), interval) is None:
             return None
     async with resources.leases.hold_if_free(LEASE, seconds=LEASE_SECONDS) as held:
         if held is None:
@@ -145,16 +143,16 @@ async def sweep_now(resources: Resources, types: Collection[str], reach: timedel
             raise SweepBusy
         async with resources.engine.begin() as connection:
             await sweep_log.clear_up(connection)
-            memory = await sweep_log.recall(connection)
+            state = await sweep_log.load_state(connection)
             # What others wait for stays for a worker: this one is reported to whoever asks now.
-            due = _reaching(memory, None if reach is None else memory.now - reach)
+            due = _reaching(state, None if reach is None else state.now - reach)
             sweep_id = await sweep_log.start(connection, due.back_to, due.kind, is_requested=True)
         return await _run(resources, types, held, sweep_id, due.back_to)
 
 
 async def _start_due(connection: AsyncConnection, interval: timedelta) -> tuple[int, datetime] | None:
     """Begin what is due, in the hands of whoever holds the lease: its id, and how far back it looks."""
-    due = find_due(await sweep_log.recall(connection), interval)
+    due = find_due(await sweep_log.load_state(connection), interval)
     if due is None:
         return None
     if due.waiting is None:

@@ -71,7 +71,7 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class SweepState:
     """What decides about the next sweep; each time is None when there was no such thing.
 
     `tried` and `done` tell when the last one that covers a kind was started, and the last that went well."""
@@ -88,7 +88,7 @@ class Memory:
         return self.done["recent"]
 
 
-async def recall(connection: AsyncConnection) -> Memory:
+async def load_state(connection: AsyncConnection) -> SweepState:
     """What is remembered, as of the database's now."""
     table = sweep
     is_done = sa.and_(table.c.finished_at.is_not(None), table.c.error.is_(None))
@@ -100,7 +100,7 @@ async def recall(connection: AsyncConnection) -> Memory:
     # One that was begun and not finished, too: whoever may sweep knows that its worker has died.
     unfinished = sa.and_(table.c.requested_at.is_not(None), table.c.finished_at.is_(None))
     row = (await connection.execute(sa.select(table).where(unfinished).order_by(table.c.id).limit(1))).first()
-    return Memory(
+    return SweepState(
         now,
         tried=dict(zip(KINDS, lasts[::2], strict=True)),
         done=dict(zip(KINDS, lasts[1::2], strict=True)),

@@ -286,7 +286,7 @@ AROUND: Mapping[str, Question] = {
     ),
     "a lease": question(lambda resources: resources.leases.claim("any", uuid.uuid4(), 5)),
     # Forty-five days of sweeps are few rows, and read whole.
-    "what sweeps remember": question(told(sweep_log.recall), rows=7000),
+    "what sweeps remember": question(told(sweep_log.load_state), rows=7000),
     "the last sweep": question(told(sweep_log.find_last), rows=7000),
     "swept lately": question(told(sweep_log.count_found, within=timedelta(days=1)), rows=7000),
     "ask for a sweep": question(told(sweep_log.request, None), rows=7000),
