@@ -29,7 +29,7 @@ from app.settings import Settings, read_settings
 from app.web import assembly
 from app.web.limits import Limits
 from app.webhooks import router as webhooks
-from app.webhooks.inbox import Slot
+from app.webhooks.ingest import BatchWriter
 from app.worker.handlers import HANDLERS
 
 DESCRIPTION = """
@@ -89,7 +89,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.downloads = Downloads(settings)
             app.state.export_sections = EXPORT_SECTIONS
             app.state.erasers = ERASERS
-            app.state.letter_box = webhooks.LetterBox(Slot(resources.hot), settings, HANDLERS)
+            writer = BatchWriter(resources.hot)
+            app.state.webhook_receiver = webhooks.WebhookReceiver(writer, settings, HANDLERS)
             yield
 
     app = FastAPI(

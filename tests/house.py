@@ -28,8 +28,8 @@ from app.ids import CustomerId
 from app.main import create_app
 from app.settings import Settings
 from app.web.server import KEEP_ALIVE_SECONDS, BoundedProtocol
-from app.webhooks.inbox import Slot
-from app.webhooks.router import LetterBox
+from app.webhooks.ingest import BatchWriter
+from app.webhooks.router import WebhookReceiver
 from app.worker.handlers import HANDLERS
 from app.worker.loop import Worker
 from tests.declared import Watched
@@ -251,7 +251,8 @@ class Portal:
         settings = self.settings.model_copy(
             update={"webhook_secrets": tuple(SecretStr(secret) for secret in (SECRET, *secrets))}
         )
-        self.app.state.letter_box = LetterBox(Slot(self.app.state.resources.hot), settings, HANDLERS)
+        writer = BatchWriter(self.app.state.resources.hot)
+        self.app.state.webhook_receiver = WebhookReceiver(writer, settings, HANDLERS)
 
     async def deliver(self, event: Json, *, secret: str = SECRET) -> httpx.Response:
         """Deliver an event as Digital River does."""

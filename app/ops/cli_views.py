@@ -7,6 +7,7 @@ from typing import Any
 from app.ids import EventId
 from app.ops import store
 from app.resources import Resources
+from app.webhooks import inbox
 from app.webhooks.inbox import State
 
 REASON_WIDTH = 60
@@ -54,7 +55,7 @@ async def revive(
 ) -> Sequence[EventId]:
     """Revive these; returns those that are not stuck."""
     async with resources.engine.begin() as connection:
-        revived = await store.revive(connection, event_ids, handled)
+        revived = await inbox.revive(connection, event_ids, handled)
     return [event_id for event_id in event_ids if event_id not in revived]
 
 
@@ -63,7 +64,7 @@ async def revive_all(resources: Resources, event_type: str | None, handled: Coll
     count = 0
     while True:
         async with resources.engine.begin() as connection:
-            revived = await store.revive_all(connection, event_type, handled, limit=REVIVED_AT_ONCE)
+            revived = await inbox.revive_all(connection, event_type, handled, limit=REVIVED_AT_ONCE)
         count += len(revived)
         if len(revived) < REVIVED_AT_ONCE:
             return count

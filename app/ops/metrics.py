@@ -10,10 +10,9 @@ from fastapi import APIRouter, Header, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_latest, start_http_server
 
 from app.db.errors import FAILURES
-from app.ops import store
 from app.resources import Resources, ResourcesDep
 from app.web.problems import Unauthenticated
-from app.webhooks import sweep_log
+from app.webhooks import inbox, sweep_log
 
 INBOX_EVENTS = Gauge("portal_inbox_events", "Events in the inbox, by state.", ["state"])
 INBOX_OLDEST = Gauge("portal_inbox_oldest_open_seconds", "Age of the oldest open event, 0 when none is open.")
@@ -47,8 +46,8 @@ async def collect(resources: Resources) -> None:
     try:
         async with resources.engine.connect() as connection:
             for state in ("pending", "buried"):
-                INBOX_EVENTS.labels(state).set(await store.count_events(connection, state))
-            age = await store.find_oldest_open_age(connection)
+                INBOX_EVENTS.labels(state).set(await inbox.count_events(connection, state))
+            age = await inbox.find_oldest_open_age(connection)
             sweeps = await sweep_log.load_state(connection)
     except FAILURES as error:
         DATABASE_UP.set(0)

@@ -9,11 +9,10 @@ from pydantic import ConfigDict
 from app.digital_river.breaker import BreakerState
 from app.idempotency.routes import IdempotentRoute
 from app.identity.access import OPS, require_scope
-from app.ops import store
 from app.resources import ResourcesDep
 from app.web.contract import Contract, Instant
 from app.web.problems import Invalid, responses
-from app.webhooks import sweep_log
+from app.webhooks import inbox, sweep_log
 from app.webhooks.sweep_log import REACH, Kind, Sweep
 
 router = APIRouter(
@@ -116,9 +115,9 @@ class StatusView(Contract):
 async def get_status(resources: ResourcesDep) -> StatusView:
     """The inbox, the last sweep and what it found, Digital River's budget and breaker."""
     async with resources.engine.connect() as connection:
-        pending = await store.count_events(connection, "pending")
-        buried = await store.count_events(connection, "buried")
-        age = await store.find_oldest_open_age(connection)
+        pending = await inbox.count_events(connection, "pending")
+        buried = await inbox.count_events(connection, "buried")
+        age = await inbox.find_oldest_open_age(connection)
         last = await sweep_log.find_last(connection)
         swept = await sweep_log.count_found(connection, within=timedelta(days=1))
     far = resources.far.status()

@@ -1,4 +1,4 @@
-"""What the letter box reads of an event: enough to keep it once, and not more."""
+"""Reads as much of an event as it takes to keep it once."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import Any
 from app.digital_river.times import is_plausible
 from app.digital_river.tolerant_json import read_strictly
 from app.ids import EventId
-from app.webhooks.inbox import NewEvent
+from app.webhooks.ingest import NewEvent
 
 MAX_ID_LENGTH = 200
 

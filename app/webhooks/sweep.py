@@ -16,9 +16,9 @@ from app.digital_river.errors import DigitalRiverError, Garbled, Throttled, Unav
 from app.digital_river.events import EventPage, fetch_events
 from app.digital_river.pages import each_page
 from app.resources import Resources
-from app.webhooks import inbox, sweep_log
+from app.webhooks import ingest, sweep_log
 from app.webhooks.event import NotAnEvent, read_event
-from app.webhooks.inbox import NewEvent
+from app.webhooks.ingest import NewEvent
 from app.webhooks.metrics import SWEEPS, SWEPT_EVENTS
 from app.webhooks.sweep_log import REACH, Finds, Kind, Sweep, SweepState
 
@@ -242,10 +242,10 @@ async def _keep(resources: Resources, listed: Sequence[Any], types: Collection[s
             unreadable += 1
             log.error("sweep.unreadable", field=error.field)
             continue
-        # The letter box keeps what nobody handles, because it was delivered; here nobody asked for it.
+        # The endpoint keeps events without a handler, because they were delivered. A sweep leaves them out.
         if event.state == "pending":
             events.append(event)
-    new = await inbox.put(resources.hot, events, "sweep")
+    new = await ingest.put(resources.hot, events, "sweep")
     found = [event for event in events if event.id in new]
     overdue = [event for event in found if not _within(OVERDUE, event.happened_at, now)]
     for event in overdue:

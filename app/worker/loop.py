@@ -1,4 +1,4 @@
-"""The back door: handles what the letter box kept, without HTTP. It may take minutes; nobody waits for it."""
+"""Claims due events from the inbox and handles them. That may take minutes: no HTTP caller waits for it."""
 
 import asyncio
 import signal
@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from app.db.errors import FAILURES
-from app.db.notifications import bell
+from app.db.notifications import listen
 from app.digital_river.errors import Garbled, Missing, Refused
 from app.digital_river.events import fetch_event
 from app.digital_river.tolerant_json import read_leniently
@@ -25,7 +25,7 @@ from app.worker import scheduled_jobs
 from app.worker.handlers import HANDLERS
 from app.worker.retry_policy import MAX_ATTEMPTS, Again, Never, Remedy, Wait, describe, is_foreseen, remedy
 
-# The bell is a hint; this clock is the guarantee.
+# A notification is a hint; polling is the guarantee.
 POLL_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 # A handler is stopped before its lease runs out, so that two workers never do the same event knowingly.
@@ -45,12 +45,12 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then finish what is in hand, or give it back."""
         url = self._resources.settings.database_url.get_secret_value()
-        async with bell(url, inbox.CHANNEL) as rung:
+        async with listen(url, inbox.CHANNEL) as notified:
             log.info("worker.started", handles=sorted(HANDLERS))
             while not stop.is_set():
-                rung.clear()
+                notified.clear()
                 wait = await self._start_what_is_due()
-                await self._rest(stop, rung, wait)
+                await self._rest(stop, notified, wait)
             await self._put_down()
         log.info("worker.stopped")
 
@@ -73,10 +73,10 @@ class Worker:
             log.error("worker.database_unavailable", error=type(error).__name__)
             return RETRY_SECONDS
 
-    async def _rest(self, stop: asyncio.Event, rung: asyncio.Event, seconds: float) -> None:
-        """Until the bell rings, a hand gets free, the time is up, or it is time to go home."""
+    async def _rest(self, stop: asyncio.Event, notified: asyncio.Event, seconds: float) -> None:
+        """Wait for a notification, for a task that ends, for the time to pass, or for the stop."""
         waiters: set[asyncio.Task[Any]] = {
-            asyncio.create_task(rung.wait()),
+            asyncio.create_task(notified.wait()),
             asyncio.create_task(stop.wait()),
         }
         try:

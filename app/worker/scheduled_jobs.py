@@ -29,10 +29,11 @@ log = structlog.get_logger()
 async def run(resources: Resources, types: Collection[str], stop: asyncio.Event) -> None:
     """Do the chores until `stop` is set; what is under way then is broken off, and due again."""
     in_background = replace(resources, far=resources.far.background)
+    prune = partial(prune_if_free, resources.engine, resources.leases)
     chores = (
         asyncio.create_task(_every(COLLECT_SECONDS, "metrics", partial(metrics.collect, resources))),
         asyncio.create_task(_every(LOOK_SECONDS, "sweep", partial(sweep_if_due, resources, types))),
-        asyncio.create_task(_every(PRUNE_SECONDS, "prune", partial(prune_if_free, resources))),
+        asyncio.create_task(_every(PRUNE_SECONDS, "prune", prune)),
         asyncio.create_task(_every(FINISH_SECONDS, "finish", partial(finish_replacements, in_background))),
     )
     await stop.wait()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.digital_river import file_links
-from app.webhooks import inbox, sweep_log
+from app.webhooks import inbox, ingest, sweep_log
 from app.worker.loop import Worker
 
 
@@ -30,8 +30,8 @@ OF_WORKERS: Mapping[str, Point] = {
     "before the watermark": Point("before", sweep_log, "finish"),
 }
 OF_APIS: Mapping[str, Point] = {
-    "before keeping": Point("before", inbox, "put"),
-    "kept, not acknowledged": Point("after", inbox, "put"),
+    "before keeping": Point("before", ingest, "put"),
+    "kept, not acknowledged": Point("after", ingest, "put"),
 }
 
 

@@ -88,7 +88,8 @@ async def test_what_came_of_the_request_is_on_record_for_ever(
     # Everything that may be pruned is.
     await pass_time(database, sandbox, 400 * 86_400)
     assert portal.app is not None
-    await prune_if_free(portal.app.state.resources)
+    resources = portal.app.state.resources
+    await prune_if_free(resources.engine, resources.leases)
     requests = (await ada.get("/export")).json()["forgetRequests"]
     assert [one["answer"] for one in requests] == ["recorded before", "recorded", "Unavailable"]
     assert {one["requestedBy"] for one in requests} == {"ada"}

@@ -132,5 +132,5 @@ async def test_a_full_bucket_is_pruned_and_any_other_stays(
     await database.execute("UPDATE rate_bucket SET full_at = now() - interval '601 seconds'")
     await take(process, "grace", 1)
     async with open_resources(settings_for(database_url, sandbox.url)) as resources:
-        assert await prune_if_free(resources) == 1
+        assert await prune_if_free(resources.engine, resources.leases) == 1
     assert await database.fetchval(MISSING) > 0

@@ -21,11 +21,13 @@ from app.documents.store import NewDocument, Position
 from app.idempotency import store as idempotency
 from app.idempotency.fingerprint import Fingerprint
 from app.ids import CustomerId, DocumentId, EventId, FileId, OrderId
-from app.ops import retention
+from app.ops import retention, retention_store
 from app.ops import store as ops
+from app.ops.retention import BODIES_KEPT
 from app.resources import Resources, open_resources
-from app.webhooks import inbox, sweep_log
-from app.webhooks.inbox import NewEvent, State
+from app.webhooks import inbox, ingest, sweep_log
+from app.webhooks.inbox import State
+from app.webhooks.ingest import NewEvent
 from tests.house import settings_for
 from tests.plans.explained import Mode, Notebook, Plan, explain
 from tests.plans.million import BACKLOG, MERCHANT, SHOPPER, TABLES, fill, key, suffer_outage
@@ -118,7 +120,7 @@ def put(count: int) -> Callable[[Resources], Awaitable[object]]:
         for n in range(999_000, 999_000 + 2 * count)
         if n % 2
     ]
-    return lambda resources: inbox.put(resources.hot, arrived, "webhook")
+    return lambda resources: ingest.put(resources.hot, arrived, "webhook")
 
 
 INBOX: Mapping[str, Question] = {
@@ -132,10 +134,10 @@ INBOX: Mapping[str, Question] = {
     ),
     # Five pages an event: to look for its id, and what the upsert's own checks read.
     "put a hundred": question(put(100), pages=700, rows=200),
-    "oldest open": question(told(ops.find_oldest_open_age)),
+    "oldest open": question(told(inbox.find_oldest_open_age)),
     # A number that nobody keeps: it is counted, in an index.
-    "count open": question(told(ops.count_events, "pending"), pages=3000, rows=BACKLOG + 500),
-    "count buried": question(told(ops.count_events, "buried"), "ix_webhook_event_state"),
+    "count open": question(told(inbox.count_events, "pending"), pages=3000, rows=BACKLOG + 500),
+    "count buried": question(told(inbox.count_events, "buried"), "ix_webhook_event_state"),
     "events": question(events(), "ix_webhook_event_received"),
     "events, next page": question(events(is_first=False), "ix_webhook_event_received"),
     "events of an order": question(events(order_id=ORDER), "ix_webhook_event_order_id"),
@@ -153,25 +155,26 @@ INBOX: Mapping[str, Question] = {
     ),
     "one event": question(told(ops.find_event, EventId(key("event7"))), "pk_webhook_event"),
     "revive": question(
-        told(ops.revive_all, "order.invoice.created", ["order.invoice.created"], limit=20),
+        told(inbox.revive_all, "order.invoice.created", ["order.invoice.created"], limit=20),
         "ix_webhook_event_state",
         "ix_webhook_event_due",
     ),
     "prune events": question(
-        told(ops.delete_perished, ops.PERISHABLES[0], limit=retention.BATCH),
+        told(retention_store.delete_expired, retention_store.RETENTION_RULES[0], limit=retention.BATCH),
         "ix_webhook_event_received",
         pages=8000,
         rows=3 * retention.BATCH,
     ),
     # A row that changes is written anew, and so is its place in each index.
     "let go of bodies": question(
-        told(ops.let_go_of_bodies, "done", limit=retention.BATCH),
+        told(inbox.drop_bodies, "done", BODIES_KEPT["done"], limit=retention.BATCH),
         "ix_webhook_event_kept_body",
         pages=40_000,
         rows=3 * retention.BATCH,
     ),
     "let go of bodies of what was ignored": question(
-        told(ops.let_go_of_bodies, "ignored", limit=retention.BATCH), "ix_webhook_event_kept_body"
+        told(inbox.drop_bodies, "ignored", BODIES_KEPT["ignored"], limit=retention.BATCH),
+        "ix_webhook_event_kept_body",
     ),
 }
 
@@ -253,11 +256,11 @@ SCATTERED = dict.fromkeys(("rate_bucket", "order_absence", "link_refusal"), 11 *
 
 AROUND: Mapping[str, Question] = {
     f"prune {what.table.name}": question(
-        told(ops.delete_perished, what, limit=retention.BATCH),
+        told(retention_store.delete_expired, what, limit=retention.BATCH),
         pages=SCATTERED.get(what.table.name, 8000),
         rows=7 * retention.BATCH,
     )
-    for what in ops.PERISHABLES[1:]
+    for what in retention_store.RETENTION_RULES[1:]
 } | {
     "answer once": question(
         answer_once, "pk_idempotent_request", "ix_idempotent_request_valid_until", pages=300

@@ -11,8 +11,9 @@ import pytest
 
 from app.ids import EventId
 from app.resources import Resources
-from app.webhooks import inbox
-from app.webhooks.inbox import Claim, LeaseLost, NewEvent
+from app.webhooks import inbox, ingest
+from app.webhooks.inbox import Claim, LeaseLost
+from app.webhooks.ingest import NewEvent
 
 Database: TypeAlias = asyncpg.Connection
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -57,8 +58,8 @@ async def test_new_events_are_kept_whole_and_known_ones_left_alone(
     await stop_the_clock(own_database)
     handled = NewEvent(EventId("e1"), "order.invoice.created", "pending", "o1", NOON, '{"id": "e1"}')
     ignored = NewEvent(EventId("e2"), "order.updated", "ignored", None, None, None, b"digest")
-    assert await inbox.put(resources.hot, [handled], "webhook") == {"e1"}
-    assert await inbox.put(resources.hot, [ignored, handled], "sweep") == {"e2"}
+    assert await ingest.put(resources.hot, [handled], "webhook") == {"e1"}
+    assert await ingest.put(resources.hot, [ignored, handled], "sweep") == {"e2"}
     names = ("type", "state", "order_id", "happened_at", "body", "body_digest", "origin", "finished_at")
     kept = {
         name: tuple(row[n] for n in names)
@@ -81,8 +82,8 @@ async def test_the_bell_rings_for_what_is_new_only(own_database: Database, resou
 
     await own_database.add_listener(inbox.CHANNEL, hear)
     event = NewEvent(EventId("e1"), "t", "ignored", None, None, "{}")
-    await inbox.put(resources.hot, [event], "webhook")
-    await inbox.put(resources.hot, [event], "webhook")
+    await ingest.put(resources.hot, [event], "webhook")
+    await ingest.put(resources.hot, [event], "webhook")
     # Notifications arrive in the order of their transactions: after this one nothing is on its way.
     await own_database.execute(f"NOTIFY {inbox.CHANNEL}, 'the end'")
     async with asyncio.timeout(5):

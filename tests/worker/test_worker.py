@@ -31,7 +31,7 @@ Database: TypeAlias = asyncpg.Connection
 
 
 async def keep(database: Database, *events: Json) -> None:
-    """Put events into the inbox as the letter box does, without a worker hearing of it first."""
+    """Put events into the inbox as the webhook endpoint does, without a worker hearing of it first."""
     await database.executemany(
         """INSERT INTO webhook_event (id, type, state, origin, body)
            VALUES ($1, $2, 'pending', 'webhook', $3)""",
