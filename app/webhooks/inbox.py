@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.schema import inlined, metadata
 from app.ids import EventId
@@ -77,9 +77,9 @@ def in_state(state: State) -> sa.ColumnElement[bool]:
     return webhook_event.c.state == inlined(state)
 
 
-async def claim(engine: AsyncEngine, *, limit: int, lease: float) -> list[Claim]:
-    """Take up to `limit` due events for `lease` seconds, oldest first; each counts as an attempt now, so
-    that an event which kills its worker is buried in the end."""
+async def claim(connection: AsyncConnection, *, limit: int, lease: float) -> list[Claim]:
+    """Take up to `limit` due events for `lease` seconds, oldest first. Commit before you handle them. Each
+    counts as an attempt now, so that an event which kills its worker is buried in the end."""
     table = webhook_event
     # A CTE, because a bare limited subquery may be run again and take more rows than its limit. PostgreSQL
     # never folds one that locks rows into its surroundings.
@@ -108,9 +108,8 @@ async def claim(engine: AsyncEngine, *, limit: int, lease: float) -> list[Claim]
             (sa.func.now() - table.c.received_at).label("age"),
         )
     )
-    async with engine.begin() as connection:
-        rows = await connection.execute(statement)
-        return [Claim(EventId(r.id), r.type, r.body, r.attempts, r.claims, r.age) for r in rows]
+    rows = await connection.execute(statement)
+    return [Claim(EventId(r.id), r.type, r.body, r.attempts, r.claims, r.age) for r in rows]
 
 
 async def finish(connection: AsyncConnection, held: Claim) -> None:
@@ -138,8 +137,8 @@ async def bury(connection: AsyncConnection, held: Claim, reason: str) -> None:
     )
 
 
-async def postpone(connection: AsyncConnection, held: Claim, *, delay: timedelta, error: str) -> None:
-    """Try again after `delay`, with the error on record; the attempt is spent.
+async def retry(connection: AsyncConnection, held: Claim, *, delay: timedelta, error: str) -> None:
+    """Let it be handled again after `delay`, with the error on record; the attempt is spent.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
@@ -147,21 +146,14 @@ async def postpone(connection: AsyncConnection, held: Claim, *, delay: timedelta
     await _settle(connection, held, due_at=sa.func.now() + delay, reason=error, errors=_errors_with(error))
 
 
-async def give_back(
-    connection: AsyncConnection, held: Claim, *, delay: timedelta, reason: str | None
-) -> None:
+async def postpone(connection: AsyncConnection, held: Claim, *, delay: timedelta, reason: str | None) -> None:
     """Let it be handled after `delay`; the attempt is not spent, since nothing was tried.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
     """
-    await _settle(
-        connection,
-        held,
-        due_at=sa.func.now() + delay,
-        attempts=webhook_event.c.attempts - 1,
-        reason=reason,
-    )
+    values = {"due_at": sa.func.now() + delay, "attempts": webhook_event.c.attempts - 1, "reason": reason}
+    await _settle(connection, held, **values)
 
 
 def _errors_with(error: str) -> sa.ColumnElement[object]:
@@ -277,13 +269,12 @@ async def drop_bodies(connection: AsyncConnection, state: State, kept_for: timed
     return changed.rowcount
 
 
-async def find_wait(engine: AsyncEngine) -> float | None:
+async def find_wait(connection: AsyncConnection) -> float | None:
     """Seconds until the next open event is due (0 when one is), None when nothing is open."""
     statement = sa.select(
         sa.func.extract("epoch", sa.func.min(webhook_event.c.due_at) - sa.func.now())
     ).where(in_state("pending"))
-    async with engine.connect() as connection:
-        seconds = (await connection.execute(statement)).scalar()
+    seconds = (await connection.execute(statement)).scalar()
     return None if seconds is None else max(0.0, float(seconds))
 
 

@@ -1,4 +1,4 @@
-"""What the worker does by the clock. Sweeping and pruning are done by one worker at a time."""
+"""What the worker does by the clock. One worker at a time sweeps, and one at a time prunes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -27,28 +27,28 @@ log = structlog.get_logger()
 
 
 async def run(resources: Resources, types: Collection[str], stop: asyncio.Event) -> None:
-    """Do the chores until `stop` is set; what is under way then is broken off, and due again."""
+    """Run the jobs until `stop` is set. A job that runs then is cancelled, and due again."""
     in_background = replace(resources, far=resources.far.background)
     prune = partial(prune_if_free, resources.engine, resources.leases)
-    chores = (
+    jobs = (
         asyncio.create_task(_every(COLLECT_SECONDS, "metrics", partial(metrics.collect, resources))),
         asyncio.create_task(_every(LOOK_SECONDS, "sweep", partial(sweep_if_due, resources, types))),
         asyncio.create_task(_every(PRUNE_SECONDS, "prune", prune)),
         asyncio.create_task(_every(FINISH_SECONDS, "finish", partial(finish_replacements, in_background))),
     )
     await stop.wait()
-    for chore in chores:
-        chore.cancel()
-    await asyncio.gather(*chores, return_exceptions=True)
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
 
 
-async def _every(seconds: float, name: str, chore: Callable[[], Awaitable[object]]) -> None:
+async def _every(seconds: float, name: str, job: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
-            await chore()
+            await job()
         except Exception as error:
-            # No failure of a chore may end it for good; one that nobody foresaw comes with its trace.
+            # No failure may end a job for good. An unexpected one is logged with its trace.
             is_foreseen = isinstance(error, DigitalRiverError) or is_outage(error)
             trace = None if is_foreseen else error
-            log.warning("chore.failed", chore=name, error=type(error).__name__, exc_info=trace)
+            log.warning("scheduled_job.failed", job=name, error=type(error).__name__, exc_info=trace)
         await asyncio.sleep(seconds)

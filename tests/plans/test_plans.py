@@ -71,15 +71,17 @@ def told(
 
 
 async def claim_and_finish(resources: Resources) -> None:
-    (held,) = await inbox.claim(resources.engine, limit=1, lease=60)
+    async with resources.engine.begin() as connection:
+        (held,) = await inbox.claim(connection, limit=1, lease=60)
     async with resources.engine.begin() as connection:
         await inbox.finish(connection, held)
 
 
-async def claim_and_postpone(resources: Resources) -> None:
-    (held,) = await inbox.claim(resources.engine, limit=1, lease=60)
+async def claim_and_retry(resources: Resources) -> None:
     async with resources.engine.begin() as connection:
-        await inbox.postpone(connection, held, delay=timedelta(0), error="not now")
+        (held,) = await inbox.claim(connection, limit=1, lease=60)
+    async with resources.engine.begin() as connection:
+        await inbox.retry(connection, held, delay=timedelta(0), error="not now")
 
 
 async def answer_once(resources: Resources) -> None:
@@ -125,13 +127,9 @@ def put(count: int) -> Callable[[Resources], Awaitable[object]]:
 
 INBOX: Mapping[str, Question] = {
     "claim and finish": question(claim_and_finish, "ix_webhook_event_due", "pk_webhook_event"),
-    "claim and postpone": question(claim_and_postpone, "ix_webhook_event_due", "pk_webhook_event"),
-    "claim twenty": question(
-        lambda resources: inbox.claim(resources.engine, limit=20, lease=60), "ix_webhook_event_due", pages=900
-    ),
-    "when is the next due": question(
-        lambda resources: inbox.find_wait(resources.engine), "ix_webhook_event_due"
-    ),
+    "claim and retry": question(claim_and_retry, "ix_webhook_event_due", "pk_webhook_event"),
+    "claim twenty": question(told(inbox.claim, limit=20, lease=60), "ix_webhook_event_due", pages=900),
+    "when is the next due": question(told(inbox.find_wait), "ix_webhook_event_due"),
     # Five pages an event: to look for its id, and what the upsert's own checks read.
     "put a hundred": question(put(100), pages=700, rows=200),
     "oldest open": question(told(inbox.find_oldest_open_age)),

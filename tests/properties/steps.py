@@ -91,7 +91,8 @@ class Die:
     """A worker claims what is due, and is heard of no more."""
 
     async def take(self, world: World) -> None:
-        await inbox.claim(world.resources.engine, limit=3, lease=world.resources.settings.worker_lease)
+        async with world.resources.engine.begin() as connection:
+            await inbox.claim(connection, limit=3, lease=world.resources.settings.worker_lease)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which failure gets which remedy, and how long patience lasts."""
+"""Which failure leads to which decision, and for how long an event is retried."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from app.documents.intake import Unreadable
 from app.ids import EventId
 from app.webhooks.inbox import Claim
 from app.worker import retry_policy
-from app.worker.retry_policy import MAX_ATTEMPTS, Again, Never, Wait, remedy
+from app.worker.retry_policy import MAX_ATTEMPTS, Bury, Postpone, Retry, decide
 
 
 def held(attempts: int = 1) -> Claim:
@@ -20,31 +20,31 @@ def held(attempts: int = 1) -> Claim:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (errors.Throttled("429", retry_after=7), Wait),
-        (errors.BreakerOpen(7), Wait),
-        (errors.Crowded(), Wait),
-        (LeaseBusy("link"), Wait),
-        (errors.Unauthorised(401), Wait),
-        (errors.Unavailable("503"), Again),
-        (errors.Missing(), Again),
-        (errors.Garbled("not JSON"), Again),
-        (TimeoutError(), Again),
-        (Unreadable("no order"), Never),
+        (errors.Throttled("429", retry_after=7), Postpone),
+        (errors.BreakerOpen(7), Postpone),
+        (errors.Crowded(), Postpone),
+        (LeaseBusy("link"), Postpone),
+        (errors.Unauthorised(401), Postpone),
+        (errors.Unavailable("503"), Retry),
+        (errors.Missing(), Retry),
+        (errors.Garbled("not JSON"), Retry),
+        (TimeoutError(), Retry),
+        (Unreadable("no order"), Bury),
     ],
 )
-def test_each_failure_has_its_remedy(error: Exception, kind: type) -> None:
-    assert isinstance(remedy(error, held()), kind)
+def test_each_failure_leads_to_its_decision(error: Exception, kind: type) -> None:
+    assert isinstance(decide(error, held()), kind)
 
 
 def test_waiting_lasts_as_long_as_the_far_side_asks_even_after_the_last_attempt() -> None:
-    what = remedy(errors.Throttled("429", retry_after=120), held(MAX_ATTEMPTS))
-    assert isinstance(what, Wait)
+    what = decide(errors.Throttled("429", retry_after=120), held(MAX_ATTEMPTS))
+    assert isinstance(what, Postpone)
     assert what.delay >= timedelta(seconds=120)
 
 
 def test_the_last_attempt_ends_in_burial_with_the_error() -> None:
-    what = remedy(errors.Unavailable("503"), held(MAX_ATTEMPTS))
-    assert isinstance(what, Never)
+    what = decide(errors.Unavailable("503"), held(MAX_ATTEMPTS))
+    assert isinstance(what, Bury)
     assert "Unavailable" in what.reason
 
 
