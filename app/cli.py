@@ -162,7 +162,7 @@ def list_events(
     typer.echo(
         _with_resources(
             lambda resources: cli_views.list_events(
-                resources, state=state, event_type=event_type, order_id=order, limit=limit
+                resources.engine, state=state, event_type=event_type, order_id=order, limit=limit
             )
         )
     )
@@ -171,7 +171,7 @@ def list_events(
 @events.command("show")
 def show_event(event_id: str) -> None:
     """One event, with the error of each attempt."""
-    shown = _with_resources(lambda resources: cli_views.show_event(resources, EventId(event_id)))
+    shown = _with_resources(lambda resources: cli_views.show_event(resources.engine, EventId(event_id)))
     if shown is None:
         raise SystemExit(f"There is no event {event_id}.")
     typer.echo(shown)
@@ -188,11 +188,13 @@ def revive_events(
     if bool(event_ids) == everything:
         raise typer.BadParameter("name the events, or use --all")
     if everything:
-        count = _with_resources(lambda resources: cli_views.revive_all(resources, event_type, HANDLERS))
+        count = _with_resources(
+            lambda resources: cli_views.revive_all(resources.engine, event_type, HANDLERS)
+        )
         typer.echo(f"{count} events revived.")
         return
     ids = [EventId(event_id) for event_id in event_ids or ()]
-    refused = _with_resources(lambda resources: cli_views.revive(resources, ids, HANDLERS))
+    refused = _with_resources(lambda resources: cli_views.revive(resources.engine, ids, HANDLERS))
     typer.echo(f"{len(ids) - len(refused)} events revived.")
     if refused:
         raise SystemExit(f"Not stuck or not known: {', '.join(refused)}")

@@ -9,17 +9,9 @@ from alembic import context
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
-from app.audit import store as audit
-from app.customers import store as customers
-from app.db import buckets, leases
 from app.db.engine import create_engine
-from app.db.schema import metadata
-from app.documents import store as documents
-from app.idempotency import store as idempotency
-from app.webhooks import inbox, sweep_log
+from app.tables import metadata
 
-# Importing the rooms is what fills the metadata.
-ROOMS = (buckets, leases, inbox, sweep_log, documents, audit, idempotency, customers)
 # Any number that nobody else uses; it stands for "migrating the portal".
 MIGRATION_LOCK = 5_201_314_159
 POLL_SECONDS = 0.2

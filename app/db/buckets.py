@@ -113,7 +113,8 @@ class Buckets:
     """
 
     def __init__(self, pool: asyncpg.Pool, secret: str) -> None:
-        """`secret` is the same in all processes: without it nobody finds out whose a stored digest is."""
+        """Hot: it takes the pool, because every request takes a token. `secret` is the same in all
+        processes; without it a stored digest does not tell whose it is."""
         self._pool = pool
         self._secret = blake2b(secret.encode()).digest()
         self._purses: dict[str, _Purse] = {}

@@ -40,7 +40,9 @@ class LeaseBusy(Exception):
 
 
 class Leases:
-    """Named leases in PostgreSQL. A holder that dies loses its lease when its seconds run out."""
+    """Named leases in PostgreSQL. A holder that dies loses its lease when its seconds run out.
+
+    Each claim and release is a transaction of its own, because other processes must see it at once."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

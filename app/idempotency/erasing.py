@@ -7,4 +7,5 @@ from app.resources import Resources
 
 async def erase_answers(resources: Resources, customer_id: CustomerId) -> None:
     """Erase the kept answers to this customer's requests. A request that is being served stays claimed."""
-    await store.erase_answers(resources.engine, customer_id)
+    async with resources.engine.begin() as connection:
+        await store.erase_answers(connection, customer_id)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
 from pydantic import ConfigDict
 
+from app.db.engine import RowMapping
 from app.digital_river.tolerant_json import read_leniently
 from app.documents.store import find_things
 from app.ids import CustomerId
@@ -56,7 +56,7 @@ async def list_held_events(resources: Resources, customer_id: CustomerId) -> Seq
     return [event for row in rows for event in _events(row, customer_id, things)]
 
 
-def _events(row: sa.RowMapping, customer_id: CustomerId, things: set[str]) -> Iterator[HeldEvent]:
+def _events(row: RowMapping, customer_id: CustomerId, things: set[str]) -> Iterator[HeldEvent]:
     """The event, if it is the customer's: whom it names counts more than whose its order is said to be."""
     subject = _subject(row["body"])
     named = subject.get("customerId")

@@ -9,8 +9,10 @@ import structlog
 from fastapi import APIRouter, Header, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_latest, start_http_server
 
+from app.db.engine import AsyncEngine
 from app.db.errors import FAILURES
-from app.resources import Resources, ResourcesDep
+from app.digital_river.transport import Transport
+from app.resources import ResourcesDep
 from app.web.problems import Unauthenticated
 from app.webhooks import inbox, sweep_log
 
@@ -36,15 +38,15 @@ async def get_metrics(
     token = resources.settings.metrics_token.get_secret_value()
     if token and not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
         raise Unauthenticated
-    await collect(resources)
+    await collect(resources.engine, resources.far)
     return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def collect(resources: Resources) -> None:
+async def collect(engine: AsyncEngine, far: Transport) -> None:
     """Bring the gauges up to date. Without PostgreSQL those about it keep their last values."""
-    FAR_SIDE_USED.set(resources.far.status().used_last_second)
+    FAR_SIDE_USED.set(far.status().used_last_second)
     try:
-        async with resources.engine.connect() as connection:
+        async with engine.connect() as connection:
             for state in ("pending", "buried"):
                 INBOX_EVENTS.labels(state).set(await inbox.count_events(connection, state))
             age = await inbox.find_oldest_open_age(connection)

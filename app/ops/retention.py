@@ -6,8 +6,8 @@ from datetime import timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.db.engine import AsyncEngine
 from app.db.leases import Leases
 from app.ops import retention_store
 from app.ops.retention_store import EVENTS_KEPT, RETENTION_RULES

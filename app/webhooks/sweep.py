@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.engine import AsyncConnection, AsyncEngine, Pool
 from app.digital_river.errors import DigitalRiverError, Garbled, Throttled, Unavailable
 from app.digital_river.events import EventPage, fetch_events
 from app.digital_river.pages import each_page
+from app.digital_river.transport import Transport
 from app.resources import Resources
 from app.webhooks import ingest, sweep_log
 from app.webhooks.event import NotAnEvent, read_event
@@ -168,11 +169,11 @@ async def _run(
     if failure is not None:
         why = f"{type(failure).__name__}: {failure}"
         # With what was found before it failed: overdue events tell of a dead webhook all the same.
-        await _finish(resources, sweep_id, finds, why)
+        await _finish(resources.engine, sweep_id, finds, why)
         SWEEPS.labels("failed").inc()
         log.error("sweep.failed", sweep=sweep_id, why=why, found=finds.found, overdue=finds.overdue)
         raise failure
-    await _finish(resources, sweep_id, finds, None)
+    await _finish(resources.engine, sweep_id, finds, None)
     SWEEPS.labels("done").inc()
     # An overdue event means that the webhook does not work: an operator has to look.
     write = log.error if finds.overdue else log.info
@@ -187,8 +188,8 @@ async def _run(
     return finds
 
 
-async def _finish(resources: Resources, sweep_id: int, finds: Finds, error: str | None) -> None:
-    async with resources.engine.begin() as connection:
+async def _finish(engine: AsyncEngine, sweep_id: int, finds: Finds, error: str | None) -> None:
+    async with engine.begin() as connection:
         await sweep_log.finish(connection, sweep_id, finds, error)
 
 
@@ -202,10 +203,10 @@ async def _pull(
     finds = Finds()
     failure: DigitalRiverError | None = None
     for event_type in sorted(types):
-        fetch_page = partial(_fetch_patiently, resources, event_type, back_to)
+        fetch_page = partial(_fetch_patiently, resources.far.background, event_type, back_to)
         try:
             async for page in each_page(fetch_page, of="the list of events", most=MOST_PAGES):
-                finds += await _keep(resources, page.data, types, now)
+                finds += await _keep(resources.hot, page.data, types, now)
         except Garbled as error:
             # A list that cannot be read to its end must not hide those of other types.
             failure = failure or error
@@ -215,10 +216,9 @@ async def _pull(
 
 
 async def _fetch_patiently(
-    resources: Resources, event_type: str, back_to: datetime, after: str | None
+    far: Transport, event_type: str, back_to: datetime, after: str | None
 ) -> EventPage:
     """One page. A busy far side is waited for, or a long sweep would begin again and again."""
-    far = resources.far.background
     attempt = 1
     while True:
         try:
@@ -231,7 +231,7 @@ async def _fetch_patiently(
             await asyncio.sleep(wait * random.uniform(1.0, 1.25))  # noqa: S311
 
 
-async def _keep(resources: Resources, listed: Sequence[Any], types: Collection[str], now: datetime) -> Finds:
+async def _keep(pool: Pool, listed: Sequence[Any], types: Collection[str], now: datetime) -> Finds:
     """Put into the inbox what is not there. Committed on return."""
     events: list[NewEvent] = []
     unreadable = 0
@@ -245,7 +245,7 @@ async def _keep(resources: Resources, listed: Sequence[Any], types: Collection[s
         # The endpoint keeps events without a handler, because they were delivered. A sweep leaves them out.
         if event.state == "pending":
             events.append(event)
-    new = await ingest.put(resources.hot, events, "sweep")
+    new = await ingest.put(pool, events, "sweep")
     found = [event for event in events if event.id in new]
     overdue = [event for event in found if not _within(OVERDUE, event.happened_at, now)]
     for event in overdue:

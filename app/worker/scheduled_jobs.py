@@ -29,9 +29,10 @@ log = structlog.get_logger()
 async def run(resources: Resources, types: Collection[str], stop: asyncio.Event) -> None:
     """Run the jobs until `stop` is set. A job that runs then is cancelled, and due again."""
     in_background = replace(resources, far=resources.far.background)
+    collect = partial(metrics.collect, resources.engine, resources.far)
     prune = partial(prune_if_free, resources.engine, resources.leases)
     jobs = (
-        asyncio.create_task(_every(COLLECT_SECONDS, "metrics", partial(metrics.collect, resources))),
+        asyncio.create_task(_every(COLLECT_SECONDS, "metrics", collect)),
         asyncio.create_task(_every(LOOK_SECONDS, "sweep", partial(sweep_if_due, resources, types))),
         asyncio.create_task(_every(PRUNE_SECONDS, "prune", prune)),
         asyncio.create_task(_every(FINISH_SECONDS, "finish", partial(finish_replacements, in_background))),

@@ -86,11 +86,12 @@ async def claim_and_retry(resources: Resources) -> None:
 
 async def answer_once(resources: Resources) -> None:
     name = key("an own request").encode()
-    held = await idempotency.claim_request(resources.engine, name, CustomerId(SHOPPER))
+    async with resources.engine.begin() as connection:
+        held = await idempotency.claim_request(connection, name, CustomerId(SHOPPER))
     assert isinstance(held, idempotency.Held)
-    await idempotency.keep_answer(
-        resources.engine, held, idempotency.Answer(Fingerprint(b"", 0, b""), 200, {}, b"")
-    )
+    answer = idempotency.Answer(Fingerprint(b"", 0, b""), 200, {}, b"")
+    async with resources.engine.begin() as connection:
+        await idempotency.keep_answer(connection, held, answer)
 
 
 async def export_events(connection: AsyncConnection, customer_id: CustomerId) -> None:
@@ -264,7 +265,7 @@ AROUND: Mapping[str, Question] = {
         answer_once, "pk_idempotent_request", "ix_idempotent_request_valid_until", pages=300
     ),
     "forget answers": question(
-        lambda resources: idempotency.erase_answers(resources.engine, CustomerId(SHOPPER)),
+        told(idempotency.erase_answers, CustomerId(SHOPPER)),
         "ix_idempotent_request_customer_id",
     ),
     "keep an audit record": question(
