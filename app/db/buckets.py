@@ -150,7 +150,7 @@ class Buckets:
                     _TAKE, digest, limit, seconds_each, purse.wants(), LARGEST_SHARE
                 )
         except FAILURES as error:
-            # For a while nobody asks: one request that waits is enough.
+            # For a while no request asks: one that waits is enough.
             self._blind_until = monotonic() + BLIND_SECONDS
             log.warning("limits.blind", error=type(error).__name__)
             return None

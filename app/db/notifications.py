@@ -1,4 +1,4 @@
-"""Listens for NOTIFY. A notification may be missed, so whoever waits for one also polls."""
+"""Listens for NOTIFY. A notification may be missed, so its listeners also poll."""
 
 import asyncio
 from collections.abc import AsyncIterator

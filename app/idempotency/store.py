@@ -15,7 +15,7 @@ from app.db.schema import inlined, metadata
 from app.idempotency.fingerprint import Fingerprint
 from app.ids import CustomerId
 
-# Prolonged while the request is served: whoever dies while serving it blocks its key no longer than that.
+# Prolonged while the request is served: a process that dies blocks its key no longer than that.
 LEASE_SECONDS = 30.0
 KEPT_FOR = timedelta(hours=24)
 # Each kept answer clears away more than one that is past its time, so that the table does not grow for ever.
@@ -46,7 +46,7 @@ idempotent_request = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A request that its holder, and nobody else, may serve now."""
+    """A request that its holder alone may serve now."""
 
     name: bytes
     holder: uuid.UUID
@@ -54,7 +54,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Somebody else is serving the request; `seconds` until it is free, should its holder have died."""
+    """The request is being served already; `seconds` until it is free if its holder has died."""
 
     seconds: float
 
@@ -107,7 +107,7 @@ async def claim_request(
 
 
 async def prolong(connection: AsyncConnection, held: Held) -> bool:
-    """Begin the lease anew. False when it has run out and somebody else has the request."""
+    """Begin the lease anew. False when it has run out and another holder has the request."""
     table = idempotent_request
     statement = (
         sa.update(table)
@@ -119,7 +119,7 @@ async def prolong(connection: AsyncConnection, held: Held) -> bool:
 
 
 async def keep_answer(connection: AsyncConnection, held: Held, answer: Answer) -> bool:
-    """Keep the answer for 24 hours. False when the lease has run out and somebody else has the request."""
+    """Keep the answer for 24 hours. False when the lease has run out and another holder has the request."""
     table = idempotent_request
     keep = (
         sa.update(table)

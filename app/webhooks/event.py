@@ -23,7 +23,7 @@ class NotAnEvent(ValueError):
 
 def read_event(body: bytes, handled_types: Collection[str]) -> NewEvent:
     """Read the envelope of an event (Digital River docs, Events). Its content is the handler's business;
-    that of a type which nobody handles may be personal, and is of no use: only its digest is kept.
+    that of a type without a handler may be personal, and is of no use: only its digest is kept.
 
     Raises:
         NotAnEvent: not JSON, not an object, or without a usable id or type.

@@ -57,7 +57,7 @@ webhook_event = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An event in the hands of one worker. `number` fences: whoever claimed later has a higher one. `body` is
+    """An event that one worker has claimed. `number` fences: a later claim has a higher one. `body` is
     None when it was let go before the event was revived."""
 
     id: EventId
@@ -69,7 +69,7 @@ class Claim:
 
 
 class LeaseLost(Exception):
-    """The claim ran out and somebody else may have the event: the transaction must not be committed."""
+    """The claim ran out and another worker may have the event: the transaction must not be committed."""
 
 
 def in_state(state: State) -> sa.ColumnElement[bool]:
@@ -177,15 +177,15 @@ async def _settle(connection: AsyncConnection, held: Claim, **values: object) ->
 
 
 _IS_BURIED = in_state("buried")
-# One that is in a worker's hands may be among them. That costs work done twice, and nothing else: it
-# is claimed again, and whoever has it now can no longer finish it.
+# One that a worker has claimed may be among them. That costs work done twice, and nothing else: it is
+# claimed again, and the first worker can no longer finish it.
 _IS_WAITING = sa.and_(
     in_state("pending"), webhook_event.c.reason.is_not(None), webhook_event.c.due_at > sa.func.now()
 )
 
 
 def _is_missed(handled: Collection[str]) -> sa.ColumnElement[bool]:
-    """It came when nobody handled its type, and somebody does now."""
+    """Its type had no handler when it came, and has one now."""
     return sa.and_(in_state("ignored"), webhook_event.c.type == sa.any_(_texts(handled)))
 
 

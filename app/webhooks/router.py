@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 class NotAuthentic(Problem):
-    """Without detail: whoever forges deliveries learns nothing about why they fail."""
+    """Without detail: a forger learns nothing about why a delivery fails."""
 
     status, slug, title = 401, "not-authentic", "The delivery could not be authenticated"
     usually = ""
@@ -71,7 +71,7 @@ class WebhookReceiver:
         """Which secret signed it (0 is the newest).
 
         Raises:
-            Refused: nobody we know signed it just now.
+            Refused: none of our secrets signed it just now.
         """
         return verify(body, header, self._secrets, time.time(), self._tolerance)
 

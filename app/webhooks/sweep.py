@@ -98,7 +98,7 @@ def _rests(rhythm: Rhythm, state: SweepState) -> bool:
 
 
 def _reaching(state: SweepState, wish: datetime | None, waiting: Sweep | None = None) -> Due:
-    """Never less than what nobody has looked at, so that every sweep may move the watermark."""
+    """Never less than what no sweep has looked at, so that every sweep may move the watermark."""
     furthest = state.now - REACH
     since = furthest if state.watermark is None else max(furthest, state.watermark - OVERLAP)
     back_to = max(furthest, min(wish or since, since))
@@ -113,7 +113,7 @@ def _within(interval: timedelta, moment: datetime | None, now: datetime) -> bool
 
 
 async def sweep_if_due(resources: Resources, types: Collection[str]) -> Finds | None:
-    """Sweep when it is time and nobody else does; None when there was nothing to do.
+    """Sweep if it is time and no other process sweeps; None when there was nothing to do.
 
     Raises:
         DigitalRiverError, or one of the database's FAILURES: it failed, and will be tried again.
@@ -145,14 +145,14 @@ async def sweep_now(resources: Resources, types: Collection[str], reach: timedel
         async with resources.engine.begin() as connection:
             await sweep_log.clear_up(connection)
             state = await sweep_log.load_state(connection)
-            # What others wait for stays for a worker: this one is reported to whoever asks now.
+            # What an operator asked for over HTTP stays for a worker: this sweep is reported to its caller.
             due = _reaching(state, None if reach is None else state.now - reach)
             sweep_id = await sweep_log.start(connection, due.back_to, due.kind, is_requested=True)
         return await _run(resources, types, held, sweep_id, due.back_to)
 
 
 async def _start_due(connection: AsyncConnection, interval: timedelta) -> tuple[int, datetime] | None:
-    """Begin what is due, in the hands of whoever holds the lease: its id, and how far back it looks."""
+    """Begin what is due, as the holder of the lease: its id, and how far back it looks."""
     due = find_due(await sweep_log.load_state(connection), interval)
     if due is None:
         return None
