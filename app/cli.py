@@ -14,22 +14,22 @@ from alembic.util import CommandError
 from pydantic import SecretStr
 
 from app.db import migrate as migration
-from app.db.outages import FAILURES, describe_failure
+from app.db.errors import FAILURES, describe_failure
 from app.digital_river.errors import DigitalRiverError
 from app.extensions import load_commands, load_development_database
-from app.handlers import HANDLERS
 from app.ids import EventId
 from app.main import create_app
-from app.ops import terminal
+from app.ops import cli_views
 from app.resources import Resources, open_resources
 from app.settings import Settings, read_settings
 from app.settings.reference import render_reference
 from app.web import server
 from app.web.logs import configure
 from app.webhooks.inbox import State
-from app.webhooks.store import REACH
 from app.webhooks.sweep import SweepBusy, sweep_now
-from app.worker import work
+from app.webhooks.sweep_log import REACH
+from app.worker.handlers import HANDLERS
+from app.worker.loop import work
 
 GRACE_SECONDS = 20
 LOOPBACK = ("127.0.0.1", "::1")
@@ -152,8 +152,8 @@ def list_events(
     """Events, the last received first."""
     typer.echo(
         _with_resources(
-            lambda resources: terminal.list_events(
-                resources, state=state, event_type=event_type, order_id=order, limit=limit
+            lambda resources: cli_views.list_events(
+                resources.engine, state=state, event_type=event_type, order_id=order, limit=limit
             )
         )
     )
@@ -162,7 +162,7 @@ def list_events(
 @events.command("show")
 def show_event(event_id: str) -> None:
     """One event, with the error of each attempt."""
-    shown = _with_resources(lambda resources: terminal.show_event(resources, EventId(event_id)))
+    shown = _with_resources(lambda resources: cli_views.show_event(resources.engine, EventId(event_id)))
     if shown is None:
         raise SystemExit(f"There is no event {event_id}.")
     typer.echo(shown)
@@ -179,11 +179,13 @@ def revive_events(
     if bool(event_ids) == everything:
         raise typer.BadParameter("name the events, or use --all")
     if everything:
-        count = _with_resources(lambda resources: terminal.revive_all(resources, event_type, HANDLERS))
+        count = _with_resources(
+            lambda resources: cli_views.revive_all(resources.engine, event_type, HANDLERS)
+        )
         typer.echo(f"{count} events revived.")
         return
     ids = [EventId(event_id) for event_id in event_ids or ()]
-    refused = _with_resources(lambda resources: terminal.revive(resources, ids, HANDLERS))
+    refused = _with_resources(lambda resources: cli_views.revive(resources.engine, ids, HANDLERS))
     typer.echo(f"{len(ids) - len(refused)} events revived.")
     if refused:
         raise SystemExit(f"Not stuck or not known: {', '.join(refused)}")

@@ -10,7 +10,6 @@ from app.customers import router as customers
 from app.db.buckets import Buckets
 from app.documents import router as documents
 from app.documents.downloads import Downloads
-from app.handlers import HANDLERS
 from app.identity.tokens import Tokens
 from app.ops import events, health, metrics
 from app.ops import status as glance
@@ -23,8 +22,9 @@ from app.tax import router as tax
 from app.web import assembly
 from app.web.limits import Limits
 from app.webhooks import router as webhooks
-from app.webhooks.inbox import Slot
-from app.webhooks.router import LetterBox
+from app.webhooks.ingest import BatchWriter
+from app.webhooks.router import WebhookReceiver
+from app.worker.handlers import HANDLERS
 
 DESCRIPTION = """
 The customer portal of a shop that sells through Digital River: documents, profile, payment sources, orders.
@@ -60,7 +60,7 @@ class ApiResources(Resources):
     tokens: Tokens
     limits: Limits
     downloads: Downloads
-    webhook_receiver: LetterBox
+    webhook_receiver: WebhookReceiver
 
 
 @asynccontextmanager
@@ -77,7 +77,7 @@ async def open_api_resources(settings: Settings) -> AsyncIterator[ApiResources]:
             tokens=tokens,
             limits=Limits(Buckets(opened.hot, secret), settings),
             downloads=Downloads(settings),
-            webhook_receiver=LetterBox(Slot(opened.hot), settings, HANDLERS),
+            webhook_receiver=WebhookReceiver(BatchWriter(opened.hot), settings, HANDLERS),
         )
 
 

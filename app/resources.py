@@ -5,11 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
-import asyncpg
 from fastapi import Depends, Request
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.engine import open_engine, open_hot_pool
+from app.db.engine import AsyncEngine, Pool, open_engine, open_hot_pool
 from app.db.leases import Leases
 from app.digital_river.transport import Transport
 from app.settings import Settings
@@ -21,7 +19,7 @@ class Resources:
 
     settings: Settings
     engine: AsyncEngine
-    hot: asyncpg.Pool
+    hot: Pool
     leases: Leases
     far: Transport
 

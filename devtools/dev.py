@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from app.db import migrate
-from app.db.outages import FAILURES, describe_failure
+from app.db.errors import FAILURES, describe_failure
 from devtools.embedded_postgres import EmbeddedPostgres, die_with_parent, embedded_postgres
 
 HOST = "127.0.0.1"

@@ -24,14 +24,14 @@ from pydantic import SecretStr
 from app.digital_river import customers
 from app.digital_river.errors import BreakerOpen, Missing, Throttled
 from app.digital_river.transport import Transport
-from app.handlers import HANDLERS
 from app.ids import CustomerId
 from app.main import ApiResources, create_app
 from app.settings import Settings
 from app.web.server import KEEP_ALIVE_SECONDS, BoundedProtocol
-from app.webhooks.inbox import Slot
-from app.webhooks.router import LetterBox
-from app.worker import Worker
+from app.webhooks.ingest import BatchWriter
+from app.webhooks.router import WebhookReceiver
+from app.worker.handlers import HANDLERS
+from app.worker.loop import Worker
 from tests.declared import Watched
 
 SECRET = "whs_a_secret_for_tests"
@@ -252,7 +252,7 @@ class Portal:
             update={"webhook_secrets": tuple(SecretStr(secret) for secret in (SECRET, *secrets))}
         )
         resources: ApiResources = self.app.state.resources
-        receiver = LetterBox(Slot(resources.hot), settings, HANDLERS)
+        receiver = WebhookReceiver(BatchWriter(resources.hot), settings, HANDLERS)
         self.app.state.resources = replace(resources, webhook_receiver=receiver)
 
     async def deliver(self, event: Json, *, secret: str = SECRET) -> httpx.Response:

@@ -10,7 +10,7 @@ import asyncpg
 import sqlalchemy as sa
 import structlog
 
-from app.db.outages import FAILURES
+from app.db.errors import FAILURES
 from app.db.schema import metadata
 
 WINDOW_SECONDS = 60
@@ -113,7 +113,8 @@ class Buckets:
     """
 
     def __init__(self, pool: asyncpg.Pool, secret: str) -> None:
-        """`secret` is the same in all processes: without it nobody finds out whose a stored digest is."""
+        """Hot: it takes the pool, because every request takes a token. `secret` is the same in all
+        processes; without it a stored digest does not tell whose it is."""
         self._pool = pool
         self._secret = blake2b(secret.encode()).digest()
         self._purses: dict[str, _Purse] = {}
@@ -149,7 +150,7 @@ class Buckets:
                     _TAKE, digest, limit, seconds_each, purse.wants(), LARGEST_SHARE
                 )
         except FAILURES as error:
-            # For a while nobody asks: one request that waits is enough.
+            # For a while no request asks: one that waits is enough.
             self._blind_until = monotonic() + BLIND_SECONDS
             log.warning("limits.blind", error=type(error).__name__)
             return None

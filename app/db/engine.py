@@ -62,7 +62,7 @@ class _HotPool(Pool):  # type: ignore[misc]
 async def connect(
     url: str, application_name: str, *, connection_class: type = _Connection, **options: Any
 ) -> asyncpg.Connection:
-    """A connection for whoever needs one; the address means the same to all of them.
+    """A bare connection; the address means the same here as to the pools.
 
     Raises:
         ConnectionError: a file that the address names cannot be used any more.

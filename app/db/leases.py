@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.outages import FAILURES
+from app.db.errors import FAILURES
 from app.db.schema import metadata
 from app.ids import CustomerId
 
@@ -31,16 +31,18 @@ lease = sa.Table(
 
 
 def customer_lease(customer_id: CustomerId) -> str:
-    """The lease of whoever writes this customer, its address or its payment sources at Digital River."""
+    """The lease for writing this customer, its address or its payment sources at Digital River."""
     return f"customer:{customer_id}"
 
 
 class LeaseBusy(Exception):
-    """Somebody else holds the lease, and the caller's patience has run out."""
+    """Another holder has the lease, and the caller's patience has run out."""
 
 
 class Leases:
-    """Named leases in PostgreSQL. A holder that dies loses its lease when its seconds run out."""
+    """Named leases in PostgreSQL. A holder that dies loses its lease when its seconds run out.
+
+    Each claim and release is a transaction of its own, because other processes must see it at once."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -63,7 +65,7 @@ class Leases:
             try:
                 async with asyncio.timeout(patience) as waiting:
                     await stack.enter_async_context(queue)
-                    # Before it is taken: cancelled a moment too late, nobody would know that it is.
+                    # Before it is taken: cancelled a moment too late, it would stay taken.
                     stack.push_async_callback(self._release, name, holder)
                     now = await self._claim_patiently(name, holder, seconds)
             except TimeoutError as error:
@@ -75,7 +77,7 @@ class Leases:
 
     @asynccontextmanager
     async def hold_if_free(self, name: str, *, seconds: float) -> AsyncIterator[datetime | None]:
-        """As `hold`, but yields None at once when somebody else holds it."""
+        """As `hold`, but yields None at once if another holder has it."""
         holder = uuid.uuid4()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._release, name, holder)
@@ -102,7 +104,7 @@ class Leases:
                 await self.claim(name, holder, seconds)
 
     async def claim(self, name: str, holder: uuid.UUID, seconds: float) -> datetime | None:
-        """Take the lease, or prolong it when `holder` has it; None when it is somebody else's."""
+        """Take the lease, or prolong it when `holder` has it; None if another holder has it."""
         now = sa.func.now()
         statement = insert(lease).values(
             name=name, holder=holder, held_until=now + timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""A bell that PostgreSQL rings. It may miss a ring: whoever waits for it also looks at a clock."""
+"""Listens for NOTIFY. A notification may be missed, so its listeners also poll."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 
 from app.db.engine import connect
-from app.db.outages import is_outage
+from app.db.errors import is_outage
 
 RECONNECT_SECONDS = 1.0
 
@@ -15,38 +15,38 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def bell(url: str, channel: str) -> AsyncIterator[asyncio.Event]:
-    """An event that is set whenever somebody notifies `channel`; the listener reconnects by itself."""
-    rung = asyncio.Event()
-    listener = asyncio.create_task(_listen(url, channel, rung))
+async def listen(url: str, channel: str) -> AsyncIterator[asyncio.Event]:
+    """An event that is set at each notification of `channel`; a lost connection is opened again."""
+    notified = asyncio.Event()
+    listener = asyncio.create_task(_keep_listening(url, channel, notified))
     try:
-        yield rung
+        yield notified
     finally:
         listener.cancel()
         with suppress(asyncio.CancelledError):
             await listener
 
 
-async def _listen(url: str, channel: str, rung: asyncio.Event) -> None:
+async def _keep_listening(url: str, channel: str, notified: asyncio.Event) -> None:
     while True:
         try:
-            await _listen_once(url, channel, rung)
+            await _listen_once(url, channel, notified)
         except Exception as error:
-            # No failure may end the listening for good; one that nobody foresaw comes with its trace.
+            # No failure may end the listening for good. An unexpected one is logged with its trace.
             trace = None if is_outage(error) else error
-            log.warning("bell.lost", error=type(error).__name__, exc_info=trace)
+            log.warning("notifications.lost", error=type(error).__name__, exc_info=trace)
         await asyncio.sleep(RECONNECT_SECONDS)
 
 
-async def _listen_once(url: str, channel: str, rung: asyncio.Event) -> None:
+async def _listen_once(url: str, channel: str, notified: asyncio.Event) -> None:
     """Listen until the connection ends."""
     ended = asyncio.Event()
-    connection = await connect(url, "portal-bell")
+    connection = await connect(url, "portal-listen")
     try:
         connection.add_termination_listener(lambda _: ended.set())
-        await connection.add_listener(channel, lambda *_: rung.set())
-        # Whatever was said while nobody listened.
-        rung.set()
+        await connection.add_listener(channel, lambda *_: notified.set())
+        # Notifications may have been sent before this connection listened.
+        notified.set()
         await ended.wait()
     finally:
         connection.terminate()

@@ -1,8 +1,9 @@
-"""One metadata for all tables, so that constraints have predictable names and alembic sees everything."""
+"""One metadata for all tables, which gives constraints predictable names; whether a database has them all."""
 
 from typing import Any
 
-from sqlalchemy import BindParameter, MetaData, literal
+from sqlalchemy import BindParameter, MetaData, literal, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 metadata = MetaData(
     naming_convention={
@@ -14,7 +15,22 @@ metadata = MetaData(
 )
 
 
-def in_plain_sight(value: int | str) -> BindParameter[Any]:
+def inlined(value: int | str) -> BindParameter[Any]:
     """The value as text in the statement. PostgreSQL may plan a prepared statement once, for all values:
     then it takes a limit for a tenth of the table, and no partial index for certain to hold the rows."""
     return literal(value, literal_execute=True)
+
+
+_COUNT_COLUMNS = text(
+    """SELECT count(*) FROM unnest(CAST(:tables AS text[]), CAST(:names AS text[])) AS used (tab, col)
+       JOIN pg_attribute ON attrelid = to_regclass(tab) AND attname = col AND NOT attisdropped"""
+)
+
+
+async def is_migrated(connection: AsyncConnection) -> bool:
+    """Whether every column is there that this version uses. More may be there: the next version's."""
+    columns = [column for table in metadata.tables.values() for column in table.columns]
+    found = await connection.execute(
+        _COUNT_COLUMNS, {"tables": [c.table.name for c in columns], "names": [c.name for c in columns]}
+    )
+    return bool(found.scalar_one() == len(columns))

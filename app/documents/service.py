@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import asyncpg
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.access.ownership import Anybody, Owner, fetch_owned_order
+from app.db.engine import AsyncEngine, Pool
 from app.db.leases import LeaseBusy
 from app.digital_river.errors import DigitalRiverError, Missing
 from app.digital_river.models import Order
@@ -49,9 +48,7 @@ class OrderDocuments:
     credit_memo: Availability
 
 
-async def get_document(
-    pool: asyncpg.Pool, policy: LinkPolicy, owner: Owner, document_id: DocumentId
-) -> Document:
+async def get_document(pool: Pool, policy: LinkPolicy, owner: Owner, document_id: DocumentId) -> Document:
     """The owner's document.
 
     Raises:

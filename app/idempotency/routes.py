@@ -14,12 +14,13 @@ import structlog
 from fastapi import Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from app.db.outages import FAILURES
+from app.db.engine import AsyncEngine
+from app.db.errors import FAILURES
 from app.idempotency import store
 from app.idempotency.fingerprint import WatchedBody
 from app.idempotency.store import LEASE_SECONDS, Answer, Busy, Held
 from app.identity.bearer import CurrentPrincipal
-from app.resources import Resources, ResourcesDep
+from app.resources import ResourcesDep, resources_of
 from app.web.failures import answer, problem_of
 from app.web.problems import Conflict, Internal, Invalid, Unavailable, responses
 from app.web.routes import StrictRoute
@@ -78,12 +79,12 @@ class _Attempt:
 
     SCOPE = "portal_idempotency"
 
-    def __init__(self, body: WatchedBody, resources: Resources) -> None:
+    def __init__(self, body: WatchedBody, engine: AsyncEngine) -> None:
         self.body = body
         self.held: Held | None = None
         # Ends when the lease is about to; does not end before there is one.
         self.lease = asyncio.timeout(None)
-        self._resources = resources
+        self._engine = engine
         self._beating: asyncio.Task[None] | None = None
 
     def hold(self, held: Held, claimed_at: float) -> None:
@@ -104,7 +105,8 @@ class _Attempt:
             began = loop.time()
             # The next beat may succeed.
             with suppress(*FAILURES):
-                is_ours = await store.prolong(self._resources.engine, held)
+                async with self._engine.begin() as connection:
+                    is_ours = await store.prolong(connection, held)
                 self._last_until(began if is_ours else -inf)
 
     def _last_until(self, renewed_at: float) -> None:
@@ -152,7 +154,8 @@ async def _claim(
         key=key,
     )
     began = asyncio.get_running_loop().time()
-    claimed = await store.claim_request(resources.engine, name, principal.customer_id)
+    async with resources.engine.begin() as connection:
+        claimed = await store.claim_request(connection, name, principal.customer_id)
     if isinstance(claimed, Busy):
         hint = f"A request with this {HEADER} is being served at this moment."
         raise Conflict("This is being done already.", hint=hint, retry_after=claimed.seconds)
@@ -167,8 +170,8 @@ async def _claim(
 
 async def _serve_once(serve: _Handler, request: Request) -> Response:
     body = WatchedBody(request.receive, request.headers.get("content-type", ""), request.url.query)
-    resources: Resources = request.app.state.resources
-    attempt = request.scope[_Attempt.SCOPE] = _Attempt(body, resources)
+    engine = resources_of(request).engine
+    attempt = request.scope[_Attempt.SCOPE] = _Attempt(body, engine)
     try:
         response = await _serve_in_time(serve, Request(request.scope, body.receive), attempt)
     except _AnsweredBefore as before:
@@ -178,10 +181,10 @@ async def _serve_once(serve: _Handler, request: Request) -> Response:
         # What was refused before the endpoint ran needs no memory, and its answer is the framework's.
         is_early = isinstance(error, RequestValidationError) or attempt.held is None
         if is_early or not _is_kept(problem_of(error, request).status):
-            await _free(resources, attempt)
+            await _free(engine, attempt)
             raise
         response = await answer(request, error)
-    await _keep(resources, attempt, response)
+    await _keep(engine, attempt, response)
     return response
 
 
@@ -201,7 +204,7 @@ def _is_kept(status: int) -> bool:
     return status < Internal.status and status not in _PASSING
 
 
-async def _keep(resources: Resources, attempt: _Attempt, response: Response) -> None:
+async def _keep(engine: AsyncEngine, attempt: _Attempt, response: Response) -> None:
     """Keep the answer for those who repeat the request. What was done cannot be undone when that fails: this
     caller learns of it, and the key is free when the lease has run out."""
     if attempt.held is None:
@@ -209,7 +212,7 @@ async def _keep(resources: Resources, attempt: _Attempt, response: Response) -> 
     if not attempt.body.is_complete:
         await _read_rest(attempt.body)
     if not _is_kept(response.status_code) or not attempt.body.is_complete:
-        await _free(resources, attempt)
+        await _free(engine, attempt)
         return
     kept = Answer(
         request=attempt.body.fingerprint,
@@ -218,7 +221,9 @@ async def _keep(resources: Resources, attempt: _Attempt, response: Response) -> 
         content=bytes(response.body),
     )
     try:
-        if not await store.keep_answer(resources.engine, attempt.held, kept):
+        async with engine.begin() as connection:
+            is_kept = await store.keep_answer(connection, attempt.held, kept)
+        if not is_kept:
             log.warning("idempotency.lease_lost")
     except FAILURES as error:
         log.error("idempotency.answer_not_kept", error=type(error).__name__)
@@ -231,8 +236,9 @@ async def _read_rest(body: WatchedBody) -> None:
             await body.receive()
 
 
-async def _free(resources: Resources, attempt: _Attempt) -> None:
+async def _free(engine: AsyncEngine, attempt: _Attempt) -> None:
     """Let the request be made again; should that fail, the lease runs out by itself."""
     if attempt.held is not None:
         with suppress(*FAILURES):
-            await store.free_request(resources.engine, attempt.held)
+            async with engine.begin() as connection:
+                await store.free_request(connection, attempt.held)

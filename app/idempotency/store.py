@@ -9,13 +9,13 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, UUID, insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema import in_plain_sight, metadata
+from app.db.schema import inlined, metadata
 from app.idempotency.fingerprint import Fingerprint
 from app.ids import CustomerId
 
-# Prolonged while the request is served: whoever dies while serving it blocks its key no longer than that.
+# Prolonged while the request is served: a process that dies blocks its key no longer than that.
 LEASE_SECONDS = 30.0
 KEPT_FOR = timedelta(hours=24)
 # Each kept answer clears away more than one that is past its time, so that the table does not grow for ever.
@@ -46,7 +46,7 @@ idempotent_request = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A request that its holder, and nobody else, may serve now."""
+    """A request that its holder alone may serve now."""
 
     name: bytes
     holder: uuid.UUID
@@ -54,7 +54,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Somebody else is serving the request; `seconds` until it is free, should its holder have died."""
+    """The request is being served already; `seconds` until it is free if its holder has died."""
 
     seconds: float
 
@@ -76,9 +76,10 @@ def name_of(*, issuer: str, subject: str, customer_id: CustomerId | None, route:
 
 
 async def claim_request(
-    engine: AsyncEngine, name: bytes, customer_id: CustomerId | None
+    connection: AsyncConnection, name: bytes, customer_id: CustomerId | None
 ) -> Held | Answer | Busy:
-    """Take the request to serve it, or learn its answer, or that somebody else is serving it."""
+    """Take the request to serve it, learn its answer, or learn that another one is being served. Commit
+    before you serve it."""
     table = idempotent_request
     held = Held(name, uuid.uuid4())
     fresh = {
@@ -94,20 +95,19 @@ async def claim_request(
         )
         .returning(table.c.name)
     )
-    async with engine.begin() as connection:
-        if (await connection.execute(claim)).first() is not None:
-            return held
-        left = sa.func.extract("epoch", table.c.valid_until - sa.func.now()).label("left")
-        row = (await connection.execute(sa.select(table, left).where(table.c.name == name))).first()
-    # No row: whoever served it has just freed it. To this caller it was concurrent all the same.
+    if (await connection.execute(claim)).first() is not None:
+        return held
+    left = sa.func.extract("epoch", table.c.valid_until - sa.func.now()).label("left")
+    row = (await connection.execute(sa.select(table, left).where(table.c.name == name))).first()
+    # No row: its holder has just freed it. To this caller it was concurrent all the same.
     if row is None or row.status is None:
         return Busy(0.0 if row is None else float(row.left))
     request = Fingerprint(row.body_digest, row.body_size, row.request_digest)
     return Answer(request, row.status, row.headers, row.content)
 
 
-async def prolong(engine: AsyncEngine, held: Held) -> bool:
-    """Begin the lease anew. False when it has run out and somebody else has the request."""
+async def prolong(connection: AsyncConnection, held: Held) -> bool:
+    """Begin the lease anew. False when it has run out and another holder has the request."""
     table = idempotent_request
     statement = (
         sa.update(table)
@@ -115,12 +115,11 @@ async def prolong(engine: AsyncEngine, held: Held) -> bool:
         .values(valid_until=sa.func.now() + timedelta(seconds=LEASE_SECONDS))
         .returning(table.c.name)
     )
-    async with engine.begin() as connection:
-        return (await connection.execute(statement)).first() is not None
+    return (await connection.execute(statement)).first() is not None
 
 
-async def keep_answer(engine: AsyncEngine, held: Held, answer: Answer) -> bool:
-    """Keep the answer for 24 hours. False when the lease has run out and somebody else has the request."""
+async def keep_answer(connection: AsyncConnection, held: Held, answer: Answer) -> bool:
+    """Keep the answer for 24 hours. False when the lease has run out and another holder has the request."""
     table = idempotent_request
     keep = (
         sa.update(table)
@@ -140,23 +139,21 @@ async def keep_answer(engine: AsyncEngine, held: Held, answer: Answer) -> bool:
         sa.select(table.c.name)
         .where(table.c.valid_until <= sa.func.now())
         .order_by(table.c.valid_until)
-        .limit(in_plain_sight(CLEARED_AT_ONCE))
+        .limit(inlined(CLEARED_AT_ONCE))
         .with_for_update(skip_locked=True)
         .cte("past")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
-    async with engine.begin() as connection:
-        is_kept = (await connection.execute(keep)).first() is not None
-        await connection.execute(sa.delete(table).where(table.c.name == past.c.name))
+    is_kept = (await connection.execute(keep)).first() is not None
+    await connection.execute(sa.delete(table).where(table.c.name == past.c.name))
     return is_kept
 
 
-async def free_request(engine: AsyncEngine, held: Held) -> None:
+async def free_request(connection: AsyncConnection, held: Held) -> None:
     """Let the request be served again at once."""
     table = idempotent_request
     statement = sa.delete(table).where(table.c.name == held.name, table.c.holder == held.holder)
-    async with engine.begin() as connection:
-        await connection.execute(statement)
+    await connection.execute(statement)
 
 
 async def erase_answers(connection: AsyncConnection, customer_id: CustomerId) -> None:

@@ -16,8 +16,9 @@ from app.web.etags import NOT_MODIFIED, conditional
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from app.web.path_ids import EventPath, EventText
 from app.web.problems import Conflict, Invalid, NotFound, responses
+from app.webhooks import inbox
 from app.webhooks.inbox import Origin, State
-from app.webhooks.router import LetterBox
+from app.webhooks.router import WebhookReceiver
 
 router = APIRouter(
     prefix="/ops",
@@ -100,8 +101,8 @@ class _After(BaseModel):
 
 
 async def _handled_types(request: Request) -> Collection[str]:
-    box: LetterBox = request.app.state.resources.webhook_receiver
-    return box.handled_types
+    receiver: WebhookReceiver = request.app.state.resources.webhook_receiver
+    return receiver.handled_types
 
 
 @router.get("/events", operation_id="listEvents", summary="List events", responses=responses(Invalid))
@@ -162,7 +163,7 @@ async def revive_event(
     """A buried event becomes `pending` with all its attempts before it; so does an ignored one whose type is
     handled by now. One that waits after a failure is due now."""
     async with resources.engine.begin() as connection:
-        revived = await store.revive(connection, [event_id], handled_types)
+        revived = await inbox.revive(connection, [event_id], handled_types)
     event = await _get(resources, event_id)
     if revived:
         return event

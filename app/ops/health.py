@@ -6,7 +6,7 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import ConfigDict
 
-from app.ops import store
+from app.db.schema import is_migrated
 from app.resources import ResourcesDep
 from app.web.contract import Contract
 from app.web.problems import Unavailable, responses
@@ -41,6 +41,6 @@ async def ready(resources: ResourcesDep) -> Health:
     """Red while PostgreSQL cannot be reached or is not migrated. Digital River being down is no reason:
     documents are still listed and opened, and no other instance would do better."""
     async with asyncio.timeout(READY_SECONDS), resources.engine.connect() as connection:
-        if not await store.is_migrated(connection):
+        if not await is_migrated(connection):
             raise Unavailable(hint="The database is not migrated.")
     return Health()

@@ -9,11 +9,12 @@ import structlog
 from fastapi import APIRouter, Header, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_latest, start_http_server
 
-from app.db.outages import FAILURES
-from app.ops import store
-from app.resources import Resources, ResourcesDep
+from app.db.engine import AsyncEngine
+from app.db.errors import FAILURES
+from app.digital_river.transport import Transport
+from app.resources import ResourcesDep
 from app.web.problems import Unauthenticated
-from app.webhooks import store as sweeps
+from app.webhooks import inbox, sweep_log
 
 INBOX_EVENTS = Gauge("portal_inbox_events", "Events in the inbox, by state.", ["state"])
 INBOX_OLDEST = Gauge("portal_inbox_oldest_open_seconds", "Age of the oldest open event, 0 when none is open.")
@@ -37,26 +38,26 @@ async def get_metrics(
     token = resources.settings.metrics_token.get_secret_value()
     if token and not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
         raise Unauthenticated
-    await collect(resources)
+    await collect(resources.engine, resources.far)
     return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def collect(resources: Resources) -> None:
+async def collect(engine: AsyncEngine, far: Transport) -> None:
     """Bring the gauges up to date. Without PostgreSQL those about it keep their last values."""
-    FAR_SIDE_USED.set(resources.far.status().used_last_second)
+    FAR_SIDE_USED.set(far.status().used_last_second)
     try:
-        async with resources.engine.connect() as connection:
+        async with engine.connect() as connection:
             for state in ("pending", "buried"):
-                INBOX_EVENTS.labels(state).set(await store.count_events(connection, state))
-            age = await store.find_oldest_open_age(connection)
-            memory = await sweeps.recall(connection)
+                INBOX_EVENTS.labels(state).set(await inbox.count_events(connection, state))
+            age = await inbox.find_oldest_open_age(connection)
+            sweeps = await sweep_log.load_state(connection)
     except FAILURES as error:
         DATABASE_UP.set(0)
         log.error("metrics.database_unavailable", error=type(error).__name__)
         return
     DATABASE_UP.set(1)
     INBOX_OLDEST.set(0 if age is None else age.total_seconds())
-    SWEPT_UP_TO.set(0 if memory.watermark is None else memory.watermark.timestamp())
+    SWEPT_UP_TO.set(0 if sweeps.watermark is None else sweeps.watermark.timestamp())
 
 
 @contextmanager

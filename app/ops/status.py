@@ -9,12 +9,11 @@ from pydantic import ConfigDict
 from app.digital_river.breaker import BreakerState
 from app.idempotency.routes import IdempotentRoute
 from app.identity.bearer import OPS, require_scope
-from app.ops import store
 from app.resources import ResourcesDep
 from app.web.contract import Contract, Instant
 from app.web.problems import Invalid, responses
-from app.webhooks import store as sweeps
-from app.webhooks.store import REACH, Kind, Sweep
+from app.webhooks import inbox, sweep_log
+from app.webhooks.sweep_log import REACH, Kind, Sweep
 
 router = APIRouter(
     prefix="/ops",
@@ -116,11 +115,11 @@ class StatusView(Contract):
 async def get_status(resources: ResourcesDep) -> StatusView:
     """The inbox, the last sweep and what it found, Digital River's budget and breaker."""
     async with resources.engine.connect() as connection:
-        pending = await store.count_events(connection, "pending")
-        buried = await store.count_events(connection, "buried")
-        age = await store.find_oldest_open_age(connection)
-        last = await sweeps.find_last(connection)
-        swept = await sweeps.count_found(connection, within=timedelta(days=1))
+        pending = await inbox.count_events(connection, "pending")
+        buried = await inbox.count_events(connection, "buried")
+        age = await inbox.find_oldest_open_age(connection)
+        last = await sweep_log.find_last(connection)
+        swept = await sweep_log.count_found(connection, within=timedelta(days=1))
     far = resources.far.status()
     return StatusView(
         open=pending,
@@ -156,7 +155,7 @@ async def request_sweep(
     """A worker begins with it within seconds; `lastSweep` of the status tells how it went. Asked for again
     before it has begun, it is the same sweep."""
     async with resources.engine.begin() as connection:
-        wanted = await sweeps.request(connection, None if days is None else timedelta(days=days))
+        wanted = await sweep_log.request(connection, None if days is None else timedelta(days=days))
     return _view(wanted)
 
 

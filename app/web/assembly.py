@@ -13,7 +13,7 @@ from app.web.middleware import Envelope, HeadAsGet, JsonBodies, LastResort
 JSON_BODY_LIMIT = 1024 * 1024
 JSON_BODY_SECONDS = 15.0
 
-# The letter box verifies raw bytes under its own limit; certificates are streamed and may have 10 MB.
+# The webhook endpoint verifies raw bytes under its own limit; certificates are streamed and may have 10 MB.
 _READS_ITSELF = re.compile(r"/webhooks/.*|/v1/customers/[^/]+/tax-certificates")
 
 _READ_HEADERS = (

@@ -7,8 +7,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.db.errors import is_outage
 from app.db.leases import LeaseBusy
-from app.db.outages import is_outage
 from app.digital_river import errors as far
 from app.web import problems as near
 from app.web.problems import MEDIA_TYPE, Problem

@@ -1,4 +1,4 @@
-"""What the letter box reads of an event: enough to keep it once, and not more."""
+"""Reads as much of an event as it takes to keep it once."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import Any
 from app.digital_river.times import is_plausible
 from app.digital_river.tolerant_json import read_strictly
 from app.ids import EventId
-from app.webhooks.inbox import NewEvent
+from app.webhooks.ingest import NewEvent
 
 MAX_ID_LENGTH = 200
 
@@ -23,7 +23,7 @@ class NotAnEvent(ValueError):
 
 def read_event(body: bytes, handled_types: Collection[str]) -> NewEvent:
     """Read the envelope of an event (Digital River docs, Events). Its content is the handler's business;
-    that of a type which nobody handles may be personal, and is of no use: only its digest is kept.
+    that of a type without a handler may be personal, and is of no use: only its digest is kept.
 
     Raises:
         NotAnEvent: not JSON, not an object, or without a usable id or type.

@@ -1,26 +1,19 @@
 """The inbox: every authentic event once. The row is the job; no second queue could disagree with it."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import timedelta
+from typing import Any, Literal
 
-import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.schema import in_plain_sight, metadata
+from app.db.schema import inlined, metadata
 from app.ids import EventId
+from app.webhooks.sweep_log import REACH
 
 CHANNEL = "portal_inbox"
-BATCH = 500
-# While one write waits for the disk, the next one is gathered and sent.
-WRITERS = 4
-# Digital River waits 3,000 ms (docs, Webhooks best practices). They must do for the body, which has a second,
-# for the write under way and for the next one: a 503 in time tells it more than silence.
-WRITE_SECONDS = 0.7
 
 State = Literal["pending", "done", "ignored", "buried"]
 Origin = Literal["webhook", "sweep"]
@@ -63,22 +56,8 @@ webhook_event = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class NewEvent:
-    """An authentic event, not yet kept. `state` is `pending` for types somebody handles, else `ignored`; of
-    those the digest is kept instead of the body."""
-
-    id: EventId
-    type: str
-    state: Literal["pending", "ignored"]
-    order_id: str | None
-    happened_at: datetime | None
-    body: str | None
-    body_digest: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Claim:
-    """An event in the hands of one worker. `number` fences: whoever claimed later has a higher one. `body` is
+    """An event that one worker has claimed. `number` fences: a later claim has a higher one. `body` is
     None when it was let go before the event was revived."""
 
     id: EventId
@@ -90,97 +69,17 @@ class Claim:
 
 
 class LeaseLost(Exception):
-    """The claim ran out and somebody else may have the event: the transaction must not be committed."""
+    """The claim ran out and another worker may have the event: the transaction must not be committed."""
 
 
-_PUT = """
-WITH kept AS (
-    INSERT INTO webhook_event (id, type, state, order_id, happened_at, body, body_digest, origin, finished_at)
-    SELECT id, type, state, order_id, happened_at, body, digest, $8, CASE state WHEN 'ignored' THEN now() END
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::bytea[])
-        AS event (id, type, state, order_id, happened_at, body, digest)
-    ORDER BY id -- two processes with the same duplicates must lock them in the same order
-    ON CONFLICT (id) DO NOTHING
-    RETURNING id
-)
-SELECT id, (SELECT pg_notify($9, '')) FROM kept
-"""
+def in_state(state: State) -> sa.ColumnElement[bool]:
+    """The state stands in the statement as text: a plan made without its values can use no partial index."""
+    return webhook_event.c.state == inlined(state)
 
 
-async def put(pool: asyncpg.Pool, events: Sequence[NewEvent], origin: Origin) -> set[str]:
-    """Keep the events that are not kept yet, in one statement, and wake the workers.
-
-    Returns the ids that are new. When this returns, they are committed."""
-    rows = await pool.fetch(
-        _PUT,
-        [event.id for event in events],
-        [event.type for event in events],
-        [event.state for event in events],
-        [event.order_id for event in events],
-        [event.happened_at for event in events],
-        [event.body for event in events],
-        [event.body_digest for event in events],
-        origin,
-        CHANNEL,
-    )
-    return {row["id"] for row in rows}
-
-
-class Slot:
-    """Where deliveries drop their events. Those that arrive while a write is under way share the next
-    write, so a burst costs few commits, and each is answered only after its own."""
-
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
-        self._waiting: list[tuple[NewEvent, asyncio.Future[bool]]] = []
-        self._writers: set[asyncio.Task[None]] = set()
-
-    async def drop(self, event: NewEvent) -> bool:
-        """Keep one event; True when it is new, False when it was kept before. Committed on return.
-
-        Raises:
-            TimeoutError: neither the write under way nor the next one has kept it, as far as is known.
-        """
-        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((event, kept))
-        if len(self._writers) < WRITERS:
-            writer = asyncio.create_task(self._write())
-            self._writers.add(writer)
-            writer.add_done_callback(self._writers.discard)
-        # However many wait, and whatever becomes of their writes.
-        async with asyncio.timeout(2 * WRITE_SECONDS):
-            return await kept
-
-    async def _write(self) -> None:
-        while self._waiting:
-            # Whoever has given up meanwhile will deliver again.
-            self._waiting = [one for one in self._waiting if not one[1].done()]
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            if batch:
-                await self._write_batch(batch)
-
-    async def _write_batch(self, batch: list[tuple[NewEvent, asyncio.Future[bool]]]) -> None:
-        try:
-            # Whether a write that took too long was committed is not known; the retry finds out.
-            async with asyncio.timeout(WRITE_SECONDS):
-                new = await put(self._pool, [event for event, _ in batch], "webhook")
-        except BaseException as error:
-            for _, kept in batch:
-                if not kept.done():
-                    kept.set_exception(error)
-            if not isinstance(error, Exception):
-                raise
-            return
-        for event, kept in batch:
-            if not kept.done():
-                kept.set_result(event.id in new)
-            # The same event twice in one batch: the second one is the duplicate.
-            new.discard(event.id)
-
-
-async def claim(engine: AsyncEngine, *, limit: int, lease: float) -> list[Claim]:
-    """Take up to `limit` due events for `lease` seconds, oldest first; each counts as an attempt now, so
-    that an event which kills its worker is buried in the end."""
+async def claim(connection: AsyncConnection, *, limit: int, lease: float) -> list[Claim]:
+    """Take up to `limit` due events for `lease` seconds, oldest first. Commit before you handle them. Each
+    counts as an attempt now, so that an event which kills its worker is buried in the end."""
     table = webhook_event
     # A CTE, because a bare limited subquery may be run again and take more rows than its limit. PostgreSQL
     # never folds one that locks rows into its surroundings.
@@ -188,7 +87,7 @@ async def claim(engine: AsyncEngine, *, limit: int, lease: float) -> list[Claim]
         sa.select(table.c.id)
         .where(in_state("pending"), table.c.due_at <= sa.func.now())
         .order_by(table.c.due_at)
-        .limit(in_plain_sight(limit))
+        .limit(inlined(limit))
         .with_for_update(skip_locked=True)
         .cte()
     )
@@ -209,9 +108,8 @@ async def claim(engine: AsyncEngine, *, limit: int, lease: float) -> list[Claim]
             (sa.func.now() - table.c.received_at).label("age"),
         )
     )
-    async with engine.begin() as connection:
-        rows = await connection.execute(statement)
-        return [Claim(EventId(r.id), r.type, r.body, r.attempts, r.claims, r.age) for r in rows]
+    rows = await connection.execute(statement)
+    return [Claim(EventId(r.id), r.type, r.body, r.attempts, r.claims, r.age) for r in rows]
 
 
 async def finish(connection: AsyncConnection, held: Claim) -> None:
@@ -239,8 +137,8 @@ async def bury(connection: AsyncConnection, held: Claim, reason: str) -> None:
     )
 
 
-async def postpone(connection: AsyncConnection, held: Claim, *, delay: timedelta, error: str) -> None:
-    """Try again after `delay`, with the error on record; the attempt is spent.
+async def retry(connection: AsyncConnection, held: Claim, *, delay: timedelta, error: str) -> None:
+    """Let it be handled again after `delay`, with the error on record; the attempt is spent.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
@@ -248,36 +146,14 @@ async def postpone(connection: AsyncConnection, held: Claim, *, delay: timedelta
     await _settle(connection, held, due_at=sa.func.now() + delay, reason=error, errors=_errors_with(error))
 
 
-async def give_back(
-    connection: AsyncConnection, held: Claim, *, delay: timedelta, reason: str | None
-) -> None:
+async def postpone(connection: AsyncConnection, held: Claim, *, delay: timedelta, reason: str | None) -> None:
     """Let it be handled after `delay`; the attempt is not spent, since nothing was tried.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
     """
-    await _settle(
-        connection,
-        held,
-        due_at=sa.func.now() + delay,
-        attempts=webhook_event.c.attempts - 1,
-        reason=reason,
-    )
-
-
-async def find_wait(engine: AsyncEngine) -> float | None:
-    """Seconds until the next open event is due (0 when one is), None when nothing is open."""
-    statement = sa.select(
-        sa.func.extract("epoch", sa.func.min(webhook_event.c.due_at) - sa.func.now())
-    ).where(in_state("pending"))
-    async with engine.connect() as connection:
-        seconds = (await connection.execute(statement)).scalar()
-    return None if seconds is None else max(0.0, float(seconds))
-
-
-def in_state(state: State) -> sa.ColumnElement[bool]:
-    """The state stands in the statement as text: a plan made without its values can use no partial index."""
-    return webhook_event.c.state == in_plain_sight(state)
+    values = {"due_at": sa.func.now() + delay, "attempts": webhook_event.c.attempts - 1, "reason": reason}
+    await _settle(connection, held, **values)
 
 
 def _errors_with(error: str) -> sa.ColumnElement[object]:
@@ -298,3 +174,118 @@ async def _settle(connection: AsyncConnection, held: Claim, **values: object) ->
     )
     if (await connection.execute(statement)).first() is None:
         raise LeaseLost(held.id)
+
+
+_IS_BURIED = in_state("buried")
+# One that a worker has claimed may be among them. That costs work done twice, and nothing else: it is
+# claimed again, and the first worker can no longer finish it.
+_IS_WAITING = sa.and_(
+    in_state("pending"), webhook_event.c.reason.is_not(None), webhook_event.c.due_at > sa.func.now()
+)
+
+
+def _is_missed(handled: Collection[str]) -> sa.ColumnElement[bool]:
+    """Its type had no handler when it came, and has one now."""
+    return sa.and_(in_state("ignored"), webhook_event.c.type == sa.any_(_texts(handled)))
+
+
+def _texts(texts: Collection[str]) -> sa.ColumnElement[Any]:
+    return sa.cast([*texts], sa.ARRAY(sa.Text))
+
+
+async def revive(
+    connection: AsyncConnection, event_ids: Sequence[EventId], handled: Collection[str]
+) -> set[EventId]:
+    """Let these events be handled now; returns those that were stuck: buried ones, ignored ones whose type is
+    `handled` by now, and those that wait after a failure, which keep count of their attempts."""
+    table = webhook_event
+    statement = (
+        sa.update(table)
+        .where(table.c.id == sa.any_(_texts(event_ids)), sa.or_(_IS_BURIED, _IS_WAITING, _is_missed(handled)))
+        .values(
+            state="pending",
+            due_at=sa.func.now(),
+            attempts=sa.case((_IS_WAITING, table.c.attempts), else_=0),
+            reason=sa.case((_IS_WAITING, table.c.reason), else_=None),
+            finished_at=None,
+        )
+        .returning(table.c.id)
+    )
+    revived = {EventId(one) for one in (await connection.execute(statement)).scalars()}
+    if revived:
+        await connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
+    return revived
+
+
+async def revive_all(
+    connection: AsyncConnection, event_type: str | None, handled: Collection[str], *, limit: int
+) -> set[EventId]:
+    """Revive up to `limit` stuck events, the buried ones first; returns their ids. Ignored ones are among
+    them only where their type is named."""
+    table = webhook_event
+    found: list[EventId] = []
+    # A question for each, because each has an index that leads to the first ones.
+    stuck = [(_IS_BURIED, table.c.received_at), (_IS_WAITING, table.c.due_at)]
+    if event_type in handled:
+        # Of older ones there is nothing left that could be handled.
+        is_readable = table.c.received_at > sa.func.now() - REACH
+        stuck.append((sa.and_(in_state("ignored"), is_readable), table.c.received_at))
+    for is_stuck, order in stuck:
+        statement = sa.select(table.c.id).where(is_stuck).order_by(order)
+        if event_type is not None:
+            statement = statement.where(table.c.type == event_type)
+        chosen = await connection.execute(statement.limit(inlined(limit - len(found))))
+        found += map(EventId, chosen.scalars())
+    return await revive(connection, found, handled)
+
+
+def past_bodies(state: State, kept_for: timedelta, *, limit: int) -> sa.Select[tuple[str]]:
+    """The ids of up to `limit` events in `state` that were finished so long ago and still have their body, in
+    the order of an index."""
+    table = webhook_event
+    rows = sa.select(table.c.id).where(
+        in_state(state), table.c.body.is_not(None), table.c.finished_at <= sa.func.now() - kept_for
+    )
+    ordered = rows.order_by(table.c.finished_at).limit(inlined(limit))
+    return ordered.with_for_update(skip_locked=True)
+
+
+async def drop_bodies(connection: AsyncConnection, state: State, kept_for: timedelta, *, limit: int) -> int:
+    """Replace up to `limit` such bodies by their digests; returns how many."""
+    table = webhook_event
+    # MATERIALIZED, because a bare limited subquery may be run again and take more rows than its limit.
+    past = (
+        past_bodies(state, kept_for, limit=limit)
+        .cte("past")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    values: dict[str, Any] = {
+        "body": None,
+        "body_digest": sa.func.sha256(sa.func.convert_to(table.c.body, "UTF8")),
+    }
+    if state == "ignored":
+        values["order_id"] = None
+    changed = await connection.execute(sa.update(table).where(table.c.id == past.c.id).values(**values))
+    return changed.rowcount
+
+
+async def find_wait(connection: AsyncConnection) -> float | None:
+    """Seconds until the next open event is due (0 when one is), None when nothing is open."""
+    statement = sa.select(
+        sa.func.extract("epoch", sa.func.min(webhook_event.c.due_at) - sa.func.now())
+    ).where(in_state("pending"))
+    seconds = (await connection.execute(statement)).scalar()
+    return None if seconds is None else max(0.0, float(seconds))
+
+
+async def find_oldest_open_age(connection: AsyncConnection) -> timedelta | None:
+    """How long the oldest open event has been waiting; None when none is open."""
+    age = sa.type_coerce(sa.func.now() - sa.func.min(webhook_event.c.received_at), sa.Interval)
+    statement = sa.select(age).where(in_state("pending"))
+    return (await connection.execute(statement)).scalar()
+
+
+async def count_events(connection: AsyncConnection, state: State) -> int:
+    """How many events are in a state."""
+    statement = sa.select(sa.func.count()).select_from(webhook_event).where(in_state(state))
+    return (await connection.execute(statement)).scalar_one()

@@ -1,4 +1,4 @@
-"""The letter box: authenticate, keep, acknowledge. It knows no feature and waits only for PostgreSQL."""
+"""The webhook endpoint. It authenticates and keeps an event, then acknowledges it; it knows no feature."""
 
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
@@ -27,7 +27,7 @@ from app.web.problems import (
     responses,
 )
 from app.webhooks.event import NotAnEvent, read_event
-from app.webhooks.inbox import Slot
+from app.webhooks.ingest import BatchWriter
 from app.webhooks.metrics import DELIVERIES
 from app.webhooks.signature import HEADER, Refused, verify
 
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 class NotAuthentic(Problem):
-    """Without detail: whoever forges deliveries learns nothing about why they fail."""
+    """Without detail: a forger learns nothing about why a delivery fails."""
 
     status, slug, title = 401, "not-authentic", "The delivery could not be authenticated"
     usually = ""
@@ -58,11 +58,11 @@ class NotAuthentic(Problem):
         )
 
 
-class LetterBox:
-    """What the endpoint needs, put together once: the slot, the secrets and which types somebody handles."""
+class WebhookReceiver:
+    """What the endpoint needs, put together once: the writer, the secrets, the types that have a handler."""
 
-    def __init__(self, slot: Slot, settings: Settings, handled_types: Collection[str]) -> None:
-        self.slot = slot
+    def __init__(self, writer: BatchWriter, settings: Settings, handled_types: Collection[str]) -> None:
+        self.writer = writer
         self.handled_types = frozenset(handled_types)
         self._secrets = [secret.get_secret_value().encode() for secret in settings.webhook_secrets]
         self._tolerance = settings.webhook_tolerance
@@ -71,7 +71,7 @@ class LetterBox:
         """Which secret signed it (0 is the newest).
 
         Raises:
-            Refused: nobody we know signed it just now.
+            Refused: none of our secrets signed it just now.
         """
         return verify(body, header, self._secrets, time.time(), self._tolerance)
 
@@ -139,23 +139,23 @@ _SIGNATURE = APIKeyHeader(
 async def receive_event(request: Request) -> Response:
     """Verifies the signature over the raw body, keeps the event exactly once and answers when it is
     committed. Handling happens later, in the worker. Types that nobody handles are kept as `ignored`."""
-    box: LetterBox = request.app.state.resources.webhook_receiver
+    receiver: WebhookReceiver = request.app.state.resources.webhook_receiver
     body = await read_body(request, MAX_BODY, BODY_SECONDS)
     try:
-        signer = box.authenticate(body, request.headers.get(HEADER))
+        signer = receiver.authenticate(body, request.headers.get(HEADER))
     except Refused as refused:
         log.warning("webhook.refused", verdict=refused.verdict.value)
         DELIVERIES.labels(refused.verdict.value, "none").inc()
         raise NotAuthentic() from None
     try:
-        event = read_event(body, box.handled_types)
+        event = read_event(body, receiver.handled_types)
     except NotAnEvent as error:
         log.warning("webhook.not_an_event", field=error.field)
         DELIVERIES.labels("not_an_event", signer).inc()
         errors = [FieldError(pointer=f"/{error.field}" if error.field else "", detail=str(error))]
         raise Malformed(hint=str(error), errors=errors) from None
     with _counting_failures(signer):
-        is_new = await box.slot.drop(event)
+        is_new = await receiver.writer.add(event)
     kept_as = "ignored" if event.state == "ignored" else "accepted"
     DELIVERIES.labels(kept_as if is_new else "duplicate", signer).inc()
     # On the request's own log line: at hundreds of events a second a second line is not free.

@@ -10,17 +10,18 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.engine import AsyncConnection, AsyncEngine, Pool
 from app.digital_river.errors import DigitalRiverError, Garbled, Throttled, Unavailable
 from app.digital_river.events import EventPage, fetch_events
 from app.digital_river.pages import each_page
+from app.digital_river.transport import Transport
 from app.resources import Resources
-from app.webhooks import inbox, store
+from app.webhooks import ingest, sweep_log
 from app.webhooks.event import NotAnEvent, read_event
-from app.webhooks.inbox import NewEvent
+from app.webhooks.ingest import NewEvent
 from app.webhooks.metrics import SWEEPS, SWEPT_EVENTS
-from app.webhooks.store import REACH, Finds, Kind, Memory, Sweep
+from app.webhooks.sweep_log import REACH, Finds, Kind, Sweep, SweepState
 
 LEASE = "sweep"
 # A dead sweeper's lease runs out within a minute; a living one keeps it.
@@ -78,33 +79,31 @@ class Due:
     waiting: Sweep | None = None
 
 
-def find_due(memory: Memory, interval: timedelta) -> Due | None:
+def find_due(state: SweepState, interval: timedelta) -> Due | None:
     """The sweep that is due now: an operator's, or the widest of the schedule."""
-    if memory.waiting is not None:
-        return _reaching(memory, memory.waiting.reaches_back_to, memory.waiting)
-    if _within(RETRY_INTERVAL, memory.failed_at, memory.now):
+    if state.waiting is not None:
+        return _reaching(state, state.waiting.reaches_back_to, state.waiting)
+    if _within(RETRY_INTERVAL, state.failed_at, state.now):
         return None
     for rhythm in schedule(interval):
-        if not _rests(rhythm, memory):
-            return _reaching(memory, None if rhythm.back is None else memory.now - rhythm.back)
+        if not _rests(rhythm, state):
+            return _reaching(state, None if rhythm.back is None else state.now - rhythm.back)
     return None
 
 
-def _rests(rhythm: Rhythm, memory: Memory) -> bool:
-    tried, done = memory.tried[rhythm.kind], memory.done[rhythm.kind]
+def _rests(rhythm: Rhythm, state: SweepState) -> bool:
+    tried, done = state.tried[rhythm.kind], state.done[rhythm.kind]
     has_failed = tried is not None and (done is None or done < tried)
-    return _within(rhythm.every, done, memory.now) or (
-        has_failed and _within(rhythm.retry, tried, memory.now)
-    )
+    return _within(rhythm.every, done, state.now) or (has_failed and _within(rhythm.retry, tried, state.now))
 
 
-def _reaching(memory: Memory, wish: datetime | None, waiting: Sweep | None = None) -> Due:
-    """Never less than what nobody has looked at, so that every sweep may move the watermark."""
-    furthest = memory.now - REACH
-    since = furthest if memory.watermark is None else max(furthest, memory.watermark - OVERLAP)
+def _reaching(state: SweepState, wish: datetime | None, waiting: Sweep | None = None) -> Due:
+    """Never less than what no sweep has looked at, so that every sweep may move the watermark."""
+    furthest = state.now - REACH
+    since = furthest if state.watermark is None else max(furthest, state.watermark - OVERLAP)
     back_to = max(furthest, min(wish or since, since))
     kind: Kind = "recent"
-    if back_to <= memory.now - DAY:
+    if back_to <= state.now - DAY:
         kind = "full" if back_to == furthest else "day"
     return Due(back_to, kind, waiting)
 
@@ -114,20 +113,20 @@ def _within(interval: timedelta, moment: datetime | None, now: datetime) -> bool
 
 
 async def sweep_if_due(resources: Resources, types: Collection[str]) -> Finds | None:
-    """Sweep when it is time and nobody else does; None when there was nothing to do.
+    """Sweep if it is time and no other process sweeps; None when there was nothing to do.
 
     Raises:
         DigitalRiverError, or one of the database's FAILURES: it failed, and will be tried again.
     """
     interval = timedelta(seconds=resources.settings.sweep_interval)
     async with resources.engine.connect() as connection:
-        if find_due(await store.recall(connection), interval) is None:
+        if find_due(await sweep_log.load_state(connection), interval) is None:
             return None
     async with resources.leases.hold_if_free(LEASE, seconds=LEASE_SECONDS) as held:
         if held is None:
             return None
         async with resources.engine.begin() as connection:
-            await store.clear_up(connection)
+            await sweep_log.clear_up(connection)
             # Looked at again, because another process may have done it meanwhile.
             due = await _start_due(connection, interval)
         return await _run(resources, types, held, *due) if due else None
@@ -144,22 +143,22 @@ async def sweep_now(resources: Resources, types: Collection[str], reach: timedel
         if held is None:
             raise SweepBusy
         async with resources.engine.begin() as connection:
-            await store.clear_up(connection)
-            memory = await store.recall(connection)
-            # What others wait for stays for a worker: this one is reported to whoever asks now.
-            due = _reaching(memory, None if reach is None else memory.now - reach)
-            sweep_id = await store.start(connection, due.back_to, due.kind, is_requested=True)
+            await sweep_log.clear_up(connection)
+            state = await sweep_log.load_state(connection)
+            # What an operator asked for over HTTP stays for a worker: this sweep is reported to its caller.
+            due = _reaching(state, None if reach is None else state.now - reach)
+            sweep_id = await sweep_log.start(connection, due.back_to, due.kind, is_requested=True)
         return await _run(resources, types, held, sweep_id, due.back_to)
 
 
 async def _start_due(connection: AsyncConnection, interval: timedelta) -> tuple[int, datetime] | None:
-    """Begin what is due, in the hands of whoever holds the lease: its id, and how far back it looks."""
-    due = find_due(await store.recall(connection), interval)
+    """Begin what is due, as the holder of the lease: its id, and how far back it looks."""
+    due = find_due(await sweep_log.load_state(connection), interval)
     if due is None:
         return None
     if due.waiting is None:
-        return await store.start(connection, due.back_to, due.kind), due.back_to
-    return await store.start_waiting(connection, due.waiting, due.back_to, due.kind), due.back_to
+        return await sweep_log.start(connection, due.back_to, due.kind), due.back_to
+    return await sweep_log.start_waiting(connection, due.waiting, due.back_to, due.kind), due.back_to
 
 
 async def _run(
@@ -170,11 +169,11 @@ async def _run(
     if failure is not None:
         why = f"{type(failure).__name__}: {failure}"
         # With what was found before it failed: overdue events tell of a dead webhook all the same.
-        await _finish(resources, sweep_id, finds, why)
+        await _finish(resources.engine, sweep_id, finds, why)
         SWEEPS.labels("failed").inc()
         log.error("sweep.failed", sweep=sweep_id, why=why, found=finds.found, overdue=finds.overdue)
         raise failure
-    await _finish(resources, sweep_id, finds, None)
+    await _finish(resources.engine, sweep_id, finds, None)
     SWEEPS.labels("done").inc()
     # An overdue event means that the webhook does not work: an operator has to look.
     write = log.error if finds.overdue else log.info
@@ -189,9 +188,9 @@ async def _run(
     return finds
 
 
-async def _finish(resources: Resources, sweep_id: int, finds: Finds, error: str | None) -> None:
-    async with resources.engine.begin() as connection:
-        await store.finish(connection, sweep_id, finds, error)
+async def _finish(engine: AsyncEngine, sweep_id: int, finds: Finds, error: str | None) -> None:
+    async with engine.begin() as connection:
+        await sweep_log.finish(connection, sweep_id, finds, error)
 
 
 async def _pull(
@@ -204,10 +203,10 @@ async def _pull(
     finds = Finds()
     failure: DigitalRiverError | None = None
     for event_type in sorted(types):
-        fetch_page = partial(_fetch_patiently, resources, event_type, back_to)
+        fetch_page = partial(_fetch_patiently, resources.far.background, event_type, back_to)
         try:
             async for page in each_page(fetch_page, of="the list of events", most=MOST_PAGES):
-                finds += await _keep(resources, page.data, types, now)
+                finds += await _keep(resources.hot, page.data, types, now)
         except Garbled as error:
             # A list that cannot be read to its end must not hide those of other types.
             failure = failure or error
@@ -217,10 +216,9 @@ async def _pull(
 
 
 async def _fetch_patiently(
-    resources: Resources, event_type: str, back_to: datetime, after: str | None
+    far: Transport, event_type: str, back_to: datetime, after: str | None
 ) -> EventPage:
     """One page. A busy far side is waited for, or a long sweep would begin again and again."""
-    far = resources.far.background
     attempt = 1
     while True:
         try:
@@ -233,7 +231,7 @@ async def _fetch_patiently(
             await asyncio.sleep(wait * random.uniform(1.0, 1.25))  # noqa: S311
 
 
-async def _keep(resources: Resources, listed: Sequence[Any], types: Collection[str], now: datetime) -> Finds:
+async def _keep(pool: Pool, listed: Sequence[Any], types: Collection[str], now: datetime) -> Finds:
     """Put into the inbox what is not there. Committed on return."""
     events: list[NewEvent] = []
     unreadable = 0
@@ -244,10 +242,10 @@ async def _keep(resources: Resources, listed: Sequence[Any], types: Collection[s
             unreadable += 1
             log.error("sweep.unreadable", field=error.field)
             continue
-        # The letter box keeps what nobody handles, because it was delivered; here nobody asked for it.
+        # The endpoint keeps events without a handler, because they were delivered. A sweep leaves them out.
         if event.state == "pending":
             events.append(event)
-    new = await inbox.put(resources.hot, events, "sweep")
+    new = await ingest.put(pool, events, "sweep")
     found = [event for event in events if event.id in new]
     overdue = [event for event in found if not _within(OVERDUE, event.happened_at, now)]
     for event in overdue:

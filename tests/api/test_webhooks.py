@@ -1,4 +1,4 @@
-"""The letter box through its door: what is kept, what is refused, and what is said about it."""
+"""The webhook endpoint over HTTP: what is kept, what is refused, and what is said about it."""
 
 import asyncio
 import gzip

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from app.handlers import HANDLERS
+from app.worker.handlers import HANDLERS
 from tests.chaos.house import House
 from tests.chaos.storm import BUYERS, CANARY, Ledger
 from tests.house import Json, Sandbox

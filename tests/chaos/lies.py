@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.handlers import HANDLERS
+from app.worker.handlers import HANDLERS
 
 TIMES = 3
 HOSTILE = ("script", "crlf", "nul", "surrogate", "bidi", "control", "emoji", "long")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.digital_river import file_links
-from app.webhooks import inbox, store
-from app.worker import Worker
+from app.webhooks import inbox, ingest, sweep_log
+from app.worker.loop import Worker
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ OF_WORKERS: Mapping[str, Point] = {
     # It is the last statement of its transaction.
     "before commit": Point("after", inbox, "finish"),
     "after commit": Point("after", Worker, "_do"),
-    "before the watermark": Point("before", store, "finish"),
+    "before the watermark": Point("before", sweep_log, "finish"),
 }
 OF_APIS: Mapping[str, Point] = {
-    "before keeping": Point("before", inbox, "put"),
-    "kept, not acknowledged": Point("after", inbox, "put"),
+    "before keeping": Point("before", ingest, "put"),
+    "kept, not acknowledged": Point("after", ingest, "put"),
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from app.handlers import HANDLERS
+from app.worker.handlers import HANDLERS
 from tests.chaos import lies
 from tests.chaos.house import APIS, WORKERS, House
 from tests.house import Json, Sandbox, invoice_event, signed

@@ -1,9 +1,12 @@
 """The schema has one ordered story, which can be told backwards, and ends where the code expects."""
 
+import ast
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -12,11 +15,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+import app
+from app import tables
 from app.db.migrate import alembic_config
 from app.db.schema import metadata
 from tests.house import Sandbox, eventually, running_portal, settings_for
 from tests.ops.terminal import portal_command
 
+ROOT = Path(str(app.__file__)).parent.parent
 REVISIONS = [
     script.revision
     for script in reversed(list(ScriptDirectory.from_config(alembic_config("")).walk_revisions()))
@@ -121,6 +127,33 @@ async def test_the_story_ends_at_the_schema_of_the_code(shelf: Shelf) -> None:
     await asyncio.to_thread(command.check, shelf.config)
     found = await shelf.connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert {row["tablename"] for row in found} == {*metadata.tables, "alembic_version"}
+
+
+async def test_alembics_own_command_line_finds_nothing_to_generate(shelf: Shelf) -> None:
+    """In a fresh interpreter, which knows no table but those that `migrations/env.py` imports."""
+    await shelf.upgrade("head")
+    alembic = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "alembic",
+        "check",
+        cwd=ROOT,
+        env={**os.environ, "PORTAL_DATABASE_URL": shelf.url},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await alembic.communicate()
+    assert alembic.returncode == 0, told.decode()
+
+
+def test_every_module_that_defines_a_table_is_imported_by_tables() -> None:
+    defining = {path for path in (ROOT / "app").rglob("*.py") if _defines_a_table(path)}
+    assert {Path(str(module.__file__)) for module in tables.MODULES} == defining
+
+
+def _defines_a_table(path: Path) -> bool:
+    calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    return any(ast.unparse(call).rpartition(".")[2] == "Table" for call in calls)
 
 
 async def test_a_table_that_no_migration_makes_is_noticed(shelf: Shelf) -> None:

@@ -118,7 +118,7 @@ async def test_api_and_worker_run_on_and_say_why_without_a_trace(
 
         async def has_worker_said_so() -> bool:
             told = logs.read_text()
-            return all(event in told for event in ("worker.database_unavailable", "bell.lost"))
+            return all(event in told for event in ("worker.database_unavailable", "notifications.lost"))
 
         await eventually(has_worker_said_so)
     told = logs.read_text()

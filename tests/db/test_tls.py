@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from app.db import migrate
 from app.db.engine import open_engine, open_hot_pool
-from app.db.notifications import bell
-from app.db.outages import FAILURES
+from app.db.errors import FAILURES
+from app.db.notifications import listen
 from tests.house import eventually, settings_for
 from tests.ops.terminal import portal_command
 from tests.tls import Authority, address, running_tls_server
@@ -33,10 +33,10 @@ async def by_hot_pool(url: str) -> None:
 
 async def by_listener(url: str) -> None:
     with capture_logs() as logs:
-        async with bell(url, "tls") as rung:
+        async with listen(url, "tls") as notified:
 
             async def is_told() -> bool:
-                return rung.is_set() or bool(logs)
+                return notified.is_set() or bool(logs)
 
             await eventually(is_told)
     if logs:

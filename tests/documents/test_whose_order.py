@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import sqlalchemy as sa
 
-from app.ops.pruning import prune_if_free
+from app.ops.retention import prune_if_free
 from tests.house import Json, Portal, Sandbox, eventually, pass_time
 
 Tokens = dict[str, dict[str, str]]
@@ -134,10 +134,11 @@ async def test_what_was_not_there_is_forgotten_within_the_hour(
         await portal.get(path_of(f"none-{number}"), tokens["mallory"])
     count = "SELECT count(*) FROM order_absence"
     assert await database.fetchval(count) == 3
-    await prune_if_free(portal.app.state.resources)
+    resources = portal.app.state.resources
+    await prune_if_free(resources.engine, resources.leases)
     assert await database.fetchval(count) == 3
     await pass_time(database, sandbox, 601)
-    await prune_if_free(portal.app.state.resources)
+    await prune_if_free(resources.engine, resources.leases)
     assert await database.fetchval(count) == 0
 
 

@@ -12,8 +12,8 @@ import httpx
 
 from app.db.schema import metadata
 from app.digital_river.errors import DigitalRiverError
-from app.handlers import HANDLERS
 from app.webhooks import sweep
+from app.worker.handlers import HANDLERS
 from tests.house import Json, Portal, Sandbox, eventually, pass_time
 
 ADA, GRACE, BARBARA = "ada", "grace", "barbara"

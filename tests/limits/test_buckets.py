@@ -11,7 +11,7 @@ import pytest
 from app.db import buckets
 from app.db.buckets import Buckets, Standing
 from app.db.engine import open_hot_pool
-from app.ops.pruning import prune_if_free
+from app.ops.retention import prune_if_free
 from app.resources import open_resources
 from tests.house import Sandbox, eventually, settings_for
 
@@ -132,5 +132,5 @@ async def test_a_full_bucket_is_pruned_and_any_other_stays(
     await database.execute("UPDATE rate_bucket SET full_at = now() - interval '601 seconds'")
     await take(process, "grace", 1)
     async with open_resources(settings_for(database_url, sandbox.url)) as resources:
-        assert await prune_if_free(resources) == 1
+        assert await prune_if_free(resources.engine, resources.leases) == 1
     assert await database.fetchval(MISSING) > 0

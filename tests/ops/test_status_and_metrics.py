@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from ruamel.yaml import YAML
 
 import app
-from app.handlers import HANDLERS
 from app.webhooks.sweep import sweep_now
+from app.worker.handlers import HANDLERS
 from tests.house import (
     SECRET,
     Portal,

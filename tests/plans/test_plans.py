@@ -22,13 +22,14 @@ from app.documents.store import NewDocument, Position
 from app.idempotency import store as idempotency
 from app.idempotency.fingerprint import Fingerprint
 from app.ids import CustomerId, DocumentId, EventId, FileId, OrderId
-from app.ops import pruning
+from app.ops import retention, retention_store
 from app.ops import store as ops
+from app.ops.retention import BODIES_KEPT
 from app.privacy import store as privacy
 from app.resources import Resources, open_resources
-from app.webhooks import inbox
-from app.webhooks import store as sweeps
-from app.webhooks.inbox import NewEvent, State
+from app.webhooks import inbox, ingest, sweep_log
+from app.webhooks.inbox import State
+from app.webhooks.ingest import NewEvent
 from tests.house import settings_for
 from tests.plans.explained import Mode, Notebook, Plan, explain
 from tests.plans.million import BACKLOG, MERCHANT, SHOPPER, TABLES, fill, key, suffer_outage
@@ -72,24 +73,27 @@ def told(
 
 
 async def claim_and_finish(resources: Resources) -> None:
-    (held,) = await inbox.claim(resources.engine, limit=1, lease=60)
+    async with resources.engine.begin() as connection:
+        (held,) = await inbox.claim(connection, limit=1, lease=60)
     async with resources.engine.begin() as connection:
         await inbox.finish(connection, held)
 
 
-async def claim_and_postpone(resources: Resources) -> None:
-    (held,) = await inbox.claim(resources.engine, limit=1, lease=60)
+async def claim_and_retry(resources: Resources) -> None:
     async with resources.engine.begin() as connection:
-        await inbox.postpone(connection, held, delay=timedelta(0), error="not now")
+        (held,) = await inbox.claim(connection, limit=1, lease=60)
+    async with resources.engine.begin() as connection:
+        await inbox.retry(connection, held, delay=timedelta(0), error="not now")
 
 
 async def answer_once(resources: Resources) -> None:
     name = key("an own request").encode()
-    held = await idempotency.claim_request(resources.engine, name, CustomerId(SHOPPER))
+    async with resources.engine.begin() as connection:
+        held = await idempotency.claim_request(connection, name, CustomerId(SHOPPER))
     assert isinstance(held, idempotency.Held)
-    await idempotency.keep_answer(
-        resources.engine, held, idempotency.Answer(Fingerprint(b"", 0, b""), 200, {}, b"")
-    )
+    answer = idempotency.Answer(Fingerprint(b"", 0, b""), 200, {}, b"")
+    async with resources.engine.begin() as connection:
+        await idempotency.keep_answer(connection, held, answer)
 
 
 async def export_events(connection: AsyncConnection, customer_id: CustomerId) -> None:
@@ -126,24 +130,20 @@ def put(count: int) -> Callable[[Resources], Awaitable[object]]:
         for n in range(999_000, 999_000 + 2 * count)
         if n % 2
     ]
-    return lambda resources: inbox.put(resources.hot, arrived, "webhook")
+    return lambda resources: ingest.put(resources.hot, arrived, "webhook")
 
 
 INBOX: Mapping[str, Question] = {
     "claim and finish": question(claim_and_finish, "ix_webhook_event_due", "pk_webhook_event"),
-    "claim and postpone": question(claim_and_postpone, "ix_webhook_event_due", "pk_webhook_event"),
-    "claim twenty": question(
-        lambda resources: inbox.claim(resources.engine, limit=20, lease=60), "ix_webhook_event_due", pages=900
-    ),
-    "when is the next due": question(
-        lambda resources: inbox.find_wait(resources.engine), "ix_webhook_event_due"
-    ),
+    "claim and retry": question(claim_and_retry, "ix_webhook_event_due", "pk_webhook_event"),
+    "claim twenty": question(told(inbox.claim, limit=20, lease=60), "ix_webhook_event_due", pages=900),
+    "when is the next due": question(told(inbox.find_wait), "ix_webhook_event_due"),
     # Five pages an event: to look for its id, and what the upsert's own checks read.
     "put a hundred": question(put(100), pages=700, rows=200),
-    "oldest open": question(told(ops.find_oldest_open_age)),
+    "oldest open": question(told(inbox.find_oldest_open_age)),
     # A number that nobody keeps: it is counted, in an index.
-    "count open": question(told(ops.count_events, "pending"), pages=3000, rows=BACKLOG + 500),
-    "count buried": question(told(ops.count_events, "buried"), "ix_webhook_event_state"),
+    "count open": question(told(inbox.count_events, "pending"), pages=3000, rows=BACKLOG + 500),
+    "count buried": question(told(inbox.count_events, "buried"), "ix_webhook_event_state"),
     "events": question(events(), "ix_webhook_event_received"),
     "events, next page": question(events(is_first=False), "ix_webhook_event_received"),
     "events of an order": question(events(order_id=ORDER), "ix_webhook_event_order_id"),
@@ -161,25 +161,26 @@ INBOX: Mapping[str, Question] = {
     ),
     "one event": question(told(ops.find_event, EventId(key("event7"))), "pk_webhook_event"),
     "revive": question(
-        told(ops.revive_all, "order.invoice.created", ["order.invoice.created"], limit=20),
+        told(inbox.revive_all, "order.invoice.created", ["order.invoice.created"], limit=20),
         "ix_webhook_event_state",
         "ix_webhook_event_due",
     ),
     "prune events": question(
-        told(ops.delete_perished, ops.PERISHABLES[0], limit=pruning.BATCH),
+        told(retention_store.delete_expired, retention_store.RETENTION_RULES[0], limit=retention.BATCH),
         "ix_webhook_event_received",
         pages=8000,
-        rows=3 * pruning.BATCH,
+        rows=3 * retention.BATCH,
     ),
     # A row that changes is written anew, and so is its place in each index.
     "let go of bodies": question(
-        told(ops.let_go_of_bodies, "done", limit=pruning.BATCH),
+        told(inbox.drop_bodies, "done", BODIES_KEPT["done"], limit=retention.BATCH),
         "ix_webhook_event_kept_body",
         pages=40_000,
-        rows=3 * pruning.BATCH,
+        rows=3 * retention.BATCH,
     ),
     "let go of bodies of what was ignored": question(
-        told(ops.let_go_of_bodies, "ignored", limit=pruning.BATCH), "ix_webhook_event_kept_body"
+        told(inbox.drop_bodies, "ignored", BODIES_KEPT["ignored"], limit=retention.BATCH),
+        "ix_webhook_event_kept_body",
     ),
 }
 
@@ -256,15 +257,15 @@ DOCUMENTS: Mapping[str, Question] = {
 }
 
 # In the order of a digest, each row of a batch is on another page.
-SCATTERED = dict.fromkeys(("rate_bucket", "order_absence", "link_refusal"), 11 * pruning.BATCH)
+SCATTERED = dict.fromkeys(("rate_bucket", "order_absence", "link_refusal"), 11 * retention.BATCH)
 
 AROUND: Mapping[str, Question] = {
     f"prune {what.table.name}": question(
-        told(ops.delete_perished, what, limit=pruning.BATCH),
+        told(retention_store.delete_expired, what, limit=retention.BATCH),
         pages=SCATTERED.get(what.table.name, 8000),
-        rows=7 * pruning.BATCH,
+        rows=7 * retention.BATCH,
     )
-    for what in ops.PERISHABLES[1:]
+    for what in retention_store.RETENTION_RULES[1:]
 } | {
     "answer once": question(
         answer_once, "pk_idempotent_request", "ix_idempotent_request_valid_until", pages=300
@@ -293,11 +294,11 @@ AROUND: Mapping[str, Question] = {
     ),
     "a lease": question(lambda resources: resources.leases.claim("any", uuid.uuid4(), 5)),
     # Forty-five days of sweeps are few rows, and read whole.
-    "what sweeps remember": question(told(sweeps.recall), rows=7000),
-    "the last sweep": question(told(sweeps.find_last), rows=7000),
-    "swept lately": question(told(sweeps.count_found, within=timedelta(days=1)), rows=7000),
-    "ask for a sweep": question(told(sweeps.request, None), rows=7000),
-    "clear up sweeps": question(told(sweeps.clear_up), rows=7000),
+    "what sweeps remember": question(told(sweep_log.load_state), rows=7000),
+    "the last sweep": question(told(sweep_log.find_last), rows=7000),
+    "swept lately": question(told(sweep_log.count_found, within=timedelta(days=1)), rows=7000),
+    "ask for a sweep": question(told(sweep_log.request, None), rows=7000),
+    "clear up sweeps": question(told(sweep_log.clear_up), rows=7000),
 }
 
 

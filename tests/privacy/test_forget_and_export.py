@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from app.ops.pruning import prune_if_free
+from app.ops.retention import prune_if_free
 from tests.customers.house import SHIPPING, Buyer
 from tests.house import Json, Portal, Sandbox, eventually, invoice_event, pass_time
 
@@ -92,7 +92,8 @@ async def test_what_came_of_the_request_is_on_record_for_ever(
     # Everything that may be pruned is.
     await pass_time(database, sandbox, 400 * 86_400)
     assert portal.app is not None
-    await prune_if_free(portal.app.state.resources)
+    resources = portal.app.state.resources
+    await prune_if_free(resources.engine, resources.leases)
     requests = (await ada.get("/export")).json()["forgetRequests"]
     assert [one["answer"] for one in requests] == ["recorded before", "recorded", "Unavailable"]
     assert {one["requestedBy"] for one in requests} == {"ada"}

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from app.handlers import HANDLERS
 from app.webhooks import inbox
 from app.webhooks.sweep import sweep_if_due
-from app.worker import Worker
+from app.worker.handlers import HANDLERS
+from app.worker.loop import Worker
 from tests.house import Json, eventually, pass_time
 from tests.properties.trade import STRANGER, Kind, World
 
@@ -91,7 +91,8 @@ class Die:
     """A worker claims what is due, and is heard of no more."""
 
     async def take(self, world: World) -> None:
-        await inbox.claim(world.resources.engine, limit=3, lease=world.resources.settings.worker_lease)
+        async with world.resources.engine.begin() as connection:
+            await inbox.claim(connection, limit=3, lease=world.resources.settings.worker_lease)
 
 
 @dataclass(frozen=True)

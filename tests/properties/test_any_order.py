@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from app.webhooks.inbox import WRITERS
+from app.webhooks.ingest import WRITERS
 from tests.house import Portal, Sandbox
 from tests.properties.steps import Deliver, Die, Look, PassTime, Revive, Step, Sweep, Work, heal, working
 from tests.properties.trade import KINDS, begin, reconcile
@@ -21,7 +21,7 @@ AT_ONCE = 4
 BUYERS = ("customer-ada", "customer-grace", "customer-barbara")
 
 ORDERS = st.integers(0, 1)
-# More copies at once than the letter box has writers: some of them share a statement.
+# More copies at once than the inbox has writers: some of them share a statement.
 DELIVERIES = st.builds(Deliver, ORDERS, st.sampled_from(KINDS), st.sampled_from((1, 2, 3 * WRITERS)))
 OTHERS = st.one_of(
     st.builds(Look, ORDERS),

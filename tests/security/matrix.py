@@ -163,7 +163,7 @@ ENTRIES: dict[str, Entry] = {
     "GET /v1/documents/{documentId}/content": Entry(a_document),
 }
 
-# Asked without a token: the letter box has its signature, the rest says nothing of anybody.
+# Asked without a token: the webhook endpoint has its signature, the rest says nothing of anybody.
 PUBLIC = frozenset(
     {
         "POST /webhooks/digital-river",

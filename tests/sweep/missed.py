@@ -7,22 +7,22 @@ from typing import Any
 
 import asyncpg
 
-from app.handlers import HANDLERS
-from app.ops import chores
+from app.worker import scheduled_jobs
+from app.worker.handlers import HANDLERS
 from tests.house import Portal, Sandbox, invoice_event
 
 INVOICE = "order.invoice.created"
 
 
 @asynccontextmanager
-async def chores_of(portal: Portal) -> AsyncIterator[None]:
-    """The chores of a worker process, beside the portal's worker."""
+async def scheduled_jobs_of(portal: Portal) -> AsyncIterator[None]:
+    """The scheduled jobs of a worker process, beside the portal's worker."""
     assert portal.app is not None
     stop = asyncio.Event()
-    running_chores = asyncio.create_task(chores.run(portal.app.state.resources, HANDLERS, stop))
+    running = asyncio.create_task(scheduled_jobs.run(portal.app.state.resources, HANDLERS, stop))
     yield
     stop.set()
-    await running_chores
+    await running
 
 
 async def operator(sandbox: Sandbox) -> dict[str, str]:

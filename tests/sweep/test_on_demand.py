@@ -1,4 +1,4 @@
-"""A sweep that an operator asked for, and the chores of which sweeping is one."""
+"""A sweep that an operator asked for, and the scheduled jobs of which sweeping is one."""
 
 import signal
 from datetime import timedelta
@@ -7,12 +7,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.handlers import HANDLERS
 from app.resources import Resources
 from app.webhooks.sweep import sweep_if_due, sweep_now
+from app.worker.handlers import HANDLERS
 from tests.house import Portal, Sandbox, eventually, pass_time
 from tests.processes import running
-from tests.sweep.missed import chores_of, happen, kept, last_sweep, operator
+from tests.sweep.missed import happen, kept, last_sweep, operator, scheduled_jobs_of
 
 
 async def test_what_an_operator_asked_for_survives_the_worker_that_began_it(
@@ -44,7 +44,7 @@ async def test_an_operator_asks_and_a_worker_begins(
     assert asked.json()["id"] == again.json()["id"]
     assert again.json()["reachesBackTo"] < asked.json()["reachesBackTo"]
     assert asked.json()["startedAt"] is None
-    async with chores_of(portal):
+    async with scheduled_jobs_of(portal):
         sweep = await eventually(lambda: last_sweep(portal, ops))
     assert sweep["id"] == asked.json()["id"]
     assert sweep["error"] is None
@@ -53,12 +53,12 @@ async def test_an_operator_asks_and_a_worker_begins(
     assert await database.fetchval("SELECT count(*) FROM sweep") == 1
 
 
-async def test_chores_go_on_after_a_failure(
+async def test_scheduled_jobs_go_on_after_a_failure(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     ops = await operator(sandbox)
     await sandbox.fault("status", status=403, method="GET", path="/events", times=1)
-    async with chores_of(portal):
+    async with scheduled_jobs_of(portal):
         failed = await eventually(lambda: last_sweep(portal, ops))
         assert failed["error"].startswith("Unauthorised")
         await pass_time(database, sandbox, 60)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.webhooks.store import Finds, Kind, Memory, Sweep
 from app.webhooks.sweep import find_due
+from app.webhooks.sweep_log import Finds, Kind, Sweep, SweepState
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 INTERVAL = timedelta(minutes=10)
@@ -26,7 +26,7 @@ def remembered(
     full_tried: datetime | None = None,
     failed: datetime | None = None,
     waiting: Sweep | None = None,
-) -> Memory:
+) -> SweepState:
     """What is not said of the daily one happened just now."""
     tried: dict[Kind, datetime | None] = {
         "recent": watermark,
@@ -34,7 +34,7 @@ def remembered(
         "full": full_tried or full,
     }
     done: dict[Kind, datetime | None] = {"recent": watermark, "day": day or watermark, "full": full}
-    return Memory(NOW, tried, done, failed, waiting)
+    return SweepState(NOW, tried, done, failed, waiting)
 
 
 def wish(back_to: datetime | None) -> Sweep:
@@ -44,7 +44,7 @@ def wish(back_to: datetime | None) -> Sweep:
 HOURS_AGO = ago(hours=3)
 HALF_PAST = ago(minutes=30)
 
-CASES: dict[str, tuple[Memory, datetime | None]] = {
+CASES: dict[str, tuple[SweepState, datetime | None]] = {
     "a fresh database looks back as far as it can": (remembered(), NOW - MONTH),
     "soon after a sweep nothing is due": (remembered(watermark=ago(minutes=9), full=HOURS_AGO), None),
     "after the interval, with the overlap": (
@@ -123,10 +123,10 @@ CASES: dict[str, tuple[Memory, datetime | None]] = {
 
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_a_sweep_is_due(case: str) -> None:
-    memory, back_to = CASES[case]
-    due = find_due(memory, INTERVAL)
+    state, back_to = CASES[case]
+    due = find_due(state, INTERVAL)
     assert (due.back_to if due else None) == back_to
-    assert (due.waiting if due else None) == memory.waiting
+    assert (due.waiting if due else None) == state.waiting
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 from alembic import command
 
 from app.db import migrate
-from app.db.notifications import bell
-from app.handlers import HANDLERS
+from app.db.notifications import listen
 from app.resources import Resources
 from app.webhooks.sweep import sweep_if_due
+from app.worker.handlers import HANDLERS
 
 # In Berlin the thirty days before it have an hour more.
 AFTER_THE_CLOCKS_WENT_BACK = "2026-11-10 12:00+00"
@@ -69,8 +69,8 @@ async def test_every_session_is_in_utc_whatever_the_database_and_the_role_say(
         return listeners[-1]
 
     monkeypatch.setattr(asyncpg, "connect", remembered)
-    async with bell(own_database_url, "any") as rung:
-        await rung.wait()
+    async with listen(own_database_url, "any") as notified:
+        await notified.wait()
         assert [await listener.fetchval("SHOW timezone") for listener in listeners] == ["UTC"]
 
 

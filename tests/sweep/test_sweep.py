@@ -13,13 +13,13 @@ import pytest
 import structlog
 
 from app.digital_river.errors import Garbled
-from app.handlers import HANDLERS
 from app.resources import Resources
 from app.webhooks.sweep import SweepBusy, sweep_if_due, sweep_now
+from app.worker.handlers import HANDLERS
 from tests.digital_river.far_side import FarSide
 from tests.house import Portal, Sandbox, eventually, invoice_event, pass_time
 from tests.processes import running
-from tests.sweep.missed import INVOICE, chores_of, happen, kept, last_sweep, operator
+from tests.sweep.missed import INVOICE, happen, kept, last_sweep, operator, scheduled_jobs_of
 
 MONTH = timedelta(days=30)
 
@@ -32,7 +32,7 @@ async def test_a_dropped_event_becomes_a_document_its_owner_can_open(
     await pass_time(database, sandbox, 120)
     ops = await operator(sandbox)
     with structlog.testing.capture_logs() as logs:
-        async with chores_of(portal):
+        async with scheduled_jobs_of(portal):
             (document,) = await portal.documents(await sandbox.token("ada"), 1)
             sweep = await eventually(lambda: last_sweep(portal, ops))
     opened = await portal.get(f"/v1/documents/{document['id']}/content", await sandbox.token("ada"))

@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 import structlog
 
-from app.handlers import HANDLERS
 from app.webhooks.sweep import sweep_now
+from app.worker.handlers import HANDLERS
 from tests.house import Json, Portal, Sandbox, eventually, invoice_event, signed
 from tests.orders.buyer import Buyer
 from tests.sweep.missed import happen

@@ -11,8 +11,9 @@ import pytest
 
 from app.ids import EventId
 from app.resources import Resources
-from app.webhooks import inbox
-from app.webhooks.inbox import Claim, LeaseLost, NewEvent
+from app.webhooks import inbox, ingest
+from app.webhooks.inbox import Claim, LeaseLost
+from app.webhooks.ingest import NewEvent
 
 Database: TypeAlias = asyncpg.Connection
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -35,6 +36,16 @@ async def keep(database: Database, due: Iterable[tuple[str, timedelta]], *, stat
     )
 
 
+async def claim(resources: Resources, *, limit: int, lease: float) -> list[Claim]:
+    async with resources.engine.begin() as connection:
+        return await inbox.claim(connection, limit=limit, lease=lease)
+
+
+async def find_wait(resources: Resources) -> float | None:
+    async with resources.engine.connect() as connection:
+        return await inbox.find_wait(connection)
+
+
 async def row_of(database: Database, event_id: str) -> dict[str, Any]:
     row = dict(await database.fetchrow("SELECT * FROM webhook_event WHERE id = $1", event_id))
     return row | {"errors": json.loads(row["errors"])}
@@ -45,9 +56,9 @@ async def held(own_database: Database, resources: Resources) -> Claim:
     """`e1`, claimed at noon for a minute, beside `e2` that somebody else holds."""
     await stop_the_clock(own_database)
     await keep(own_database, [("e2", timedelta(0))])
-    await inbox.claim(resources.engine, limit=1, lease=60)
+    await claim(resources, limit=1, lease=60)
     await keep(own_database, [("e1", timedelta(0))])
-    (held,) = await inbox.claim(resources.engine, limit=1, lease=60)
+    (held,) = await claim(resources, limit=1, lease=60)
     return held
 
 
@@ -57,8 +68,8 @@ async def test_new_events_are_kept_whole_and_known_ones_left_alone(
     await stop_the_clock(own_database)
     handled = NewEvent(EventId("e1"), "order.invoice.created", "pending", "o1", NOON, '{"id": "e1"}')
     ignored = NewEvent(EventId("e2"), "order.updated", "ignored", None, None, None, b"digest")
-    assert await inbox.put(resources.hot, [handled], "webhook") == {"e1"}
-    assert await inbox.put(resources.hot, [ignored, handled], "sweep") == {"e2"}
+    assert await ingest.put(resources.hot, [handled], "webhook") == {"e1"}
+    assert await ingest.put(resources.hot, [ignored, handled], "sweep") == {"e2"}
     names = ("type", "state", "order_id", "happened_at", "body", "body_digest", "origin", "finished_at")
     kept = {
         name: tuple(row[n] for n in names)
@@ -71,24 +82,24 @@ async def test_new_events_are_kept_whole_and_known_ones_left_alone(
     }
 
 
-async def test_the_bell_rings_for_what_is_new_only(own_database: Database, resources: Resources) -> None:
+async def test_workers_are_notified_of_what_is_new_only(own_database: Database, resources: Resources) -> None:
     heard: list[str] = []
-    rung = asyncio.Event()
+    notified = asyncio.Event()
 
     def hear(_connection: object, _pid: int, channel: str, payload: object) -> None:
         heard.append(str(payload))
-        rung.set()
+        notified.set()
 
     await own_database.add_listener(inbox.CHANNEL, hear)
     event = NewEvent(EventId("e1"), "t", "ignored", None, None, "{}")
-    await inbox.put(resources.hot, [event], "webhook")
-    await inbox.put(resources.hot, [event], "webhook")
+    await ingest.put(resources.hot, [event], "webhook")
+    await ingest.put(resources.hot, [event], "webhook")
     # Notifications arrive in the order of their transactions: after this one nothing is on its way.
     await own_database.execute(f"NOTIFY {inbox.CHANNEL}, 'the end'")
     async with asyncio.timeout(5):
         while "the end" not in heard:
-            rung.clear()
-            await rung.wait()
+            notified.clear()
+            await notified.wait()
     assert heard == ["", "the end"]
 
 
@@ -114,13 +125,13 @@ async def test_a_claim_takes_what_is_due_and_open_the_longest_due_first(
     for state in ("done", "ignored", "buried"):
         await keep(own_database, [(state, -3 * second)], state=state)
     hour = timedelta(hours=1)
-    claims = await inbox.claim(resources.engine, limit=1, lease=30)
+    claims = await claim(resources, limit=1, lease=30)
     assert claims == [Claim(EventId("first"), "t", '{"id": "first"}', 1, 1, hour)]
     row = await row_of(own_database, "first")
     assert (row["due_at"], row["attempts"], row["claims"]) == (NOON + timedelta(seconds=30), 1, 1)
-    assert {held.id for held in await inbox.claim(resources.engine, limit=9, lease=0)} == {"now", "old"}
+    assert {held.id for held in await claim(resources, limit=9, lease=0)} == {"now", "old"}
     # A lease of no length is over at once.
-    again = await inbox.claim(resources.engine, limit=9, lease=30)
+    again = await claim(resources, limit=9, lease=30)
     assert {(held.id, held.attempts, held.number) for held in again} == {("now", 2, 2), ("old", 2, 2)}
 
 
@@ -131,7 +142,7 @@ async def test_a_claim_does_not_wait_for_what_somebody_else_is_taking(
     await keep(own_database, [("theirs", timedelta(0)), ("free", timedelta(0))])
     async with own_database.transaction(), asyncio.timeout(5):
         await own_database.execute("SELECT FROM webhook_event WHERE id = 'theirs' FOR UPDATE")
-        claims = await inbox.claim(resources.engine, limit=5, lease=30)
+        claims = await claim(resources, limit=5, lease=30)
     assert [held.id for held in claims] == ["free"]
 
 
@@ -157,25 +168,25 @@ async def test_a_buried_event_tells_when_and_why(
     assert (error["attempt"], datetime.fromisoformat(error["at"]), error["error"]) == (1, NOON, "unreadable")
 
 
-async def test_a_postponed_event_waits_and_remembers_the_error_of_each_attempt(
+async def test_a_retried_event_waits_and_remembers_the_error_of_each_attempt(
     own_database: Database, resources: Resources, held: Claim
 ) -> None:
     async with resources.engine.begin() as connection:
-        await inbox.postpone(connection, held, delay=timedelta(0), error="reset")
-    (held,) = await inbox.claim(resources.engine, limit=1, lease=60)
+        await inbox.retry(connection, held, delay=timedelta(0), error="reset")
+    (held,) = await claim(resources, limit=1, lease=60)
     async with resources.engine.begin() as connection:
-        await inbox.postpone(connection, held, delay=timedelta(seconds=7), error="timeout")
+        await inbox.retry(connection, held, delay=timedelta(seconds=7), error="timeout")
     row = await row_of(own_database, "e1")
     assert (row["state"], row["attempts"], row["finished_at"]) == ("pending", 2, None)
     assert (row["due_at"], row["reason"]) == (NOON + timedelta(seconds=7), "timeout")
     assert [(error["attempt"], error["error"]) for error in row["errors"]] == [(1, "reset"), (2, "timeout")]
 
 
-async def test_an_event_given_back_has_spent_no_attempt(
+async def test_a_postponed_event_has_spent_no_attempt(
     own_database: Database, resources: Resources, held: Claim
 ) -> None:
     async with resources.engine.begin() as connection:
-        await inbox.give_back(connection, held, delay=timedelta(seconds=7), reason="throttled")
+        await inbox.postpone(connection, held, delay=timedelta(seconds=7), reason="throttled")
     row = await row_of(own_database, "e1")
     assert (row["state"], row["attempts"], row["claims"]) == ("pending", 0, 1)
     assert (row["due_at"], row["reason"]) == (NOON + timedelta(seconds=7), "throttled")
@@ -198,8 +209,8 @@ async def test_the_wait_lasts_until_the_next_open_event_is_due(
     await stop_the_clock(own_database)
     second = timedelta(seconds=1)
     await keep(own_database, [("done", -second)], state="done")
-    assert await inbox.find_wait(resources.engine) is None
+    assert await find_wait(resources) is None
     await keep(own_database, [("later", 60 * second), ("next", 1.5 * second)])
-    assert await inbox.find_wait(resources.engine) == 1.5
+    assert await find_wait(resources) == 1.5
     await keep(own_database, [("overdue", -60 * second)])
-    assert await inbox.find_wait(resources.engine) == 0
+    assert await find_wait(resources) == 0

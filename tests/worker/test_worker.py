@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.engine import create_engine
-from app.remedies import MAX_ATTEMPTS
 from app.webhooks import inbox
-from app.webhooks.inbox import LeaseLost
+from app.webhooks.inbox import Claim, LeaseLost
+from app.worker.retry_policy import MAX_ATTEMPTS
 from tests.house import (
     Json,
     Portal,
@@ -31,12 +31,17 @@ Database: TypeAlias = asyncpg.Connection
 
 
 async def keep(database: Database, *events: Json) -> None:
-    """Put events into the inbox as the letter box does, without a worker hearing of it first."""
+    """Put events into the inbox as the webhook endpoint does, without a worker hearing of it first."""
     await database.executemany(
         """INSERT INTO webhook_event (id, type, state, origin, body)
            VALUES ($1, $2, 'pending', 'webhook', $3)""",
         [(event["id"], event["type"], json.dumps(event)) for event in events],
     )
+
+
+async def claim(engine: AsyncEngine, *, limit: int, lease: float) -> list[Claim]:
+    async with engine.begin() as connection:
+        return await inbox.claim(connection, limit=limit, lease=lease)
 
 
 async def state_of(database: Database, event_id: str) -> Any:
@@ -79,7 +84,7 @@ async def test_a_worker_killed_between_minting_and_commit_leaves_one_document_an
     assert (row["state"], row["attempts"]) == ("done", 2)
 
 
-async def test_a_worker_that_is_told_to_stop_gives_back_what_it_cannot_finish(
+async def test_a_worker_that_is_told_to_stop_postpones_what_it_cannot_finish(
     own_database: Database, own_database_url: str, sandbox: Sandbox
 ) -> None:
     await sandbox.invoiced(await sandbox.order("ada"))
@@ -165,14 +170,14 @@ async def test_a_claim_that_ran_out_can_neither_finish_nor_bury(
 ) -> None:
     event = invoice_event()
     await keep(own_database, event)
-    (first,) = await inbox.claim(engine, limit=5, lease=0)
-    (second,) = await inbox.claim(engine, limit=5, lease=30)
+    (first,) = await claim(engine, limit=5, lease=0)
+    (second,) = await claim(engine, limit=5, lease=30)
     assert (second.number, second.attempts) == (first.number + 1, 2)
     settlings = (
         partial(inbox.finish, held=first),
         partial(inbox.bury, held=first, reason="late"),
-        partial(inbox.postpone, held=first, delay=timedelta(0), error="late"),
-        partial(inbox.give_back, held=first, delay=timedelta(0), reason=None),
+        partial(inbox.retry, held=first, delay=timedelta(0), error="late"),
+        partial(inbox.postpone, held=first, delay=timedelta(0), reason=None),
     )
     for settle in settlings:
         with pytest.raises(LeaseLost):
@@ -185,13 +190,13 @@ async def test_a_claim_that_ran_out_can_neither_finish_nor_bury(
 
 async def test_simultaneous_claims_never_share_an_event(own_database: Database, engine: AsyncEngine) -> None:
     await keep(own_database, *(invoice_event() for _ in range(40)))
-    batches = await asyncio.gather(*(inbox.claim(engine, limit=7, lease=30) for _ in range(8)))
+    batches = await asyncio.gather(*(claim(engine, limit=7, lease=30) for _ in range(8)))
     ids = [held.id for batch in batches for held in batch]
     assert len(ids) == len(set(ids)) == 40
     assert max(len(batch) for batch in batches) <= 7
 
 
-async def test_the_worker_wakes_without_being_rung(
+async def test_the_worker_wakes_without_a_notification(
     portal: Portal, database: Database, sandbox: Sandbox
 ) -> None:
     await keep(database, {**invoice_event(orderId=None)})

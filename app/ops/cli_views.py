@@ -4,9 +4,10 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from app.db.engine import AsyncEngine
 from app.ids import EventId
 from app.ops import store
-from app.resources import Resources
+from app.webhooks import inbox
 from app.webhooks.inbox import State
 
 REASON_WIDTH = 60
@@ -24,10 +25,10 @@ _COLUMNS = {
 
 
 async def list_events(
-    resources: Resources, *, state: State | None, event_type: str | None, order_id: str | None, limit: int
+    engine: AsyncEngine, *, state: State | None, event_type: str | None, order_id: str | None, limit: int
 ) -> str:
     """A table of events, the last received first."""
-    async with resources.engine.connect() as connection:
+    async with engine.connect() as connection:
         rows = await store.list_events(
             connection, state=state, event_type=event_type, order_id=order_id, after=None, limit=limit
         )
@@ -36,9 +37,9 @@ async def list_events(
     return _table([{**row, "reason": _short(row["reason"])} for row in rows])
 
 
-async def show_event(resources: Resources, event_id: EventId) -> str | None:
+async def show_event(engine: AsyncEngine, event_id: EventId) -> str | None:
     """One event and its failed attempts, a line each; None when there is none."""
-    async with resources.engine.connect() as connection:
+    async with engine.connect() as connection:
         row = await store.find_event(connection, event_id)
     if row is None:
         return None
@@ -50,20 +51,20 @@ async def show_event(resources: Resources, event_id: EventId) -> str | None:
 
 
 async def revive(
-    resources: Resources, event_ids: Sequence[EventId], handled: Collection[str]
+    engine: AsyncEngine, event_ids: Sequence[EventId], handled: Collection[str]
 ) -> Sequence[EventId]:
     """Revive these; returns those that are not stuck."""
-    async with resources.engine.begin() as connection:
-        revived = await store.revive(connection, event_ids, handled)
+    async with engine.begin() as connection:
+        revived = await inbox.revive(connection, event_ids, handled)
     return [event_id for event_id in event_ids if event_id not in revived]
 
 
-async def revive_all(resources: Resources, event_type: str | None, handled: Collection[str]) -> int:
+async def revive_all(engine: AsyncEngine, event_type: str | None, handled: Collection[str]) -> int:
     """Revive everything that is stuck, in batches; returns how many events that were."""
     count = 0
     while True:
-        async with resources.engine.begin() as connection:
-            revived = await store.revive_all(connection, event_type, handled, limit=REVIVED_AT_ONCE)
+        async with engine.begin() as connection:
+            revived = await inbox.revive_all(connection, event_type, handled, limit=REVIVED_AT_ONCE)
         count += len(revived)
         if len(revived) < REVIVED_AT_ONCE:
             return count

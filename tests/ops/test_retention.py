@@ -1,13 +1,14 @@
-"""Pruning: what nobody needs goes, in batches; what a promise rests on stays."""
+"""Retention: what is no longer needed goes, in batches; what a promise rests on stays."""
 
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
-from app.ops import pruning, store
-from app.ops.pruning import prune_if_free
+from app.ops import retention, retention_store
+from app.ops.retention import BODIES_KEPT, prune_if_free
 from app.resources import Resources, open_resources
+from app.webhooks import inbox
 from app.webhooks.inbox import State
 from tests.house import Portal, Sandbox, pass_time, settings_for
 
@@ -18,6 +19,10 @@ DAY = 86400.0
 async def resources(own_database_url: str, sandbox: Sandbox) -> AsyncIterator[Resources]:
     async with open_resources(settings_for(own_database_url, sandbox.url)) as opened:
         yield opened
+
+
+async def prune(resources: Resources) -> int:
+    return await prune_if_free(resources.engine, resources.leases)
 
 
 async def keep_events(
@@ -45,7 +50,7 @@ async def test_handled_events_go_after_45_days_and_all_others_stay(
     await keep_events(own_database, 1, "pending", days_ago=300, finished=300)
     # Revived yesterday.
     await keep_events(own_database, 1, "done", days_ago=300, finished=1)
-    assert await prune_if_free(resources) == 5
+    assert await prune(resources) == 5
     rows = await own_database.fetch("SELECT state FROM webhook_event ORDER BY state")
     assert [row["state"] for row in rows] == ["buried", "done", "done", "pending"]
 
@@ -56,8 +61,8 @@ PERSONAL = '{"email": "ada@example.com"}'
 async def test_bodies_go_when_they_are_no_longer_needed_and_their_digests_stay(
     resources: Resources, own_database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 2)
-    monkeypatch.setattr(pruning, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "PAUSE_SECONDS", 0)
     await keep_events(own_database, 5, "done", days_ago=9, finished=7.1)
     await keep_events(own_database, 1, "done", days_ago=9, finished=6.9)
     await keep_events(own_database, 3, "ignored", days_ago=0, finished=0)
@@ -66,7 +71,7 @@ async def test_bodies_go_when_they_are_no_longer_needed_and_their_digests_stay(
     await own_database.execute("UPDATE webhook_event SET body = $1, order_id = 'o1'", PERSONAL)
     await keep_events(own_database, 1, "pending", days_ago=300, finished=300)
     await own_database.execute("UPDATE webhook_event SET finished_at = NULL WHERE state = 'pending'")
-    assert await prune_if_free(resources) == 0, "all these rows stay"
+    assert await prune(resources) == 0, "all these rows stay"
     digest = "body_digest = sha256(convert_to($1, 'UTF8'))"
     found = await own_database.fetch(
         f"""SELECT state, body IS NULL AS gone, coalesce({digest}, false) AS has_digest,
@@ -84,13 +89,13 @@ async def test_bodies_go_when_they_are_no_longer_needed_and_their_digests_stay(
     ]
 
 
-@pytest.mark.parametrize("state", store.BODIES_KEPT)
+@pytest.mark.parametrize("state", BODIES_KEPT)
 async def test_letting_go_of_bodies_walks_an_index(
     resources: Resources, own_database: asyncpg.Connection, state: State
 ) -> None:
     await keep_events(own_database, 20_000, "done", days_ago=1, finished=1)
     await own_database.execute("ANALYZE webhook_event")
-    statement = store.past_bodies(state, limit=1000).compile(
+    statement = inbox.past_bodies(state, BODIES_KEPT[state], limit=1000).compile(
         dialect=resources.engine.dialect, compile_kwargs={"literal_binds": True}
     )
     plan = "\n".join(row[0] for row in await own_database.fetch(f"EXPLAIN {statement}"))
@@ -101,8 +106,8 @@ async def test_letting_go_of_bodies_walks_an_index(
 async def test_it_goes_on_in_small_batches_until_nothing_is_left(
     resources: Resources, own_database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 10)
-    monkeypatch.setattr(pruning, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(retention, "BATCH", 10)
+    monkeypatch.setattr(retention, "PAUSE_SECONDS", 0)
     await own_database.execute(
         """CREATE TABLE deleted_at_once (rows bigint);
            CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
@@ -111,7 +116,7 @@ async def test_it_goes_on_in_small_batches_until_nothing_is_left(
            FOR EACH STATEMENT EXECUTE FUNCTION note()"""
     )
     await keep_events(own_database, 35, "done", days_ago=50, finished=50)
-    assert await prune_if_free(resources) == 35
+    assert await prune(resources) == 35
     batches = [row["rows"] for row in await own_database.fetch("SELECT rows FROM deleted_at_once")]
     assert batches == [10, 10, 10, 5]
 
@@ -121,8 +126,8 @@ async def test_two_workers_do_not_prune_at_once(
 ) -> None:
     await keep_events(own_database, 1, "done", days_ago=50, finished=50)
     async with resources.leases.hold_if_free("prune", seconds=30):
-        assert await prune_if_free(resources) == 0
-    assert await prune_if_free(resources) == 1
+        assert await prune(resources) == 0
+    assert await prune(resources) == 1
 
 
 async def test_a_pruned_link_is_renewed_when_its_document_is_opened(
@@ -133,10 +138,10 @@ async def test_a_pruned_link_is_renewed_when_its_document_is_opened(
     await sandbox.invoiced(await sandbox.order("ada"))
     (document,) = await portal.documents(token, 1)
     await portal.settle(database)
-    assert await prune_if_free(portal.app.state.resources) == 0, "a live link must stay"
+    assert await prune(portal.app.state.resources) == 0, "a live link must stay"
     await pass_time(database, sandbox, 100 * DAY)
     # The link, its event, and what is remembered of the sweep; never the document.
-    assert await prune_if_free(portal.app.state.resources) >= 2
+    assert await prune(portal.app.state.resources) >= 2
     assert await database.fetchval("SELECT count(*) FROM file_link") == 0
     assert await database.fetchval("SELECT count(*) FROM webhook_event") == 0
     (still,) = (await portal.get("/v1/documents", token)).json()["data"]
@@ -161,7 +166,7 @@ async def test_short_lived_records_go_when_their_time_is_over(
            INSERT INTO sweep (started_at, finished_at) VALUES
                (now() - interval '46 days', now() - interval '46 days'), (now(), now())"""
     )
-    await prune_if_free(resources)
+    await prune(resources)
     for table, left in (("idempotent_request", 1), ("lease", 1), ("order_check", 1), ("sweep", 1)):
         assert await own_database.fetchval(f"SELECT count(*) FROM {table}") == left, table
 
@@ -169,8 +174,8 @@ async def test_short_lived_records_go_when_their_time_is_over(
 async def test_pruning_events_walks_an_index(resources: Resources, own_database: asyncpg.Connection) -> None:
     await keep_events(own_database, 20_000, "done", days_ago=1, finished=1)
     await own_database.execute("ANALYZE webhook_event")
-    (events,) = (what for what in store.PERISHABLES if what.table.name == "webhook_event")
-    statement = store.perished(events, limit=1000).compile(
+    (events,) = (rule for rule in retention_store.RETENTION_RULES if rule.table.name == "webhook_event")
+    statement = retention_store.expired(events, limit=1000).compile(
         dialect=resources.engine.dialect, compile_kwargs={"literal_binds": True}
     )
     plan = "\n".join(row[0] for row in await own_database.fetch(f"EXPLAIN {statement}"))

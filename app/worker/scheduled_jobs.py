@@ -1,4 +1,4 @@
-"""What the worker does by the clock. Sweeping and pruning are done by one worker at a time."""
+"""What the worker does by the clock. One worker at a time sweeps, and one at a time prunes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -7,10 +7,10 @@ from functools import partial
 
 import structlog
 
-from app.db.outages import is_outage
+from app.db.errors import is_outage
 from app.digital_river.errors import DigitalRiverError
 from app.ops import metrics
-from app.ops.pruning import prune_if_free
+from app.ops.retention import prune_if_free
 from app.resources import Resources
 from app.tax.identifiers import finish_replacements
 from app.webhooks.sweep import sweep_if_due
@@ -27,27 +27,29 @@ log = structlog.get_logger()
 
 
 async def run(resources: Resources, types: Collection[str], stop: asyncio.Event) -> None:
-    """Do the chores until `stop` is set; what is under way then is broken off, and due again."""
+    """Run the jobs until `stop` is set. A job that runs then is cancelled, and due again."""
     in_background = replace(resources, far=resources.far.background)
-    chores = (
-        asyncio.create_task(_every(COLLECT_SECONDS, "metrics", partial(metrics.collect, resources))),
+    collect = partial(metrics.collect, resources.engine, resources.far)
+    prune = partial(prune_if_free, resources.engine, resources.leases)
+    jobs = (
+        asyncio.create_task(_every(COLLECT_SECONDS, "metrics", collect)),
         asyncio.create_task(_every(LOOK_SECONDS, "sweep", partial(sweep_if_due, resources, types))),
-        asyncio.create_task(_every(PRUNE_SECONDS, "prune", partial(prune_if_free, resources))),
+        asyncio.create_task(_every(PRUNE_SECONDS, "prune", prune)),
         asyncio.create_task(_every(FINISH_SECONDS, "finish", partial(finish_replacements, in_background))),
     )
     await stop.wait()
-    for chore in chores:
-        chore.cancel()
-    await asyncio.gather(*chores, return_exceptions=True)
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
 
 
-async def _every(seconds: float, name: str, chore: Callable[[], Awaitable[object]]) -> None:
+async def _every(seconds: float, name: str, job: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
-            await chore()
+            await job()
         except Exception as error:
-            # No failure of a chore may end it for good; one that nobody foresaw comes with its trace.
+            # No failure may end a job for good. An unexpected one is logged with its trace.
             is_foreseen = isinstance(error, DigitalRiverError) or is_outage(error)
             trace = None if is_foreseen else error
-            log.warning("chore.failed", chore=name, error=type(error).__name__, exc_info=trace)
+            log.warning("scheduled_job.failed", job=name, error=type(error).__name__, exc_info=trace)
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""What the sweep remembers: one row a run, from which follows what is due and how far back to look."""
+"""The log of sweeps: one row a run. It decides what is due and how far back to look."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class SweepState:
     """What decides about the next sweep; each time is None when there was no such thing.
 
     `tried` and `done` tell when the last one that covers a kind was started, and the last that went well."""
@@ -88,7 +88,7 @@ class Memory:
         return self.done["recent"]
 
 
-async def recall(connection: AsyncConnection) -> Memory:
+async def load_state(connection: AsyncConnection) -> SweepState:
     """What is remembered, as of the database's now."""
     table = sweep
     is_done = sa.and_(table.c.finished_at.is_not(None), table.c.error.is_(None))
@@ -97,10 +97,10 @@ async def recall(connection: AsyncConnection) -> Memory:
         last = sa.func.max(table.c.started_at)
         times += [last.filter(_covers(kind)), last.filter(_covers(kind), is_done)]
     now, failed_at, *lasts = (await connection.execute(sa.select(*times))).one()
-    # One that was begun and not finished, too: whoever may sweep knows that its worker has died.
+    # One that was begun and not finished, too: the holder of the lease knows that its worker has died.
     unfinished = sa.and_(table.c.requested_at.is_not(None), table.c.finished_at.is_(None))
     row = (await connection.execute(sa.select(table).where(unfinished).order_by(table.c.id).limit(1))).first()
-    return Memory(
+    return SweepState(
         now,
         tried=dict(zip(KINDS, lasts[::2], strict=True)),
         done=dict(zip(KINDS, lasts[1::2], strict=True)),
@@ -150,7 +150,7 @@ async def request(connection: AsyncConnection, reach: timedelta | None) -> Sweep
 async def start(
     connection: AsyncConnection, back_to: datetime, kind: Kind, *, is_requested: bool = False
 ) -> int:
-    """Begin a sweep by the clock, or one that whoever asks for it runs; returns its id."""
+    """Begin a sweep by the clock, or one that the caller was asked for; returns its id."""
     requested_at = sa.func.now() if is_requested else None
     made = sa.insert(sweep).values(
         requested_at=requested_at, started_at=sa.func.now(), reaches_back_to=back_to, kind=kind
@@ -183,8 +183,8 @@ async def finish(connection: AsyncConnection, sweep_id: int, finds: Finds, error
 
 
 async def clear_up(connection: AsyncConnection) -> None:
-    """To be called by whoever may sweep now: what is still under way belonged to a worker that died. What
-    an operator had asked for stays open, to be done again."""
+    """End the sweeps of workers that died; only the holder of the sweep's lease may call it. What an operator
+    had asked for stays open, to be done again."""
     is_orphan = sa.and_(sweep.c.requested_at.is_(None), sweep.c.finished_at.is_(None))
     # Not as of now: that would keep the next worker waiting as after a failure of the far side.
     ended = {"finished_at": sweep.c.started_at, "error": "its worker died or was stopped"}

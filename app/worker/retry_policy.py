@@ -1,18 +1,18 @@
-"""What a failed event needs.
+"""What to do with an event that failed.
 
-Wait     the far side is busy or closed to us: later, and no attempt is spent
-Again    it failed and may work next time: backoff, an attempt is spent
-Never    it cannot succeed: buried at once, with the reason
+Postpone   Digital River is busy or refuses us: later, and no attempt is spent
+Retry      it failed and may work next time: backoff, an attempt is spent
+Bury       it cannot succeed: at once, with the reason, until an operator revives it
 
-"Not yet" (404 on something announced a moment ago) is an Again: the backoff gives it days.
+"Not yet" (404 on something announced a moment ago) is a Retry: the backoff gives it days.
 """
 
 import random
 from dataclasses import dataclass
 from datetime import timedelta
 
+from app.db.errors import is_outage
 from app.db.leases import LeaseBusy
-from app.db.outages import is_outage
 from app.digital_river.errors import BreakerOpen, Crowded, DigitalRiverError, Throttled, Unauthorised
 from app.documents.intake import Unreadable
 from app.webhooks.inbox import Claim
@@ -22,52 +22,52 @@ MAX_ATTEMPTS = 21
 FIRST_DELAY = timedelta(seconds=2)
 LONGEST_DELAY = timedelta(hours=6)
 BUSY_DELAY = timedelta(seconds=2)
-# A wrong key is for us to repair; no event shall be lost over it, and no far side hammered.
+# A wrong key is for an operator to repair. Until then no event is lost, and Digital River is asked rarely.
 LOCKED_OUT_DELAY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
-    """Postpone without spending an attempt."""
+class Postpone:
+    """Handle it later without spending an attempt."""
 
     delay: timedelta
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """Postpone and remember the error."""
+class Retry:
+    """Handle it later and remember the error."""
 
     delay: timedelta
     error: str
 
 
 @dataclass(frozen=True, slots=True)
-class Never:
-    """Bury with the reason."""
+class Bury:
+    """Set it aside with the reason."""
 
     reason: str
 
 
-Remedy = Wait | Again | Never
+Decision = Postpone | Retry | Bury
 
 
-def remedy(error: Exception, held: Claim) -> Remedy:
+def decide(error: Exception, held: Claim) -> Decision:
     """What to do with the event that failed with `error`."""
     what = describe(error)
     match error:
         case Unreadable():
-            return Never(what)
+            return Bury(what)
         case Throttled() | BreakerOpen() | Crowded():
-            return Wait(timedelta(seconds=error.retry_after or 0) + _jittered(BUSY_DELAY), what)
+            return Postpone(timedelta(seconds=error.retry_after or 0) + _jittered(BUSY_DELAY), what)
         case LeaseBusy():
-            return Wait(_jittered(BUSY_DELAY), what)
+            return Postpone(_jittered(BUSY_DELAY), what)
         case Unauthorised():
-            return Wait(_jittered(LOCKED_OUT_DELAY), what)
+            return Postpone(_jittered(LOCKED_OUT_DELAY), what)
         case _ if held.attempts >= MAX_ATTEMPTS:
-            return Never(f"given up after {held.attempts} attempts: {what}")
+            return Bury(f"given up after {held.attempts} attempts: {what}")
         case _:
-            return Again(backoff(held.attempts), what)
+            return Retry(backoff(held.attempts), what)
 
 
 def backoff(attempts: int) -> timedelta:
@@ -76,7 +76,7 @@ def backoff(attempts: int) -> timedelta:
 
 
 def is_foreseen(error: Exception) -> bool:
-    """Whether this failure belongs to the plan; any other is a mistake of ours."""
+    """Whether such a failure is expected; any other is a mistake of ours."""
     is_planned = isinstance(error, DigitalRiverError | LeaseBusy | Unreadable | TimeoutError)
     return is_planned or is_outage(error)
 

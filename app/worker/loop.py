@@ -1,4 +1,4 @@
-"""The back door: handles what the letter box kept, without HTTP. It may take minutes; nobody waits for it."""
+"""Claims due events from the inbox and handles them. That may take minutes: no HTTP caller waits for it."""
 
 import asyncio
 import signal
@@ -8,23 +8,33 @@ from typing import Any
 
 import structlog
 
-from app.db.notifications import bell
-from app.db.outages import FAILURES
+from app.db.errors import FAILURES
+from app.db.notifications import listen
 from app.digital_river.errors import Garbled, Missing, Refused
 from app.digital_river.events import fetch_event
 from app.digital_river.tolerant_json import read_leniently
 from app.digital_river.transport import Transport
 from app.documents.intake import Unreadable
-from app.handlers import HANDLERS
-from app.ops import chores, metrics
-from app.remedies import MAX_ATTEMPTS, Again, Never, Remedy, Wait, describe, is_foreseen, remedy
+from app.ops import metrics
 from app.resources import Resources, open_resources
 from app.settings import Settings
 from app.webhooks import inbox
 from app.webhooks.inbox import Claim, LeaseLost
 from app.webhooks.metrics import EVENT_AGE_SECONDS, HANDLED, HANDLING_SECONDS
+from app.worker import scheduled_jobs
+from app.worker.handlers import HANDLERS
+from app.worker.retry_policy import (
+    MAX_ATTEMPTS,
+    Bury,
+    Decision,
+    Postpone,
+    Retry,
+    decide,
+    describe,
+    is_foreseen,
+)
 
-# The bell is a hint; this clock is the guarantee.
+# A notification is a hint; polling is the guarantee.
 POLL_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 # A handler is stopped before its lease runs out, so that two workers never do the same event knowingly.
@@ -38,44 +48,47 @@ class Worker:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+        self._engine = resources.engine
         self._lease = resources.settings.worker_lease
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; then finish what is in hand, or give it back."""
+        """Work until `stop` is set; then finish what is claimed, or postpone it."""
         url = self._resources.settings.database_url.get_secret_value()
-        async with bell(url, inbox.CHANNEL) as rung:
+        async with listen(url, inbox.CHANNEL) as notified:
             log.info("worker.started", handles=sorted(HANDLERS))
             while not stop.is_set():
-                rung.clear()
-                wait = await self._start_what_is_due()
-                await self._rest(stop, rung, wait)
-            await self._put_down()
+                notified.clear()
+                wait = await self._start_due()
+                await self._wait(stop, notified, wait)
+            await self._finish_or_postpone()
         log.info("worker.stopped")
 
-    async def _start_what_is_due(self) -> float:
-        """Claim as much as there are free hands; returns how many seconds may pass until the next look."""
+    async def _start_due(self) -> float:
+        """Claim as many events as may run now; returns how many seconds may pass until the next look."""
         free = self._resources.settings.worker_concurrency - len(self._tasks)
         if free <= 0:
             return POLL_SECONDS
         try:
-            claims = await inbox.claim(self._resources.engine, limit=free, lease=self._lease)
+            async with self._engine.begin() as connection:
+                claims = await inbox.claim(connection, limit=free, lease=self._lease)
             for held in claims:
                 task = asyncio.create_task(self._handle(held))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             if len(claims) == free:
                 return POLL_SECONDS
-            wait = await inbox.find_wait(self._resources.engine)
+            async with self._engine.connect() as connection:
+                wait = await inbox.find_wait(connection)
             return POLL_SECONDS if wait is None else min(wait, POLL_SECONDS)
         except FAILURES as error:
             log.error("worker.database_unavailable", error=type(error).__name__)
             return RETRY_SECONDS
 
-    async def _rest(self, stop: asyncio.Event, rung: asyncio.Event, seconds: float) -> None:
-        """Until the bell rings, a hand gets free, the time is up, or it is time to go home."""
+    async def _wait(self, stop: asyncio.Event, notified: asyncio.Event, seconds: float) -> None:
+        """Wait for a notification, for a task that ends, for the time to pass, or for the stop."""
         waiters: set[asyncio.Task[Any]] = {
-            asyncio.create_task(rung.wait()),
+            asyncio.create_task(notified.wait()),
             asyncio.create_task(stop.wait()),
         }
         try:
@@ -84,7 +97,7 @@ class Worker:
             for waiter in waiters:
                 waiter.cancel()
 
-    async def _put_down(self) -> None:
+    async def _finish_or_postpone(self) -> None:
         if not self._tasks:
             return
         _, unfinished = await asyncio.wait(self._tasks, timeout=self._resources.settings.worker_grace)
@@ -115,37 +128,37 @@ class Worker:
             EVENT_AGE_SECONDS.labels(held.type).observe(held.age.total_seconds())
             log.info("event.done", attempt=held.attempts, age_seconds=round(held.age.total_seconds(), 3))
         except asyncio.CancelledError:
-            await self._settle(held, Wait(timedelta(0), "the worker was stopped"))
+            await self._settle(held, Postpone(timedelta(0), "the worker was stopped"))
             raise
         except LeaseLost:
             raise
         except Exception as error:
-            what = remedy(error, held)
-            kind = type(what).__name__.lower()
+            decision = decide(error, held)
+            kind = type(decision).__name__.lower()
             HANDLED.labels(held.type, kind).inc()
-            # A failure that has no name in the plan is ours to find: with its trace.
+            # An unexpected failure is ours to find: with its trace.
             trace = None if is_foreseen(error) else error
             why = describe(error)
-            log.warning("event.not_done", remedy=kind, why=why, attempt=held.attempts, exc_info=trace)
-            await self._settle(held, what)
+            log.warning("event.not_done", decision=kind, why=why, attempt=held.attempts, exc_info=trace)
+            await self._settle(held, decision)
 
     async def _do(self, held: Claim) -> None:
         far = self._resources.far.background
         event = await _fetch_again(far, held) if held.body is None else read_leniently(held.body.encode())
         subject = _subject(event, is_live=self._resources.settings.is_live)
         handler = HANDLERS[held.type](self._resources, held.type, subject)
-        async with handler as effect, self._resources.engine.begin() as connection:
+        async with handler as effect, self._engine.begin() as connection:
             await effect(connection)
             await inbox.finish(connection, held)
 
-    async def _settle(self, held: Claim, what: Remedy) -> None:
-        async with self._resources.engine.begin() as connection:
-            match what:
-                case Wait(delay, reason):
-                    await inbox.give_back(connection, held, delay=delay, reason=reason)
-                case Again(delay, error):
-                    await inbox.postpone(connection, held, delay=delay, error=error)
-                case Never(reason):
+    async def _settle(self, held: Claim, decision: Decision) -> None:
+        async with self._engine.begin() as connection:
+            match decision:
+                case Postpone(delay, reason):
+                    await inbox.postpone(connection, held, delay=delay, reason=reason)
+                case Retry(delay, error):
+                    await inbox.retry(connection, held, delay=delay, error=error)
+                case Bury(reason):
                     await inbox.bury(connection, held, reason)
 
 
@@ -183,12 +196,12 @@ def _subject(event: Mapping[str, Any], *, is_live: bool) -> Mapping[str, Any]:
 
 
 async def work(settings: Settings) -> None:
-    """Run a worker and its chores until SIGTERM or SIGINT."""
+    """Run a worker and its scheduled jobs until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with metrics.served(settings.host, settings.worker_metrics_port):
         async with open_resources(settings) as resources, asyncio.TaskGroup() as tasks:
-            tasks.create_task(chores.run(resources, HANDLERS, stop))
+            tasks.create_task(scheduled_jobs.run(resources, HANDLERS, stop))
             await Worker(resources).run(stop)

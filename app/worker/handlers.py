@@ -1,4 +1,4 @@
-"""Introduces strangers: which feature handles which type of event. The letter box knows none of them."""
+"""Says which feature handles which type of event. `webhooks` knows none of them."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager

@@ -10,8 +10,8 @@ import pytest
 
 from app.ids import EventId
 from app.resources import Resources
-from app.webhooks import inbox
-from app.webhooks.inbox import BATCH, WRITERS, NewEvent, Slot
+from app.webhooks import ingest
+from app.webhooks.ingest import BATCH, WRITERS, BatchWriter, NewEvent
 from tests.house import eventually
 
 Database: TypeAlias = asyncpg.Connection
@@ -32,10 +32,10 @@ async def commits(database: Database) -> int:
 
 
 @pytest.fixture
-async def slot(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> Slot:
+async def writer(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> BatchWriter:
     """Patient, so that a slow machine does not give up a write that a test holds up."""
-    monkeypatch.setattr(inbox, "WRITE_SECONDS", 15.0)
-    return Slot(resources.hot)
+    monkeypatch.setattr(ingest, "WRITE_SECONDS", 15.0)
+    return BatchWriter(resources.hot)
 
 
 @asynccontextmanager
@@ -59,46 +59,48 @@ async def writes_waiting(database: Database, count: int) -> None:
 
 
 async def test_each_of_a_burst_is_kept_once_and_the_burst_costs_few_commits(
-    own_database: Database, slot: Slot
+    own_database: Database, writer: BatchWriter
 ) -> None:
-    answers = await asyncio.gather(*(slot.drop(event(number)) for number in range(2 * BATCH)))
+    answers = await asyncio.gather(*(writer.add(event(number)) for number in range(2 * BATCH)))
     assert answers == [True] * 2 * BATCH
     assert await kept(own_database) == {f"e{number}" for number in range(2 * BATCH)}
     assert await commits(own_database) == 2
 
 
-async def test_of_the_same_event_twice_in_one_write_one_is_new(own_database: Database, slot: Slot) -> None:
-    answers = await asyncio.gather(*(slot.drop(event(name)) for name in (1, 2, 1)))
+async def test_of_the_same_event_twice_in_one_write_one_is_new(
+    own_database: Database, writer: BatchWriter
+) -> None:
+    answers = await asyncio.gather(*(writer.add(event(name)) for name in (1, 2, 1)))
     assert answers == [True, True, False]
-    assert await slot.drop(event(1)) is False
+    assert await writer.add(event(1)) is False
 
 
 async def test_while_all_writers_wait_the_rest_is_gathered_for_one_write(
-    own_database: Database, slot: Slot
+    own_database: Database, writer: BatchWriter
 ) -> None:
-    drops = []
+    additions = []
     async with writes_held_up(own_database):
         for number in range(WRITERS):
-            drops.append(asyncio.create_task(slot.drop(event(number))))
+            additions.append(asyncio.create_task(writer.add(event(number))))
             await writes_waiting(own_database, number + 1)
-        drops += [asyncio.create_task(slot.drop(event(name))) for name in "abc"]
+        additions += [asyncio.create_task(writer.add(event(name))) for name in "abc"]
         for _ in range(20):
             await writes_waiting(own_database, WRITERS)
-    assert await asyncio.gather(*drops) == [True] * len(drops)
+    assert await asyncio.gather(*additions) == [True] * len(additions)
     assert await commits(own_database) == WRITERS + 1
     # The writers have gone home, and the next event finds one.
-    assert await slot.drop(event("last")) is True
+    assert await writer.add(event("last")) is True
 
 
-async def test_whoever_has_given_up_holds_up_nobody(own_database: Database, slot: Slot) -> None:
+async def test_whoever_has_given_up_holds_up_nobody(own_database: Database, writer: BatchWriter) -> None:
     async with writes_held_up(own_database):
-        together = [asyncio.create_task(slot.drop(event(name))) for name in "ab"]
+        together = [asyncio.create_task(writer.add(event(name))) for name in "ab"]
         await writes_waiting(own_database, 1)
         others = []
         for number in range(1, WRITERS):
-            others.append(asyncio.create_task(slot.drop(event(number))))
+            others.append(asyncio.create_task(writer.add(event(number))))
             await writes_waiting(own_database, number + 1)
-        waiting = [asyncio.create_task(slot.drop(event(name))) for name in "cd"]
+        waiting = [asyncio.create_task(writer.add(event(name))) for name in "cd"]
         await writes_waiting(own_database, WRITERS)
         together[0].cancel()
         waiting[0].cancel()
@@ -110,34 +112,34 @@ async def test_whoever_has_given_up_holds_up_nobody(own_database: Database, slot
 
 
 async def test_a_write_that_takes_too_long_fails_for_all_who_share_it_and_no_longer(
-    own_database: Database, slot: Slot, monkeypatch: pytest.MonkeyPatch
+    own_database: Database, writer: BatchWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with writes_held_up(own_database):
-        monkeypatch.setattr(inbox, "WRITE_SECONDS", 0.2)
+        monkeypatch.setattr(ingest, "WRITE_SECONDS", 0.2)
         for _ in range(2):
-            drops = [asyncio.create_task(slot.drop(event(name))) for name in "abc"]
+            additions = [asyncio.create_task(writer.add(event(name))) for name in "abc"]
             await asyncio.sleep(0)
-            drops[0].cancel()
+            additions[0].cancel()
             async with asyncio.timeout(5):
-                ends = await asyncio.gather(*drops, return_exceptions=True)
+                ends = await asyncio.gather(*additions, return_exceptions=True)
             assert [type(end) for end in ends] == [asyncio.CancelledError, TimeoutError, TimeoutError]
-    monkeypatch.setattr(inbox, "WRITE_SECONDS", 15.0)
-    assert await slot.drop(event("a")) is True
+    monkeypatch.setattr(ingest, "WRITE_SECONDS", 15.0)
+    assert await writer.add(event("a")) is True
 
 
 async def test_what_waits_behind_writes_that_fail_is_not_forgotten(
-    own_database: Database, slot: Slot, monkeypatch: pytest.MonkeyPatch
+    own_database: Database, writer: BatchWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with writes_held_up(own_database):
-        monkeypatch.setattr(inbox, "WRITE_SECONDS", 0.2)
-        drops = []
+        monkeypatch.setattr(ingest, "WRITE_SECONDS", 0.2)
+        additions = []
         for number in range(WRITERS + 1):
-            drops.append(asyncio.create_task(slot.drop(event(number))))
+            additions.append(asyncio.create_task(writer.add(event(number))))
             # Its writer starts with it alone; the last one finds all writers busy.
             for _ in range(3):
                 await asyncio.sleep(0)
         async with asyncio.timeout(5):
-            ends = await asyncio.gather(*drops, return_exceptions=True)
+            ends = await asyncio.gather(*additions, return_exceptions=True)
     assert [type(end) for end in ends] == [TimeoutError] * (WRITERS + 1)
 
 
@@ -151,7 +153,7 @@ async def test_the_same_events_in_opposite_orders_do_not_block_each_other_for_ev
                VALUES ('e4', 't', 'ignored', 'sweep', '{}')"""
         )
         puts = [
-            asyncio.create_task(inbox.put(resources.hot, one, "webhook")) for one in (events, events[::-1])
+            asyncio.create_task(ingest.put(resources.hot, one, "webhook")) for one in (events, events[::-1])
         ]
         await writes_waiting(own_database, 2)
     new = await asyncio.gather(*puts)
