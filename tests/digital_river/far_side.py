@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 from pydantic import SecretStr
@@ -14,7 +13,6 @@ from app.digital_river.transport import Transport
 from app.settings import Settings
 
 SECRET_KEY = "sk_test_canary_key"
-DOSSIER = Path(__file__).parents[3] / "shared" / "digital-river"
 
 Line = httpx.Response | Exception | float | Callable[[httpx.Request], httpx.Response]
 """What happens to one request: an answer, a failure, that many seconds of silence, or a function's answer."""

@@ -1,6 +1,5 @@
 """The rules of reading: which numbers are whole, what an identifier is, and what a misfit costs."""
 
-import json
 from decimal import Decimal
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
@@ -28,7 +27,7 @@ from app.digital_river.models.delivery import ShipmentItem
 from app.digital_river.models.orders import Discount
 from app.digital_river.models.reading import FarSideModel, Identifier, read
 from app.orders.status import display_status
-from tests.digital_river.far_side import DOSSIER
+from tests.data.digital_river import schema as official_schema
 
 # How the official document types every number that we read, by its schemas' names; whole ones are `integer`.
 OFFICIAL: dict[tuple[type[BaseModel], str], dict[str, str]] = {
@@ -94,13 +93,11 @@ def test_what_is_a_number_to_digital_river_is_not_read_as_a_whole_one(
     assert {name: fields[name] for name in facts} == {name: KINDS[kind] for name, kind in facts.items()}
 
 
-@pytest.mark.skipif(not DOSSIER.is_dir(), reason="the Digital River dossier is not on this machine")
 @pytest.mark.parametrize(("model", "schema"), OFFICIAL)
 def test_these_are_the_official_types_of_all_numbers_that_are_read(
     model: type[BaseModel], schema: str
 ) -> None:
-    document = json.loads((DOSSIER / "openapi.json").read_text())["components"]["schemas"]
-    told = {name: one.get("type") for name, one in document[schema]["properties"].items()}
+    told = {name: one.get("type") for name, one in official_schema(schema)["properties"].items()}
     read_here = {field.alias for field in model.model_fields.values()}
     numbers = {name: kind for name, kind in told.items() if name in read_here and kind in KINDS}
     assert numbers == OFFICIAL[model, schema]

@@ -20,7 +20,8 @@ from app.digital_river.errors import (
 )
 from app.digital_river.refusals import error_of, read_answer, scrubbed
 from app.ids import OrderId
-from tests.digital_river.far_side import DOSSIER, FarSide
+from tests.data.digital_river import errors
+from tests.digital_river.far_side import FarSide
 from tests.digital_river.moved_clock import run
 
 REMEDIES: dict[int, type[DigitalRiverError]] = {
@@ -105,16 +106,11 @@ def test_waiting_times_come_through() -> None:
 
 
 def test_all_documented_errors_are_read() -> None:
-    folder = DOSSIER / "samples" / "errors"
-    if not folder.is_dir():
-        pytest.skip("the Digital River dossier is not on this machine")
-    statuses = {"bad_request": 400, "unauthorized": 401, "not_found": 404, "conflict": 409}
-    samples = [*folder.glob("*.json")]
-    assert samples
-    for sample in samples:
-        body = sample.read_bytes()
-        answer = read_answer(statuses[sample.name.split("--", maxsplit=1)[0]], {}, body)
-        printed = json.loads(body)["errors"]
+    found = errors()
+    assert found
+    for sample in found:
+        answer = read_answer(sample["status"], {}, json.dumps(sample["body"]).encode())
+        printed = sample["body"]["errors"]
         assert answer.codes == tuple(one.get("code", "") for one in printed)
         assert answer.parameters == tuple(one.get("parameter", "") for one in printed)
         assert all(answer.messages)

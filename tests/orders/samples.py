@@ -1,26 +1,14 @@
-"""Every order, refund and fulfillment that Digital River prints, wherever it stands."""
+"""Orders, refunds and fulfillments of every structure that Digital River prints, wherever it stands."""
 
-import json
-from typing import Any
-
-from tests.digital_river.far_side import DOSSIER
-
-SAMPLES = DOSSIER / "samples"
-ABSENT = "the Digital River dossier is not on this machine"
-
-Json = dict[str, Any]
+from tests.data.digital_river import Json, payloads
 
 
 def printed(prefix: str, folder: str) -> dict[str, Json]:
     """The resources of a folder, and the objects of events of these types, by file name."""
-    found = {
-        f"{folder}/{path.stem}": json.loads(path.read_text())
-        for path in sorted((SAMPLES / folder).glob("*.json"))
-    }
-    for path in sorted((SAMPLES / "events").glob("*.json")):
-        event = json.loads(path.read_text())
+    found = payloads(folder)
+    for name, event in payloads("events").items():
         if event["type"].startswith(prefix):
-            found[f"events/{path.stem}"] = event["data"]["object"]
+            found[name] = event["data"]["object"]
     return found
 
 

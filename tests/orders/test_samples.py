@@ -9,9 +9,8 @@ from app.digital_river.models import Fulfillment, Order, Refund, Tracking
 from app.orders import refunds, tracking, views
 from app.orders.schemas import OrderView
 from app.orders.views import OrderParts
-from tests.orders.samples import ABSENT, SAMPLES, printed, printed_orders
-
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason=ABSENT)
+from tests.data.digital_river import payload
+from tests.orders.samples import printed, printed_orders
 
 
 def page(order: Order) -> OrderView:
@@ -38,7 +37,6 @@ def exact(value: object) -> Decimal | None:
     return None if value is None else Decimal(str(value))
 
 
-@needs_samples
 @pytest.mark.parametrize("name", sorted(printed_orders()))
 def test_every_printed_order_is_shown_without_loss(name: str) -> None:
     sample = printed_orders()[name]
@@ -73,7 +71,6 @@ def test_every_printed_order_is_shown_without_loss(name: str) -> None:
     ]
 
 
-@needs_samples
 def test_no_secret_of_a_payment_reaches_a_page() -> None:
     for sample in printed_orders().values():
         text = page(Order.model_validate(sample)).model_dump_json()
@@ -81,7 +78,6 @@ def test_no_secret_of_a_payment_reaches_a_page() -> None:
         assert sample.get("browserIp", "no address here") not in text
 
 
-@needs_samples
 @pytest.mark.parametrize("name", sorted(printed("refund.", "refunds")))
 def test_every_printed_refund_is_shown_without_loss(name: str) -> None:
     sample = printed("refund.", "refunds")[name]
@@ -102,7 +98,6 @@ def test_every_printed_refund_is_shown_without_loss(name: str) -> None:
         assert shown.action.expires_at == datetime.fromisoformat(asked["expiresTime"])
 
 
-@needs_samples
 @pytest.mark.parametrize("name", sorted(printed("fulfillment.", "fulfillments")))
 def test_every_printed_fulfillment_is_shown_without_loss(name: str) -> None:
     sample = printed("fulfillment.", "fulfillments")[name]
@@ -121,12 +116,11 @@ def test_every_printed_fulfillment_is_shown_without_loss(name: str) -> None:
     assert {item_id: done.cancelled for item_id, done in tracking.settled([read]).items()} == cancelled
 
 
-@needs_samples
 def test_the_printed_tracking_is_shown_without_loss() -> None:
-    (path,) = (SAMPLES / "order-tracking").glob("*.json")
-    shown = tracking.from_logistics(Order(id="1"), Tracking.model_validate_json(path.read_bytes()))
+    sample = Tracking.model_validate(payload("order-tracking/announced"))
+    shown = tracking.from_logistics(Order(id="1"), sample)
     (parcel,) = shown.shipments
-    assert (parcel.id, parcel.state) == ("100000048501", "pending_shipment")
-    assert [(piece.name, piece.quantity) for piece in parcel.items] == [("PhysicalSku_1639749025", 1)]
-    assert [entry.location for entry in parcel.entries] == ["-", "Salt Lake City Utah US"]
-    assert parcel.entries[0].at == datetime(2021, 12, 20, 2, 46, 43, tzinfo=UTC)
+    assert (parcel.id, parcel.state) == ("575280973178", "pending_shipment")
+    assert [(piece.name, piece.quantity) for piece in parcel.items] == [("LampSku_2750850136", 1)]
+    assert [entry.location for entry in parcel.entries] == ["-", "Boise Idaho US"]
+    assert parcel.entries[0].at == datetime(2024, 12, 20, 0, 3, 48, tzinfo=UTC)

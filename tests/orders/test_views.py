@@ -19,8 +19,8 @@ from app.orders.views import OrderParts
 from app.orders.web_links import web_link
 from app.web.contract import Contract
 from app.web.paging import Page, PartialPage
+from tests.data.digital_river import Json
 from tests.orders.payloads import payloads
-from tests.orders.samples import Json
 from tests.web.test_contract import check_examples
 
 

@@ -1,26 +1,23 @@
-"""The official OpenAPI document as judge of the sandbox's answers, and where we knowingly differ."""
+"""The official OpenAPI document's facts as judge of the sandbox's answers, and where we knowingly differ."""
 
-import json
 import re
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from openapi_core import OpenAPI
 from openapi_core.exceptions import OpenAPIError
 from openapi_core.testing import MockRequest, MockResponse
 
-FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "digital-river"
+from tests.data.digital_river import api, payloads
+from tests.data.openapi import api_document
+
 HOST = "https://api.digitalriver.com"
 
 
 def samples(kind: str) -> list[Any]:
-    """Printed payloads, as pytest parameters named like their files; none when the folder is absent."""
-    paths = sorted((FOLDER / "samples" / kind).glob("*.json"))
-    return [pytest.param(json.loads(path.read_text()), id=path.stem) for path in paths]
+    """Payloads with the structure of printed ones, as pytest parameters named like their files."""
+    return [pytest.param(payload, id=name) for name, payload in payloads(kind).items()]
 
 
 class Difference(NamedTuple):
@@ -63,16 +60,11 @@ _UNJUDGED = re.compile(r"/files/[^/]+/content|/links/.*|/_sandbox.*")
 
 
 class OfficialDocument:
-    """Loaded once; judging one answer takes about a millisecond."""
+    """Judging one answer takes about a millisecond."""
 
-    def __init__(self, path: Path) -> None:
-        self.raw: dict[str, Any] = json.loads(path.read_text())
-        self._judge = OpenAPI.from_dict(self.raw)
-
-    @classmethod
-    @cache
-    def at(cls, path: Path) -> "OfficialDocument":
-        return cls(path)
+    def __init__(self) -> None:
+        self.raw = api()
+        self._judge = api_document()
 
     def complaints(self, response: httpx.Response) -> list[str]:
         """What the document finds wrong with an answer, beyond the accepted differences."""

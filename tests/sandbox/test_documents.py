@@ -10,9 +10,9 @@ from pypdf import PdfReader
 
 from sandbox.commerce.invoice_locales import LOCALES, get_locale_format
 from sandbox.commerce.invoice_pdf import DocumentContent, Row, render
+from tests.data.digital_river import payload
 from tests.house import eventually
 from tests.sandbox.far_side import FarSide, Json
-from tests.sandbox.official import FOLDER
 from tests.sandbox.receiver import Receiver
 
 EVENTS = {
@@ -191,10 +191,7 @@ def test_a_long_invoice_continues_on_further_pages() -> None:
 async def test_events_have_the_members_of_the_printed_samples(
     far: FarSide, sample: str, event_type: str
 ) -> None:
-    path = FOLDER / "samples" / "events" / f"{sample}.json"
-    if not path.exists():
-        pytest.skip("Digital River's samples are not beside this repository (shared/digital-river)")
-    printed = json.loads(path.read_text())
+    printed = payload(f"events/{sample}")
     order = await far.complete(customerId="ada")
     await far.refund(order, amount=1)
     await far.with_documents(order, "creditMemoPDFs")

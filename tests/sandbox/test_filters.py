@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.data.digital_river import api
 from tests.sandbox.far_side import FarSide
-from tests.sandbox.official import FOLDER
 
 LISTS = (
     "/orders",
@@ -25,11 +25,8 @@ CURSORS = {"startingAfter", "endingBefore"}
 
 
 def documented() -> list[Any]:
-    """(list, parameter as it is written in a query, value); none when the document is absent."""
-    path = FOLDER / "openapi.json"
-    if not path.exists():
-        return []
-    paths = json.loads(path.read_text())["paths"]
+    """(list, parameter as it is written in a query, value)."""
+    paths = api()["paths"]
     return [
         pytest.param(name, *question, id=f"{name}?{question[0]}")
         for name in LISTS
@@ -41,7 +38,7 @@ def documented() -> list[Any]:
 
 def _questions(parameter: dict[str, Any]) -> list[tuple[str, str]]:
     name, schema = parameter["name"], parameter["schema"]
-    if parameter["style"] == "deepObject":
+    if parameter.get("style") == "deepObject":
         is_moment = "date-time" in json.dumps(schema)
         value = MOMENT if is_moment else "1"
         return [(f"{name}[{comparator}]", value) for comparator in ("gt", "gte", "lt", "lte")]
