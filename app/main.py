@@ -1,36 +1,30 @@
 """The front door: builds the FastAPI app, opens the shared resources, mounts the rooms. No rules in it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from fastapi import FastAPI
 
 from app.customers import router as customers
-from app.customers import tax_router as tax
-from app.customers.export import document_type
-from app.customers.forgetting import list_forget_requests
-from app.customers.neighbours import Eraser, Section
-from app.customers.tax_identifiers import erase_replacements
 from app.db.buckets import Buckets
 from app.documents import router as documents
 from app.documents.downloads import Downloads
-from app.documents.export import list_records, list_support_reads
 from app.handlers import HANDLERS
-from app.idempotency.erasing import erase_answers
 from app.identity.tokens import Tokens
-from app.ops import events, forgetting, health, metrics
+from app.ops import events, health, metrics
 from app.ops import status as glance
-from app.ops.export import list_held_events
 from app.orders import router as orders
-from app.orders.export import list_whole_orders
 from app.payment_sources import router as payment_sources
-from app.payment_sources.export import list_payment_sources
-from app.resources import open_resources
+from app.privacy import router as privacy
+from app.resources import Resources, open_resources
 from app.settings import Settings, read_settings
+from app.tax import router as tax
 from app.web import assembly
 from app.web.limits import Limits
 from app.webhooks import router as webhooks
 from app.webhooks.inbox import Slot
+from app.webhooks.router import LetterBox
 
 DESCRIPTION = """
 The customer portal of a shop that sells through Digital River: documents, profile, payment sources, orders.
@@ -58,20 +52,33 @@ TAGS = [
     {"name": "operations", "description": "For operators: is it well, and what is stuck?"},
 ]
 
-# What an export holds beside the profile, and what is erased when a customer asks to be forgotten.
-EXPORT_SECTIONS: Mapping[str, Section] = {
-    "paymentSources": list_payment_sources,
-    "orders": list_whole_orders,
-    "documents": list_records,
-    "events": list_held_events,
-    "supportReads": list_support_reads,
-    "forgetRequests": list_forget_requests,
-}
-ERASERS: Mapping[str, Eraser] = {
-    "The stored answers to your requests.": erase_answers,
-    "Copies of tax identifiers and certificates that are on their way.": erase_replacements,
-}
-EXPORT = customers.export_router(document_type(EXPORT_SECTIONS))
+
+@dataclass(frozen=True)
+class ApiResources(Resources):
+    """What the API holds open beside what every process does."""
+
+    tokens: Tokens
+    limits: Limits
+    downloads: Downloads
+    webhook_receiver: LetterBox
+
+
+@asynccontextmanager
+async def open_api_resources(settings: Settings) -> AsyncIterator[ApiResources]:
+    """Open everything for the length of the block."""
+    async with open_resources(settings) as opened, Tokens.open(settings) as tokens:
+        secret = settings.digital_river_secret_key.get_secret_value()
+        yield ApiResources(
+            settings=opened.settings,
+            engine=opened.engine,
+            hot=opened.hot,
+            leases=opened.leases,
+            far=opened.far,
+            tokens=tokens,
+            limits=Limits(Buckets(opened.hot, secret), settings),
+            downloads=Downloads(settings),
+            webhook_receiver=LetterBox(Slot(opened.hot), settings, HANDLERS),
+        )
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -80,15 +87,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings) as resources, Tokens.open(settings) as tokens:
+        async with open_api_resources(settings) as resources:
             app.state.resources = resources
-            app.state.tokens = tokens
-            secret = settings.digital_river_secret_key.get_secret_value()
-            app.state.limits = Limits(Buckets(resources.hot, secret), settings)
-            app.state.downloads = Downloads(settings)
-            app.state.export_sections = EXPORT_SECTIONS
-            app.state.erasers = ERASERS
-            app.state.letter_box = webhooks.LetterBox(Slot(resources.hot), settings, HANDLERS)
             yield
 
     app = FastAPI(
@@ -106,19 +106,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     assembly.install(app, settings, is_limited=True)
     # The hot paths first: routes are tried in this order. Not by `include_router`, which would try them
     # through a layer for each room and costs a tenth of a webhook's time.
-    for room in (
-        webhooks,
-        documents,
-        customers,
-        tax,
-        orders,
-        payment_sources,
-        events,
-        forgetting,
-        glance,
-        health,
-        metrics,
+    for router in (
+        webhooks.router,
+        documents.router,
+        customers.router,
+        privacy.forget_router,
+        tax.router,
+        orders.router,
+        payment_sources.router,
+        events.router,
+        privacy.ops_router,
+        glance.router,
+        health.router,
+        metrics.router,
+        privacy.export_router,
     ):
-        app.router.routes.extend(room.router.routes)
-    app.router.routes.extend(EXPORT.routes)
+        app.router.routes.extend(router.routes)
     return app

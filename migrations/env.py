@@ -10,17 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from app.access import audit_log
-from app.customers import store as customers
 from app.db import buckets, leases
 from app.db.engine import create_engine
 from app.db.schema import metadata
 from app.documents import store as documents
 from app.idempotency import store as idempotency
+from app.privacy import store as privacy
+from app.tax import store as tax
 from app.webhooks import inbox
 from app.webhooks import store as sweeps
 
 # Importing the rooms is what fills the metadata.
-ROOMS = (buckets, leases, inbox, sweeps, documents, audit_log, idempotency, customers)
+ROOMS = (buckets, leases, inbox, sweeps, documents, audit_log, idempotency, privacy, tax)
 # Any number that nobody else uses; it stands for "migrating the portal".
 MIGRATION_LOCK = 5_201_314_159
 POLL_SECONDS = 0.2

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -26,7 +26,7 @@ from app.digital_river.errors import BreakerOpen, Missing, Throttled
 from app.digital_river.transport import Transport
 from app.handlers import HANDLERS
 from app.ids import CustomerId
-from app.main import create_app
+from app.main import ApiResources, create_app
 from app.settings import Settings
 from app.web.server import KEEP_ALIVE_SECONDS, BoundedProtocol
 from app.webhooks.inbox import Slot
@@ -251,7 +251,9 @@ class Portal:
         settings = self.settings.model_copy(
             update={"webhook_secrets": tuple(SecretStr(secret) for secret in (SECRET, *secrets))}
         )
-        self.app.state.letter_box = LetterBox(Slot(self.app.state.resources.hot), settings, HANDLERS)
+        resources: ApiResources = self.app.state.resources
+        receiver = LetterBox(Slot(resources.hot), settings, HANDLERS)
+        self.app.state.resources = replace(resources, webhook_receiver=receiver)
 
     async def deliver(self, event: Json, *, secret: str = SECRET) -> httpx.Response:
         """Deliver an event as Digital River does."""

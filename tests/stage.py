@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 from fastapi import APIRouter, FastAPI
 
-from app.identity.tokens import Tokens
-from app.resources import open_resources
+from app.main import open_api_resources
 from app.settings import Settings
 from app.web import assembly
 
@@ -19,9 +18,8 @@ async def staged(settings: Settings, *routers: APIRouter) -> AsyncIterator[httpx
     for router in routers:
         app.include_router(router)
     assembly.install(app, settings)
-    async with open_resources(settings) as resources, Tokens.open(settings) as tokens:
+    async with open_api_resources(settings) as resources:
         app.state.resources = resources
-        app.state.tokens = tokens
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://portal.test") as client:
             yield client

@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-import pycountry
 from pydantic import (
     AfterValidator,
     ConfigDict,
@@ -20,15 +19,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.digital_river.models import Address, Party
-from app.web.address import ADDRESS_EXAMPLE, AddressView
+from app.web.address import ADDRESS_EXAMPLE, AddressView, Line, is_country, is_state
 from app.web.contract import Contract
-
-_NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
-
-Line = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_NO_CONTROLS)
-]
-"""One line of text, 1 to 200 characters."""
 
 Email = Annotated[
     str,
@@ -38,8 +30,6 @@ Email = Annotated[
 ]
 """An e-mail address, roughly; Digital River checks it again."""
 
-_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
-_SUBDIVISIONS = frozenset(subdivision.code for subdivision in pycountry.subdivisions)
 _WITH_STATES = frozenset({"US", "CA"})
 _POSTAL_CODES: Mapping[str, re.Pattern[str]] = {
     "US": re.compile(r"\d{5}(-\d{4})?", re.ASCII),
@@ -47,16 +37,6 @@ _POSTAL_CODES: Mapping[str, re.Pattern[str]] = {
     "GB": re.compile(r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}", re.ASCII),
     **dict.fromkeys(("DE", "FR", "ES", "IT"), re.compile(r"\d{5}", re.ASCII)),
 }
-
-
-def is_country(code: str) -> bool:
-    """Whether this is the code of a country (ISO 3166-1 alpha-2)."""
-    return code in _COUNTRIES
-
-
-def is_state(country: str, code: str) -> bool:
-    """Whether the country (ISO 3166-1) has this subdivision (the part of ISO 3166-2 after the hyphen)."""
-    return f"{country}-{code}" in _SUBDIVISIONS
 
 
 def _missing() -> PydanticCustomError:

@@ -1,4 +1,4 @@
-"""Routes of the profile and the default shipping address, of being forgotten and of the export."""
+"""Routes of the profile and the default shipping address."""
 
 from functools import partial
 from typing import Annotated
@@ -6,11 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response, status
 
 from app.access.authorization import OwnCustomer, ReadCustomer, WritingCustomer
-from app.customers import export, forgetting, service
+from app.customers import service
 from app.customers.addresses import ShippingAddress, ShippingAddressView
-from app.customers.export import ExportView
-from app.customers.neighbours import Erasers, ExportSections
-from app.customers.schemas import ForgetView, ProfileChanges, ProfileView, Registration
+from app.customers.schemas import ProfileChanges, ProfileView, Registration
 from app.idempotency.routes import IdempotentRoute
 from app.identity.bearer import OPS, SUPPORT, CurrentPrincipal
 from app.resources import ResourcesDep
@@ -25,7 +23,6 @@ from app.web.problems import (
     Unavailable,
     responses,
 )
-from app.web.routes import StrictRoute
 
 router = APIRouter(prefix="/v1", tags=["customers"], route_class=IdempotentRoute)
 
@@ -59,7 +56,7 @@ async def register_customer(
 ) -> Response:
     """Creates the customer under the token's own customer id. A customer that exists is returned unchanged,
     with 200: change it with PATCH."""
-    customer, is_new = await service.register(resources, customer_id, registration or Registration())
+    customer, is_new = await service.register(resources.far, customer_id, registration or Registration())
     code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return conditional(request, ProfileView.of(customer), status_code=code)
 
@@ -153,30 +150,6 @@ async def delete_shipping_address(
     await service.delete_shipping(resources, customer_id, check=partial(require_match, request))
 
 
-@router.post(
-    "/customers/{customerId}/forget",
-    operation_id="forgetCustomer",
-    summary="Ask to be forgotten",
-    responses=responses(Conflict, Invalid, NotFound, *_FAR_SIDE),
-)
-async def forget_customer(
-    request: Request,
-    resources: ResourcesDep,
-    principal: CurrentPrincipal,
-    customer_id: OwnCustomer,
-    erasers: Erasers,
-) -> ForgetView:
-    """Records the request at Digital River and erases what this service does not need. Asking again changes
-    nothing and gets the same answer. It cannot be taken back."""
-    return await forgetting.forget(
-        resources,
-        customer_id,
-        erasers,
-        subject=principal.subject,
-        request_id=request.scope["request_id"],
-    )
-
-
 def _require_match_or_none(request: Request, present: ShippingAddressView | None) -> None:
     headers = request.headers
     if present is None:
@@ -187,25 +160,3 @@ def _require_match_or_none(request: Request, present: ShippingAddressView | None
         raise PreconditionFailed("There is an address already.")
     else:
         require_match(request, present)
-
-
-def export_router(document: type[ExportView]) -> APIRouter:
-    """The export's route. Which lists `document` has is known at the front door only."""
-    exporting = APIRouter(prefix="/v1", tags=["customers"], route_class=StrictRoute)
-
-    @exporting.get(
-        "/customers/{customerId}/export",
-        operation_id="exportCustomer",
-        summary="Export everything about a customer",
-        response_model=document,
-        responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_FAR_SIDE)},
-    )
-    async def export_customer(
-        request: Request, resources: ResourcesDep, customer_id: ReadCustomer, sections: ExportSections
-    ) -> Response:
-        """Everything held or reachable, complete or not at all. Lists are newest first and not paged."""
-        view = await export.collect(resources, customer_id, sections)
-        disposition = 'attachment; filename="customer.json"'
-        return conditional(request, view, headers={"Content-Disposition": disposition})
-
-    return exporting

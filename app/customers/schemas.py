@@ -15,8 +15,9 @@ from pydantic import (
     field_validator,
 )
 
-from app.customers.addresses import Email, ShippingAddress, ShippingAddressView, ShippingChanges, is_country
+from app.customers.addresses import Email, ShippingAddress, ShippingAddressView, ShippingChanges
 from app.digital_river.models import Customer
+from app.web.address import is_country
 from app.web.contract import Contract, Instant
 
 # Digital River docs, Metadata.
@@ -158,29 +159,3 @@ class ProfileView(Contract):
             forget_requested=customer.request_to_be_forgotten,
             created_at=customer.created_time,
         )
-
-
-class ForgetView(Contract):
-    """What became of a request to be forgotten."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "status": "recorded",
-                    "erased": ["Stored answers to requests of this customer."],
-                    "kept": ["Invoices and credit memos: they can still be opened."],
-                    "next": ["Digital River removes personal data when the law no longer requires it."],
-                }
-            ]
-        }
-    )
-
-    status: Literal["recorded"]
-    """Digital River knows of the request. Asking again changes nothing."""
-    erased: list[str]
-    """What is gone from this service now; fit for a buyer's eyes."""
-    kept: list[str]
-    """What stays, and why."""
-    next: list[str]
-    """What will happen, and when."""

@@ -10,7 +10,6 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from app.customers import refusals
 from app.customers.addresses import ShippingAddress, ShippingAddressView, nowhere
 from app.customers.schemas import MOST_METADATA, ProfileChanges, ProfileView, Registration
 from app.db.leases import customer_lease
@@ -20,13 +19,14 @@ from app.digital_river.models import Customer, CustomerChanges
 from app.digital_river.transport import Transport
 from app.ids import CustomerId
 from app.resources import Resources
+from app.web.field_errors import invalid_fields
 from app.web.problems import BadGateway, Invalid, NotFound
 
 Json = dict[str, Any]
 
 
 async def register(
-    resources: Resources, customer_id: CustomerId, registration: Registration
+    far: Transport, customer_id: CustomerId, registration: Registration
 ) -> tuple[Customer, bool]:
     """The customer and whether this call made it; one that exists is returned as it is.
 
@@ -38,11 +38,11 @@ async def register(
     values["metadata"] = {name: value for name, value in registration.metadata.items() if not _removes(value)}
     changes = CustomerChanges.model_validate({name: value for name, value in values.items() if value})
     try:
-        return await customers.create_customer(resources.far, customer_id, changes), True
+        return await customers.create_customer(far, customer_id, changes), True
     except Conflict:
-        return await customers.fetch_customer(resources.far, customer_id), False
+        return await customers.fetch_customer(far, customer_id), False
     except Refused as refused:
-        raise refusals.told(refused) from None
+        raise invalid_fields(refused) from None
 
 
 async def get_customer(far: Transport, customer_id: CustomerId, *, is_own: bool) -> Customer:
@@ -139,7 +139,7 @@ async def _update(
     try:
         changed = await customers.update_customer(far, customer_id, written)
     except Refused as refused:
-        raise refusals.told(refused, below=below) from None
+        raise invalid_fields(refused, below=below) from None
     # No document says how nested members are replaced: what was to go must be gone, or it was not done.
     is_removal = written.shipping is not None and "line1" not in written.shipping["address"]
     if is_removal and ShippingAddressView.of(changed.shipping) is not None:

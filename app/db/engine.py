@@ -1,4 +1,8 @@
-"""How this process reaches PostgreSQL: SQLAlchemy for the rooms, bare asyncpg for the two hot paths."""
+"""How this process reaches PostgreSQL: SQLAlchemy for most, bare asyncpg for the hot paths.
+
+Services open connections and transactions and hand them to stores. They take the types for that from here,
+because only stores may import the libraries that run statements.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,10 +11,24 @@ from functools import partial
 from typing import Any
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from asyncpg import Pool
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.database_url import DatabaseUrl, UnusableDatabaseUrl
 from app.settings import Settings
+
+__all__ = [
+    "POOL_SECONDS",
+    "AsyncConnection",
+    "AsyncEngine",
+    "Pool",
+    "RowMapping",
+    "connect",
+    "create_engine",
+    "open_engine",
+    "open_hot_pool",
+]
 
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 10.0
@@ -30,7 +48,7 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
             await super().close(timeout=RELEASE_SECONDS)
 
 
-class _HotPool(asyncpg.Pool):  # type: ignore[misc]
+class _HotPool(Pool):  # type: ignore[misc]
     """Never waits for a server that hangs.
 
     asyncpg asks the server to stop a statement that was given up, and its pool waits for the answer as long
@@ -98,7 +116,7 @@ async def _leave_as_it_is(_: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def open_hot_pool(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
+async def open_hot_pool(settings: Settings) -> AsyncIterator[Pool]:
     """A pool of bare asyncpg connections. Opened lazily: a process may start before its database."""
     url = settings.database_url.get_secret_value()
     pool = _HotPool(

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import AliasChoices, Field, ValidationError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.engine import AsyncConnection
 from app.digital_river import files, orders
 from app.digital_river.models.reading import FarSideModel, Identifier
 from app.digital_river.transport import Transport

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.db.engine import AsyncEngine
 from app.digital_river import file_links
 from app.digital_river.errors import Garbled
 from app.digital_river.transport import Transport

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from app.access.authorization import ListedCustomer, RequiredOwner
 from app.documents import service, store
-from app.documents.downloads import StreamedFile
+from app.documents.downloads import Downloads, StreamedFile
 from app.documents.link_policy import policy_of
 from app.documents.schemas import (
     DocumentsPage,
@@ -172,7 +172,8 @@ async def open_document(
     if disposition == "proxy":
         policy = policy_of(resources.settings)
         document = await service.get_document(resources.hot, policy, owner, DocumentId(str(document_id)))
-        return StreamedFile(resources.far, document, request.app.state.downloads, principal.name)
+        downloads: Downloads = request.app.state.resources.downloads
+        return StreamedFile(resources.far, document, downloads, principal.name)
     link = await service.open_document(resources, owner, DocumentId(str(document_id)))
     if disposition == "link":
         shown = LinkView(url=link.url, expires_at=link.expires_at)

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import asyncpg
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.access.ownership import Anybody, Owner, fetch_owned_order
+from app.db.engine import AsyncEngine, Pool
 from app.db.leases import LeaseBusy
 from app.digital_river.errors import DigitalRiverError, Missing
 from app.digital_river.models import Order
@@ -27,6 +26,9 @@ RECHECK = timedelta(seconds=15)
 STALE = timedelta(days=1)
 # What a page about an order lists of its documents.
 NEWEST = 100
+
+# How many rows a list that is read to its end takes at once.
+ROWS_AT_ONCE = 500
 
 # Digital River docs, Invoices: only these selling entities issue an invoice by themselves.
 INVOICING_ENTITIES = frozenset(
@@ -46,9 +48,7 @@ class OrderDocuments:
     credit_memo: Availability
 
 
-async def get_document(
-    pool: asyncpg.Pool, policy: LinkPolicy, owner: Owner, document_id: DocumentId
-) -> Document:
+async def get_document(pool: Pool, policy: LinkPolicy, owner: Owner, document_id: DocumentId) -> Document:
     """The owner's document.
 
     Raises:
@@ -111,6 +111,17 @@ async def get_order_documents(
         limit=limit,
     )
     return OrderDocuments(documents, known.availability("invoice"), known.availability("creditMemo"))
+
+
+async def list_all_documents(resources: Resources, owner: CustomerId) -> Sequence[Document]:
+    """Every document of the owner, newest first."""
+    policy = policy_of(resources.settings)
+    found: list[Document] = []
+    after: Position | None = None
+    while rows := await store.list_documents(resources.hot, policy, owner, after=after, limit=ROWS_AT_ONCE):
+        found += rows
+        after = Position(rows[-1].created_at, rows[-1].id)
+    return found
 
 
 async def from_order(resources: Resources, owner: Owner, order: Order) -> OrderDocuments:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, UUID, insert
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.db.schema import in_plain_sight, metadata
 from app.idempotency.fingerprint import Fingerprint
@@ -159,9 +159,8 @@ async def free_request(engine: AsyncEngine, held: Held) -> None:
         await connection.execute(statement)
 
 
-async def erase_answers(engine: AsyncEngine, customer_id: CustomerId) -> None:
+async def erase_answers(connection: AsyncConnection, customer_id: CustomerId) -> None:
     """Erase the kept answers to this customer's requests; what is being served stays claimed."""
     table = idempotent_request
     statement = sa.delete(table).where(table.c.customer_id == customer_id, table.c.status.is_not(None))
-    async with engine.begin() as connection:
-        await connection.execute(statement)
+    await connection.execute(statement)

@@ -32,7 +32,7 @@ class _Caller(HTTPBearer):
         scheme, credentials = get_authorization_scheme_param(given[0] if len(given) == 1 else None)
         if scheme.lower() != "bearer" or not credentials:
             raise Unauthenticated(hint="Send an access token as Authorization: Bearer ….")
-        tokens: Tokens = request.app.state.tokens
+        tokens: Tokens = request.app.state.resources.tokens
         principal = await tokens.verify(credentials)
         tally: Tally | None = request.scope.get(Tally.SCOPE)
         if tally is not None:

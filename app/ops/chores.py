@@ -7,12 +7,12 @@ from functools import partial
 
 import structlog
 
-from app.customers.tax_identifiers import finish_replacements
 from app.db.outages import is_outage
 from app.digital_river.errors import DigitalRiverError
 from app.ops import metrics
 from app.ops.pruning import prune_if_free
 from app.resources import Resources
+from app.tax.identifiers import finish_replacements
 from app.webhooks.sweep import sweep_if_due
 
 # So soon a worker begins with a sweep that an operator asked for, and tries again what failed.

@@ -100,7 +100,7 @@ class _After(BaseModel):
 
 
 async def _handled_types(request: Request) -> Collection[str]:
-    box: LetterBox = request.app.state.letter_box
+    box: LetterBox = request.app.state.resources.webhook_receiver
     return box.handled_types
 
 

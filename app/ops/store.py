@@ -1,6 +1,5 @@
 """What operators ask of the tables: events, whatever their state, and what may be forgotten."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,14 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.customers.store import certificate_upload
 from app.db.buckets import rate_bucket
 from app.db.leases import lease
 from app.db.schema import in_plain_sight, metadata
 from app.documents.link_store import file_link, link_refusal
 from app.documents.store import order_absence, order_check
 from app.idempotency.store import idempotent_request
-from app.ids import CustomerId, EventId
+from app.ids import EventId
+from app.tax.store import certificate_upload
 from app.webhooks.inbox import CHANNEL, State, in_state, webhook_event
 from app.webhooks.store import REACH, sweep
 
@@ -66,27 +65,6 @@ async def find_event(connection: AsyncConnection, event_id: EventId) -> sa.RowMa
     digest = sa.func.encode(table.c.body_digest, "hex").label("body_digest")
     statement = sa.select(*_SUMMARY, has_body, digest, table.c.errors).where(table.c.id == event_id)
     return (await connection.execute(statement)).mappings().first()
-
-
-async def list_held_events(
-    connection: AsyncConnection, customer_id: CustomerId, order_ids: Collection[str]
-) -> Sequence[sa.RowMapping]:
-    """The events of these orders, and the buried ones that name the customer, with their bodies; the last
-    received first."""
-    table = webhook_event
-    # One array, because a statement may have no more than 32,767 values. Two questions, because each has an
-    # index that leads to its rows.
-    are_of_orders = table.c.order_id == sa.any_(sa.cast([*order_ids], sa.ARRAY(sa.Text)))
-    name_customer = sa.and_(
-        # Not those that wait: there may be very many for an hour, and then they are of an order.
-        in_state("buried"),
-        table.c.body.regexp_match(rf'"customerId"\s*:\s*"?{re.escape(customer_id)}"?\s*[,}}]'),
-    )
-    found = sa.union(*(sa.select(table.c.id).where(which) for which in (are_of_orders, name_customer)))
-    columns = (table.c.type, table.c.state, table.c.order_id, table.c.happened_at, table.c.received_at)
-    statement = sa.select(*columns, table.c.body).where(table.c.id.in_(found))
-    rows = await connection.execute(statement.order_by(table.c.received_at.desc(), table.c.id.desc()))
-    return rows.mappings().all()
 
 
 _IS_BURIED = in_state("buried")

@@ -11,14 +11,15 @@ import structlog
 from app.access.ownership import Owner, fetch_owned_order
 from app.db.leases import LeaseBusy
 from app.digital_river import fulfillments, orders, refunds
-from app.digital_river.errors import DigitalRiverError, Missing, Refused
-from app.digital_river.models import Fulfillment, Order, Refund
-from app.digital_river.pages import Entries
+from app.digital_river.errors import DigitalRiverError, Garbled, Missing, Refused
+from app.digital_river.models import Fulfillment, Listing, Order, Refund
+from app.digital_river.pages import Entries, each_page
+from app.digital_river.transport import Transport
 from app.documents import service as documents
 from app.documents.schemas import OrderDocumentsView, order_view
 from app.ids import CustomerId, OrderId
-from app.orders import cursors, tracking
-from app.orders.schemas import Part
+from app.orders import cursors, tracking, views
+from app.orders.schemas import OrderView, Part
 from app.orders.tracking import TrackingView
 from app.orders.views import OrderParts
 from app.resources import Resources
@@ -26,6 +27,10 @@ from app.web.problems import Invalid, NotFound
 
 # How long a page waits for what it can do without.
 PATIENCE_SECONDS = 5.0
+# How the list of all orders is read: its pages one by one, what belongs to the orders at the same time.
+ORDERS_AT_ONCE = 100
+MOST_PAGES = 20
+READS_AT_ONCE = 8
 
 OrderState = Literal[
     "pending_payment",
@@ -166,8 +171,53 @@ async def get_tracking(resources: Resources, owner: Owner, order_id: OrderId) ->
     return tracking.from_shop(order, shipped, unreadable=shipped.unreadable)
 
 
+async def list_whole_orders(far: Transport, customer_id: CustomerId) -> Sequence[OrderView]:
+    """Every order as its page shows it, newest first, without documents, which are exported by themselves.
+
+    What only the buyer may see of a refund, the token for bank details, is left out.
+
+    Raises:
+        DigitalRiverError: a part was not to be had, or there are more than 2000 orders.
+    """
+    found = await _fetch_all(far, customer_id)
+    slots = asyncio.Semaphore(READS_AT_ONCE)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_whole(far, order, slots)) for order in found]
+    return [task.result() for task in tasks]
+
+
 async def _documents(resources: Resources, owner: Owner, order: Order, base_url: str) -> OrderDocumentsView:
     return order_view(await documents.from_order(resources, owner, order), base_url)
+
+
+async def _fetch_all(far: Transport, customer_id: CustomerId) -> list[Order]:
+    async def fetch_page(after: str | None) -> Listing[Order]:
+        return await orders.fetch_orders(
+            far, customer_id=customer_id, limit=ORDERS_AT_ONCE, starting_after=after
+        )
+
+    found: list[Order] = []
+    async for page in each_page(fetch_page, of="the list of one customer's orders", most=MOST_PAGES):
+        if page.unreadable("data"):
+            raise Garbled("an order of the customer cannot be read")
+        found += page.data
+    return found
+
+
+async def _whole(far: Transport, order: Order, slots: asyncio.Semaphore) -> OrderView:
+    order_id = OrderId(order.id)
+    async with slots:
+        paid_back = await refunds.fetch_refunds(far, order_id)
+        shipped = await fulfillments.fetch_fulfillments(far, order_id)
+    parts = OrderParts(
+        order,
+        refunds=paid_back.all(),
+        fulfillments=shipped.all(),
+        documents=None,
+    )
+    whole = views.page(parts, is_buyers=False)
+    incomplete = [part for part in whole.incomplete if part != "documents"]
+    return whole.model_copy(update={"incomplete": incomplete})
 
 
 def _lacks_items(fulfillment: Fulfillment) -> bool:

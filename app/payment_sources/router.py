@@ -66,7 +66,7 @@ async def get_drop_in_configuration(
 )
 async def list_payment_sources(resources: ResourcesDep, customer_id: ReadCustomer) -> PaymentSourcesPage:
     """All of them, with what may be shown to their owner."""
-    saved = await service.list_sources(resources, customer_id)
+    saved = await service.list_sources(resources.far, customer_id)
     return PaymentSourcesPage(data=[_view(one) for one in saved], unreadable=saved.unreadable)
 
 

@@ -36,13 +36,13 @@ class SavedSource:
     is_default: bool
 
 
-async def list_sources(resources: Resources, customer_id: CustomerId) -> Entries[SavedSource]:
+async def list_sources(far: Transport, customer_id: CustomerId) -> Entries[SavedSource]:
     """Everything saved, in Digital River's order; nothing for somebody Digital River does not know yet.
 
     Raises:
         DigitalRiverError: Digital River could not be asked.
     """
-    customer = await customers.find_customer(resources.far, customer_id)
+    customer = await customers.find_customer(far, customer_id)
     if customer is None:
         return Entries()
     saved = (_saved(customer, source) for source in customer.sources)

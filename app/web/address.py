@@ -1,11 +1,22 @@
-"""A postal address as frontends see it, wherever it stands: in orders, profiles and payment sources."""
+"""What is the same of postal addresses wherever they stand: in orders, profiles, payment sources and tax."""
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict
+import pycountry
+from pydantic import ConfigDict, StringConstraints
 
 from app.digital_river.models import Address
 from app.web.contract import Contract
+
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_NO_CONTROLS)
+]
+"""One line of text, 1 to 200 characters."""
+
+_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
+_SUBDIVISIONS = frozenset(subdivision.code for subdivision in pycountry.subdivisions)
 
 ADDRESS_EXAMPLE: dict[str, Any] = {
     "line1": "10380 Bren Road West",
@@ -15,6 +26,16 @@ ADDRESS_EXAMPLE: dict[str, Any] = {
     "state": "MN",
     "country": "US",
 }
+
+
+def is_country(code: str) -> bool:
+    """Whether this is the code of a country (ISO 3166-1 alpha-2)."""
+    return code in _COUNTRIES
+
+
+def is_state(country: str, code: str) -> bool:
+    """Whether the country (ISO 3166-1) has this subdivision (the part of ISO 3166-2 after the hyphen)."""
+    return f"{country}-{code}" in _SUBDIVISIONS
 
 
 class AddressView(Contract):

@@ -69,14 +69,14 @@ class Tally:
 
 class AddressLimit:
     """Opens the tally of each request below LIMITED, and counts it by where it came from, before anything
-    is spent on it. `app.state.limits` must be there."""
+    is spent on it. `app.state.resources.limits` must be there."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(LIMITED):
-            tally = scope[Tally.SCOPE] = Tally(scope["app"].state.limits)
+            tally = scope[Tally.SCOPE] = Tally(scope["app"].state.resources.limits)
             client = scope.get("client")
             await tally.count("address", origin_of(client[0] if client else ""))
         await self._app(scope, receive, send)

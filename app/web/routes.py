@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from fastapi import FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
@@ -24,15 +25,19 @@ class RouteFacts:
     query_names: frozenset[str]
 
 
+# By endpoint, made when an app is first asked: then all of its routes are there.
+_FACTS: WeakKeyDictionary[FastAPI, dict[int, RouteFacts]] = WeakKeyDictionary()
+
+
 def find_facts(scope: Scope) -> RouteFacts | None:
     """The facts of the route that was chosen for this request; None before that, and for unknown paths."""
     endpoint = scope.get("endpoint")
     if endpoint is None:
         return None
     app: FastAPI = scope["app"]
-    known: dict[int, RouteFacts] | None = getattr(app.state, "route_facts", None)
+    known = _FACTS.get(app)
     if known is None:
-        known = app.state.route_facts = _all_facts(app)
+        known = _FACTS[app] = _all_facts(app)
     return known.get(id(endpoint))
 
 

@@ -139,7 +139,7 @@ _SIGNATURE = APIKeyHeader(
 async def receive_event(request: Request) -> Response:
     """Verifies the signature over the raw body, keeps the event exactly once and answers when it is
     committed. Handling happens later, in the worker. Types that nobody handles are kept as `ignored`."""
-    box: LetterBox = request.app.state.letter_box
+    box: LetterBox = request.app.state.resources.webhook_receiver
     body = await read_body(request, MAX_BODY, BODY_SECONDS)
     try:
         signer = box.authenticate(body, request.headers.get(HEADER))

@@ -11,7 +11,6 @@ import pytest
 from pydantic import SecretStr
 
 from app.idempotency import routes, store
-from app.idempotency.erasing import erase_answers
 from app.idempotency.store import CLEARED_AT_ONCE, LEASE_SECONDS
 from app.ids import CustomerId
 from app.resources import open_resources
@@ -406,7 +405,8 @@ async def test_a_customer_who_is_forgotten_leaves_no_answers(
     await works.begun.wait()
     async with open_resources(settings) as resources:
         for _ in range(2):
-            await erase_answers(resources, CustomerId("ada"))
+            async with resources.engine.begin() as connection:
+                await store.erase_answers(connection, CustomerId("ada"))
     works.gate.set()
     await running
     left = await database.fetch("SELECT customer_id FROM idempotent_request ORDER BY customer_id")

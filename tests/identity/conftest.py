@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import httpx
@@ -46,9 +47,10 @@ async def calling(
     chosen = settings(**changes)
     app = build()
     assembly.install(app, chosen)
+    app.state.resources = SimpleNamespace()
     opened = Tokens.open(chosen, transport=issuer.transport, now=issuer.clock, clock=clock or issuer.clock)
     async with (
-        opened as app.state.tokens,
+        opened as app.state.resources.tokens,
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://portal.test") as client,
     ):
         yield client

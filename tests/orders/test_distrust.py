@@ -8,7 +8,6 @@ import pytest
 from app.digital_river.errors import Garbled
 from app.ids import CustomerId, OrderId
 from app.orders import service
-from app.orders.export import list_whole_orders
 from app.orders.service import OrderPage, Wanted
 from app.resources import Resources
 from app.web.problems import NotFound
@@ -51,8 +50,9 @@ async def test_a_list_that_does_not_move_on_is_no_page_of_it() -> None:
 
 async def test_an_export_leaves_a_list_that_repeats_itself() -> None:
     far_side = FarSide([httpx.Response(200, json={"data": [order("ada", "1")], "hasMore": True})])
-    with pytest.raises(Garbled, match="repeats itself"):
-        await asked(far_side, list_whole_orders, ADA)
+    async with far_side.opened() as far:
+        with pytest.raises(Garbled, match="repeats itself"):
+            await service.list_whole_orders(far, ADA)
     assert len(far_side.requests) == 2
 
 

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.access import audit_log
 from app.access.audit_log import AuditRecordId
 from app.access.ownership import Anybody
-from app.customers import store as customers
 from app.db.schema import metadata
 from app.documents import link_store as links
 from app.documents import store as documents
@@ -25,6 +24,7 @@ from app.idempotency.fingerprint import Fingerprint
 from app.ids import CustomerId, DocumentId, EventId, FileId, OrderId
 from app.ops import pruning
 from app.ops import store as ops
+from app.privacy import store as privacy
 from app.resources import Resources, open_resources
 from app.webhooks import inbox
 from app.webhooks import store as sweeps
@@ -94,7 +94,7 @@ async def answer_once(resources: Resources) -> None:
 
 async def export_events(connection: AsyncConnection, customer_id: CustomerId) -> None:
     things = await documents.find_things(connection, customer_id)
-    await ops.list_held_events(connection, customer_id, things)
+    await privacy.list_held_events(connection, customer_id, things)
 
 
 async def export_support_reads(connection: AsyncConnection, customer_id: CustomerId) -> None:
@@ -270,7 +270,7 @@ AROUND: Mapping[str, Question] = {
         answer_once, "pk_idempotent_request", "ix_idempotent_request_valid_until", pages=300
     ),
     "forget answers": question(
-        lambda resources: idempotency.erase_answers(resources.engine, CustomerId(SHOPPER)),
+        told(idempotency.erase_answers, CustomerId(SHOPPER)),
         "ix_idempotent_request_customer_id",
     ),
     "keep an audit record": question(
@@ -284,11 +284,11 @@ AROUND: Mapping[str, Question] = {
         )
     ),
     "requests to be forgotten": question(
-        lambda resources: customers.list_forget_requests(resources.engine, None, before=9000, limit=PAGE),
+        told(privacy.list_all_forget_requests, only=None, before=9000, limit=PAGE),
         "pk_forget_request",
     ),
     "a customer's requests to be forgotten": question(
-        lambda resources: customers.list_forget_requests(resources.engine, CustomerId(SHOPPER)),
+        told(privacy.list_forget_requests, CustomerId(SHOPPER)),
         "ix_forget_request_customer_id",
     ),
     "a lease": question(lambda resources: resources.leases.claim("any", uuid.uuid4(), 5)),

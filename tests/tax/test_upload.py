@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from app.customers.upload import LARGEST_FILE, read_form
+from app.tax.upload import LARGEST_FILE, read_form
 from app.web.problems import Problem
 
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n'

@@ -12,16 +12,17 @@ from datetime import UTC, date, datetime, time
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from app.customers import refusals, store
-from app.customers.tax_schemas import NewTaxCertificate, TaxCertificateView, status_on
-from app.customers.upload import Form
+from app.db.engine import AsyncEngine
 from app.digital_river import customers, files, models
 from app.digital_river.errors import Conflict, DigitalRiverError, Garbled, Missing, Refused, Unavailable
 from app.digital_river.multipart import Upload
 from app.digital_river.pages import Entries
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId
-from app.resources import Resources
+from app.tax import store
+from app.tax.schemas import NewTaxCertificate, TaxCertificateView, status_on
+from app.tax.upload import Form
+from app.web.field_errors import invalid_fields
 from app.web.problems import Invalid
 
 PURPOSE = "tax_document_customer_upload"
@@ -45,31 +46,32 @@ async def list_certificates(far: Transport, customer_id: CustomerId) -> Entries[
         return Entries()
 
 
-async def add(resources: Resources, customer_id: CustomerId, form: Form) -> TaxCertificateView:
+async def add(engine: AsyncEngine, far: Transport, customer_id: CustomerId, form: Form) -> TaxCertificateView:
     """Hand the certificate in.
 
     Raises:
         RequestValidationError, Invalid: a field is missing or wrong.
     """
     new, upload = _checked(form)
-    far = resources.far
     await customers.ensure_customer(far, customer_id)
     digest = _digest(customer_id, new, form.digest)
-    file_id = await store.find_upload(resources.engine, digest)
+    async with engine.connect() as connection:
+        file_id = await store.find_upload(connection, digest)
     if file_id is None:
         file_id = await _upload(far, upload)
-        await store.keep_upload(resources.engine, customer_id, digest, file_id)
+        async with engine.begin() as connection:
+            await store.keep_upload(connection, customer_id, digest, file_id)
     elif await _has(far, customer_id, file_id):
         # What was told before this had arrived, and only the answer was lost.
-        await store.end_upload(resources.engine, digest)
+        await _end_upload(engine, digest)
         return _view(new)
     try:
         await _announce(far, customer_id, new, file_id)
     except _NotAdded as error:
-        await store.end_upload(resources.engine, digest)
+        await _end_upload(engine, digest)
         raise error.told from None
     # Any other failure leaves the file on record: it may have arrived, or may still arrive.
-    await store.end_upload(resources.engine, digest)
+    await _end_upload(engine, digest)
     return _view(new)
 
 
@@ -78,6 +80,11 @@ async def _upload(far: Transport, upload: Upload) -> FileId:
         return FileId((await files.upload_file(far, purpose=PURPOSE, upload=upload)).id)
     except Refused:
         raise Invalid.at("/file", "This file is not accepted.") from None
+
+
+async def _end_upload(engine: AsyncEngine, digest: bytes) -> None:
+    async with engine.begin() as connection:
+        await store.end_upload(connection, digest)
 
 
 async def _announce(far: Transport, customer_id: CustomerId, new: NewTaxCertificate, file_id: FileId) -> None:
@@ -96,7 +103,7 @@ async def _announce(far: Transport, customer_id: CustomerId, new: NewTaxCertific
         with suppress(DigitalRiverError):
             await files.delete_file(far, file_id)
         if isinstance(error, Refused):
-            raise _NotAdded(refusals.told(error, below="taxCertificate", our_names=_OUR_NAMES)) from error
+            raise _NotAdded(invalid_fields(error, below="taxCertificate", our_names=_OUR_NAMES)) from error
         raise _NotAdded(error) from error
 
 

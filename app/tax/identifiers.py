@@ -11,14 +11,12 @@ because each step may be repeated. Until that is done, nobody is shown that ther
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from app.customers import refusals, store
-from app.customers.store import Replacement
-from app.customers.tax_schemas import NewTaxIdentifier
+from app.db.engine import AsyncEngine
 from app.db.leases import LEASE_SECONDS
 from app.digital_river import customers
 from app.digital_river import tax_identifiers as far_side
@@ -35,6 +33,10 @@ from app.digital_river.pages import Entries
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, TaxIdentifierId
 from app.resources import Resources
+from app.tax import store
+from app.tax.schemas import NewTaxIdentifier
+from app.tax.store import Replacement
+from app.web.field_errors import invalid_fields
 from app.web.problems import NotFound
 from app.web.problems import Unavailable as Later
 
@@ -49,7 +51,7 @@ async def list_identifiers(resources: Resources, customer_id: CustomerId) -> Ent
     Raises:
         DigitalRiverError, LeaseBusy: also when one is being replaced, and that does not come to its end.
     """
-    if await store.list_unfinished(resources.engine, customer_id):
+    if await _list_unfinished(resources.engine, customer_id):
         async with _turn(resources, customer_id):
             pass
     return await _fetch_all(resources.far, customer_id)
@@ -104,7 +106,9 @@ async def remove(resources: Resources, customer_id: CustomerId, tax_identifier_i
 
 async def finish_replacements(resources: Resources) -> None:
     """Carry through what was broken off. Customers with somebody at work are left to them."""
-    for customer_id in await store.list_customers(resources.engine):
+    async with resources.engine.connect() as connection:
+        waiting = await store.list_customers(connection)
+    for customer_id in waiting:
         lease = _lease(customer_id)
         async with resources.leases.hold_if_free(lease, seconds=LEASE_SECONDS) as held:
             if held is None:
@@ -114,11 +118,6 @@ async def finish_replacements(resources: Resources) -> None:
             except DigitalRiverError as error:
                 # One that cannot be finished must not stand in the way of the others.
                 log.warning("tax_identifier.replacement_unfinished", error=type(error).__name__)
-
-
-async def erase_replacements(resources: Resources, customer_id: CustomerId) -> None:
-    """Erase what is kept to make the customer's old identifier anew; one under way goes on without it."""
-    await store.erase(resources.engine, customer_id)
 
 
 @asynccontextmanager
@@ -134,15 +133,21 @@ def _lease(customer_id: CustomerId) -> str:
 
 
 async def _finish_all(resources: Resources, customer_id: CustomerId) -> None:
-    for replacement in await store.list_unfinished(resources.engine, customer_id):
+    for replacement in await _list_unfinished(resources.engine, customer_id):
         await _finish(resources, replacement)
+
+
+async def _list_unfinished(engine: AsyncEngine, customer_id: CustomerId) -> Sequence[Replacement]:
+    async with engine.connect() as connection:
+        return await store.list_unfinished(connection, customer_id)
 
 
 async def _replace(
     resources: Resources, customer_id: CustomerId, fresh: TaxIdentifier, old: TaxIdentifier
 ) -> TaxIdentifier:
     replacement = Replacement(TaxIdentifierId(fresh.id), customer_id, old.type or "", old.value or "")
-    await store.begin(resources.engine, replacement)
+    async with resources.engine.begin() as connection:
+        await store.begin_replacement(connection, replacement)
     attached = await _finish(resources, replacement)
     if attached is None:
         raise Later("Your tax identifier could not be replaced now. See which one is saved, and try again.")
@@ -165,7 +170,8 @@ async def _finish(resources: Resources, replacement: Replacement) -> TaxIdentifi
         attached = await _attach(far, replacement.customer_id, replacement.new_id)
     except (Refused, Missing, Conflict):
         await _put_back(far, replacement)
-    await store.end(resources.engine, replacement.new_id)
+    async with resources.engine.begin() as connection:
+        await store.end_replacement(connection, replacement.new_id)
     if attached is None:
         await _discard(far, replacement.new_id)
     return attached
@@ -212,7 +218,7 @@ async def _create(far: Transport, new: NewTaxIdentifier) -> TaxIdentifier:
     try:
         return await far_side.create_tax_identifier(far, type_=new.type, value=new.value)
     except Refused as refused:
-        raise refusals.told(refused) from None
+        raise invalid_fields(refused) from None
 
 
 async def _fetch_all(

@@ -1,4 +1,4 @@
-"""Turns what Digital River refuses into what to change in the request that caused it."""
+"""Says which members of our own request Digital River has refused."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,9 @@ from app.web.validation import pointer_to
 _DETAIL = "This value is not accepted."
 
 
-def told(refused: Refused, *, below: str = "", our_names: Mapping[str, str] | None = None) -> Invalid:
+def invalid_fields(
+    refused: Refused, *, below: str = "", our_names: Mapping[str, str] | None = None
+) -> Invalid:
     """The refusal with pointers into our request's body; without any where nothing of it was named.
 
     `below` is the member of the customer that was the body of our request; `our_names` of its members, where

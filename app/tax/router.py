@@ -3,8 +3,10 @@
 from fastapi import APIRouter, Request, Response, status
 
 from app.access.authorization import OwnCustomer, ReadCustomer
-from app.customers import certificates, tax_identifiers
-from app.customers.tax_schemas import (
+from app.idempotency.routes import IdempotentRoute
+from app.resources import ResourcesDep
+from app.tax import certificates, identifiers
+from app.tax.schemas import (
     NewTaxCertificate,
     NewTaxIdentifier,
     TaxCertificatesPage,
@@ -12,9 +14,7 @@ from app.customers.tax_schemas import (
     TaxIdentifiersPage,
     TaxIdentifierView,
 )
-from app.customers.upload import read_form
-from app.idempotency.routes import IdempotentRoute
-from app.resources import ResourcesDep
+from app.tax.upload import read_form
 from app.web.path_ids import TaxIdentifierPath
 from app.web.problems import (
     BadGateway,
@@ -54,7 +54,7 @@ def _certificate_form() -> dict[str, object]:
 )
 async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadCustomer) -> TaxIdentifiersPage:
     """Newest first, one of each type, all on one page."""
-    found = await tax_identifiers.list_identifiers(resources, customer_id)
+    found = await identifiers.list_identifiers(resources, customer_id)
     return TaxIdentifiersPage(data=[TaxIdentifierView.of(one) for one in found], unreadable=found.unreadable)
 
 
@@ -71,7 +71,7 @@ async def add_tax_identifier(
     """There is one of each type: another value takes the place of the present one. When that fails, the
     present one stays, or comes back under a new id and is verified again; after a 502 or 503 the new one may
     also take its place later."""
-    found, is_new = await tax_identifiers.add(resources, customer_id, new)
+    found, is_new = await identifiers.add(resources, customer_id, new)
     response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return TaxIdentifierView.of(found)
 
@@ -87,7 +87,7 @@ async def delete_tax_identifier(
     resources: ResourcesDep, customer_id: OwnCustomer, tax_identifier_id: TaxIdentifierPath
 ) -> None:
     """For good; the same value can be added again."""
-    await tax_identifiers.remove(resources, customer_id, tax_identifier_id)
+    await identifiers.remove(resources, customer_id, tax_identifier_id)
 
 
 @router.get(
@@ -115,4 +115,4 @@ async def add_tax_certificate(
 ) -> TaxCertificateView:
     """Digital River reviews certificates on its own; here they cannot be changed or removed."""
     async with read_form(request) as form:
-        return await certificates.add(resources, customer_id, form)
+        return await certificates.add(resources.engine, resources.far, customer_id, form)

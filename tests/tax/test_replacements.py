@@ -11,8 +11,8 @@ import asyncpg
 import httpx
 import pytest
 
-from app.customers.tax_identifiers import finish_replacements
 from app.resources import open_resources
+from app.tax.identifiers import finish_replacements
 from tests.customers.house import Buyer
 from tests.house import Json, Sandbox, eventually, pass_time, settings_for
 from tests.processes import running, running_api

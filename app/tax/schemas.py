@@ -15,9 +15,9 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from app.customers.addresses import Line, is_state
 from app.digital_river.models import Customer, TaxApplicability, TaxCertificate, TaxIdentifier
 from app.digital_river.pages import Entries
+from app.web.address import Line, is_state
 from app.web.contract import Contract, Instant
 from app.web.paging import PartialPage
 

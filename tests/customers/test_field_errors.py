@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.customers.refusals import told
 from app.digital_river.errors import Refused
+from app.web.field_errors import invalid_fields
 from tests.customers.house import ADDRESS, SHIPPING, Buyer
 from tests.house import Sandbox
 
@@ -24,13 +24,13 @@ from tests.house import Sandbox
 def test_a_parameter_becomes_a_pointer_into_our_own_body(
     parameter: str, below: str, expected: list[str]
 ) -> None:
-    problem = told(Refused(400, ("invalid_parameter",), (parameter,)), below=below)
+    problem = invalid_fields(Refused(400, ("invalid_parameter",), (parameter,)), below=below)
     assert [error.pointer for error in problem.errors] == expected
 
 
 def test_members_that_we_name_otherwise_are_named_our_way() -> None:
     refused = Refused(400, ("a", "b"), ("taxCertificate.fileId", "taxCertificate.endDate"))
-    problem = told(refused, below="taxCertificate", our_names={"fileId": "file"})
+    problem = invalid_fields(refused, below="taxCertificate", our_names={"fileId": "file"})
     assert [error.pointer for error in problem.errors] == ["/endDate", "/file"]
 
 

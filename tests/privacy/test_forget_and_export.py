@@ -1,42 +1,52 @@
 """Being forgotten, and taking everything along."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 
-from app.access.export import SupportRead
-from app.customers.neighbours import Section
-from app.ids import CustomerId
-from app.main import EXPORT_SECTIONS
 from app.ops.pruning import prune_if_free
-from app.resources import Resources
-from app.web.contract import Contract
 from tests.customers.house import SHIPPING, Buyer
-from tests.house import Json, Portal, Sandbox, invoice_event, pass_time
+from tests.house import Json, Portal, Sandbox, eventually, invoice_event, pass_time
 
-NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-
-
-async def nothing(_: Resources, __: CustomerId) -> Sequence[Contract]:
-    return []
+LISTS = ("paymentSources", "orders", "documents", "events", "forgetRequests")
 
 
-def only(**sections: Section) -> dict[str, Section]:
-    """All sections as the export is published with, empty but for these."""
-    return {**dict.fromkeys(EXPORT_SECTIONS, nothing), **sections}
+async def held(database: asyncpg.Connection) -> list[str]:
+    """The tables that hold something of ada's which being forgotten erases."""
+    tables = ("idempotent_request", "tax_identifier_replacement", "certificate_upload")
+    count = "SELECT count(*) FROM {} WHERE customer_id = 'ada'"
+    return [table for table in tables if await database.fetchval(count.format(table))]
 
 
-@pytest.fixture
-async def state(portal: Portal) -> AsyncIterator[Any]:
-    """Where the front door introduces the rooms; as it was before, after the test."""
-    assert portal.app is not None
-    kept = portal.app.state.export_sections, portal.app.state.erasers
-    yield portal.app.state
-    portal.app.state.export_sections, portal.app.state.erasers = kept
+async def hold_everything(ada: Buyer, database: asyncpg.Connection) -> list[str]:
+    """Let there be something of ada's in each of these tables."""
+    body = {"type": "de", "value": "DE123456789"}
+    assert (await ada.send("POST", "/tax-identifiers", body, headers={"Idempotency-Key": "k"})).is_success
+    await database.execute(
+        """INSERT INTO tax_identifier_replacement (new_id, customer_id, type, old_value)
+           VALUES ('new', 'ada', 'de', 'DE999999999')"""
+    )
+    await database.execute("INSERT INTO certificate_upload VALUES ('d', 'ada', 'file')")
+    everything = await held(database)
+    assert len(everything) == 3
+    return everything
+
+
+@asynccontextmanager
+async def full_disk(database: asyncpg.Connection) -> AsyncIterator[None]:
+    """Erasing fails half-way, as if PostgreSQL's disk were full."""
+    await database.execute(
+        """CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END $$;
+           CREATE TRIGGER fail BEFORE DELETE ON certificate_upload EXECUTE FUNCTION fail()"""
+    )
+    try:
+        yield
+    finally:
+        await database.execute("DROP FUNCTION fail() CASCADE")
 
 
 async def test_being_forgotten_is_recorded_and_says_what_happens_next(ada: Buyer, sandbox: Sandbox) -> None:
@@ -59,32 +69,26 @@ async def test_being_forgotten_twice_is_the_same_as_once(ada: Buyer, sandbox: Sa
 
 
 async def test_what_is_held_here_is_erased_after_the_request_is_recorded(
-    ada: Buyer, sandbox: Sandbox, state: Any
+    ada: Buyer, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
-    erased: list[str] = []
-
-    async def erase(_: Resources, customer_id: CustomerId) -> None:
-        erased.append(customer_id)
-
-    state.erasers = {"Your notes.": erase}
-    await ada.get()
+    everything = await hold_everything(ada, database)
     await sandbox.fault("status", status=503, method="POST", path="/customers/{id}", times=1)
     assert (await ada.send("POST", "/forget")).status_code == 503
-    assert erased == []
-    assert (await ada.send("POST", "/forget")).json()["erased"] == ["Your notes."]
-    assert erased == ["ada"]
+    assert await held(database) == everything
+    assert len((await ada.send("POST", "/forget")).json()["erased"]) == 2
+    assert await held(database) == []
 
 
 async def test_what_came_of_the_request_is_on_record_for_ever(
-    ada: Buyer, portal: Portal, sandbox: Sandbox, state: Any, database: asyncpg.Connection
+    ada: Buyer, portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     await ada.get()
     await sandbox.fault("status", status=503, method="POST", path="/customers/{id}", times=1)
     assert (await ada.send("POST", "/forget")).status_code == 503
     answer = await ada.send("POST", "/forget", headers={"X-Request-ID": "forget-1"})
     assert answer.status_code == 200
-    state.erasers = {"Your notes.": _fails}
-    assert (await ada.send("POST", "/forget")).status_code == 503
+    async with full_disk(database):
+        assert (await ada.send("POST", "/forget")).status_code == 503
     # Everything that may be pruned is.
     await pass_time(database, sandbox, 400 * 86_400)
     assert portal.app is not None
@@ -102,10 +106,6 @@ async def test_what_came_of_the_request_is_on_record_for_ever(
     assert [one["answer"] for one in rest.json()["data"]] == ["Unavailable"]
     assert (await portal.get("/ops/forget-requests", operator, customerId="eve")).json()["data"] == []
     assert (await portal.get("/ops/forget-requests", ada.token)).status_code == 403
-
-
-async def _fails(_: Resources, __: CustomerId) -> None:
-    raise OSError("the database is gone")
 
 
 @pytest.mark.proof
@@ -137,6 +137,7 @@ async def test_the_export_shows_what_is_held_of_events(
     # Of ada's order, but it names somebody else; and one that merely mentions her.
     others: list[Json] = [
         {"orderId": order["id"], "customerId": "eve", "fileId": {}},
+        {"orderId": order["id"], "customerId": {}, "fileId": {}},
         {"orderId": None, "customerId": "ada-2", "note": "ada", "fileId": {}},
     ]
     for changes in (hostile, *others):
@@ -158,16 +159,15 @@ async def test_the_export_shows_what_is_held_of_events(
     assert [one["content"]["customerId"] for one in of_eve] == ["eve"]
 
 
-async def test_a_failed_erasure_is_an_error_and_can_be_repeated(ada: Buyer, state: Any) -> None:
-    failures = [OSError("the database is gone")]
-
-    async def erase(_: Resources, __: CustomerId) -> None:
-        if failures:
-            raise failures.pop()
-
-    state.erasers = {"Your notes.": erase}
-    assert (await ada.send("POST", "/forget")).status_code == 503
+async def test_a_failed_erasure_erases_nothing_and_can_be_repeated(
+    ada: Buyer, database: asyncpg.Connection
+) -> None:
+    everything = await hold_everything(ada, database)
+    async with full_disk(database):
+        assert (await ada.send("POST", "/forget")).status_code == 503
+    assert await held(database) == everything
     assert (await ada.send("POST", "/forget")).status_code == 200
+    assert await held(database) == []
 
 
 async def test_documents_still_open_after_being_forgotten(
@@ -180,34 +180,29 @@ async def test_documents_still_open_after_being_forgotten(
     assert opened.status_code == 303
 
 
-async def test_the_export_holds_everything_about_the_customer(
-    ada: Buyer, eve: Buyer, support: Buyer, state: Any
-) -> None:
+async def test_the_export_holds_everything_about_the_customer(ada: Buyer, eve: Buyer, support: Buyer) -> None:
     await ada.send("PUT", body={"email": "ada@example.com", "shipping": SHIPPING})
     identifier = (await ada.send("POST", "/tax-identifiers", {"type": "de", "value": "DE123456789"})).json()
     certificate = (await ada.upload(b"%PDF-1.7 and more")).json()
-
-    async def reads(_: Resources, customer_id: CustomerId) -> Sequence[Contract]:
-        return [SupportRead(at=NOON, operation=f"GET /{customer_id}")]
-
-    state.export_sections = only(supportReads=reads)
+    await support.get(of="ada")
     answer = await ada.get("/export")
     assert answer.status_code == 200, answer.text
-    assert answer.json() == {
+    export = answer.json()
+    reads = export.pop("supportReads")
+    assert [read["operation"] for read in reads] == ["GET /v1/customers/{customerId}"]
+    assert export == {
         "customerId": "ada",
         "profile": (await ada.get()).json(),
         "taxIdentifiers": [identifier],
         "taxCertificates": [certificate],
-        "paymentSources": [],
-        "orders": [],
-        "documents": [],
-        "supportReads": [{"at": "2026-01-31T12:00:00Z", "operation": "GET /ada"}],
-        "events": [],
-        "forgetRequests": [],
+        **{name: [] for name in LISTS},
     }
     assert answer.headers["Content-Disposition"].startswith("attachment")
     assert (await ada.get("/export", **{"If-None-Match": answer.headers["ETag"]})).status_code == 304
-    assert (await support.get("/export", of="ada")).json() == answer.json()
+    seen = (await support.get("/export", of="ada")).json()
+    # The first of the looks is this very one.
+    assert seen.pop("supportReads")[1:] == reads
+    assert seen == export
     assert (await eve.get("/export", of="ada")).status_code == 404
 
 
@@ -257,15 +252,15 @@ async def test_stored_answers_are_erased_with_the_rest(
 
 
 async def test_an_export_of_somebody_digital_river_does_not_know_is_empty(
-    ada: Buyer, sandbox: Sandbox, state: Any
+    ada: Buyer, sandbox: Sandbox
 ) -> None:
-    state.export_sections = only()
     assert (await ada.get("/export")).json() == {
         "customerId": "ada",
         "profile": None,
         "taxIdentifiers": [],
         "taxCertificates": [],
-        **{name: [] for name in EXPORT_SECTIONS},
+        "supportReads": [],
+        **{name: [] for name in LISTS},
     }
     assert (await sandbox.get("/customers"))["data"] == []
 
@@ -277,16 +272,18 @@ async def test_half_an_export_is_none(ada: Buyer, sandbox: Sandbox) -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_the_parts_of_an_export_are_read_at_the_same_time(ada: Buyer, state: Any) -> None:
-    meeting = asyncio.Barrier(2)
+async def test_the_parts_of_an_export_are_read_at_the_same_time(ada: Buyer, sandbox: Sandbox) -> None:
+    for path in ("/orders", "/tax-identifiers"):
+        await sandbox.fault("delay", seconds=10, path=path)
+    asking = asyncio.create_task(ada.get("/export"))
 
-    async def wait_for_the_other(_: Resources, __: CustomerId) -> Sequence[Contract]:
-        await meeting.wait()
-        return []
+    async def are_both_asked() -> bool:
+        counts = [await sandbox.count(f"GET {path}") for path in ("/orders", "/tax-identifiers")]
+        return counts == [1, 1]
 
-    state.export_sections = only(orders=wait_for_the_other, documents=wait_for_the_other)
-    async with asyncio.timeout(5):
-        assert (await ada.get("/export")).status_code == 200
+    # Neither of them is answered yet.
+    await eventually(are_both_asked, within=8)
+    asking.cancel()
 
 
 @pytest.mark.parametrize("who", ["eve", "support", "nobody"])

@@ -12,8 +12,8 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from app.customers.spool import Spool
 from app.digital_river.multipart import Upload
+from app.tax.spool import Spool
 from app.web.bodies import late
 from app.web.problems import Invalid, Malformed, TooLarge, UnsupportedMedia
 from app.web.validation import pointer_to

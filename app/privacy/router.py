@@ -1,0 +1,90 @@
+"""Routes of a customer's export and erasure, and the operators' view of who has asked to be forgotten."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from app.access.authorization import OwnCustomer, ReadCustomer
+from app.idempotency.routes import IdempotentRoute
+from app.identity.bearer import OPS, CurrentPrincipal, require_scope
+from app.ids import CustomerId
+from app.privacy import export, store
+from app.privacy.forget import forget
+from app.privacy.schemas import CustomerExport, ForgetRecord, ForgetRecordsPage, ForgetView
+from app.resources import ResourcesDep
+from app.web.etags import NOT_MODIFIED, conditional
+from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from app.web.path_ids import ID
+from app.web.problems import BadGateway, Conflict, Invalid, NotFound, Unavailable, responses
+from app.web.routes import StrictRoute
+
+forget_router = APIRouter(prefix="/v1", tags=["customers"], route_class=IdempotentRoute)
+export_router = APIRouter(prefix="/v1", tags=["customers"], route_class=StrictRoute)
+ops_router = APIRouter(
+    prefix="/ops", tags=["operations"], dependencies=[require_scope(OPS)], route_class=StrictRoute
+)
+
+
+class _After(BaseModel):
+    """A cursor: the last record of the page before."""
+
+    id: Annotated[int, Field(ge=1, lt=2**63)]
+
+
+@forget_router.post(
+    "/customers/{customerId}/forget",
+    operation_id="forgetCustomer",
+    summary="Ask to be forgotten",
+    responses=responses(Conflict, Invalid, NotFound, BadGateway, Unavailable),
+)
+async def forget_customer(
+    request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: OwnCustomer
+) -> ForgetView:
+    """Records the request at Digital River and erases what this service does not need. Asking again changes
+    nothing and gets the same answer. It cannot be taken back."""
+    return await forget(
+        resources.engine,
+        resources.far,
+        customer_id,
+        subject=principal.subject,
+        request_id=request.scope["request_id"],
+    )
+
+
+@export_router.get(
+    "/customers/{customerId}/export",
+    operation_id="exportCustomer",
+    summary="Export everything about a customer",
+    response_model=CustomerExport,
+    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, Unavailable)},
+)
+async def export_customer(request: Request, resources: ResourcesDep, customer_id: ReadCustomer) -> Response:
+    """Everything held or reachable, complete or not at all. Lists are newest first and not paged."""
+    everything = await export.collect(resources, customer_id)
+    disposition = 'attachment; filename="customer.json"'
+    return conditional(request, everything, headers={"Content-Disposition": disposition})
+
+
+@ops_router.get(
+    "/forget-requests",
+    operation_id="listForgetRequests",
+    summary="List who has asked to be forgotten",
+    responses=responses(Invalid),
+)
+async def list_forget_requests(
+    resources: ResourcesDep,
+    customer_id: Annotated[
+        CustomerId | None, ID, Query(alias="customerId", description="Only this customer's.")
+    ] = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> ForgetRecordsPage:
+    """The last one first. These records are kept for ever."""
+    before = None if cursor is None else decode_cursor(cursor, _After).id
+    async with resources.engine.connect() as connection:
+        found = await store.list_all_forget_requests(
+            connection, only=customer_id, before=before, limit=limit + 1
+        )
+    last = encode_cursor(_After(id=found[limit - 1]["id"])) if len(found) > limit else None
+    return ForgetRecordsPage(data=[ForgetRecord.of(row) for row in found[:limit]], next_cursor=last)

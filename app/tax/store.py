@@ -1,0 +1,112 @@
+"""The tables of what was begun at Digital River and may not have ended, and every statement about them.
+
+A tax identifier that is being replaced stands there from before the old one is deleted until the buyer has
+one again, and no longer: its value is personal data. The file of a certificate stands there from when it was
+uploaded until it is known whether the customer has it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.schema import metadata
+from app.ids import CustomerId, FileId, TaxIdentifierId
+
+tax_identifier_replacement = sa.Table(
+    "tax_identifier_replacement",
+    metadata,
+    # Each replacement has made a new one of its own.
+    sa.Column("new_id", sa.Text, primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("old_value", sa.Text, nullable=False),
+    sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Index("ix_tax_identifier_replacement_customer_id", "customer_id"),
+)
+
+certificate_upload = sa.Table(
+    "certificate_upload",
+    metadata,
+    # Of the customer, the certificate's fields and the file's content.
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("file_id", sa.Text, nullable=False),
+    sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Index("ix_certificate_upload_customer_id", "customer_id"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The new one, which exists and is to be attached, and what the old one is made anew from."""
+
+    new_id: TaxIdentifierId
+    customer_id: CustomerId
+    type: str
+    old_value: str
+
+
+async def begin_replacement(connection: AsyncConnection, replacement: Replacement) -> None:
+    """Put it on record."""
+    statement = sa.insert(tax_identifier_replacement).values(
+        new_id=replacement.new_id,
+        customer_id=replacement.customer_id,
+        type=replacement.type,
+        old_value=replacement.old_value,
+    )
+    await connection.execute(statement)
+
+
+async def end_replacement(connection: AsyncConnection, new_id: TaxIdentifierId) -> None:
+    """Erase the record of one replacement."""
+    table = tax_identifier_replacement
+    await connection.execute(sa.delete(table).where(table.c.new_id == new_id))
+
+
+async def list_unfinished(connection: AsyncConnection, customer_id: CustomerId) -> Sequence[Replacement]:
+    """What has been begun for this customer and not ended, oldest first."""
+    table = tax_identifier_replacement
+    statement = (
+        sa.select(table.c.new_id, table.c.customer_id, table.c.type, table.c.old_value)
+        .where(table.c.customer_id == customer_id)
+        .order_by(table.c.begun_at, table.c.new_id)
+    )
+    return [Replacement(*row) for row in await connection.execute(statement)]
+
+
+async def list_customers(connection: AsyncConnection) -> Sequence[CustomerId]:
+    """All customers for whom something has been begun and not ended, the longest waiting first."""
+    table = tax_identifier_replacement
+    statement = (
+        sa.select(table.c.customer_id).group_by(table.c.customer_id).order_by(sa.func.min(table.c.begun_at))
+    )
+    return [CustomerId(customer_id) for customer_id in await connection.scalars(statement)]
+
+
+async def find_upload(connection: AsyncConnection, digest: bytes) -> FileId | None:
+    """The file of this certificate, if it was uploaded before and it is not known what became of it."""
+    statement = sa.select(certificate_upload.c.file_id).where(certificate_upload.c.digest == digest)
+    found = await connection.scalar(statement)
+    return None if found is None else FileId(found)
+
+
+async def keep_upload(
+    connection: AsyncConnection, customer_id: CustomerId, digest: bytes, file_id: FileId
+) -> None:
+    """Remember the file of a certificate that Digital River is about to hear of."""
+    row = {"digest": digest, "customer_id": customer_id, "file_id": file_id}
+    await connection.execute(insert(certificate_upload).values(row).on_conflict_do_nothing())
+
+
+async def end_upload(connection: AsyncConnection, digest: bytes) -> None:
+    """It is known what became of the file."""
+    await connection.execute(sa.delete(certificate_upload).where(certificate_upload.c.digest == digest))
+
+
+async def erase(connection: AsyncConnection, customer_id: CustomerId) -> None:
+    """Erase this customer's records, ended or not. What is under way goes on without its record."""
+    for table in (tax_identifier_replacement, certificate_upload):
+        await connection.execute(sa.delete(table).where(table.c.customer_id == customer_id))
