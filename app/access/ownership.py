@@ -7,10 +7,10 @@ have. There is no default and no None, so a read that forgets its owner is a typ
 from typing import final
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.access import audit_log
 from app.access.audit_log import AuditRecordId
+from app.db.engine import AsyncEngine
 from app.digital_river import orders
 from app.digital_river.models import Order
 from app.digital_river.transport import Transport

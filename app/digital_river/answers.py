@@ -34,24 +34,28 @@ async def read_whole(chunks: AsyncIterator[bytes], most: int) -> bytes:
 
 
 def parse(
-    body: bytes, model: type[ModelT], route: str, expected: Mapping[str, str], owner: str | None = None
+    body: bytes,
+    model: type[ModelT],
+    route: str,
+    expected: Mapping[str, str],
+    required: Mapping[str, str],
 ) -> ModelT:
     """The model in a JSON body, without what cannot be read of it, which is logged. `route` is a template.
 
     What it has under the names in `expected` must be just that, unless it has nothing there: the question has
     said it. Entries of a list must say it, and are left out otherwise. So a far side that mixes two answers
-    up, or forgets a filter, does not show one buyer another one's things, or nobody's. What must be of the
-    customer `owner` does not exist where it is not, whatever else is wrong with it.
+    up, or forgets a filter, does not show one buyer another one's things, or nobody's. What does not have
+    the fields in `required`, named as in JSON, with just these values does not exist, whatever else is wrong.
 
     Raises:
-        Missing: it is not the owner's.
+        Missing: it does not have what is required.
         Garbled: it is not there, or of something else; the text says where it does not fit, and no value.
     """
     try:
         tree = read_leniently(body)
     except ValueError:
         raise Garbled(f"the answer is no {model.__name__}: it is no JSON") from None
-    if owner is not None and not (isinstance(tree, Mapping) and str(tree.get("customerId")) == owner):
+    if not all(_says(tree, *one) for one in required.items()):
         raise Missing
     found = _understood(tree, model, route)
     if isinstance(found, Listing):
@@ -74,6 +78,12 @@ def _understood(tree: Any, model: type[ModelT], route: str) -> ModelT:
         raise Garbled(f"the answer is no {model.__name__}: {', '.join(places)}") from None
     _log_misfits(route, misfits)
     return found
+
+
+def _says(tree: Any, name: str, value: str) -> bool:
+    said = tree.get(name) if isinstance(tree, Mapping) else None
+    # Not `str(said)` of anything: null would say that it belongs to a customer whose id is `None`.
+    return type(said) in {str, int} and str(said) == value
 
 
 def _has(thing: object, name: str, value: str | None) -> bool:

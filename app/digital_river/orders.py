@@ -19,7 +19,9 @@ async def fetch_order(far: Transport, order_id: OrderId, *, owner: CustomerId) -
         Garbled: the owner's order cannot be read.
     """
     where = path("/orders/{id}", id=order_id)
-    return await far.fetch_json("GET", where, model=Order, expected={"id": order_id}, owner=owner)
+    return await far.fetch_json(
+        "GET", where, model=Order, expected={"id": order_id}, required={"customerId": owner}
+    )
 
 
 async def fetch_any_order(far: Transport, order_id: OrderId) -> Order:

@@ -105,11 +105,11 @@ class Transport:
         body: Mapping[str, object] | None = None,
         model: type[ModelT],
         expected: Mapping[str, str] = MappingProxyType({}),
-        owner: str | None = None,
+        required: Mapping[str, str] = MappingProxyType({}),
     ) -> ModelT:
-        """Call and read the JSON answer into `model`, as `answers.parse` does with `expected` and `owner`."""
+        """Call and read the JSON answer into `model`; for `expected` and `required` see `answers.parse`."""
         call = Call(method, path, self._deadlines.total, params, body)
-        return await self._call(call, _reader(model, path, expected, owner))
+        return await self._call(call, _reader(model, path, expected, required))
 
     async def fetch_nothing(self, method: str, path: Path) -> None:
         """Call and ignore what a 2xx says."""
@@ -274,11 +274,14 @@ def _was_sent(error: Exception) -> bool:
 
 
 def _reader(
-    model: type[ModelT], path: Path, expected: Mapping[str, str], owner: str | None = None
+    model: type[ModelT],
+    path: Path,
+    expected: Mapping[str, str],
+    required: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[httpx.Response], Awaitable[ModelT]]:
     async def read(response: httpx.Response) -> ModelT:
         body = await read_whole(response.aiter_bytes(), LARGEST_JSON)
-        return parse(body, model, path.template, expected, owner)
+        return parse(body, model, path.template, expected, required)
 
     return read
 

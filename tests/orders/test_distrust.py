@@ -14,6 +14,8 @@ from app.web.problems import NotFound
 from tests.digital_river.far_side import FarSide, settings
 
 ADA = CustomerId("ada")
+# What an untyped caller could hand on. The type checker refuses it.
+FORGOTTEN = cast(Any, None)
 
 
 def listing(*entries: dict[str, Any]) -> httpx.Response:
@@ -110,8 +112,22 @@ async def test_only_its_owner_learns_that_an_order_cannot_be_read(odd: dict[str,
             await asked(FarSide([answer]), question, ADA, OrderId("1"))
 
 
-@pytest.mark.parametrize("owner", [{"id": "ada"}, ["ada"], "a" * 500, True, ""])
+@pytest.mark.parametrize("owner", [{"id": "ada"}, ["ada"], "a" * 500, True, "", None, 1.5])
 async def test_an_order_whose_owner_cannot_be_read_is_nobodys(owner: object) -> None:
     answer = httpx.Response(200, json={"id": "1", "customerId": owner})
+    for asker in (ADA, FORGOTTEN):
+        with pytest.raises(NotFound):
+            await asked(FarSide([answer]), service.get_owned_order, asker, OrderId("1"))
+
+
+@pytest.mark.parametrize("owner", [None, True, 1.5, ["ada"]])
+async def test_no_customer_is_named_like_an_owner_that_cannot_be_read(owner: object) -> None:
+    answer = httpx.Response(200, json={"id": "1", "customerId": owner})
     with pytest.raises(NotFound):
-        await asked(FarSide([answer]), service.get_owned_order, ADA, OrderId("1"))
+        await asked(FarSide([answer]), service.get_owned_order, CustomerId(str(owner)), OrderId("1"))
+
+
+async def test_an_order_whose_owner_is_a_number_is_that_customers() -> None:
+    answer = httpx.Response(200, json={"id": "1", "customerId": 17})
+    found = await asked(FarSide([answer]), service.get_owned_order, CustomerId("17"), OrderId("1"))
+    assert found.customer_id == "17"
