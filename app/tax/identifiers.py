@@ -10,9 +10,9 @@ side that fails just then, the customer's next request or the worker carries it 
 because each step may be repeated. Until that is done, nobody is shown that there is neither.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import structlog
 
@@ -30,6 +30,7 @@ from app.digital_river.errors import (
 )
 from app.digital_river.models import TaxIdentifier
 from app.digital_river.pages import Entries
+from app.digital_river.retries import retry
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, TaxIdentifierId
 from app.resources import Resources
@@ -179,18 +180,27 @@ async def _finish(resources: Resources, replacement: Replacement) -> TaxIdentifi
 
 async def _attach(far: Transport, customer_id: CustomerId, identifier: TaxIdentifierId) -> TaxIdentifier:
     """Attach, and try again: at this moment the buyer has none, or the deletion takes its time."""
-    for pause in (*PAUSES, None):
-        try:
-            return await far_side.attach_tax_identifier(far, customer_id, identifier)
-        except DigitalRiverError as error:
-            with suppress(DigitalRiverError):
-                found = await far_side.fetch_tax_identifier(far, identifier)
-                if found.customer_id == customer_id:
-                    return found
-            if pause is None or not isinstance(error, Unavailable | Throttled | Conflict):
-                raise
-            await asyncio.sleep(pause)
-    raise AssertionError("the last attempt returns or raises")
+    attach = partial(_attach_or_find, far, customer_id, identifier)
+    return await retry(attach, pause=_pause)
+
+
+async def _attach_or_find(
+    far: Transport, customer_id: CustomerId, identifier: TaxIdentifierId
+) -> TaxIdentifier:
+    try:
+        return await far_side.attach_tax_identifier(far, customer_id, identifier)
+    except DigitalRiverError:
+        with suppress(DigitalRiverError):
+            found = await far_side.fetch_tax_identifier(far, identifier)
+            if found.customer_id == customer_id:
+                return found
+        raise
+
+
+def _pause(attempts: int, error: DigitalRiverError) -> float | None:
+    if attempts > len(PAUSES) or not isinstance(error, Unavailable | Throttled | Conflict):
+        return None
+    return PAUSES[attempts - 1]
 
 
 async def _put_back(far: Transport, replacement: Replacement) -> None:

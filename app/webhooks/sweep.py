@@ -1,6 +1,5 @@
 """Asks Digital River for events that never arrived, and puts them into the same inbox."""
 
-import asyncio
 import json
 import random
 from collections.abc import Collection, Sequence
@@ -15,6 +14,7 @@ from app.db.engine import AsyncConnection, AsyncEngine, Pool
 from app.digital_river.errors import DigitalRiverError, Garbled, Throttled, Unavailable
 from app.digital_river.events import EventPage, fetch_events
 from app.digital_river.pages import each_page
+from app.digital_river.retries import retry
 from app.digital_river.transport import Transport
 from app.resources import Resources
 from app.webhooks import ingest, sweep_log
@@ -219,16 +219,21 @@ async def _fetch_patiently(
     far: Transport, event_type: str, back_to: datetime, after: str | None
 ) -> EventPage:
     """One page. A busy far side is waited for, or a long sweep would begin again and again."""
-    attempt = 1
-    while True:
-        try:
-            return await fetch_events(far, event_type=event_type, created_from=back_to, starting_after=after)
-        except (Throttled, Unavailable) as error:
-            wait = error.retry_after or float(attempt)
-            if attempt == TRIES or wait > LONGEST_WAIT:
-                raise
-            attempt += 1
-            await asyncio.sleep(wait * random.uniform(1.0, 1.25))  # noqa: S311
+    fetch = partial(
+        fetch_events,
+        far,
+        event_type=event_type,
+        created_from=back_to,
+        starting_after=after,
+    )
+    return await retry(fetch, pause=_pause)
+
+
+def _pause(attempts: int, error: DigitalRiverError) -> float | None:
+    if attempts == TRIES or not isinstance(error, Throttled | Unavailable):
+        return None
+    seconds = error.retry_after or float(attempts)
+    return None if seconds > LONGEST_WAIT else seconds * random.uniform(1.0, 1.25)  # noqa: S311
 
 
 async def _keep(pool: Pool, listed: Sequence[Any], types: Collection[str], now: datetime) -> Finds:
