@@ -10,7 +10,7 @@ side that fails just then, the customer's next request or the worker carries it 
 because each step may be repeated. Until that is done, nobody is shown that there is neither.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
