@@ -21,8 +21,9 @@ from app.db import migrate
 from app.db.embedded import EmbeddedPostgres
 from app.db.schema import metadata
 from app.digital_river.transport import Transport
-from tests.declared import UNDECLARED
-from tests.house import Portal, Sandbox, running_portal, running_sandbox
+from tests.support.declared_answers import UNDECLARED
+from tests.support.portal import Portal, running_portal
+from tests.support.sandbox import Sandbox, running_sandbox
 
 TEMPLATE = "portal_template"
 # Names a server that has the template already: mutmut runs the tests hundreds of times, several at once.

@@ -13,10 +13,18 @@ from app.db.buckets import Buckets, Standing
 from app.db.engine import open_hot_pool
 from app.ops.pruning import prune_if_free
 from app.resources import open_resources
-from tests.house import Sandbox, eventually, settings_for
+from tests.support.clock import eventually
+from tests.support.portal import settings_for
+from tests.support.sandbox import Sandbox
 
 MISSING = "SELECT extract(epoch FROM full_at - now())::float8 FROM rate_bucket"
 LOCK = "BEGIN; LOCK TABLE rate_bucket IN ACCESS EXCLUSIVE MODE"
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with tests is no database that hangs."""
+    monkeypatch.setattr(buckets, "TAKE_SECONDS", 10.0)
 
 
 @pytest.fixture

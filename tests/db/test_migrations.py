@@ -14,8 +14,10 @@ from alembic.script import ScriptDirectory
 
 from app.db.migrate import alembic_config
 from app.db.schema import metadata
-from tests.house import Sandbox, eventually, running_portal, settings_for
-from tests.ops.terminal import portal_command
+from tests.support.clock import eventually
+from tests.support.portal import running_portal, settings_for
+from tests.support.processes import portal_command
+from tests.support.sandbox import Sandbox
 
 REVISIONS = [
     script.revision

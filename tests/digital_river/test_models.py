@@ -36,7 +36,7 @@ from app.digital_river.models import (
     Tracking,
 )
 from app.digital_river.models.reading import Amount, Instant, read
-from tests.digital_river.far_side import DOSSIER
+from tests.support.digital_river import DOSSIER
 
 SAMPLES = DOSSIER / "samples"
 MODELS: dict[str, type[BaseModel]] = {

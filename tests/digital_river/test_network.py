@@ -17,7 +17,7 @@ from app.digital_river.models import CustomerChanges
 from app.digital_river.multipart import Upload, UploadLengthError
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId, OrderId
-from tests.digital_river.far_side import settings
+from tests.support.digital_river import settings
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

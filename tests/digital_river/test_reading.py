@@ -28,7 +28,7 @@ from app.digital_river.models.delivery import ShipmentItem
 from app.digital_river.models.orders import Discount
 from app.digital_river.models.reading import FarSideModel, Identifier, read
 from app.orders.status import display_status
-from tests.digital_river.far_side import DOSSIER
+from tests.support.digital_river import DOSSIER
 
 # How the official document types every number that we read, by its schemas' names; whole ones are `integer`.
 OFFICIAL: dict[tuple[type[BaseModel], str], dict[str, str]] = {

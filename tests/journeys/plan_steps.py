@@ -9,8 +9,10 @@ from app.handlers import HANDLERS
 from app.webhooks import inbox
 from app.webhooks.sweep import sweep_if_due
 from app.worker import Worker
-from tests.house import Json, eventually, pass_time
-from tests.properties.trade import STRANGER, Kind, World
+from tests.journeys.trading import STRANGER, Kind, World
+from tests.support.clock import eventually
+from tests.support.portal import pass_time
+from tests.support.sandbox import Json
 
 # Longer than any lease lives, and than an answer of Digital River about an order is believed.
 LONG = 20.0

@@ -1,7 +1,7 @@
 """Whatever Digital River says of an order, in whatever order and however often: the ledgers agree."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from itertools import permutations
 
 import asyncpg
@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from app.webhooks.inbox import WRITERS
-from tests.house import Portal, Sandbox
-from tests.properties.steps import Deliver, Die, Look, PassTime, Revive, Step, Sweep, Work, heal, working
-from tests.properties.trade import KINDS, begin, reconcile
+from tests.journeys.plan_steps import Deliver, Die, Look, PassTime, Revive, Step, Sweep, Work, heal, working
+from tests.journeys.trading import KINDS, begin, reconcile
+from tests.support.portal import Portal, running_portal
+from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.proof
 
@@ -34,6 +35,13 @@ OTHERS = st.one_of(
 # would be a process that stood still for longer than its lease, which no lease can bear.
 MOMENTS = st.one_of(st.lists(DELIVERIES | OTHERS, min_size=1, max_size=5).map(tuple), st.just((PassTime(),)))
 PLANS = st.lists(MOMENTS, min_size=3, max_size=8)
+
+
+@pytest.fixture
+async def portal(own_database_url: str, sandbox: Sandbox) -> AsyncIterator[Portal]:
+    """Without a worker: workers come and go as the plan says."""
+    async with running_portal(own_database_url, sandbox.url, with_worker=False) as portal:
+        yield portal
 
 
 @pytest.mark.timeout(150)

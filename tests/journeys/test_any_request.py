@@ -18,9 +18,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.contract.portal_api import build, operations
-from tests.house import Portal, Sandbox
 from tests.security.matrix import ENTRIES, OWNER, Stage
+from tests.support.openapi import build, operations
+from tests.support.portal import Portal
+from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.proof
 

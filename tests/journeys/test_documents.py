@@ -9,7 +9,9 @@ import httpx
 import pypdf
 import pytest
 
-from tests.house import Json, Portal, Sandbox, eventually, pass_time
+from tests.support.clock import eventually
+from tests.support.portal import Portal, pass_time
+from tests.support.sandbox import Json, Sandbox
 
 HOUR = 3600.0
 

@@ -11,7 +11,9 @@ import asyncpg
 
 from app.db.schema import metadata
 from app.resources import Resources
-from tests.house import Json, Portal, Sandbox, eventually
+from tests.support.clock import eventually
+from tests.support.portal import Portal
+from tests.support.sandbox import Json, Sandbox
 
 Kind = Literal["accepted", "invoice", "creditMemo", "refund", "unknown"]
 KINDS: Sequence[Kind] = get_args(Kind)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.digital_river.far_side import DOSSIER
+from tests.support.digital_river import DOSSIER
 
 SAMPLES = DOSSIER / "samples"
 ABSENT = "the Digital River dossier is not on this machine"

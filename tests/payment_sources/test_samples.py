@@ -13,7 +13,7 @@ from app.digital_river.models import Source
 from app.payment_sources import drop_in, schemas
 from app.payment_sources.schemas import view
 from app.web.contract import Contract
-from tests.house import Json
+from tests.support.sandbox import Json
 from tests.web.test_contract import check_examples
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "digital-river" / "samples"

@@ -27,9 +27,9 @@ from app.resources import Resources, open_resources
 from app.webhooks import inbox
 from app.webhooks import store as sweeps
 from app.webhooks.inbox import NewEvent, State
-from tests.house import settings_for
 from tests.plans.explained import Mode, Notebook, Plan, explain
 from tests.plans.million import BACKLOG, MERCHANT, SHOPPER, TABLES, fill, key, suffer_outage
+from tests.support.portal import settings_for
 
 PAGE = 21
 ORDER = OrderId("order-10")

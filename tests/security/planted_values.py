@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from tests.house import Json
+from tests.support.sandbox import Json
 
 # What is planted, by kind, and the part of it that gives it away.
 CANARIES: Mapping[str, tuple[str, str]] = {

@@ -16,20 +16,15 @@ import pytest
 
 from app import cli
 from app.web import logs
-from tests.contract.portal_api import build, operations
-from tests.front.canaries import CANARIES, everywhere, headers_with, one_leaf_each
-from tests.front.wire import WEBHOOK, get, say
-from tests.house import (
-    SECRET,
-    Portal,
-    Sandbox,
-    as_environment,
-    eventually,
-    invoice_event,
-    settings_for,
-)
-from tests.processes import Running, free_port, is_ready
 from tests.security.matrix import EMAIL, ENTRIES, OWNER, SHIPPING, Prepare, Stage, Values
+from tests.security.planted_values import CANARIES, everywhere, headers_with, one_leaf_each
+from tests.support.clock import eventually
+from tests.support.events import SECRET, invoice_event
+from tests.support.openapi import build, operations
+from tests.support.portal import Portal, as_environment, settings_for
+from tests.support.processes import Running, free_port, is_ready
+from tests.support.raw_http import WEBHOOK, get, say
+from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.proof
 

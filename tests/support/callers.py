@@ -1,4 +1,4 @@
-"""Callers whom nobody has counted yet, and what their answers say of the limits."""
+"""Callers whom no rate limit has counted yet, and what their answers say of the limits."""
 
 import asyncio
 import re
@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import httpx
 
-from tests.house import Portal, Sandbox
+from tests.support.portal import Portal
+from tests.support.sandbox import Sandbox
 
 PER_BUYER = 60
 PER_ADDRESS = 20
@@ -48,7 +49,7 @@ def refused_for(answer: httpx.Response) -> str | None:
 
 
 @dataclass
-class Crowd:
+class Callers:
     """Both portals. Each request comes from an address of its own, unless one is given."""
 
     one: Portal

@@ -1,11 +1,23 @@
-"""An event loop whose clock jumps to the next timer, so that minutes of waiting pass in no time."""
+"""Time in tests: wait until something is true, and an event loop whose clock jumps to the next timer."""
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+PATIENCE_SECONDS = 15.0
+
 _T = TypeVar("_T")
+
+
+async def eventually(find: Callable[[], Awaitable[_T]], *, within: float = PATIENCE_SECONDS) -> _T:
+    """The first truthy answer of `find`; fails when there is none in time."""
+    deadline = time.monotonic() + within
+    while not (found := await find()):
+        assert time.monotonic() < deadline, f"not within {within} s, the last answer was {found!r}"
+        await asyncio.sleep(0.02)
+    return found
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -22,7 +34,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         return ready
 
 
-class _MovedClockLoop(asyncio.SelectorEventLoop):
+class _JumpingClockLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._clock = _JumpingSelector()
         super().__init__(self._clock)
@@ -31,12 +43,12 @@ class _MovedClockLoop(asyncio.SelectorEventLoop):
         return self._clock.now
 
 
-def run(story: Coroutine[Any, Any, _T]) -> _T:
-    """Run to the end on a moved clock; only for code that waits for timers, not for sockets."""
-    with asyncio.Runner(loop_factory=_MovedClockLoop) as runner:
+def run_on_jumping_clock(story: Coroutine[Any, Any, _T]) -> _T:
+    """Run to the end on a jumping clock; only for code that waits for timers, not for sockets."""
+    with asyncio.Runner(loop_factory=_JumpingClockLoop) as runner:
         return runner.run(story)
 
 
 def now() -> float:
-    """The moved clock, in seconds."""
+    """The jumping clock, in seconds."""
     return asyncio.get_running_loop().time()

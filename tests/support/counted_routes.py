@@ -21,7 +21,7 @@ class Wish(Contract):
 
 
 @dataclass
-class Works:
+class CountedWork:
     """What was done, how the next work ends, and a gate that it waits for."""
 
     done: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Works:
         return answer
 
 
-def routers(works: Works) -> tuple[APIRouter, APIRouter]:
+def routers(works: CountedWork) -> tuple[APIRouter, APIRouter]:
     """The buyers' routes and the operators'."""
     v1 = APIRouter(prefix="/v1", route_class=IdempotentRoute)
     ops = APIRouter(prefix="/ops", route_class=IdempotentRoute, dependencies=[require_scope(OPS)])

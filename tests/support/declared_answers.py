@@ -86,7 +86,7 @@ class Document:
         return jsonschema_rs.Draft202012Validator({**schema, "components": self.components})
 
 
-class Watched:
+class DeclaredAnswers:
     """An app that keeps in UNDECLARED what it answers and does not declare."""
 
     def __init__(self, app: ASGIApp, document: Json) -> None:
@@ -100,7 +100,7 @@ class Watched:
         begun: Message = {}
         parts: list[bytes] = []
 
-        async def watch(message: Message) -> None:
+        async def observe(message: Message) -> None:
             begun.update(message if message["type"] == "http.response.start" else {})
             parts.append(message.get("body", b""))
             is_over = message["type"] == "http.response.body" and not message.get("more_body")
@@ -108,7 +108,7 @@ class Watched:
             if is_over:
                 self._look(scope, begun, b"".join(parts))
 
-        await self._app(scope, receive, watch)
+        await self._app(scope, receive, observe)
 
     def _look(self, scope: Scope, begun: Message, body: bytes) -> None:
         fields = dict(begun["headers"])

@@ -1,4 +1,4 @@
-"""A far side for one test: answers from a script, and remembers who asked what, and when."""
+"""A Digital River for one test: answers from a script, and remembers each request and its time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -33,7 +33,7 @@ def settings(*, url: str = "https://far.test", key: str = SECRET_KEY, per_second
 
 
 @dataclass
-class FarSide:
+class ScriptedDigitalRiver:
     """Plays `script` line by line, and its last line for ever."""
 
     script: list[Line]

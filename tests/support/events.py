@@ -1,35 +1,55 @@
-"""Events that were listed and never delivered, and the doors through which tests look at sweeps."""
+"""Events of Digital River: as they are signed and delivered, and as they are listed and never delivered."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import base64
+import hashlib
+import hmac
+import time
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 
-from app.handlers import HANDLERS
-from app.ops import chores
-from tests.house import Portal, Sandbox, invoice_event
+from tests.support.sandbox import Json, Sandbox
 
+SECRET = "whs_a_secret_for_tests"
 INVOICE = "order.invoice.created"
 
 
-@asynccontextmanager
-async def chores_of(portal: Portal) -> AsyncIterator[None]:
-    """The chores of a worker process, beside the portal's worker."""
-    assert portal.app is not None
-    stop = asyncio.Event()
-    running_chores = asyncio.create_task(chores.run(portal.app.state.resources, HANDLERS, stop))
-    yield
-    stop.set()
-    await running_chores
+def signed(body: bytes, *, secret: str = SECRET, timestamp: str | None = None) -> dict[str, str]:
+    """The headers of an honest delivery; an own reading of the documents, not the product's code."""
+    stamp = timestamp or str(round(time.time() * 1000))
+    digest = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).digest()
+    signature = base64.b64encode(digest).decode()
+    return {"Content-Type": "application/json", "DigitalRiver-Signature": f"{stamp}, {signature}"}
 
 
-async def operator(sandbox: Sandbox) -> dict[str, str]:
+def invoice_event(**changes: Any) -> Json:
+    """An event as Digital River sends it; `changes` go into its object, `None` takes a field out."""
+    file_id = str(uuid4())
+    subject = {
+        "id": file_id,
+        "fileId": file_id,
+        "orderId": str(uuid4().int)[:12],
+        "customerId": f"customer-{uuid4().hex[:8]}",
+        "purpose": "customer_invoice",
+        "invoiceURL": f"https://api.digitalriver.com/files/{file_id}/content",
+    } | changes
+    return {
+        "id": str(uuid4()),
+        "type": "order.invoice.created",
+        "data": {"object": {name: value for name, value in subject.items() if value is not None}},
+        "liveMode": False,
+        "createdTime": "2026-01-31T09:30:00.591115Z",
+        "versionIds": [],
+    }
+
+
+async def operator_token(sandbox: Sandbox) -> dict[str, str]:
     return await sandbox.token("operator", scopes=["portal:ops"])
 
 
-async def happen(sandbox: Sandbox, count: int, *, event_type: str = INVOICE) -> set[str]:
+async def undelivered_events(sandbox: Sandbox, count: int, *, event_type: str = INVOICE) -> set[str]:
     """Events that are listed and never delivered."""
 
     async def one() -> str:
@@ -45,10 +65,5 @@ async def happen(sandbox: Sandbox, count: int, *, event_type: str = INVOICE) -> 
     return ids
 
 
-async def kept(database: asyncpg.Connection) -> set[str]:
+async def kept_event_ids(database: asyncpg.Connection) -> set[str]:
     return {row["id"] for row in await database.fetch("SELECT id FROM webhook_event")}
-
-
-async def last_sweep(portal: Portal, token: dict[str, str]) -> Any:
-    found = (await portal.get("/ops/status", token)).raise_for_status().json()["lastSweep"]
-    return found if found and found["finishedAt"] else None

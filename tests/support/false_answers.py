@@ -1,4 +1,4 @@
-"""A portal with two buyers whose far side lies, and what must be true of it whatever it is told."""
+"""A portal with two buyers and a Digital River that answers falsely, and what must stay true."""
 
 import contextlib
 import json
@@ -14,7 +14,9 @@ from app.db.schema import metadata
 from app.digital_river.errors import DigitalRiverError
 from app.handlers import HANDLERS
 from app.webhooks import sweep
-from tests.house import Json, Portal, Sandbox, eventually, pass_time
+from tests.support.clock import eventually
+from tests.support.portal import Portal, pass_time
+from tests.support.sandbox import Json, Sandbox
 
 ADA, GRACE, BARBARA = "ada", "grace", "barbara"
 # In every text that Grace has anywhere.
@@ -49,7 +51,7 @@ GETS: Mapping[str, str] = {
 
 
 @dataclass
-class Buyer:
+class FullBuyer:
     """One buyer with something of each kind."""
 
     customer_id: str
@@ -59,11 +61,11 @@ class Buyer:
 
 
 @dataclass
-class House:
+class CheckedPortal:
     portal: Portal
     sandbox: Sandbox
     database: asyncpg.Connection
-    ada: Buyer
+    ada: FullBuyer
     # What gives Grace away: her texts, and the ids of her things.
     canaries: set[str]
     document_id: str
@@ -240,7 +242,7 @@ def difference(before: Any, now: Any) -> str:
     return f"{str(before)[:150]} became {str(now)[:150]}"
 
 
-async def make_buyer(portal: Portal, sandbox: Sandbox, customer_id: str, mark: str) -> Buyer:
+async def make_buyer(portal: Portal, sandbox: Sandbox, customer_id: str, mark: str) -> FullBuyer:
     """With profile, tax identifier, certificate, saved card, parcel, invoice and credit memo."""
     token, http = await sandbox.token(customer_id), portal.client
     address = {"line1": f"1 {mark} Road", "city": mark, "postalCode": "55343", "state": "MN", "country": "US"}
@@ -272,4 +274,4 @@ async def make_buyer(portal: Portal, sandbox: Sandbox, customer_id: str, mark: s
     documents = await portal.documents(token, 2)
     ids = {order["id"], source["id"], tax.raise_for_status().json()["id"], file_id}
     ids |= {document["id"] for document in documents} | {item["id"] for item in order["items"]}
-    return Buyer(customer_id, token, order, ids)
+    return FullBuyer(customer_id, token, order, ids)

@@ -1,11 +1,11 @@
-"""The words in which these tests speak to the sandbox."""
+"""A merchant's client of the sandbox, in the words of the sandbox's own tests."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import httpx
 
-from tests.house import eventually
+from tests.support.clock import eventually
 
 Json = dict[str, Any]
 EVERYTHING = (
@@ -28,7 +28,7 @@ def refusal(response: httpx.Response) -> tuple[int, str | None, str | None]:
     return response.status_code, first.get("code"), first.get("parameter")
 
 
-class FarSide:
+class Merchant:
     """A merchant's calls and, under /_sandbox, the control doors."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.web.contract import Contract
-from tests.house import settings_for
+from tests.support.portal import settings_for
 
 Json = dict[str, Any]
 

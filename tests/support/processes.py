@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ import httpx
 
 from app import cli
 from app.settings import Settings
-from tests.house import Portal, as_environment, eventually
+from tests.support.clock import eventually
+from tests.support.portal import Portal, as_environment
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["app.cli"])
@@ -128,3 +130,22 @@ async def running_api(
     ):
         await eventually(lambda: is_ready(client))
         yield Portal(url, client, settings, stop=partial(api.send, stop_with))
+
+
+@dataclass(frozen=True)
+class Printed:
+    """How a command ended, and what it said."""
+
+    status: int
+    output: str
+    errors: str
+
+
+async def portal_command(settings: Settings, *arguments: str, **environment: str) -> Printed:
+    """Run `portal <arguments>` to its end."""
+    with tempfile.TemporaryDirectory() as name:
+        output, errors = Path(name) / "output", Path(name) / "errors"
+        environment = {**as_environment(settings), **environment}
+        command = Running.start(arguments, environment, output=output, errors=errors)
+        status = await command.wait()
+        return Printed(status, output.read_text(), errors.read_text())

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.web import assembly, server
-from tests.house import Portal
+from tests.support.portal import Portal
 
 PATIENCE = 8.0
 WEBHOOK = "/webhooks/digital-river"
@@ -18,7 +18,7 @@ HEAD, BODY, DRAIN, UNREAD = 0.5, 0.6, 0.5, 0.5
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 
-def hurry() -> None:
+def shorten_timeouts() -> None:
     """For the process of an API: the limits of production, the waits of a test."""
     server.HEAD_SECONDS = HEAD
     server.DRAIN_SECONDS = DRAIN
@@ -36,7 +36,7 @@ def get(path: str, *fields: str) -> bytes:
 
 
 @dataclass
-class Wire:
+class RawConnection:
     """One connection to the portal."""
 
     reader: asyncio.StreamReader
@@ -82,18 +82,18 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(portal: Portal) -> AsyncIterator[Wire]:
+async def raw_connection(portal: Portal) -> AsyncIterator[RawConnection]:
     """A new connection, closed with the block."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(portal.url.rsplit(":", 1)[1]))
     try:
-        yield Wire(reader, writer)
+        yield RawConnection(reader, writer)
     finally:
         writer.transport.abort()
 
 
 async def say(portal: Portal, data: bytes) -> bytes:
     """What the portal answers to these bytes until it ends the connection."""
-    async with wire(portal) as connection:
+    async with raw_connection(portal) as connection:
         await connection.send(data)
         return await connection.everything()
 

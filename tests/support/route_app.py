@@ -1,4 +1,4 @@
-"""A stage for one room: routes of a test behind the real assembly, with real tokens and tables."""
+"""An app of a test's own routes behind the real middleware, with real tokens and tables."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,9 +13,9 @@ from app.web import assembly
 
 
 @asynccontextmanager
-async def staged(settings: Settings, *routers: APIRouter) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of_routes(settings: Settings, *routers: APIRouter) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an app with these routes, as one process of several would run it."""
-    app = FastAPI(title="Stage", version="1")
+    app = FastAPI(title="Routes of a test", version="1")
     for router in routers:
         app.include_router(router)
     assembly.install(app, settings)

@@ -16,7 +16,7 @@ async def pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None
             await sink.drain()
 
 
-async def greet_nobody(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+async def no_greeting(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
     """What is between a relay and its client before the first word is handed on: nothing."""
 
 
@@ -24,7 +24,7 @@ async def greet_nobody(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> Non
 async def running_relay(
     connect: Callable[[], Awaitable[Connection]],
     tell: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]] = pour,
-    greet: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] = greet_nobody,
+    greet: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] = no_greeting,
 ) -> AsyncIterator[int]:
     """The port of a relay to whomever `connect` reaches; without anybody there (OSError) it hangs up. `tell`
     decides what the client hears. A connection ends when either side has no more to say."""

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy.engine import make_url
 
-from tests.relay import running_relay
+from tests.support.tcp_relay import running_relay
 
 # PostgreSQL docs, Message Formats, SSLRequest: its length, and the number that stands for it.
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)

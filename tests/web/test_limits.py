@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from math import ceil
 from typing import Any
 from uuid import uuid4
@@ -10,16 +11,54 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from tests.contract.portal_api import build
-from tests.house import Sandbox, eventually, pass_time, running_portal
-from tests.limits.house import PER_ADDRESS, PER_BUYER, Crowd, new_address, new_buyer, refused_for, remaining
+from app.db import buckets
 from tests.security.matrix import routes_of
+from tests.support.callers import (
+    PER_ADDRESS,
+    PER_BUYER,
+    Callers,
+    new_address,
+    new_buyer,
+    refused_for,
+    remaining,
+)
+from tests.support.clock import eventually
+from tests.support.openapi import build
+from tests.support.portal import Portal, pass_time, running_portal
+from tests.support.sandbox import Sandbox
 
 ROUTES = routes_of(build())
 POLICY = f'"address";q={PER_ADDRESS};w=60, "buyer";q={PER_BUYER};w=60'
 
 
-async def test_a_limit_holds_exactly_for_all_processes_together(crowd: Crowd) -> None:
+@pytest.fixture(scope="module")
+async def limited_processes(
+    database_url: str, sandbox_process: Sandbox
+) -> AsyncIterator[tuple[Portal, Portal]]:
+    limits = {"rate_limit_per_buyer": PER_BUYER, "rate_limit_per_address": PER_ADDRESS}
+    origins = {"cors_origins": ("https://shop.example",)}
+    async with (
+        running_portal(database_url, sandbox_process.url, with_worker=False, **limits, **origins) as one,
+        running_portal(database_url, sandbox_process.url, with_worker=False, **limits) as other,
+    ):
+        yield one, other
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with tests is no database that hangs."""
+    monkeypatch.setattr(buckets, "TAKE_SECONDS", 10.0)
+
+
+@pytest.fixture
+async def crowd(
+    limited_processes: tuple[Portal, Portal], sandbox: Sandbox, database: asyncpg.Connection
+) -> Callers:
+    """Both portals, and callers whom they have never seen."""
+    return Callers(*limited_processes, sandbox)
+
+
+async def test_a_limit_holds_exactly_for_all_processes_together(crowd: Callers) -> None:
     token = await crowd.sandbox.token(new_buyer())
     began = time.monotonic()
     asked = [crowd.ask(portal, token) for portal in (crowd.one, crowd.other) for _ in range(PER_BUYER)]
@@ -33,21 +72,21 @@ async def test_a_limit_holds_exactly_for_all_processes_together(crowd: Crowd) ->
     assert set(statuses) == {200, 429}
 
 
-async def test_one_buyer_does_not_use_up_what_another_has(crowd: Crowd) -> None:
+async def test_one_buyer_does_not_use_up_what_another_has(crowd: Callers) -> None:
     greedy, modest = [await crowd.sandbox.token(new_buyer()) for _ in range(2)]
     assert refused_for(await crowd.exhaust(crowd.one, greedy)) == "buyer"
     answer = await crowd.ask(crowd.one, modest)
     assert (answer.status_code, remaining(answer)["buyer"]) == (200, PER_BUYER - 1)
 
 
-async def test_all_tokens_of_a_buyer_count_together(crowd: Crowd) -> None:
+async def test_all_tokens_of_a_buyer_count_together(crowd: Callers) -> None:
     buyer = new_buyer()
     await crowd.exhaust(crowd.one, await crowd.sandbox.token(buyer))
     another = await crowd.sandbox.token(buyer, expiresIn=77)
     assert refused_for(await crowd.ask(crowd.one, another)) == "buyer"
 
 
-async def test_an_address_has_a_limit_for_all_its_tokens_good_or_bad(crowd: Crowd) -> None:
+async def test_an_address_has_a_limit_for_all_its_tokens_good_or_bad(crowd: Callers) -> None:
     address = new_address()
     tokens = [await crowd.sandbox.token(new_buyer()), {}, {"Authorization": "Bearer forged"}]
     asked = [crowd.ask(crowd.one, tokens[i % 3], address=address) for i in range(PER_ADDRESS)]
@@ -59,7 +98,7 @@ async def test_an_address_has_a_limit_for_all_its_tokens_good_or_bad(crowd: Crow
     assert (await crowd.ask(crowd.one, tokens[0])).status_code == 200
 
 
-async def test_what_cannot_even_be_read_counts_for_its_address(crowd: Crowd) -> None:
+async def test_what_cannot_even_be_read_counts_for_its_address(crowd: Callers) -> None:
     address, token = new_address(), await crowd.sandbox.token(new_buyer())
     garbage: dict[str, Any] = {"path": "/v1/customers/me/tax-identifiers", "method": "POST", "content": b"{"}
     for expected in range(PER_ADDRESS - 1, PER_ADDRESS - 4, -1):
@@ -79,7 +118,7 @@ async def test_what_cannot_even_be_read_counts_for_its_address(crowd: Crowd) -> 
     ],
 )
 async def test_an_address_is_one_of_ipv4_or_a_network_of_ipv6(
-    first: str, second: str, is_same: bool, crowd: Crowd
+    first: str, second: str, is_same: bool, crowd: Callers
 ) -> None:
     unique = uuid4().bytes
     parts = (unique[:2].hex(), f"{unique[3]:02x}", unique[4], unique[5])
@@ -89,7 +128,7 @@ async def test_an_address_is_one_of_ipv4_or_a_network_of_ipv6(
 
 
 async def test_waiting_as_long_as_said_helps_and_less_does_not(
-    crowd: Crowd, database: asyncpg.Connection
+    crowd: Callers, database: asyncpg.Connection
 ) -> None:
     address = new_address()
     refused = await crowd.exhaust(crowd.one, {}, address=address)
@@ -101,7 +140,7 @@ async def test_waiting_as_long_as_said_helps_and_less_does_not(
     assert (await crowd.ask(crowd.other, {}, address=address)).status_code == 429
 
 
-async def test_the_process_that_refused_admits_again_when_the_time_has_come(crowd: Crowd) -> None:
+async def test_the_process_that_refused_admits_again_when_the_time_has_come(crowd: Callers) -> None:
     token = await crowd.sandbox.token(new_buyer())
     refused = await crowd.exhaust(crowd.one, token)
     assert refused.headers["Retry-After"] == "1"
@@ -113,7 +152,7 @@ async def test_the_process_that_refused_admits_again_when_the_time_has_come(crow
 
 
 async def test_after_a_window_of_rest_all_of_it_is_there_again(
-    crowd: Crowd, database: asyncpg.Connection
+    crowd: Callers, database: asyncpg.Connection
 ) -> None:
     address = new_address()
     await crowd.exhaust(crowd.one, {}, address=address)
@@ -121,7 +160,7 @@ async def test_after_a_window_of_rest_all_of_it_is_there_again(
     assert remaining(await crowd.ask(crowd.other, {}, address=address)) == {"address": PER_ADDRESS - 1}
 
 
-async def test_every_answer_says_how_much_is_left(crowd: Crowd) -> None:
+async def test_every_answer_says_how_much_is_left(crowd: Callers) -> None:
     address, token = new_address(), await crowd.sandbox.token(new_buyer())
     (await crowd.ask(crowd.one, token, path="/v1/customers/me", method="PUT", json={})).raise_for_status()
     profile = await crowd.ask(crowd.one, token, path="/v1/customers/me", address=address)
@@ -149,7 +188,7 @@ async def test_every_answer_says_how_much_is_left(crowd: Crowd) -> None:
     assert refused.headers["RateLimit"] == f'"address";r=0;t={refused.headers["Retry-After"]}'
 
 
-async def test_a_frontend_of_another_origin_can_read_it(crowd: Crowd) -> None:
+async def test_a_frontend_of_another_origin_can_read_it(crowd: Callers) -> None:
     origin = {"Origin": "https://shop.example"}
     shown = (await crowd.ask(crowd.one, origin)).headers["Access-Control-Expose-Headers"]
     assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= set(shown.split(", "))
@@ -158,7 +197,7 @@ async def test_a_frontend_of_another_origin_can_read_it(crowd: Crowd) -> None:
     assert (asked.status_code, "RateLimit" in asked.headers) == (200, False)
 
 
-async def test_a_refusal_uses_up_no_idempotency_key(crowd: Crowd, database: asyncpg.Connection) -> None:
+async def test_a_refusal_uses_up_no_idempotency_key(crowd: Callers, database: asyncpg.Connection) -> None:
     token = await crowd.sandbox.token(new_buyer())
     (await crowd.ask(crowd.one, token, path="/v1/customers/me", method="PUT", json={})).raise_for_status()
     post: dict[str, Any] = {
@@ -182,7 +221,7 @@ async def test_every_route_for_buyers_is_limited_and_no_other(
 ) -> None:
     once = {"rate_limit_per_buyer": 1, "rate_limit_per_address": 1}
     async with running_portal(own_database_url, sandbox.url, with_worker=False, **once) as portal:
-        crowd = Crowd(portal, portal, sandbox)
+        crowd = Callers(portal, portal, sandbox)
         address, token = new_address(), await sandbox.token("ada", scopes=["portal:ops"])
         assert (await crowd.ask(portal, token, address=address)).status_code == 200
         refused: dict[str, tuple[str | None, str | None]] = {}
@@ -197,7 +236,7 @@ async def test_every_route_for_buyers_is_limited_and_no_other(
     assert refused == {route: ("address", "buyer") if " /v1/" in route else (None, None) for route in ROUTES}
 
 
-async def test_refusals_are_counted_by_whose_limit_was_reached(crowd: Crowd) -> None:
+async def test_refusals_are_counted_by_whose_limit_was_reached(crowd: Callers) -> None:
     async def counted(by: str) -> float:
         text = (await crowd.one.client.get("/metrics")).text
         lines = (line.rpartition(" ") for line in text.splitlines())
@@ -210,7 +249,9 @@ async def test_refusals_are_counted_by_whose_limit_was_reached(crowd: Crowd) -> 
     assert (await counted("address"), await counted("buyer")) == (before[0] + 1, before[1])
 
 
-async def test_the_table_tells_neither_who_nor_from_where(crowd: Crowd, database: asyncpg.Connection) -> None:
+async def test_the_table_tells_neither_who_nor_from_where(
+    crowd: Callers, database: asyncpg.Connection
+) -> None:
     address, buyer = new_address(), new_buyer()
     await crowd.ask(crowd.one, await crowd.sandbox.token(buyer), address=address)
     rows = await database.fetch("SELECT * FROM rate_bucket")

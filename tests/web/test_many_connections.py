@@ -10,9 +10,12 @@ import asyncpg
 import pytest
 
 from app.web import assembly, server
-from tests.front.wire import WEBHOOK, get, post, say, statuses, wire
-from tests.house import Portal, Sandbox, eventually, settings_for, signed
-from tests.processes import running_api
+from tests.support.clock import eventually
+from tests.support.events import signed
+from tests.support.portal import Portal, settings_for
+from tests.support.processes import running_api
+from tests.support.raw_http import WEBHOOK, get, post, raw_connection, say, statuses
+from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.proof
 
@@ -58,7 +61,7 @@ class Crowd:
             self.cut_off += 1
 
     async def _hold(self, beginning: str) -> None:
-        async with wire(self.portal) as connection:
+        async with raw_connection(self.portal) as connection:
             self.open += 1
             drip = asyncio.create_task(self._drip(connection.writer, beginning))
             try:
@@ -134,14 +137,14 @@ async def test_when_the_house_is_full_the_one_that_has_waited_longest_gives_way(
     await sandbox.fault("delay", seconds=1.5, path="/orders/{id}")
     settings = settings_for(own_database_url, sandbox.url)
     async with running_api(settings, first=hold_few) as portal, contextlib.AsyncExitStack() as stack:
-        patient = await stack.enter_async_context(wire(portal))
+        patient = await stack.enter_async_context(raw_connection(portal))
         await patient.send(get(f"/v1/orders/{order['id']}/documents", f"Authorization: {token}"))
 
         async def is_asking() -> int:
             return await sandbox.count("GET /orders/{id}")
 
         await eventually(is_asking)
-        crowd = [await stack.enter_async_context(wire(portal)) for _ in range(2 * SMALL_HOUSE)]
+        crowd = [await stack.enter_async_context(raw_connection(portal)) for _ in range(2 * SMALL_HOUSE)]
         for connection in crowd[SMALL_HOUSE:]:
             await connection.send(b"POST ")
         for number in range(SMALL_HOUSE):
@@ -165,7 +168,7 @@ async def test_forged_deliveries_execute_no_statement_and_take_no_connection(
     body = b'{"id": "forged", "type": "order.invoice.created"}'
     async with running_api(settings_for(own_database_url, sandbox.url)) as portal:
         before = await activity()
-        async with wire(portal) as connection:
+        async with raw_connection(portal) as connection:
             for guess in range(300):
                 forged = [f"{k}: {v}" for k, v in signed(body, secret=f"whs_guess_{guess}").items()]
                 await connection.send(

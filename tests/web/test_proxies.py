@@ -2,9 +2,10 @@
 
 import httpx
 
-from tests.house import Sandbox, settings_for
-from tests.limits.house import come_from
-from tests.processes import running_api
+from tests.support.callers import come_from
+from tests.support.portal import settings_for
+from tests.support.processes import running_api
+from tests.support.sandbox import Sandbox
 
 
 async def calls(portal: str, peer: str, *said: str) -> list[int]:

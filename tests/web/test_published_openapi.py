@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from app.web.contract import Contract
-from tests.contract.portal_api import Json, build, contract_models, operations, schemas_in_answers
-from tests.declared import Document
+from tests.support.declared_answers import Document
+from tests.support.openapi import Json, build, contract_models, operations, schemas_in_answers
 from tests.web.test_contract import check_examples
 
 COMMITTED = Path(__file__).parents[2] / "openapi" / "portal.json"

@@ -9,21 +9,24 @@ import asyncpg
 import pytest
 
 from app.web import server
-from tests.front.wire import (
+from tests.support.clock import eventually
+from tests.support.events import signed
+from tests.support.portal import Portal, settings_for
+from tests.support.processes import running_api
+from tests.support.raw_http import (
     BODY,
     DRAIN,
     HEAD,
     WEBHOOK,
     endless,
     get,
-    hurry,
     post,
+    raw_connection,
     say,
+    shorten_timeouts,
     statuses,
-    wire,
 )
-from tests.house import Portal, Sandbox, eventually, settings_for, signed
-from tests.processes import running_api
+from tests.support.sandbox import Sandbox
 
 PROFILE = "/v1/customers/me"
 LIVE = "/health/live"
@@ -35,7 +38,7 @@ LATE = 3.0
 @pytest.fixture(scope="module")
 async def api(database_url: str, sandbox_process: Sandbox) -> AsyncIterator[Portal]:
     """A process of its own, since whatever harms it shall harm no other test."""
-    async with running_api(settings_for(database_url, sandbox_process.url), first=hurry) as portal:
+    async with running_api(settings_for(database_url, sandbox_process.url), first=shorten_timeouts) as portal:
         yield portal
 
 
@@ -92,7 +95,7 @@ ENDLESS_HEADS = {
 @pytest.mark.parametrize("kind", ENDLESS_HEADS)
 async def test_a_head_without_end_is_refused_once_it_is_too_large(kind: str, api: Portal) -> None:
     first, more = ENDLESS_HEADS[kind]
-    async with wire(api) as connection:
+    async with raw_connection(api) as connection:
         one_problem(await connection.flood(endless(first, more)), 431)
 
 
@@ -126,7 +129,7 @@ AFTER_THE_HEAD = {
 async def test_what_surrounds_chunks_has_a_limit_too(kind: str, api: Portal) -> None:
     first, more = AFTER_THE_HEAD[kind]
     head = post(WEBHOOK, "Transfer-Encoding: chunked", body=first)
-    async with wire(api) as connection:
+    async with raw_connection(api) as connection:
         received = await connection.flood(endless(head, more.encode()))
     assert statuses(received) in ([431], [400])
 
@@ -145,7 +148,7 @@ async def test_trailer_fields_do_not_become_header_fields(api: Portal, database:
 async def test_chunks_without_end_are_refused_at_the_limit(path: str, limit: int, api: Portal) -> None:
     chunk = b"2000\r\n" + b"x" * 0x2000 + b"\r\n"
     head = post(path, "Transfer-Encoding: chunked", "Content-Type: application/json")
-    async with wire(api) as connection:
+    async with raw_connection(api) as connection:
         await connection.send(head)
         answering = asyncio.create_task(connection.answer())
         # A little at a time, so that what was sent and what was read do not differ by the sockets' buffers.
@@ -158,7 +161,7 @@ async def test_chunks_without_end_are_refused_at_the_limit(path: str, limit: int
 
 @pytest.mark.parametrize("path", [WEBHOOK, PROFILE])
 async def test_a_body_that_announces_too_much_is_refused_unread(path: str, api: Portal) -> None:
-    async with wire(api) as connection:
+    async with raw_connection(api) as connection:
         await connection.send(post(path, "Content-Length: 99999999"))
         assert statuses(await connection.answer()) == [413]
 
@@ -222,7 +225,7 @@ async def test_a_chunk_that_is_not_as_long_as_it_says_is_refused(chunks: str, ap
 @pytest.mark.parametrize(("path", "seconds"), [(WEBHOOK, 1.0), (PROFILE, BODY)])
 async def test_a_body_byte_by_byte_is_cut_off_in_time(path: str, seconds: float, api: Portal) -> None:
     began = time.monotonic()
-    async with wire(api) as connection:
+    async with raw_connection(api) as connection:
         head = post(path, "Content-Length: 1000", "Content-Type: application/json")
         one_problem(await connection.flood(endless(head, b"x", seconds=0.05)), 408)
     assert seconds <= time.monotonic() - began < seconds + LATE
@@ -230,13 +233,13 @@ async def test_a_body_byte_by_byte_is_cut_off_in_time(path: str, seconds: float,
 
 async def test_a_head_byte_by_byte_is_cut_off_in_time(api: Portal) -> None:
     began = time.monotonic()
-    async with wire(api) as connection:
+    async with raw_connection(api) as connection:
         one_problem(await connection.flood(endless(b"GET / HTTP/1.1\r\nA: ", b"x", seconds=0.05)), 408)
     assert HEAD <= time.monotonic() - began < HEAD + DRAIN + LATE
 
 
 async def test_empty_lines_do_not_hold_a_connection(api: Portal) -> None:
-    async with wire(api) as connection:
+    async with raw_connection(api) as connection:
         assert await connection.flood(endless(b"", b"\r\n", seconds=0.1)) == b""
 
 
@@ -247,7 +250,7 @@ async def test_a_connection_from_which_nothing_comes_is_closed(api: Portal) -> N
 
 
 async def test_a_kept_connection_has_the_same_time_for_each_head(api: Portal) -> None:
-    async with wire(api) as connection:
+    async with raw_connection(api) as connection:
         for _ in range(3):
             await connection.send(get(LIVE))
             assert statuses(await connection.answer()) == [200]
@@ -259,7 +262,7 @@ async def test_a_kept_connection_has_the_same_time_for_each_head(api: Portal) ->
 
 
 async def test_a_body_refused_early_may_still_be_sent_and_followed_by_a_request(api: Portal) -> None:
-    async with wire(api) as connection:
+    async with raw_connection(api) as connection:
         await connection.send(post(WEBHOOK, "Content-Length: 300000"))
         assert statuses(await connection.answer()) == [413]
         await connection.send(b"x" * 300_000 + get(LIVE))
@@ -312,7 +315,7 @@ async def test_no_other_protocol_is_spoken(protocol: str, api: Portal) -> None:
 
 
 async def test_whoever_closes_their_half_has_gone(api: Portal) -> None:
-    async with wire(api) as connection:
+    async with raw_connection(api) as connection:
         await connection.send(post(WEBHOOK, *signature(), "Content-Length: 99", body=EVENT))
         connection.writer.write_eof()
         began = time.monotonic()
@@ -322,7 +325,7 @@ async def test_whoever_closes_their_half_has_gone(api: Portal) -> None:
 
 async def test_an_answer_that_nobody_reads_is_dropped_in_time(api: Portal) -> None:
     before = await ended(api, "unread")
-    async with wire(api) as connection:
+    async with raw_connection(api) as connection:
 
         async def is_dropped() -> bool:
             # In the end more than the buffers of both sockets hold; this side takes a part and no more.

@@ -10,7 +10,10 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.house import SECRET, Json, Portal, Sandbox, eventually, invoice_event, signed
+from tests.support.clock import eventually
+from tests.support.events import SECRET, invoice_event, signed
+from tests.support.portal import Portal
+from tests.support.sandbox import Json, Sandbox
 
 PATH = "/webhooks/digital-river"
 

@@ -12,7 +12,7 @@ from app.ids import EventId
 from app.resources import Resources
 from app.webhooks import inbox
 from app.webhooks.inbox import BATCH, WRITERS, NewEvent, Slot
-from tests.house import eventually
+from tests.support.clock import eventually
 
 Database: TypeAlias = asyncpg.Connection
 

@@ -16,10 +16,12 @@ from app.digital_river.errors import Garbled
 from app.handlers import HANDLERS
 from app.resources import Resources
 from app.webhooks.sweep import SweepBusy, sweep_if_due, sweep_now
-from tests.digital_river.far_side import FarSide
-from tests.house import Portal, Sandbox, eventually, invoice_event, pass_time
-from tests.processes import running
-from tests.sweep.missed import INVOICE, chores_of, happen, kept, last_sweep, operator
+from tests.support.clock import eventually
+from tests.support.digital_river import ScriptedDigitalRiver
+from tests.support.events import INVOICE, invoice_event, kept_event_ids, operator_token, undelivered_events
+from tests.support.portal import Portal, last_sweep, pass_time, running_scheduled_jobs
+from tests.support.processes import running
+from tests.support.sandbox import Sandbox
 
 MONTH = timedelta(days=30)
 
@@ -30,9 +32,9 @@ async def test_a_dropped_event_becomes_a_document_its_owner_can_open(
     await sandbox.fault("drop", eventType=INVOICE)
     await sandbox.invoiced(await sandbox.order("ada"))
     await pass_time(database, sandbox, 120)
-    ops = await operator(sandbox)
+    ops = await operator_token(sandbox)
     with structlog.testing.capture_logs() as logs:
-        async with chores_of(portal):
+        async with running_scheduled_jobs(portal):
             (document,) = await portal.documents(await sandbox.token("ada"), 1)
             sweep = await eventually(lambda: last_sweep(portal, ops))
     opened = await portal.get(f"/v1/documents/{document['id']}/content", await sandbox.token("ada"))
@@ -47,7 +49,7 @@ async def test_a_dropped_event_becomes_a_document_its_owner_can_open(
 async def test_an_event_that_may_still_be_on_its_way_is_kept_without_an_alarm(
     resources: Resources, sandbox: Sandbox
 ) -> None:
-    await happen(sandbox, 1)
+    await undelivered_events(sandbox, 1)
     with structlog.testing.capture_logs() as logs:
         finds = await sweep_now(resources, HANDLERS, None)
     assert (finds.found, finds.overdue) == (1, 0)
@@ -58,40 +60,40 @@ async def test_an_event_that_may_still_be_on_its_way_is_kept_without_an_alarm(
 async def test_many_pages_are_found_once_while_new_ones_happen(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
-    before = await happen(sandbox, 2050)
+    before = await undelivered_events(sandbox, 2050)
     sweeping = asyncio.create_task(sweep_now(resources, HANDLERS, MONTH))
     meanwhile: set[str] = set()
     while not sweeping.done():
-        meanwhile |= await happen(sandbox, 5)
+        meanwhile |= await undelivered_events(sandbox, 5)
     first = await sweeping
-    assert before <= await kept(own_database)
+    assert before <= await kept_event_ids(own_database)
     assert meanwhile
     second = await sweep_now(resources, HANDLERS, None)
-    assert await kept(own_database) == before | meanwhile
+    assert await kept_event_ids(own_database) == before | meanwhile
     assert first.found + second.found == len(before | meanwhile)
 
 
 async def test_what_was_kept_before_the_far_side_failed_stays_and_the_watermark_does_not_move(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
-    ids = await happen(sandbox, 350)
+    ids = await undelivered_events(sandbox, 350)
     await sandbox.fault("delay", seconds=0.3, method="GET", path="/events")
     sweeping = asyncio.create_task(sweep_if_due(resources, HANDLERS))
 
     async def has_first_page() -> bool:
-        return len(await kept(own_database)) >= 100
+        return len(await kept_event_ids(own_database)) >= 100
 
     await eventually(has_first_page)
     await sandbox.fault("garbage", method="GET", path="/events", times=1)
     with pytest.raises(Exception, match="EventPage"):
         await sweeping
-    assert 100 <= len(await kept(own_database)) < 350
+    assert 100 <= len(await kept_event_ids(own_database)) < 350
     (failed,) = await own_database.fetch("SELECT * FROM sweep")
     assert "Garbled" in failed["error"]
     assert await sweep_if_due(resources, HANDLERS) is None, "it must not be tried again at once"
     await pass_time(own_database, sandbox, 60)
     assert await sweep_if_due(resources, HANDLERS) is not None
-    assert await kept(own_database) == ids
+    assert await kept_event_ids(own_database) == ids
     rows = await own_database.fetch("SELECT * FROM sweep ORDER BY id")
     assert rows[1]["error"] is None
     assert rows[1]["reaches_back_to"] == rows[1]["started_at"] - MONTH
@@ -100,18 +102,18 @@ async def test_what_was_kept_before_the_far_side_failed_stays_and_the_watermark_
 async def test_a_busy_far_side_is_waited_for(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
-    ids = await happen(sandbox, 3)
+    ids = await undelivered_events(sandbox, 3)
     await sandbox.fault("throttle", method="GET", path="/events", retryAfter=1, times=1)
     assert (await sweep_now(resources, HANDLERS, None)).found == 3
-    assert await kept(own_database) == ids
+    assert await kept_event_ids(own_database) == ids
 
 
 async def test_an_unreadable_event_stops_nothing(resources: Resources, sandbox: Sandbox) -> None:
-    await happen(sandbox, 1)
+    await undelivered_events(sandbox, 1)
     await sandbox.post(
         "/_sandbox/events", {"type": INVOICE, "object": {}, "id": "line\nbreak", "deliver": False}
     )
-    await happen(sandbox, 1)
+    await undelivered_events(sandbox, 1)
     finds = await sweep_now(resources, HANDLERS, None)
     assert (finds.seen, finds.found, finds.unreadable) == (3, 2, 1)
 
@@ -122,10 +124,12 @@ async def test_every_type_is_swept_however_the_far_side_reads_several(
 ) -> None:
     rules = await sandbox.client.put("/_sandbox/rules", json={"eventTypes": reading})
     rules.raise_for_status()
-    ids = {id_ for event_type in HANDLERS for id_ in await happen(sandbox, 2, event_type=event_type)}
-    await happen(sandbox, 1, event_type="order.something.else")
+    ids = {
+        id_ for event_type in HANDLERS for id_ in await undelivered_events(sandbox, 2, event_type=event_type)
+    }
+    await undelivered_events(sandbox, 1, event_type="order.something.else")
     assert (await sweep_now(resources, HANDLERS, None)).seen == len(ids) == 2 * len(HANDLERS)
-    assert await kept(own_database) == ids
+    assert await kept_event_ids(own_database) == ids
 
 
 async def test_an_event_that_is_listed_late_is_found_within_the_hour(
@@ -135,13 +139,13 @@ async def test_an_event_that_is_listed_late_is_found_within_the_hour(
         pass
     # Twelve hours old when it is listed: long before the overlap of the short ones.
     await sandbox.post("/_sandbox/clock", {"advanceSeconds": -43_200})
-    late = await happen(sandbox, 1)
+    late = await undelivered_events(sandbox, 1)
     await sandbox.post("/_sandbox/clock", {"advanceSeconds": 43_200})
     for minutes in range(0, 60, 10):
-        assert await kept(own_database) == set(), f"after {minutes} minutes"
+        assert await kept_event_ids(own_database) == set(), f"after {minutes} minutes"
         await pass_time(own_database, sandbox, 600)
         assert await sweep_if_due(resources, HANDLERS) is not None
-    assert await kept(own_database) == late
+    assert await kept_event_ids(own_database) == late
     kinds = [row["kind"] for row in await own_database.fetch("SELECT kind FROM sweep ORDER BY id")]
     assert kinds == ["full", *["recent"] * 5, "day"]
 
@@ -156,12 +160,12 @@ async def test_a_list_that_repeats_itself_is_left_and_hides_no_other(
         event = {**invoice_event(), "type": event_type, "id": event_type}
         return httpx.Response(200, json={"data": [event], "hasMore": event_type == first})
 
-    far_side = FarSide([page])
+    far_side = ScriptedDigitalRiver([page])
     async with far_side.opened() as far:
         with pytest.raises(Garbled, match="repeats itself"):
             await sweep_now(replace(resources, far=far), HANDLERS, None)
     assert [request.url.params["type"] for request in far_side.requests] == [first, first, *others]
-    assert await kept(own_database) == set(HANDLERS)
+    assert await kept_event_ids(own_database) == set(HANDLERS)
 
 
 async def test_an_event_that_came_by_webhook_is_not_found_again(
@@ -179,7 +183,7 @@ async def test_an_event_that_came_by_webhook_is_not_found_again(
 async def test_only_one_sweeps_and_the_next_takes_over_within_a_minute_of_its_death(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
-    ids = await happen(sandbox, 2)
+    ids = await undelivered_events(sandbox, 2)
     await sandbox.fault("delay", seconds=60, method="GET", path="/events", times=1)
     async with running("worker", resources.settings) as worker:
 
@@ -195,7 +199,7 @@ async def test_only_one_sweeps_and_the_next_takes_over_within_a_minute_of_its_de
     await pass_time(own_database, sandbox, 60)
     finds = await sweep_if_due(resources, HANDLERS)
     assert finds is not None
-    assert await kept(own_database) == ids
+    assert await kept_event_ids(own_database) == ids
     first = await own_database.fetchrow("SELECT error FROM sweep ORDER BY id")
     assert "died" in first["error"]
 

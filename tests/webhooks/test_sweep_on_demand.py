@@ -10,9 +10,11 @@ import pytest
 from app.handlers import HANDLERS
 from app.resources import Resources
 from app.webhooks.sweep import sweep_if_due, sweep_now
-from tests.house import Portal, Sandbox, eventually, pass_time
-from tests.processes import running
-from tests.sweep.missed import chores_of, happen, kept, last_sweep, operator
+from tests.support.clock import eventually
+from tests.support.events import kept_event_ids, operator_token, undelivered_events
+from tests.support.portal import Portal, last_sweep, pass_time, running_scheduled_jobs
+from tests.support.processes import running
+from tests.support.sandbox import Sandbox
 
 
 async def test_what_an_operator_asked_for_survives_the_worker_that_began_it(
@@ -37,14 +39,14 @@ async def test_what_an_operator_asked_for_survives_the_worker_that_began_it(
 async def test_an_operator_asks_and_a_worker_begins(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
-    ops = await operator(sandbox)
+    ops = await operator_token(sandbox)
     asked = await portal.client.post("/ops/sweep", headers=ops, params={"days": 3})
     again = await portal.client.post("/ops/sweep", headers=ops, params={"days": 7})
     assert (asked.status_code, again.status_code) == (202, 202)
     assert asked.json()["id"] == again.json()["id"]
     assert again.json()["reachesBackTo"] < asked.json()["reachesBackTo"]
     assert asked.json()["startedAt"] is None
-    async with chores_of(portal):
+    async with running_scheduled_jobs(portal):
         sweep = await eventually(lambda: last_sweep(portal, ops))
     assert sweep["id"] == asked.json()["id"]
     assert sweep["error"] is None
@@ -56,9 +58,9 @@ async def test_an_operator_asks_and_a_worker_begins(
 async def test_chores_go_on_after_a_failure(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
-    ops = await operator(sandbox)
+    ops = await operator_token(sandbox)
     await sandbox.fault("status", status=403, method="GET", path="/events", times=1)
-    async with chores_of(portal):
+    async with running_scheduled_jobs(portal):
         failed = await eventually(lambda: last_sweep(portal, ops))
         assert failed["error"].startswith("Unauthorised")
         await pass_time(database, sandbox, 60)
@@ -73,9 +75,9 @@ async def test_chores_go_on_after_a_failure(
 async def test_a_command_does_its_own_sweep_and_leaves_what_others_wait_for(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
-    (old,) = await happen(sandbox, 1)
+    (old,) = await undelivered_events(sandbox, 1)
     await pass_time(own_database, sandbox, timedelta(days=20).total_seconds())
-    (young,) = await happen(sandbox, 1)
+    (young,) = await undelivered_events(sandbox, 1)
     await own_database.execute(
         """INSERT INTO sweep (started_at, finished_at, reaches_back_to, kind)
            VALUES (now(), now(), now() - interval '30 days', 'full');
@@ -85,7 +87,7 @@ async def test_a_command_does_its_own_sweep_and_leaves_what_others_wait_for(
     )
     finds = await sweep_now(resources, HANDLERS, timedelta(days=30))
     assert (finds.seen, finds.found) == (2, 2)
-    assert await kept(own_database) == {old, young}
+    assert await kept_event_ids(own_database) == {old, young}
     waiting = "SELECT count(*) FROM sweep WHERE requested_at IS NOT NULL AND finished_at IS NULL"
     assert await own_database.fetchval(waiting) == 2
     for left in (1, 0):
@@ -116,7 +118,7 @@ async def test_a_command_that_dies_leaves_its_sweep_to_a_worker(
 async def test_a_senseless_request_is_refused(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, params: dict[str, Any]
 ) -> None:
-    answer = await portal.client.post("/ops/sweep", headers=await operator(sandbox), params=params)
+    answer = await portal.client.post("/ops/sweep", headers=await operator_token(sandbox), params=params)
     assert answer.status_code == 422
     assert await database.fetchval("SELECT count(*) FROM sweep") == 0
 
@@ -129,7 +131,7 @@ async def test_only_operators_may_ask(portal: Portal, sandbox: Sandbox) -> None:
 async def test_the_terminal_sweeps_without_a_worker(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
-    ids = await happen(sandbox, 4)
+    ids = await undelivered_events(sandbox, 4)
     async with running("sweep", resources.settings) as command:
         assert await command.wait() == 0
-    assert await kept(own_database) == ids
+    assert await kept_event_ids(own_database) == ids

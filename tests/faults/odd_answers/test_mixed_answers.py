@@ -5,9 +5,9 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
-from tests.house import Json
-from tests.orders.buyer import Buyer
-from tests.twisted import TwistedFarSide, rewriting
+from tests.support.buyers import OrderBuyer
+from tests.support.rewriting_proxy import RewritingProxy, rewriting
+from tests.support.sandbox import Json
 
 OTHER = "another"
 
@@ -31,21 +31,23 @@ LISTS: dict[str, tuple[str, str, Json]] = {
 }
 
 
-async def test_what_was_not_asked_for_is_not_shown(far_side: TwistedFarSide, ada: Buyer) -> None:
+async def test_what_was_not_asked_for_is_not_shown(far_side: RewritingProxy, ada: OrderBuyer) -> None:
     order = await ada.order()
     await ada.get("/v1/customers/me")
     for read, (asked, path, lie) in READS.items():
-        far_side.twist = rewriting(asked.format(order=order["id"]), saying(lie))
+        far_side.rewrite = rewriting(asked.format(order=order["id"]), saying(lie))
         answer = await ada.get(path.format(order=order["id"]))
         assert answer.status_code == 502, read
         assert OTHER not in answer.text
 
 
-async def test_entries_that_were_not_asked_for_are_left_out(far_side: TwistedFarSide, ada: Buyer) -> None:
+async def test_entries_that_were_not_asked_for_are_left_out(
+    far_side: RewritingProxy, ada: OrderBuyer
+) -> None:
     order = await ada.order()
     await ada.get("/v1/customers/me")
     for read, (asked, path, lie) in LISTS.items():
-        far_side.twist = rewriting(asked, saying(lie))
+        far_side.rewrite = rewriting(asked, saying(lie))
         with structlog.testing.capture_logs() as logs:
             answer = await ada.get(path.format(order=order["id"]))
         assert answer.status_code == 200, read
@@ -54,19 +56,19 @@ async def test_entries_that_were_not_asked_for_are_left_out(far_side: TwistedFar
 
 
 async def test_a_write_answered_with_another_customer_shows_nothing_of_it(
-    far_side: TwistedFarSide, ada: Buyer
+    far_side: RewritingProxy, ada: OrderBuyer
 ) -> None:
-    far_side.twist = rewriting("/customers", saying({"id": OTHER, "email": "another@example.com"}))
+    far_side.rewrite = rewriting("/customers", saying({"id": OTHER, "email": "another@example.com"}))
     answer = await ada.portal.client.put("/v1/customers/me", json={}, headers=ada.token)
     assert answer.status_code == 502
 
 
 async def test_a_document_is_not_made_of_another_file(
-    far_side: TwistedFarSide, ada: Buyer, own_database: asyncpg.Connection
+    far_side: RewritingProxy, ada: OrderBuyer, own_database: asyncpg.Connection
 ) -> None:
     order = await ada.order()
     await ada.sandbox.invoiced(order)
-    far_side.twist = rewriting("/files/", saying({"id": OTHER, "fileName": "theirs.pdf"}))
+    far_side.rewrite = rewriting("/files/", saying({"id": OTHER, "fileName": "theirs.pdf"}))
     assert (await ada.get(f"/v1/orders/{order['id']}/documents")).status_code == 502
     assert await own_database.fetchval("SELECT count(*) FROM document") == 0
 

@@ -11,10 +11,12 @@ import structlog
 
 from app.handlers import HANDLERS
 from app.webhooks.sweep import sweep_now
-from tests.house import Json, Portal, Sandbox, eventually, invoice_event, signed
-from tests.orders.buyer import Buyer
-from tests.sweep.missed import happen
-from tests.twisted import Raw, TwistedFarSide, rewriting
+from tests.support.buyers import OrderBuyer
+from tests.support.clock import eventually
+from tests.support.events import invoice_event, signed, undelivered_events
+from tests.support.portal import Portal
+from tests.support.rewriting_proxy import Raw, RewritingProxy, rewriting
+from tests.support.sandbox import Json, Sandbox
 
 # Legal JSON that most readers refuse, and illegal JSON that some writers make; all as one value.
 ODDITIES = {
@@ -31,28 +33,28 @@ ODDITIES = {
 
 
 async def test_a_sweep_finds_odd_events_and_those_beside_them(
-    portal: Portal, sandbox: Sandbox, far_side: TwistedFarSide
+    portal: Portal, sandbox: Sandbox, far_side: RewritingProxy
 ) -> None:
-    expected = await happen(sandbox, len(ODDITIES) + 3)
+    expected = await undelivered_events(sandbox, len(ODDITIES) + 3)
 
     def spoil(page: Json) -> Json:
         for event, oddity in zip(page["data"], ODDITIES.values(), strict=False):
             event["data"]["object"]["note"] = Raw(oddity)
         return page
 
-    far_side.twist = rewriting("/events", spoil)
+    far_side.rewrite = rewriting("/events", spoil)
     assert portal.app is not None
     finds = await sweep_now(portal.app.state.resources, HANDLERS, timedelta(days=1))
     assert (finds.seen, finds.found, finds.unreadable) == (len(expected), len(expected), 0)
 
 
 async def test_orders_and_profiles_with_an_odd_text_are_shown_and_what_is_shown_is_clean(
-    far_side: TwistedFarSide, ada: Buyer
+    far_side: RewritingProxy, ada: OrderBuyer
 ) -> None:
     order = await ada.order()
     await ada.get("/v1/customers/me")
     for oddity in map(Raw, ODDITIES.values()):
-        far_side.twist = rewriting("/", partial(_spoiled, oddity))
+        far_side.rewrite = rewriting("/", partial(_spoiled, oddity))
         assert [one["id"] for one in await ada.listed()] == [order["id"]]
         name = (await ada.page(order))["items"][0]["name"]
         assert name is None or name.isprintable()
@@ -69,14 +71,16 @@ def _spoiled(oddity: Raw, found: Json) -> Json:
     return found
 
 
-async def test_an_answer_with_a_byte_order_mark_is_read(far_side: TwistedFarSide, ada: Buyer) -> None:
+async def test_an_answer_with_a_byte_order_mark_is_read(far_side: RewritingProxy, ada: OrderBuyer) -> None:
     order = await ada.order()
-    far_side.twist = lambda path, body: b"\xef\xbb\xbf" + body
+    far_side.rewrite = lambda path, body: b"\xef\xbb\xbf" + body
     assert [one["id"] for one in await ada.listed()] == [order["id"]]
 
 
-async def test_what_is_no_json_at_all_is_still_a_bad_gateway(far_side: TwistedFarSide, ada: Buyer) -> None:
-    far_side.twist = lambda path, body: body[:-1]
+async def test_what_is_no_json_at_all_is_still_a_bad_gateway(
+    far_side: RewritingProxy, ada: OrderBuyer
+) -> None:
+    far_side.rewrite = lambda path, body: body[:-1]
     with structlog.testing.capture_logs() as logs:
         assert (await ada.get("/v1/orders")).status_code == 502
     (call,) = (line for line in logs if line["event"] == "digital_river.call")
@@ -94,7 +98,7 @@ async def test_a_delivery_is_kept_as_it_was_signed_also_with_a_byte_order_mark(
 
 
 async def test_a_file_name_with_nul_and_line_ends_becomes_a_document_that_opens(
-    portal: Portal, sandbox: Sandbox, far_side: TwistedFarSide, ada: Buyer
+    portal: Portal, sandbox: Sandbox, far_side: RewritingProxy, ada: OrderBuyer
 ) -> None:
     portal.trust(await sandbox.register_webhook(portal.url))
     hostile = 'in\x00vo\r\nX-Evil: 1\u202efdp\ud83d.exe"/..\\' + "x" * 100_000
@@ -102,12 +106,12 @@ async def test_a_file_name_with_nul_and_line_ends_becomes_a_document_that_opens(
     def spoil(file: Json) -> Json:
         return {**file, "fileName": hostile} if "fileName" in file else file
 
-    far_side.twist = rewriting("/files/", spoil)
+    far_side.rewrite = rewriting("/files/", spoil)
     order = await ada.completed()
     (document,) = (await ada.get("/v1/documents", orderId=order["id"])).json()["data"]
     assert document["fileName"].startswith("in\ufffdvo\ufffd\ufffdX-Evil: 1\ufffdfdp\ufffd.exe")
     assert len(document["fileName"]) == 255
-    far_side.twist = lambda path, body: body
+    far_side.rewrite = lambda path, body: body
     proxied = await ada.get(f"/v1/documents/{document['id']}/content", disposition="proxy")
     assert proxied.status_code == 200
     assert "x-evil" not in proxied.headers
@@ -149,7 +153,11 @@ async def test_events_with_useless_identifiers_are_buried_at_once_and_nothing_of
     ids=["no file id beside id", "empty file id", "order id as number", "empty customer id"],
 )
 async def test_intake_reads_an_event_as_every_other_reader_would(
-    changed: dict[str, str], portal: Portal, sandbox: Sandbox, own_database: asyncpg.Connection, ada: Buyer
+    changed: dict[str, str],
+    portal: Portal,
+    sandbox: Sandbox,
+    own_database: asyncpg.Connection,
+    ada: OrderBuyer,
 ) -> None:
     order = await ada.order()
     file_id = await sandbox.invoiced(order)

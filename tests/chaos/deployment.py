@@ -1,4 +1,4 @@
-"""A whole production house of processes that can be killed one by one, each writing its log into a file."""
+"""A whole deployment as in production: processes that can be killed one by one, each with a log file."""
 
 import asyncio
 import json
@@ -17,10 +17,12 @@ import httpx
 
 from app.db import migrate
 from app.db.embedded import EmbeddedPostgres
-from tests.chaos import points
-from tests.house import Sandbox, as_environment, eventually, settings_for
-from tests.processes import Running, free_port, is_ready
-from tests.relay import Connection, running_relay
+from tests.chaos import crash_points
+from tests.support.clock import eventually
+from tests.support.portal import as_environment, settings_for
+from tests.support.processes import Running, free_port, is_ready
+from tests.support.sandbox import Sandbox
+from tests.support.tcp_relay import Connection, running_relay
 
 APIS = ("api-1", "api-2")
 WORKERS = ("worker-1", "worker-2")
@@ -31,7 +33,7 @@ MERCY = 0.5
 
 
 @dataclass
-class House:
+class Deployment:
     """Two APIs behind a balancer and two workers, over one PostgreSQL of their own."""
 
     server: EmbeddedPostgres
@@ -60,7 +62,7 @@ class House:
         first = None
         if point is not None:
             self.armed[name] = point
-            first = partial(points.arm, point, passes)
+            first = partial(crash_points.arm, point, passes)
         command = name.partition("-")[0]
         self.processes[name] = Running.start([command], environment, output=log, errors=log, first=first)
 
@@ -69,13 +71,13 @@ class House:
         self.armed.pop(name, None)
         await self.processes[name].end(signal.SIGKILL)
 
-    def raise_the_dead(self, dice: random.Random | None = None) -> None:
+    def restart_dead(self, dice: random.Random | None = None) -> None:
         """Do what a supervisor does, and note who died where. With dice, half of the risen die again."""
         for name in (*APIS, *WORKERS):
             if self.processes[name].process.exitcode is None:
                 continue
             self.died_at[self.armed.pop(name, "anywhere")] += 1
-            places = points.OF_APIS if name in APIS else points.OF_WORKERS
+            places = crash_points.OF_APIS if name in APIS else crash_points.OF_WORKERS
             if dice is None or dice.random() < MERCY:
                 self.start(name)
             else:
@@ -91,7 +93,7 @@ class House:
         for port in self.ports.values():
 
             async def has_risen(url: str = f"http://127.0.0.1:{port}") -> bool:
-                self.raise_the_dead()
+                self.restart_dead()
                 return await is_ready(http, url)
 
             await eventually(has_risen, within=60)
@@ -102,8 +104,8 @@ class House:
 
 
 @asynccontextmanager
-async def running_house(sandbox: Sandbox, folder: Path) -> AsyncIterator[House]:
-    """The house against this sandbox, with a webhook there; its database and its logs are in `folder`."""
+async def running_deployment(sandbox: Sandbox, folder: Path) -> AsyncIterator[Deployment]:
+    """The deployment with a webhook at this sandbox; its database and its logs are in `folder`."""
     server = EmbeddedPostgres(folder / "postgres")
     server.start()
     try:
@@ -112,12 +114,12 @@ async def running_house(sandbox: Sandbox, folder: Path) -> AsyncIterator[House]:
         settings = settings_for(server.url("portal"), sandbox.url, worker_lease=LEASE_SECONDS)
         environment = {**as_environment(settings), "PORTAL_SWEEP_INTERVAL": str(SWEEP_SECONDS)}
         async with running_relay(_in_turns(list(ports.values()))) as port:
-            house = House(server, folder, f"http://127.0.0.1:{port}", ports, environment)
+            deployment = Deployment(server, folder, f"http://127.0.0.1:{port}", ports, environment)
             try:
-                yield house
+                yield deployment
             finally:
-                for name in house.processes:
-                    await house.kill(name)
+                for name in deployment.processes:
+                    await deployment.kill(name)
     finally:
         server.stop()
 
