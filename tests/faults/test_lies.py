@@ -10,8 +10,7 @@ import pytest
 from sandbox.lies import LIES, LieKind
 from tests.support.clock import eventually
 from tests.support.false_answers import ADA, BARBARA, CANARY, GETS, GRACE, CheckedPortal, make_buyer
-from tests.support.openapi import build
-from tests.support.portal import running_portal
+from tests.support.portal import published_document, running_portal
 from tests.support.sandbox import Json, Sandbox
 
 Database: TypeAlias = asyncpg.Connection
@@ -69,7 +68,7 @@ async def house(
 
 
 def test_every_get_of_the_api_is_read() -> None:
-    paths = build().openapi()["paths"]
+    paths = published_document()["paths"]
     assert {path for path in paths if path.startswith("/v1/") and "get" in paths[path]} == set(GETS)
 
 

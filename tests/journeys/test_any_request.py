@@ -19,13 +19,13 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.security.matrix import ENTRIES, OWNER, Stage
-from tests.support.openapi import build, operations
-from tests.support.portal import Portal
+from tests.support.openapi import operations
+from tests.support.portal import Portal, published_document
 from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.proof
 
-DOCUMENT = build().openapi()
+DOCUMENT = published_document()
 # As many as all operations together can have in a few seconds.
 EXAMPLES = 16
 CHECKS = [

@@ -6,8 +6,7 @@ import asyncpg
 import pytest
 
 from tests.security.matrix import EMAIL, ENTRIES, OWNER, PUBLIC, Stage, Values, routes_of
-from tests.support.openapi import build
-from tests.support.portal import Portal
+from tests.support.portal import Portal, build
 from tests.support.sandbox import Json, Sandbox
 
 ROUTES = routes_of(build())

@@ -20,15 +20,15 @@ from tests.security.matrix import EMAIL, ENTRIES, OWNER, SHIPPING, Prepare, Stag
 from tests.security.planted_values import CANARIES, everywhere, headers_with, one_leaf_each
 from tests.support.clock import eventually
 from tests.support.events import SECRET, invoice_event
-from tests.support.openapi import build, operations
-from tests.support.portal import Portal, as_environment, settings_for
+from tests.support.openapi import operations
+from tests.support.portal import Portal, as_environment, published_document, settings_for
 from tests.support.processes import Running, free_port, is_ready
 from tests.support.raw_http import WEBHOOK, get, say
 from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.proof
 
-DOCUMENT = build().openapi()
+DOCUMENT = published_document()
 OPERATIONS = operations(DOCUMENT)
 PLANTED = [planted for planted, _ in CANARIES.values()]
 

@@ -16,7 +16,7 @@ async def eventually(find: Callable[[], Awaitable[_T]], *, within: float = PATIE
     deadline = time.monotonic() + within
     while not (found := await find()):
         assert time.monotonic() < deadline, f"not within {within} s, the last answer was {found!r}"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
     return found
 
 

@@ -1,20 +1,11 @@
-"""The app as its document describes it, without a database: what the tests of the contract go through."""
+"""What the OpenAPI document and the models of our contract hold."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import FastAPI
-
-from app.main import create_app
 from app.web.contract import Contract
-from tests.support.portal import settings_for
 
 Json = dict[str, Any]
-
-
-def build() -> FastAPI:
-    """The app of tests; its routes are the product's."""
-    return create_app(settings_for("postgresql://nobody@127.0.0.1:1/none", "http://127.0.0.1:1"))
 
 
 def operations(document: Json) -> dict[str, Json]:

@@ -23,8 +23,7 @@ from tests.support.callers import (
     remaining,
 )
 from tests.support.clock import eventually
-from tests.support.openapi import build
-from tests.support.portal import Portal, pass_time, running_portal
+from tests.support.portal import Portal, build, pass_time, running_portal
 from tests.support.sandbox import Sandbox
 
 ROUTES = routes_of(build())

@@ -10,11 +10,12 @@ import pytest
 
 from app.web.contract import Contract
 from tests.support.declared_answers import Document
-from tests.support.openapi import Json, build, contract_models, operations, schemas_in_answers
+from tests.support.openapi import Json, contract_models, operations, schemas_in_answers
+from tests.support.portal import published_document
 from tests.web.test_contract import check_examples
 
 COMMITTED = Path(__file__).parents[2] / "openapi" / "portal.json"
-DOCUMENT: Json = build().openapi()
+DOCUMENT: Json = published_document()
 OPERATIONS = operations(DOCUMENT)
 MODELS = contract_models()
 ANSWERED = schemas_in_answers(DOCUMENT)
