@@ -21,8 +21,10 @@ from app.db import migrate
 from app.db.schema import metadata
 from app.digital_river.transport import Transport
 from devtools.embedded_postgres import EmbeddedPostgres
-from tests.declared import UNDECLARED
-from tests.house import Portal, Sandbox, running_portal, running_sandbox
+from tests.support.declared_answers import UNDECLARED
+from tests.support.portal import Portal, running_portal
+from tests.support.sandbox import Sandbox, running_sandbox
+from tests.support.tls import Authority
 
 TEMPLATE = "portal_template"
 # Names a server that has the template already: mutmut runs the tests hundreds of times, several at once.
@@ -75,6 +77,14 @@ def make_template(server_url: str) -> None:
     template = _with_database(server_url, TEMPLATE)
     migrate.upgrade(template)
     asyncio.run(_run(template, CLOCK))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let every HTTP client trust one authority only: reading all that the machine trusts costs each of the
+    thousands of clients 40 ms, and no test calls over HTTPS."""
+    folder = tempfile.TemporaryDirectory(prefix="portal-trust-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ["SSL_CERT_FILE"] = str(Authority(Path(folder.name), "trusted").certificate)
 
 
 @pytest.hookimpl(trylast=True)

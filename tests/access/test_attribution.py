@@ -12,10 +12,11 @@ from app.access.ownership import Anybody, Owner
 from app.ids import CustomerId
 from app.settings import Settings
 from app.web.path_ids import OrderPath
-from tests.contract.test_migrations import Shelf, shelf
-from tests.house import Json, Portal, Sandbox, settings_for
+from tests.db.test_migrations import Shelf, shelf
 from tests.security.matrix import ENTRIES
-from tests.stage import staged
+from tests.support.portal import Portal, settings_for
+from tests.support.route_app import client_of_routes
+from tests.support.sandbox import Json, Sandbox
 
 __all__ = ["shelf"]
 
@@ -137,7 +138,7 @@ async def test_a_guests_order_is_nobodys(
 async def test_what_nobody_attributes_is_not_answered(
     settings: Settings, support: Token, database: asyncpg.Connection
 ) -> None:
-    async with staged(settings, v1) as api:
+    async with client_of_routes(settings, v1) as api:
         # To print the trace of a mistake takes longer than everything else here.
         with capture_logs():
             answer = await api.get("/v1/orders/17/tracking", headers=support)
@@ -163,7 +164,7 @@ async def test_what_cannot_be_attributed_is_not_answered(
            CREATE TRIGGER refuse BEFORE UPDATE ON audit_record FOR EACH ROW EXECUTE FUNCTION refuse()"""
     )
     try:
-        async with staged(settings, v1) as api:
+        async with client_of_routes(settings, v1) as api:
             with capture_logs():
                 answer = await api.get("/v1/orders/17", headers=support)
         assert READS == ["17"]

@@ -17,8 +17,10 @@ from app.resources import open_resources
 from app.settings import Settings
 from app.web.path_ids import OrderPath
 from app.web.problems import NotFound
-from tests.house import Json, Portal, Sandbox, eventually, settings_for
-from tests.stage import staged
+from tests.support.clock import eventually
+from tests.support.portal import Portal, settings_for
+from tests.support.route_app import client_of_routes
+from tests.support.sandbox import Json, Sandbox
 
 Token = dict[str, str]
 
@@ -71,7 +73,7 @@ async def records(database: asyncpg.Connection) -> list[Json]:
 
 
 async def ask(settings: Settings, token: Token, path: str, method: str = "GET") -> httpx.Response:
-    async with staged(settings, v1) as api:
+    async with client_of_routes(settings, v1) as api:
         return await api.request(method, path, headers={**token, "X-Request-ID": "request-1"})
 
 

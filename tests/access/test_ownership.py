@@ -15,7 +15,7 @@ from app.documents import store
 from app.documents.link_policy import policy_of
 from app.ids import CustomerId, DocumentId, OrderId
 from app.resources import Resources, open_resources
-from tests.house import settings_for
+from tests.support.portal import settings_for
 
 ORDER = OrderId("order-1")
 ADA = CustomerId("ada")

@@ -1,4 +1,4 @@
-"""`make chaos MINUTES=5 SEED=7`: a storm of so many minutes over a whole production house; the reckoning."""
+"""`make chaos MINUTES=5 SEED=7`: a storm of so many minutes over a whole deployment; then the reckoning."""
 
 import asyncio
 import random

@@ -11,9 +11,9 @@ import asyncpg
 import httpx
 
 from app.worker.handlers import HANDLERS
-from tests.chaos.house import House
+from tests.chaos.deployment import Deployment
 from tests.chaos.storm import BUYERS, CANARY, Ledger
-from tests.house import Json, Sandbox
+from tests.support.sandbox import Json, Sandbox
 
 # More deliveries than the longest storm makes: what the sandbox forgets would be missing here.
 LOG_ENTRIES = 10_000_000
@@ -58,9 +58,11 @@ class Books:
         return self.sent_ids - {one["eventId"] for one in self.deliveries}
 
 
-async def open_books(house: House, sandbox: Sandbox, ledger: Ledger, http: httpx.AsyncClient) -> Books:
+async def open_books(
+    deployment: Deployment, sandbox: Sandbox, ledger: Ledger, http: httpx.AsyncClient
+) -> Books:
     """Read all ledgers to the end, and let every buyer try every document."""
-    database = await asyncpg.connect(house.database_url)
+    database = await asyncpg.connect(deployment.database_url)
     kept = {row["id"]: row for row in await database.fetch("SELECT * FROM webhook_event")}
     documents = await database.fetch("SELECT * FROM document")
     await database.close()
@@ -71,9 +73,9 @@ async def open_books(house: House, sandbox: Sandbox, ledger: Ledger, http: httpx
         issued |= dict.fromkeys((pdf["id"] for pdf in pdfs), order["id"])
     links = await sandbox.all_of("/file-links")
     live = Counter(link["fileId"] for link in links if not link["expired"])
-    opened, stolen = await _try_every_door(house, ledger, documents, http)
+    opened, stolen = await _try_every_door(deployment, ledger, documents, http)
     deliveries = (await sandbox.client.get("/_sandbox/deliveries")).raise_for_status().json()
-    logs = house.logs()
+    logs = deployment.logs()
     return Books(
         sent=await sandbox.all_of("/events", types=",".join(HANDLERS)),
         deliveries=deliveries,
@@ -89,7 +91,7 @@ async def open_books(house: House, sandbox: Sandbox, ledger: Ledger, http: httpx
 
 
 async def _try_every_door(
-    house: House, ledger: Ledger, documents: Sequence[Row], http: httpx.AsyncClient
+    deployment: Deployment, ledger: Ledger, documents: Sequence[Row], http: httpx.AsyncClient
 ) -> tuple[int, int]:
     """How many documents their owners could open, and how often anybody else got more than a 404."""
     owners = {order["id"]: order["customerId"] for order in ledger.orders}
@@ -97,7 +99,7 @@ async def _try_every_door(
     for document in documents:
         for buyer in BUYERS:
             answer = await http.get(
-                f"{house.url}/v1/documents/{document['id']}/content",
+                f"{deployment.url}/v1/documents/{document['id']}/content",
                 headers=ledger.tokens[buyer],
                 follow_redirects=True,
             )

@@ -7,11 +7,12 @@ from pathlib import Path
 import httpx
 
 from tests.chaos.books import LOG_ENTRIES, open_books
-from tests.chaos.house import APIS, WORKERS, House, running_house
+from tests.chaos.deployment import APIS, WORKERS, Deployment, running_deployment
 from tests.chaos.reckoning import Reckoning, reckon
 from tests.chaos.storm import BUYERS, SUBSCRIBED, Ledger, Storm
-from tests.house import Json, Sandbox, eventually, running_sandbox
-from tests.processes import Running
+from tests.support.clock import eventually
+from tests.support.processes import Running
+from tests.support.sandbox import Json, Sandbox, running_sandbox
 
 DAY_SECONDS = 86_400
 HEALING_SECONDS = 180.0
@@ -31,50 +32,50 @@ async def run(
     async with (
         running_sandbox(**manners) as sandbox,
         httpx.AsyncClient(timeout=30) as http,
-        running_house(sandbox, folder) as house,
+        running_deployment(sandbox, folder) as deployment,
     ):
         # The storm takes most of the machine.
         sandbox.client.timeout = httpx.Timeout(60)
-        address = f"{house.url}/webhooks/digital-river"
+        address = f"{deployment.url}/webhooks/digital-river"
         webhook = await sandbox.post("/webhooks", {"types": list(SUBSCRIBED), "address": address})
-        house.secrets = (await sandbox.get(f"/_sandbox/webhooks/{webhook['id']}/secrets"))["secrets"]
+        deployment.secrets = (await sandbox.get(f"/_sandbox/webhooks/{webhook['id']}/secrets"))["secrets"]
         for name in (*APIS, *WORKERS):
-            house.start(name)
-        await house.until_ready(http)
+            deployment.start(name)
+        await deployment.until_ready(http)
         tokens = {name: await sandbox.token(name, expiresIn=DAY_SECONDS) for name in BUYERS}
-        ledger = Ledger(tokens, secrets=set(house.secrets))
+        ledger = Ledger(tokens, secrets=set(deployment.secrets))
         ends = time.monotonic() + seconds
-        storm = Storm(house, sandbox, http, ledger, webhook["id"], ends, calm, random.Random(seed))
+        storm = Storm(deployment, sandbox, http, ledger, webhook["id"], ends, calm, random.Random(seed))
         await storm.blow()
-        healed_after = await _heal(house, sandbox, ledger, http)
-        books = await open_books(house, sandbox, ledger, http)
+        healed_after = await _heal(deployment, sandbox, ledger, http)
+        books = await open_books(deployment, sandbox, ledger, http)
         return reckon(
             books,
             ledger,
             median_within=median_within,
             healed_after=healed_after,
-            died_at=house.died_at,
+            died_at=deployment.died_at,
         )
 
 
-async def _heal(house: House, sandbox: Sandbox, ledger: Ledger, http: httpx.AsyncClient) -> float:
+async def _heal(deployment: Deployment, sandbox: Sandbox, ledger: Ledger, http: httpx.AsyncClient) -> float:
     """What an operator does when it is over: sweep, and let nothing wait. Returns after how many seconds
     all that was ever announced is done."""
     began = time.monotonic()
     (await sandbox.client.delete("/_sandbox/faults")).raise_for_status()
-    await house.until_ready(http)
+    await deployment.until_ready(http)
     ops = ledger.tokens["operator"] = await sandbox.token("operator", scopes=["portal:ops"])
-    answer = await http.post(f"{house.url}/ops/sweep?days=1", headers=ops)
+    answer = await http.post(f"{deployment.url}/ops/sweep?days=1", headers=ops)
     asked: Json = answer.raise_for_status().json()
     next_revival = 0.0
 
     async def has_settled() -> bool:
         nonlocal next_revival
-        house.raise_the_dead()
+        deployment.restart_dead()
         if time.monotonic() > next_revival:
             next_revival = time.monotonic() + 3
-            await Running.start(["events", "revive", "--all"], house.environment).wait()
-        answer = await http.get(f"{house.url}/ops/status", headers=ops)
+            await Running.start(["events", "revive", "--all"], deployment.environment).wait()
+        answer = await http.get(f"{deployment.url}/ops/status", headers=ops)
         status: Json = answer.json() if answer.is_success else {"lastSweep": None}
         last = status["lastSweep"]
         return bool(last and last["id"] >= asked["id"] and last["finishedAt"] and status["open"] == 0)

@@ -16,8 +16,9 @@ import httpx
 
 from app.worker.handlers import HANDLERS
 from tests.chaos import lies
-from tests.chaos.house import APIS, WORKERS, House
-from tests.house import Json, Sandbox, invoice_event, signed
+from tests.chaos.deployment import APIS, WORKERS, Deployment
+from tests.support.events import invoice_event, signed
+from tests.support.sandbox import Json, Sandbox
 
 CANARY = "canary"
 BUYERS = ("customer-ada", "customer-grace", "customer-barbara")
@@ -69,7 +70,7 @@ class Storm:
     """Blows until `ends` (by the monotonic clock), with up to `calm` seconds between two moves; its dice make
     the same choices for the same seed."""
 
-    house: House
+    deployment: Deployment
     sandbox: Sandbox
     http: httpx.AsyncClient
     ledger: Ledger
@@ -121,7 +122,7 @@ class Storm:
 
     async def _supervise(self) -> None:
         while not self.is_over:
-            self.house.raise_the_dead(self.dice)
+            self.deployment.restart_dead(self.dice)
             await asyncio.sleep(0.2)
 
     async def _havoc(self) -> None:
@@ -144,9 +145,9 @@ class Storm:
 
     async def _kill(self) -> None:
         """Whoever is not to die at a place of his own."""
-        free = [name for name in (*APIS, *WORKERS) if name not in self.house.armed]
+        free = [name for name in (*APIS, *WORKERS) if name not in self.deployment.armed]
         if free:
-            await self.house.kill(self.dice.choice(free))
+            await self.deployment.kill(self.dice.choice(free))
 
     async def _fail_calls(self) -> None:
         """One path for a few calls. Not for long: nothing shall pile up where calls are rare."""
@@ -172,19 +173,19 @@ class Storm:
             await self.sandbox.fault(kind, path=path, until=until, **more)
 
     async def _restart_database(self) -> None:
-        self.house.server.stop()
+        self.deployment.server.stop()
         await self._start_database()
 
     async def _crash_database(self) -> None:
-        self.house.crash_database()
+        self.deployment.crash_database()
         await self._start_database()
 
     async def _start_database(self) -> None:
         await asyncio.sleep(self.dice.uniform(0, 2))
-        self.house.server.start()
+        self.deployment.server.start()
 
     async def _terminate_connections(self) -> None:
-        database = await asyncpg.connect(self.house.database_url)
+        database = await asyncpg.connect(self.deployment.database_url)
         await database.execute(
             """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                WHERE datname = 'portal' AND pid <> pg_backend_pid() AND random() < $1""",
@@ -196,11 +197,11 @@ class Storm:
         """As the runbook says: the new one beside the old one, then the APIs one after the other."""
         rotate = f"/_sandbox/webhooks/{self.webhook_id}/secrets/rotate"
         manner = {"keepOld": True, "keepOldSeconds": OLD_SECRET_SECONDS}
-        self.house.secrets = (await self.sandbox.post(rotate, manner))["secrets"][:2]
-        self.ledger.secrets.update(self.house.secrets)
+        self.deployment.secrets = (await self.sandbox.post(rotate, manner))["secrets"][:2]
+        self.ledger.secrets.update(self.deployment.secrets)
         for name in APIS:
-            await self.house.kill(name)
-            self.house.raise_the_dead(self.dice)
+            await self.deployment.kill(name)
+            self.deployment.restart_dead(self.dice)
 
     async def _forge(self) -> None:
         """A stranger who knows the address, the format and the time, but no secret."""
@@ -210,7 +211,7 @@ class Storm:
             body = json.dumps(event).encode()
             with suppress(httpx.TransportError):
                 answer = await self.http.post(
-                    f"{self.house.url}/webhooks/digital-river",
+                    f"{self.deployment.url}/webhooks/digital-river",
                     content=body,
                     headers=signed(body, secret="whs_forged"),
                 )
@@ -246,7 +247,7 @@ class Storm:
             await self._ask(buyer, f"/v1/orders/{self.dice.choice(orders)['id']}/documents")
 
     async def _ask(self, buyer: str, path: str) -> httpx.Response:
-        answer = await self.http.get(self.house.url + path, headers=self.ledger.tokens[buyer])
+        answer = await self.http.get(self.deployment.url + path, headers=self.ledger.tokens[buyer])
         self.ledger.answers[answer.status_code] += 1
         return answer
 

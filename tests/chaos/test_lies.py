@@ -3,7 +3,7 @@
 import random
 
 from tests.chaos import lies
-from tests.house import Sandbox
+from tests.support.sandbox import Sandbox
 
 
 async def test_the_dial_takes_every_lie_that_can_be_drawn(sandbox: Sandbox) -> None:

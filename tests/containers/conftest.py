@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.house import Json
+from tests.support.sandbox import Json
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,8 +14,9 @@ import pytest
 
 from app.cli import GRACE_SECONDS
 from app.settings import Settings
-from tests.house import Json, eventually
-from tests.processes import Running, free_port, is_ready
+from tests.support.clock import eventually
+from tests.support.processes import Running, free_port, is_ready
+from tests.support.sandbox import Json
 
 # To close what is open after the last request or event; an engine kills without asking.
 MARGIN_SECONDS = 5

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.house import Sandbox, settings_for
-from tests.processes import free_port, running_api
+from tests.support.portal import settings_for
+from tests.support.processes import free_port, running_api
+from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.proof
 

@@ -2,22 +2,23 @@
 
 import pytest
 
-from tests.customers.house import Buyer
-from tests.house import Portal, Sandbox
+from tests.support.buyers import AccountBuyer
+from tests.support.portal import Portal
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture
-async def ada(portal: Portal, sandbox: Sandbox) -> Buyer:
+async def ada(portal: Portal, sandbox: Sandbox) -> AccountBuyer:
     """A buyer whom Digital River does not know yet."""
-    return Buyer(portal, await sandbox.token("ada"))
+    return AccountBuyer(portal, await sandbox.token("ada"))
 
 
 @pytest.fixture
-async def eve(portal: Portal, sandbox: Sandbox) -> Buyer:
+async def eve(portal: Portal, sandbox: Sandbox) -> AccountBuyer:
     """Another buyer."""
-    return Buyer(portal, await sandbox.token("eve"))
+    return AccountBuyer(portal, await sandbox.token("eve"))
 
 
 @pytest.fixture
-async def support(portal: Portal, sandbox: Sandbox) -> Buyer:
-    return Buyer(portal, await sandbox.token("sam", scopes=["portal:support"]))
+async def support(portal: Portal, sandbox: Sandbox) -> AccountBuyer:
+    return AccountBuyer(portal, await sandbox.token("sam", scopes=["portal:support"]))

@@ -4,8 +4,8 @@ import pytest
 
 from app.digital_river.errors import Refused
 from app.web.field_errors import invalid_fields
-from tests.customers.house import ADDRESS, SHIPPING, Buyer
-from tests.house import Sandbox
+from tests.support.buyers import ADDRESS, SHIPPING, AccountBuyer
+from tests.support.sandbox import Sandbox
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,9 @@ def test_members_that_we_name_otherwise_are_named_our_way() -> None:
     assert [error.pointer for error in problem.errors] == ["/endDate", "/file"]
 
 
-async def test_codes_and_messages_of_digital_river_stay_in_the_log(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_codes_and_messages_of_digital_river_stay_in_the_log(
+    ada: AccountBuyer, sandbox: Sandbox
+) -> None:
     await ada.get()
     await sandbox.fault("status", status=400, method="POST", path="/customers/{id}")
     for method, below, body in (

@@ -6,12 +6,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.customers.house import ADDRESS, SHIPPING, Buyer, pointers
-from tests.house import Json, Sandbox
+from tests.support.buyers import ADDRESS, SHIPPING, AccountBuyer, pointers
+from tests.support.sandbox import Json, Sandbox
 
 
 async def test_a_buyer_registers_once_and_gets_the_same_customer_ever_after(
-    ada: Buyer, sandbox: Sandbox
+    ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     body = {"email": "ada@example.com", "type": "business", "locale": "de_DE", "shipping": SHIPPING}
     first = await ada.send("PUT", body=body)
@@ -26,30 +26,30 @@ async def test_a_buyer_registers_once_and_gets_the_same_customer_ever_after(
     assert (await sandbox.get("/customers/ada"))["locale"] == "de_DE"
 
 
-async def test_registering_needs_no_body(ada: Buyer) -> None:
+async def test_registering_needs_no_body(ada: AccountBuyer) -> None:
     assert (await ada.send("PUT")).status_code == 201
 
 
-async def test_simultaneous_registrations_agree(ada: Buyer) -> None:
+async def test_simultaneous_registrations_agree(ada: AccountBuyer) -> None:
     answers = await asyncio.gather(*(ada.send("PUT", body={"email": f"{n}@example.com"}) for n in range(10)))
     assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
     assert len({answer.text for answer in answers}) == 1
 
 
-async def test_a_customer_is_created_on_first_need(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_customer_is_created_on_first_need(ada: AccountBuyer, sandbox: Sandbox) -> None:
     answers = await asyncio.gather(*(ada.get() for _ in range(10)))
     assert {answer.status_code for answer in answers} == {200}
     assert (await sandbox.get("/customers"))["data"][0]["id"] == "ada"
     assert len((await sandbox.get("/customers"))["data"]) == 1
 
 
-async def test_a_profile_is_not_sent_twice(ada: Buyer) -> None:
+async def test_a_profile_is_not_sent_twice(ada: AccountBuyer) -> None:
     first = await ada.get()
     again = await ada.get(**{"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_what_a_patch_does_not_name_stays(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_what_a_patch_does_not_name_stays(ada: AccountBuyer, sandbox: Sandbox) -> None:
     await ada.send("PUT", body={"email": "ada@example.com", "locale": "en-US", "shipping": SHIPPING})
     changed = await ada.change(
         "PATCH", body={"locale": "fr_fr", "shipping": {"phone": None, "email": "s@x.io"}}
@@ -64,7 +64,7 @@ async def test_what_a_patch_does_not_name_stays(ada: Buyer, sandbox: Sandbox) ->
     assert (now.json(), now.headers["ETag"]) == (profile, changed.headers["ETag"])
 
 
-async def test_a_patch_reaches_into_the_address(ada: Buyer) -> None:
+async def test_a_patch_reaches_into_the_address(ada: AccountBuyer) -> None:
     await ada.send("PUT", body={"shipping": SHIPPING})
     changed = await ada.change("PATCH", body={"shipping": {"address": {"line2": "Suite 1"}}})
     assert changed.json()["shipping"]["address"] == {**ADDRESS, "line2": "Suite 1"}
@@ -79,7 +79,9 @@ async def test_a_patch_reaches_into_the_address(ada: Buyer) -> None:
     assert (await ada.get("/shipping-address")).status_code == 404
 
 
-async def test_metadata_is_merged_and_removed_by_null_or_empty_text(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_metadata_is_merged_and_removed_by_null_or_empty_text(
+    ada: AccountBuyer, sandbox: Sandbox
+) -> None:
     await ada.send("PUT", body={"metadata": {"a": "1", "b": 0, "c": False, "d": "x"}})
     changed = await ada.change("PATCH", body={"metadata": {"a": None, "d": "", "e": 1.5}})
     assert changed.json()["metadata"] == {"b": 0, "c": False, "e": 1.5}
@@ -87,13 +89,13 @@ async def test_metadata_is_merged_and_removed_by_null_or_empty_text(ada: Buyer, 
     assert (await ada.change("PATCH", body={"metadata": None})).json()["metadata"] == {}
 
 
-async def test_metadata_may_have_twenty_entries_however_they_came(ada: Buyer) -> None:
+async def test_metadata_may_have_twenty_entries_however_they_came(ada: AccountBuyer) -> None:
     await ada.send("PUT", body={"metadata": {f"k{n}": n for n in range(20)}})
     assert pointers(await ada.change("PATCH", body={"metadata": {"one": "more"}})) == ["/metadata"]
     assert (await ada.change("PATCH", body={"metadata": {"one": "more", "k1": None}})).status_code == 200
 
 
-async def test_a_patch_may_name_itself_a_merge_patch(ada: Buyer) -> None:
+async def test_a_patch_may_name_itself_a_merge_patch(ada: AccountBuyer) -> None:
     tag = (await ada.get()).headers["ETag"]
     answer = await ada.portal.client.patch(
         "/v1/customers/me",
@@ -103,7 +105,7 @@ async def test_a_patch_may_name_itself_a_merge_patch(ada: Buyer) -> None:
     assert (answer.status_code, answer.json()["locale"]) == (200, "de-AT")
 
 
-async def test_an_empty_patch_changes_nothing(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_an_empty_patch_changes_nothing(ada: AccountBuyer, sandbox: Sandbox) -> None:
     profile = (await ada.get()).json()
     bodies: list[Json] = [
         {},
@@ -117,7 +119,9 @@ async def test_an_empty_patch_changes_nothing(ada: Buyer, sandbox: Sandbox) -> N
     assert await sandbox.count("POST /customers/{id}") == 0
 
 
-async def test_of_changes_from_the_same_version_all_but_one_are_refused(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_of_changes_from_the_same_version_all_but_one_are_refused(
+    ada: AccountBuyer, sandbox: Sandbox
+) -> None:
     tag = (await ada.get()).headers["ETag"]
     # Time enough for everybody to read before anybody has written.
     await sandbox.fault("delay", seconds=0.3, method="POST", path="/customers/{id}")
@@ -129,7 +133,7 @@ async def test_of_changes_from_the_same_version_all_but_one_are_refused(ada: Buy
     assert (await ada.get()).json() == winner.json()
 
 
-async def test_a_change_needs_the_version_it_changes(ada: Buyer) -> None:
+async def test_a_change_needs_the_version_it_changes(ada: AccountBuyer) -> None:
     tag = (await ada.get()).headers["ETag"]
     body = {"email": "ada@example.com"}
     assert (await ada.send("PATCH", body=body)).status_code == 428
@@ -171,7 +175,9 @@ _BAD: dict[str, tuple[Json, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", sorted(_BAD))
-async def test_a_change_that_cannot_be_accepted_says_where(case: str, ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_change_that_cannot_be_accepted_says_where(
+    case: str, ada: AccountBuyer, sandbox: Sandbox
+) -> None:
     body, expected = _BAD[case]
     assert pointers(await ada.change("PATCH", body=body)) == expected
     assert await sandbox.count("POST /customers/{id}") == 0
@@ -187,14 +193,16 @@ async def test_a_change_that_cannot_be_accepted_says_where(case: str, ada: Buyer
     ],
 )
 async def test_a_registration_that_cannot_be_accepted_says_where(
-    body: Json, expected: list[str] | None, ada: Buyer
+    body: Json, expected: list[str] | None, ada: AccountBuyer
 ) -> None:
     found = pointers(await ada.send("PUT", body=body))
     assert found == expected if expected is not None else "/shipping/address/country" in found
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
-async def test_somebody_elses_profile_does_not_exist(method: str, ada: Buyer, eve: Buyer) -> None:
+async def test_somebody_elses_profile_does_not_exist(
+    method: str, ada: AccountBuyer, eve: AccountBuyer
+) -> None:
     await ada.send("PUT")
     body: Any = {} if method == "PATCH" else None
     theirs = await eve.send(method, body=body, of="ada", headers={"If-Match": "*"})
@@ -208,7 +216,7 @@ async def test_somebody_elses_profile_does_not_exist(method: str, ada: Buyer, ev
 
 
 async def test_support_reads_any_profile_changes_none_and_creates_none(
-    ada: Buyer, support: Buyer, sandbox: Sandbox, database: asyncpg.Connection
+    ada: AccountBuyer, support: AccountBuyer, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     await ada.send("PUT", body={"email": "ada@example.com"})
     assert (await support.get(of="ada")).json()["email"] == "ada@example.com"
@@ -222,17 +230,17 @@ async def test_support_reads_any_profile_changes_none_and_creates_none(
 
 @pytest.mark.parametrize(("method", "below"), [("PUT", ""), ("GET", ""), ("PATCH", ""), ("GET", "/export")])
 async def test_nobody_comes_in_without_a_good_token(
-    method: str, below: str, ada: Buyer, sandbox: Sandbox
+    method: str, below: str, ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     body: Any = None if method == "GET" else {}
-    expired = Buyer(ada.portal, await sandbox.token("ada", expiresIn=-60))
-    for buyer in (Buyer(ada.portal, {}), expired):
+    expired = AccountBuyer(ada.portal, await sandbox.token("ada", expiresIn=-60))
+    for buyer in (AccountBuyer(ada.portal, {}), expired):
         answer = await buyer.send(method, below, body, headers={"If-Match": "*"})
         assert answer.status_code == 401
     assert await sandbox.count("GET /customers/{id}") == 0
 
 
-async def test_an_outage_is_told_with_a_time_to_come_back(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_an_outage_is_told_with_a_time_to_come_back(ada: AccountBuyer, sandbox: Sandbox) -> None:
     await sandbox.fault("status", status=503, path="/customers*")
     answer = await ada.send("PUT")
     assert answer.status_code == 503
@@ -240,7 +248,9 @@ async def test_an_outage_is_told_with_a_time_to_come_back(ada: Buyer, sandbox: S
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_a_registration_whose_answer_was_lost_can_be_repeated(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_registration_whose_answer_was_lost_can_be_repeated(
+    ada: AccountBuyer, sandbox: Sandbox
+) -> None:
     await sandbox.fault("reset", method="POST", path="/customers", times=1, afterwards=True)
     assert (await ada.send("PUT", body={"email": "ada@example.com"})).status_code == 503
     again = await ada.send("PUT", body={"email": "ada@example.com"})

@@ -7,8 +7,8 @@ import pytest
 
 from app.customers.addresses import ShippingAddressView
 from app.digital_river.models import Party
-from tests.customers.house import ADDRESS, SHIPPING, Buyer, pointers
-from tests.house import Json, Sandbox
+from tests.support.buyers import ADDRESS, SHIPPING, AccountBuyer, pointers
+from tests.support.sandbox import Json, Sandbox
 
 PATH = "/shipping-address"
 
@@ -18,7 +18,7 @@ def with_address(**changes: Any) -> Json:
     return {**SHIPPING, "address": address}
 
 
-async def test_there_is_none_until_one_is_put(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_there_is_none_until_one_is_put(ada: AccountBuyer, sandbox: Sandbox) -> None:
     assert (await ada.get(PATH)).status_code == 404
     body = {
         **with_address(line2="Suite 1", postalCode="55343-1234"),
@@ -34,7 +34,7 @@ async def test_there_is_none_until_one_is_put(ada: Buyer, sandbox: Sandbox) -> N
     assert (await ada.get()).json()["shipping"] == body
 
 
-async def test_a_put_replaces_all_of_it(ada: Buyer) -> None:
+async def test_a_put_replaces_all_of_it(ada: AccountBuyer) -> None:
     await ada.send("PUT", PATH, {**with_address(line2="Suite 1"), "email": "parcels@example.com"})
     second = await ada.change("PUT", PATH, {"address": {**ADDRESS, "country": "us", "state": "mn"}})
     assert second.status_code == 200
@@ -45,7 +45,7 @@ async def test_a_put_replaces_all_of_it(ada: Buyer) -> None:
 
 
 async def test_a_deleted_address_leaves_nothing_personal_at_digital_river(
-    ada: Buyer, sandbox: Sandbox
+    ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     await ada.send("PUT", PATH, SHIPPING)
     assert (await ada.change("DELETE", PATH)).status_code == 204
@@ -55,7 +55,7 @@ async def test_a_deleted_address_leaves_nothing_personal_at_digital_river(
     assert (await ada.send("PUT", PATH, SHIPPING)).status_code == 201
 
 
-async def test_writing_over_an_address_needs_its_version(ada: Buyer) -> None:
+async def test_writing_over_an_address_needs_its_version(ada: AccountBuyer) -> None:
     first = await ada.send("PUT", PATH, SHIPPING, headers={"If-None-Match": "*"})
     assert first.status_code == 201
     moved = with_address(city="Eden Prairie")
@@ -68,13 +68,13 @@ async def test_writing_over_an_address_needs_its_version(ada: Buyer) -> None:
     assert (await ada.send("PUT", PATH, moved, headers={"If-Match": tag})).status_code == 200
 
 
-async def test_a_version_of_an_address_that_is_gone_is_stale(ada: Buyer) -> None:
+async def test_a_version_of_an_address_that_is_gone_is_stale(ada: AccountBuyer) -> None:
     assert (await ada.send("PUT", PATH, SHIPPING, headers={"If-Match": '"older"'})).status_code == 412
     assert (await ada.get(PATH)).status_code == 404
 
 
 async def test_of_simultaneous_first_addresses_one_wins_and_none_is_lost(
-    ada: Buyer, sandbox: Sandbox
+    ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     # Time enough for everybody to read before anybody has written.
     await sandbox.fault("delay", seconds=0.3, method="POST", path="/customers/{id}")
@@ -86,7 +86,7 @@ async def test_of_simultaneous_first_addresses_one_wins_and_none_is_lost(
 
 
 async def test_an_address_and_a_profile_change_do_not_overwrite_each_other(
-    ada: Buyer, sandbox: Sandbox
+    ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     await ada.send("PUT", body={"shipping": SHIPPING})
     profile, address = (await ada.get()).headers["ETag"], (await ada.get(PATH)).headers["ETag"]
@@ -114,7 +114,7 @@ async def test_an_address_and_a_profile_change_do_not_overwrite_each_other(
     ],
 )
 async def test_addresses_of_many_countries_are_accepted(
-    country: str, state: str | None, postal_code: str | None, ada: Buyer
+    country: str, state: str | None, postal_code: str | None, ada: AccountBuyer
 ) -> None:
     body = with_address(country=country, state=state, postalCode=postal_code)
     answer = await ada.send("PUT", PATH, body)
@@ -156,7 +156,9 @@ _BAD: dict[str, tuple[Json, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", sorted(_BAD))
-async def test_an_address_that_cannot_be_accepted_says_where(case: str, ada: Buyer, sandbox: Sandbox) -> None:
+async def test_an_address_that_cannot_be_accepted_says_where(
+    case: str, ada: AccountBuyer, sandbox: Sandbox
+) -> None:
     body, expected = _BAD[case]
     assert pointers(await ada.send("PUT", PATH, body)) == expected
     assert await sandbox.count("POST /customers/{id}") == 0
@@ -164,14 +166,14 @@ async def test_an_address_that_cannot_be_accepted_says_where(case: str, ada: Buy
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_somebody_elses_address_does_not_exist(
-    method: str, ada: Buyer, eve: Buyer, support: Buyer
+    method: str, ada: AccountBuyer, eve: AccountBuyer, support: AccountBuyer
 ) -> None:
     await ada.send("PUT", PATH, SHIPPING)
     body = SHIPPING if method == "PUT" else None
     for who in (eve, support):
         answer = await who.send(method, PATH, body, of="ada", headers={"If-Match": "*"})
         assert answer.status_code == (200 if who is support and method == "GET" else 404)
-    assert (await Buyer(ada.portal, {}).send(method, PATH, body)).status_code == 401
+    assert (await AccountBuyer(ada.portal, {}).send(method, PATH, body)).status_code == 401
     assert (await ada.get(PATH)).json()["name"] == "Ada Lovelace"
 
 

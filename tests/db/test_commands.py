@@ -11,10 +11,11 @@ import httpx
 import pytest
 from sqlalchemy.engine import URL, make_url
 
-from tests.house import as_environment, eventually, invoice_event, settings_for, signed
-from tests.ops.terminal import portal_command
-from tests.processes import Running, free_port
-from tests.tls import Authority, address, running_tls_server
+from tests.support.clock import eventually
+from tests.support.events import invoice_event, signed
+from tests.support.portal import as_environment, settings_for
+from tests.support.processes import Running, free_port, portal_command
+from tests.support.tls import Authority, address, running_tls_server
 
 SECRET = "a-password-nobody-may-read"
 COMMANDS = [("migrate",), ("sweep",), ("events", "list"), ("dev",)]

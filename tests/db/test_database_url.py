@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.database_url import _VARIABLES, DatabaseUrl, UnusableDatabaseUrl
-from tests.tls import Authority
+from tests.support.tls import Authority
 
 SECRET = "s3cret"
 

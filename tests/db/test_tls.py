@@ -13,9 +13,10 @@ from app.db import migrate
 from app.db.engine import open_engine, open_hot_pool
 from app.db.errors import FAILURES
 from app.db.notifications import listen
-from tests.house import eventually, settings_for
-from tests.ops.terminal import portal_command
-from tests.tls import Authority, address, running_tls_server
+from tests.support.clock import eventually
+from tests.support.portal import settings_for
+from tests.support.processes import portal_command
+from tests.support.tls import Authority, address, running_tls_server
 
 
 async def by_engine(url: str) -> None:

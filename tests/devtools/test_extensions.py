@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from devtools.embedded_postgres import embedded_postgres
-from tests.house import as_environment, settings_for
-from tests.ops.terminal import Printed
-from tests.processes import Running
+from tests.support.portal import as_environment, settings_for
+from tests.support.processes import Printed, Running
 
 
 async def portal(place: Path, *arguments: str, first: Callable[[], None] | None = None) -> Printed:

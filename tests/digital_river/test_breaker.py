@@ -15,8 +15,8 @@ from app.digital_river.breaker import (
 )
 from app.digital_river.errors import BreakerOpen, DigitalRiverError, Missing, Throttled, Unavailable
 from app.ids import OrderId
-from tests.digital_river.far_side import FarSide, answer, found
-from tests.digital_river.moved_clock import now, run
+from tests.support.clock import now, run_on_jumping_clock
+from tests.support.digital_river import ScriptedDigitalRiver, answer, found
 
 LONGEST_FIRST = FIRST_COOL_DOWN * 1.25
 
@@ -33,7 +33,7 @@ def succeed(breaker: Breaker) -> None:
 
 
 def test_it_opens_after_failures_in_a_row_and_then_answers_at_once() -> None:
-    far_side = FarSide([answer(503)])
+    far_side = ScriptedDigitalRiver([answer(503)])
 
     async def story() -> None:
         async with far_side.opened() as far:
@@ -49,12 +49,12 @@ def test_it_opens_after_failures_in_a_row_and_then_answers_at_once() -> None:
                 assert 0 < caught.value.retry_after <= LONGEST_FIRST
             assert (len(far_side.requests), now()) == (asked, began)
 
-    run(story())
+    run_on_jumping_clock(story())
     assert len(far_side.requests) == FAILURES_TO_OPEN
 
 
 def test_it_closes_again_when_the_far_side_answers() -> None:
-    far_side = FarSide([answer(503)])
+    far_side = ScriptedDigitalRiver([answer(503)])
 
     async def story() -> None:
         async with far_side.opened() as far:
@@ -68,7 +68,7 @@ def test_it_closes_again_when_the_far_side_answers() -> None:
             assert far.status().breaker is BreakerState.CLOSED
             assert far.status().retry_after is None
 
-    run(story())
+    run_on_jumping_clock(story())
 
 
 def test_one_good_answer_in_between_keeps_it_closed() -> None:
@@ -79,19 +79,19 @@ def test_one_good_answer_in_between_keeps_it_closed() -> None:
             succeed(breaker)
         return breaker.state
 
-    assert run(story()) is BreakerState.CLOSED
+    assert run_on_jumping_clock(story()) is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 422])
 def test_an_answer_that_says_no_is_no_outage(status: int) -> None:
     async def story() -> BreakerState:
-        async with FarSide([answer(status)]).opened() as far:
+        async with ScriptedDigitalRiver([answer(status)]).opened() as far:
             for _ in range(3 * FAILURES_TO_OPEN):
                 with pytest.raises(DigitalRiverError):
                     await orders.fetch_any_order(far, OrderId("1"))
             return far.status().breaker
 
-    assert run(story()) is BreakerState.CLOSED
+    assert run_on_jumping_clock(story()) is BreakerState.CLOSED
 
 
 def test_half_open_lets_one_probe_through_at_a_time() -> None:
@@ -106,7 +106,7 @@ def test_half_open_lets_one_probe_through_at_a_time() -> None:
             assert caught.value.retry_after > 0
         succeed(breaker)
 
-    run(story())
+    run_on_jumping_clock(story())
 
 
 def test_a_failed_probe_doubles_the_cool_down_up_to_a_limit() -> None:
@@ -120,7 +120,7 @@ def test_a_failed_probe_doubles_the_cool_down_up_to_a_limit() -> None:
             fail(breaker, 1)
         return cool_downs
 
-    cool_downs = run(story())
+    cool_downs = run_on_jumping_clock(story())
     for number, seconds in enumerate(cool_downs):
         mean = min(FIRST_COOL_DOWN * 2**number, LONGEST_COOL_DOWN)
         assert 0.75 * mean <= seconds <= 1.25 * mean
@@ -128,7 +128,7 @@ def test_a_failed_probe_doubles_the_cool_down_up_to_a_limit() -> None:
 
 
 def test_a_cancelled_probe_makes_room_for_the_next_one() -> None:
-    far_side = FarSide([answer(503)])
+    far_side = ScriptedDigitalRiver([answer(503)])
 
     async def story() -> BreakerState:
         async with far_side.opened() as far:
@@ -146,7 +146,7 @@ def test_a_cancelled_probe_makes_room_for_the_next_one() -> None:
             await orders.fetch_any_order(far, OrderId("1"))
             return far.status().breaker
 
-    assert run(story()) is BreakerState.CLOSED
+    assert run_on_jumping_clock(story()) is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize("error", [Missing(), Throttled("wait", retry_after=1)])
@@ -159,7 +159,7 @@ def test_any_answer_to_a_probe_proves_that_somebody_is_there(error: Exception) -
             raise error
         return breaker.state
 
-    assert run(story()) is BreakerState.CLOSED
+    assert run_on_jumping_clock(story()) is BreakerState.CLOSED
 
 
 def test_a_mistake_of_our_own_in_a_probe_proves_nothing() -> None:
@@ -171,7 +171,7 @@ def test_a_mistake_of_our_own_in_a_probe_proves_nothing() -> None:
             raise KeyError
         return breaker.state
 
-    assert run(story()) is BreakerState.HALF_OPEN
+    assert run_on_jumping_clock(story()) is BreakerState.HALF_OPEN
 
 
 def test_calls_that_left_before_it_opened_neither_close_nor_prolong_it() -> None:
@@ -188,11 +188,11 @@ def test_calls_that_left_before_it_opened_neither_close_nor_prolong_it() -> None
         assert breaker.state is BreakerState.OPEN
         assert breaker.retry_after == cool_down
 
-    run(story())
+    run_on_jumping_clock(story())
 
 
 def test_silence_counts_as_a_failure() -> None:
-    far_side = FarSide([httpx.ReadTimeout("silence")])
+    far_side = ScriptedDigitalRiver([httpx.ReadTimeout("silence")])
 
     async def story() -> BreakerState:
         async with far_side.opened() as far:
@@ -202,4 +202,4 @@ def test_silence_counts_as_a_failure() -> None:
             )
             return far.status().breaker
 
-    assert run(story()) is not BreakerState.CLOSED
+    assert run_on_jumping_clock(story()) is not BreakerState.CLOSED

@@ -12,8 +12,8 @@ from app.digital_river.budget import BURST_SHARE, WINDOW, Budget, Pace
 from app.digital_river.errors import Throttled
 from app.digital_river.transport import Transport
 from app.ids import OrderId
-from tests.digital_river.far_side import FarSide, found
-from tests.digital_river.moved_clock import now, run
+from tests.support.clock import now, run_on_jumping_clock
+from tests.support.digital_river import ScriptedDigitalRiver, found
 
 SLACK = 1e-6
 
@@ -55,27 +55,27 @@ async def _left(per_second: int, callers: list[tuple[str, bool]]) -> list[tuple[
 
 
 def test_a_crowd_leaves_at_the_budgets_pace_and_in_the_order_of_arrival() -> None:
-    left = run(_left(25, [(str(number), False) for number in range(100)]))
+    left = run_on_jumping_clock(_left(25, [(str(number), False) for number in range(100)]))
     assert [name for name, _ in left] == [str(number) for number in range(100)]
     assert left[-1][1] == pytest.approx(95 / 25, abs=0.1)
 
 
 def test_a_crowd_leaves_in_small_steps_and_never_as_one_burst() -> None:
-    times = [at for _, at in run(_left(25, [(str(number), False) for number in range(100)]))]
+    times = [at for _, at in run_on_jumping_clock(_left(25, [(str(number), False) for number in range(100)]))]
     assert max(sum(start <= at < start + 0.03 for at in times) for start in times) == 25 // BURST_SHARE
     gaps = [later - earlier for earlier, later in itertools.pairwise(times[4:25])]
     assert gaps == pytest.approx([1 / 25] * len(gaps), abs=0.001)
 
 
 def test_background_work_alone_gets_half_of_the_budget() -> None:
-    left = run(_left(20, [(str(number), True) for number in range(41)]))
+    left = run_on_jumping_clock(_left(20, [(str(number), True) for number in range(41)]))
     assert left[-1][1] == pytest.approx(4, abs=0.01)
 
 
 def test_interactive_calls_leave_before_background_ones_that_came_first() -> None:
     callers = [(f"background {number}", True) for number in range(5)]
     callers += [(f"buyer {number}", False) for number in range(5)]
-    names = [name for name, _ in run(_left(10, callers))]
+    names = [name for name, _ in run_on_jumping_clock(_left(10, callers))]
     # The first one found the door open.
     assert names[:6] == ["background 0", *(f"buyer {number}" for number in range(5))]
     assert names[6:] == [f"background {number}" for number in range(1, 5)]
@@ -94,7 +94,7 @@ def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
         return now() - began, caught.value.retry_after
 
-    assert run(story()) == (0, 5)
+    assert run_on_jumping_clock(story()) == (0, 5)
 
 
 def test_background_work_that_buyers_keep_from_its_turn_is_told_so_at_its_deadline() -> None:
@@ -108,7 +108,7 @@ def test_background_work_that_buyers_keep_from_its_turn_is_told_so_at_its_deadli
         assert now() - began == pytest.approx(3)
         await asyncio.gather(*buyers)
 
-    run(story())
+    run_on_jumping_clock(story())
 
 
 def test_a_cancelled_place_in_the_queue_delays_nobody() -> None:
@@ -124,13 +124,13 @@ def test_a_cancelled_place_in_the_queue_delays_nobody() -> None:
         assert budget.waiting == 0
         return [(name, at - began) for name, at in left]
 
-    left = run(story())
+    left = run_on_jumping_clock(story())
     assert [name for name, _ in left] == ["0", "1", "2", "3", "4", "25", "26", "27", "28", "29"]
     assert left[-1][1] == pytest.approx(0.8, abs=0.01)
 
 
 def test_both_priorities_share_one_budget_through_the_transport() -> None:
-    far_side = FarSide([found()])
+    far_side = ScriptedDigitalRiver([found()])
 
     async def ask(far: Transport, order_id: str) -> None:
         await orders.fetch_any_order(far, OrderId(order_id))
@@ -145,7 +145,7 @@ def test_both_priorities_share_one_budget_through_the_transport() -> None:
             await asyncio.gather(*tasks)
             return waiting
 
-    assert run(story()) > 5
+    assert run_on_jumping_clock(story()) > 5
     assert most_in_a_window(far_side.times) <= 10
     paths = [request.url.path.removeprefix("/orders/") for request in far_side.requests]
     assert paths[1:11] == [f"i{number}" for number in range(10)]

@@ -13,8 +13,8 @@ from app.digital_river import customers, file_links, orders
 from app.digital_river.errors import DigitalRiverError, Unavailable
 from app.digital_river.models import CustomerChanges
 from app.ids import CustomerId, FileId, OrderId
-from tests.digital_river.far_side import SECRET_KEY, FarSide, Line, answer, found
-from tests.digital_river.moved_clock import run
+from tests.support.clock import run_on_jumping_clock
+from tests.support.digital_river import SECRET_KEY, Line, ScriptedDigitalRiver, answer, found
 
 
 def calls(route: str, result: str) -> float:
@@ -24,7 +24,7 @@ def calls(route: str, result: str) -> float:
 
 def test_every_attempt_is_one_line_with_the_far_sides_name_for_it() -> None:
     failing = answer(503, "no_response", x_dr_requestid="dr-1")
-    far_side = FarSide([failing, found()])
+    far_side = ScriptedDigitalRiver([failing, found()])
 
     async def story() -> None:
         async with far_side.opened() as far:
@@ -32,7 +32,7 @@ def test_every_attempt_is_one_line_with_the_far_sides_name_for_it() -> None:
 
     far_side.script[1] = httpx.Response(200, json={"data": []}, headers={"x-dr-requestid": "dr-2"})
     with structlog.testing.capture_logs() as lines:
-        run(story())
+        run_on_jumping_clock(story())
     first, second = lines
     assert first["event"] == second["event"] == "digital_river.call"
     assert first["log_level"] == "warning"
@@ -53,7 +53,7 @@ def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytes
     )
     refusal = {"errors": [{"code": "invalid_parameter", "parameter": "value", "message": told}]}
     link = {"id": "canary-link", "url": "https://files.test/links/canary-url", "fileId": "canary"}
-    far_side = FarSide(
+    far_side = ScriptedDigitalRiver(
         [
             httpx.Response(400, json=refusal),
             httpx.Response(201, json=link),
@@ -78,7 +78,7 @@ def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytes
         return errors
 
     with structlog.testing.capture_logs() as lines:
-        errors = run(story())
+        errors = run_on_jumping_clock(story())
     assert len(errors) == 3
     everything = f"{lines} {errors} {caplog.text}"
     assert "canary" not in everything
@@ -93,7 +93,7 @@ def test_calls_are_counted_by_route_and_by_how_they_ended() -> None:
 
     async def story() -> None:
         script: list[Line] = [found(), answer(404), httpx.ReadError("reset"), found(), 60.0]
-        async with FarSide(script).opened() as far:
+        async with ScriptedDigitalRiver(script).opened() as far:
             await orders.fetch_any_order(far, OrderId("1"))
             with pytest.raises(DigitalRiverError):
                 await orders.fetch_any_order(far, OrderId("1"))
@@ -103,7 +103,7 @@ def test_calls_are_counted_by_route_and_by_how_they_ended() -> None:
             task.cancel()
             await asyncio.wait([task])
 
-    run(story())
+    run_on_jumping_clock(story())
     grown = {result: calls("/orders/{id}", result) - count for result, count in before.items()}
     assert grown == {"ok": 2, "Missing": 1, "Unavailable": 1, "cancelled": 1}
 
@@ -111,7 +111,7 @@ def test_calls_are_counted_by_route_and_by_how_they_ended() -> None:
 def test_an_open_breaker_shows_in_the_metrics() -> None:
     async def story() -> list[float | None]:
         seen = []
-        far_side = FarSide([answer(503)])
+        far_side = ScriptedDigitalRiver([answer(503)])
         async with far_side.opened() as far:
             seen.append(REGISTRY.get_sample_value("portal_digital_river_breaker_open"))
             for _ in range(3):
@@ -124,4 +124,4 @@ def test_an_open_breaker_shows_in_the_metrics() -> None:
             seen.append(REGISTRY.get_sample_value("portal_digital_river_breaker_open"))
         return seen
 
-    assert run(story()) == [0, 1, 0]
+    assert run_on_jumping_clock(story()) == [0, 1, 0]

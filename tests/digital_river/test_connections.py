@@ -12,8 +12,8 @@ from app.digital_river.calls import Deadlines
 from app.digital_river.errors import Crowded
 from app.digital_river.transport import Transport
 from app.ids import FileId, OrderId
-from tests.digital_river.far_side import settings
 from tests.digital_river.test_network import serving_at
+from tests.support.digital_river import settings
 
 MOST = 3
 

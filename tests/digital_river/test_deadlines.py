@@ -10,25 +10,25 @@ from app.digital_river import files, orders
 from app.digital_river.calls import Deadlines
 from app.digital_river.errors import Throttled, Unavailable
 from app.ids import FileId, OrderId
-from tests.digital_river.far_side import FarSide, found
-from tests.digital_river.moved_clock import now, run
+from tests.support.clock import now, run_on_jumping_clock
+from tests.support.digital_river import ScriptedDigitalRiver, found
 
 
 def test_a_far_side_that_never_answers_is_unavailable_at_the_total_deadline() -> None:
     async def story() -> float:
         began = now()
-        async with FarSide([3600.0]).opened(deadlines=Deadlines(total=4)) as far:
+        async with ScriptedDigitalRiver([3600.0]).opened(deadlines=Deadlines(total=4)) as far:
             with pytest.raises(Unavailable) as caught:
                 await orders.fetch_any_order(far, OrderId("1"))
         assert caught.value.sent
         return now() - began
 
-    assert run(story()) == pytest.approx(4, abs=0.01)
+    assert run_on_jumping_clock(story()) == pytest.approx(4, abs=0.01)
 
 
 def test_waiting_for_the_budget_counts_towards_the_deadline() -> None:
     async def story() -> list[object]:
-        async with FarSide([found()]).opened(per_second=1, deadlines=Deadlines(total=3)) as far:
+        async with ScriptedDigitalRiver([found()]).opened(per_second=1, deadlines=Deadlines(total=3)) as far:
             began = now()
             outcomes = await asyncio.gather(
                 *(orders.fetch_any_order(far, OrderId("1")) for _ in range(10)), return_exceptions=True
@@ -36,7 +36,7 @@ def test_waiting_for_the_budget_counts_towards_the_deadline() -> None:
             assert now() - began <= 3.01
             return list(outcomes)
 
-    outcomes = run(story())
+    outcomes = run_on_jumping_clock(story())
     assert 3 <= sum(not isinstance(one, Exception) for one in outcomes) <= 4
     assert all(isinstance(one, Throttled) for one in outcomes if isinstance(one, Exception))
 
@@ -61,14 +61,14 @@ def test_a_long_stream_outlives_the_total_deadline_as_long_as_bytes_arrive() -> 
     body = Dripping(2)
 
     async def story() -> bytes:
-        far_side = FarSide([httpx.Response(200, stream=body)])
+        far_side = ScriptedDigitalRiver([httpx.Response(200, stream=body)])
         async with (
             far_side.opened(deadlines=Deadlines(total=3, read=4)) as far,
             files.stream_content(far, FileId("f")) as download,
         ):
             return b"".join([chunk async for chunk in download.chunks])
 
-    assert len(run(story())) == 50
+    assert len(run_on_jumping_clock(story())) == 50
     assert body.is_closed
 
 
@@ -76,7 +76,7 @@ def test_a_stream_that_falls_silent_is_unavailable() -> None:
     body = Dripping(60)
 
     async def story() -> float:
-        far_side = FarSide([httpx.Response(200, stream=body)])
+        far_side = ScriptedDigitalRiver([httpx.Response(200, stream=body)])
         began = now()
         async with (
             far_side.opened(deadlines=Deadlines(read=4)) as far,
@@ -86,7 +86,7 @@ def test_a_stream_that_falls_silent_is_unavailable() -> None:
                 await anext(download.chunks)
         return now() - began
 
-    assert run(story()) == pytest.approx(4, abs=0.01)
+    assert run_on_jumping_clock(story()) == pytest.approx(4, abs=0.01)
     assert body.is_closed
 
 
@@ -95,11 +95,11 @@ def test_a_json_body_that_drips_past_the_deadline_is_unavailable_and_closed() ->
 
     async def story() -> None:
         script = [httpx.Response(200, stream=body) for body in bodies]
-        async with FarSide([*script]).opened(deadlines=Deadlines(total=5)) as far:
+        async with ScriptedDigitalRiver([*script]).opened(deadlines=Deadlines(total=5)) as far:
             with pytest.raises(Unavailable):
                 await orders.fetch_any_order(far, OrderId("1"))
 
-    run(story())
+    run_on_jumping_clock(story())
     assert bodies[0].is_closed
 
 
@@ -107,12 +107,12 @@ def test_a_stream_left_early_is_closed() -> None:
     body = Dripping(0)
 
     async def story() -> None:
-        async with FarSide([httpx.Response(200, stream=body)]).opened() as far:
+        async with ScriptedDigitalRiver([httpx.Response(200, stream=body)]).opened() as far:
             async with files.stream_content(far, FileId("f")) as download:
                 assert await anext(download.chunks) == b"x" * 10
             assert body.is_closed
 
-    run(story())
+    run_on_jumping_clock(story())
 
 
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.15, 0.35])
@@ -120,7 +120,7 @@ def test_a_cancelled_call_gives_back_whatever_it_held(after: float) -> None:
     """Cancelled in the queue or in flight: those who come later are served as if it had never been."""
 
     async def story() -> int:
-        async with FarSide([0.1]).opened(per_second=10) as far:
+        async with ScriptedDigitalRiver([0.1]).opened(per_second=10) as far:
             tasks = [asyncio.create_task(orders.fetch_any_order(far, OrderId("1"))) for _ in range(8)]
             await asyncio.sleep(after)
             for task in tasks:
@@ -133,4 +133,4 @@ def test_a_cancelled_call_gives_back_whatever_it_held(after: float) -> None:
             assert now() - began == pytest.approx(0.1, abs=0.01)
             return far.status().waiting
 
-    assert run(story()) == 0
+    assert run_on_jumping_clock(story()) == 0

@@ -19,7 +19,7 @@ from app.digital_river.errors import Garbled, Refused, Unavailable
 from app.digital_river.models import CustomerChanges
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId, OrderId
-from tests.digital_river.far_side import settings
+from tests.support.digital_river import settings
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

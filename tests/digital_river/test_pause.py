@@ -16,8 +16,8 @@ from app.digital_river.models import CustomerChanges
 from app.digital_river.pause import DEFAULT_SECONDS, LONGEST_SECONDS, seconds_of
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, OrderId
-from tests.digital_river.far_side import FarSide, answer, found
-from tests.digital_river.moved_clock import now, run
+from tests.support.clock import now, run_on_jumping_clock
+from tests.support.digital_river import ScriptedDigitalRiver, answer, found
 
 
 def ask(far: Transport) -> Awaitable[object]:
@@ -25,40 +25,40 @@ def ask(far: Transport) -> Awaitable[object]:
 
 
 def test_a_buyer_sits_out_a_short_pause_and_gets_the_answer() -> None:
-    far_side = FarSide([answer(429, retry_after="3"), found()])
+    far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
 
     async def story() -> None:
         async with far_side.opened() as far:
             await ask(far)
 
-    run(story())
+    run_on_jumping_clock(story())
     assert far_side.times[1] - far_side.times[0] == pytest.approx(3, abs=0.01)
 
 
 def test_a_write_is_repeated_after_a_pause_because_nothing_happened() -> None:
-    far_side = FarSide([answer(429, retry_after="1"), found(id="c")])
+    far_side = ScriptedDigitalRiver([answer(429, retry_after="1"), found(id="c")])
 
     async def story() -> None:
         async with far_side.opened() as far:
             await customers.create_customer(far, CustomerId("c"), CustomerChanges())
 
-    run(story())
+    run_on_jumping_clock(story())
     assert len(far_side.requests) == 2
 
 
 def test_a_buyer_is_told_at_once_when_the_pause_outlasts_the_deadline() -> None:
     async def story() -> tuple[float, float]:
-        async with FarSide([answer(429, retry_after="120")]).opened() as far:
+        async with ScriptedDigitalRiver([answer(429, retry_after="120")]).opened() as far:
             began = now()
             with pytest.raises(Throttled) as caught:
                 await ask(far)
             return caught.value.retry_after, now() - began
 
-    assert run(story()) == (120, 0)
+    assert run_on_jumping_clock(story()) == (120, 0)
 
 
 def test_everybody_shares_the_pause_and_nobody_calls_during_it() -> None:
-    far_side = FarSide([answer(429, retry_after="3"), found()])
+    far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
 
     async def story() -> None:
         async with far_side.opened() as far:
@@ -68,13 +68,13 @@ def test_everybody_shares_the_pause_and_nobody_calls_during_it() -> None:
             await asyncio.gather(*(ask(far) for _ in range(20)))
             assert far.status().paused_until is None
 
-    run(story())
+    run_on_jumping_clock(story())
     assert len(far_side.requests) == 21
     assert min(far_side.times[1:]) - far_side.times[0] >= 3
 
 
 def test_background_work_steps_aside_during_a_pause_without_waiting() -> None:
-    far_side = FarSide([answer(429, retry_after="3"), found()])
+    far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
 
     async def story() -> None:
         async with far_side.opened() as far:
@@ -87,34 +87,36 @@ def test_background_work_steps_aside_during_a_pause_without_waiting() -> None:
             await asyncio.sleep(3)
             await ask(far.background)
 
-    run(story())
+    run_on_jumping_clock(story())
     assert len(far_side.requests) == 2
 
 
 def test_those_already_queued_for_the_budget_notice_a_pause() -> None:
-    far_side = FarSide([answer(429, retry_after="3"), found()], latency=0.05)
+    far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()], latency=0.05)
 
     async def story() -> None:
         async with far_side.opened(per_second=5) as far:
             await asyncio.gather(*(ask(far) for _ in range(5)))
 
-    run(story())
+    run_on_jumping_clock(story())
     assert min(far_side.times[1:]) - far_side.times[0] >= 3
 
 
 def test_a_pause_without_a_length_is_a_short_one() -> None:
-    far_side = FarSide([answer(429), found()])
+    far_side = ScriptedDigitalRiver([answer(429), found()])
 
     async def story() -> None:
         async with far_side.opened() as far:
             await ask(far)
 
-    run(story())
+    run_on_jumping_clock(story())
     assert far_side.times[1] - far_side.times[0] == pytest.approx(DEFAULT_SECONDS, abs=0.01)
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
-    far_side = FarSide([answer(429, retry_after="100"), answer(429, retry_after="1")], latency=0.05)
+    far_side = ScriptedDigitalRiver(
+        [answer(429, retry_after="100"), answer(429, retry_after="1")], latency=0.05
+    )
 
     async def story() -> float:
         async with far_side.opened() as far:
@@ -123,12 +125,12 @@ def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
                 await ask(far.background)
             return caught.value.retry_after
 
-    assert run(story()) == pytest.approx(100, abs=1)
+    assert run_on_jumping_clock(story()) == pytest.approx(100, abs=1)
     assert len(far_side.requests) == 2
 
 
 def test_a_cancelled_waiter_leaves_the_pause_to_the_others() -> None:
-    far_side = FarSide([answer(429, retry_after="2"), found()])
+    far_side = ScriptedDigitalRiver([answer(429, retry_after="2"), found()])
 
     async def story() -> None:
         async with far_side.opened() as far:
@@ -139,7 +141,7 @@ def test_a_cancelled_waiter_leaves_the_pause_to_the_others() -> None:
             impatient.cancel()
             await patient
 
-    run(story())
+    run_on_jumping_clock(story())
     assert len(far_side.requests) == 2
 
 

@@ -21,8 +21,8 @@ from app.digital_river.errors import (
 from app.digital_river.refusals import error_of, read_answer, scrubbed
 from app.ids import OrderId
 from tests.data.digital_river import errors
-from tests.digital_river.far_side import FarSide
-from tests.digital_river.moved_clock import run
+from tests.support.clock import run_on_jumping_clock
+from tests.support.digital_river import ScriptedDigitalRiver
 
 REMEDIES: dict[int, type[DigitalRiverError]] = {
     301: Garbled,
@@ -154,12 +154,12 @@ def test_a_message_loses_what_it_quotes_before_it_is_logged(message: str, logged
 def test_a_2xx_that_is_not_what_was_promised_is_garbled_and_quotes_nothing(body: str) -> None:
     async def story() -> Garbled:
         response = httpx.Response(200, text=body, headers={"x-dr-requestid": "dr-8"})
-        async with FarSide([response]).opened() as far:
+        async with ScriptedDigitalRiver([response]).opened() as far:
             with pytest.raises(Garbled) as caught:
                 await orders.fetch_any_order(far, OrderId("1"))
             return caught.value
 
-    garbled = run(story())
+    garbled = run_on_jumping_clock(story())
     assert garbled.request_id == "dr-8"
     assert "html" not in str(garbled)
     assert garbled.__cause__ is None
@@ -168,8 +168,8 @@ def test_a_2xx_that_is_not_what_was_promised_is_garbled_and_quotes_nothing(body:
 def test_an_answer_without_end_is_garbled() -> None:
     async def story() -> None:
         response = httpx.Response(200, content=b'{"id":"' + b"x" * (8 * 1024 * 1024))
-        async with FarSide([response]).opened() as far:
+        async with ScriptedDigitalRiver([response]).opened() as far:
             with pytest.raises(Garbled, match="too large"):
                 await orders.fetch_any_order(far, OrderId("1"))
 
-    run(story())
+    run_on_jumping_clock(story())

@@ -13,8 +13,8 @@ from app.digital_river.errors import DigitalRiverError, Missing, Unavailable
 from app.digital_river.models import CustomerChanges
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId, OrderId, SourceId, TaxIdentifierId
-from tests.digital_river.far_side import FarSide, Line, answer, found
-from tests.digital_river.moved_clock import now, run
+from tests.support.clock import now, run_on_jumping_clock
+from tests.support.digital_river import Line, ScriptedDigitalRiver, answer, found
 
 Calling = Callable[[Transport], Awaitable[object]]
 
@@ -31,7 +31,7 @@ def detach(far: Transport) -> Awaitable[object]:
     return customers.detach_source(far, CustomerId("c"), SourceId("s"))
 
 
-def attempts(far_side: FarSide, calling: Calling) -> tuple[int, DigitalRiverError | None]:
+def attempts(far_side: ScriptedDigitalRiver, calling: Calling) -> tuple[int, DigitalRiverError | None]:
     """How often the far side was asked, and what came of it."""
 
     async def story() -> DigitalRiverError | None:
@@ -42,7 +42,7 @@ def attempts(far_side: FarSide, calling: Calling) -> tuple[int, DigitalRiverErro
                 return error
             return None
 
-    error = run(story())
+    error = run_on_jumping_clock(story())
     return len(far_side.requests), error
 
 
@@ -67,19 +67,19 @@ SAID_NO: list[Line] = [answer(status) for status in (400, 401, 403, 404, 405, 40
 @pytest.mark.parametrize("failure", [*LOST_ON_THE_WAY, *NEVER_CONNECTED])
 @pytest.mark.parametrize("calling", [get_order, detach])
 def test_reads_and_deletions_are_repeated_until_they_succeed(calling: Calling, failure: Line) -> None:
-    assert attempts(FarSide([failure, failure, found()]), calling) == (3, None)
+    assert attempts(ScriptedDigitalRiver([failure, failure, found()]), calling) == (3, None)
 
 
 @pytest.mark.parametrize("calling", [get_order, detach])
 def test_two_repeats_are_the_most(calling: Calling) -> None:
-    count, error = attempts(FarSide([answer(503)]), calling)
+    count, error = attempts(ScriptedDigitalRiver([answer(503)]), calling)
     assert count == 3
     assert isinstance(error, Unavailable)
 
 
 @pytest.mark.parametrize("failure", LOST_ON_THE_WAY)
 def test_a_write_that_may_have_arrived_is_not_repeated(failure: Line) -> None:
-    count, error = attempts(FarSide([failure, found()]), change_customer)
+    count, error = attempts(ScriptedDigitalRiver([failure, found()]), change_customer)
     assert count == 1
     assert isinstance(error, Unavailable)
     assert error.sent
@@ -87,31 +87,31 @@ def test_a_write_that_may_have_arrived_is_not_repeated(failure: Line) -> None:
 
 @pytest.mark.parametrize("failure", NEVER_CONNECTED)
 def test_a_write_that_cannot_have_arrived_is_repeated(failure: Line) -> None:
-    assert attempts(FarSide([failure, found()]), change_customer) == (2, None)
+    assert attempts(ScriptedDigitalRiver([failure, found()]), change_customer) == (2, None)
 
 
 @pytest.mark.parametrize("calling", [get_order, change_customer, detach])
 @pytest.mark.parametrize("refusal", SAID_NO)
 def test_a_refusal_is_never_repeated(calling: Calling, refusal: Line) -> None:
-    count, error = attempts(FarSide([refusal, found()]), calling)
+    count, error = attempts(ScriptedDigitalRiver([refusal, found()]), calling)
     assert count == 1
     assert error is not None
 
 
 @pytest.mark.parametrize("calling", [get_order, change_customer])
 def test_garbage_is_never_repeated(calling: Calling) -> None:
-    count, error = attempts(FarSide([httpx.Response(200, text="<html>"), found()]), calling)
+    count, error = attempts(ScriptedDigitalRiver([httpx.Response(200, text="<html>"), found()]), calling)
     assert count == 1
     assert error is not None
 
 
 def test_a_deletion_whose_answer_was_lost_counts_as_done_when_the_thing_is_gone() -> None:
-    assert attempts(FarSide([httpx.ReadTimeout("silence"), answer(404)]), detach) == (2, None)
+    assert attempts(ScriptedDigitalRiver([httpx.ReadTimeout("silence"), answer(404)]), detach) == (2, None)
 
 
 def test_a_deletion_of_what_was_never_there_is_missing() -> None:
     count, error = attempts(
-        FarSide([answer(404)]),
+        ScriptedDigitalRiver([answer(404)]),
         lambda far: tax_identifiers.delete_tax_identifier(far, TaxIdentifierId("t")),
     )
     assert count == 1
@@ -119,7 +119,7 @@ def test_a_deletion_of_what_was_never_there_is_missing() -> None:
 
 
 def test_repeats_wait_as_long_as_the_far_side_asks_for() -> None:
-    far_side = FarSide([answer(503, retry_after="4"), found()])
+    far_side = ScriptedDigitalRiver([answer(503, retry_after="4"), found()])
     assert attempts(far_side, get_order) == (2, None)
     assert far_side.times[1] - far_side.times[0] >= 4
 
@@ -127,17 +127,17 @@ def test_repeats_wait_as_long_as_the_far_side_asks_for() -> None:
 def test_a_repeat_that_would_miss_the_deadline_is_not_awaited() -> None:
     async def story() -> float:
         began = now()
-        async with FarSide([answer(503, retry_after="60")]).opened() as far:
+        async with ScriptedDigitalRiver([answer(503, retry_after="60")]).opened() as far:
             with pytest.raises(Unavailable) as caught:
                 await get_order(far)
         assert caught.value.retry_after == 60
         return now() - began
 
-    assert run(story()) < 1
+    assert run_on_jumping_clock(story()) < 1
 
 
 def test_all_attempts_together_stay_within_the_total_deadline() -> None:
-    far_side = FarSide([httpx.ReadTimeout("silence"), 60.0])
+    far_side = ScriptedDigitalRiver([httpx.ReadTimeout("silence"), 60.0])
 
     async def story() -> float:
         began = now()
@@ -146,12 +146,12 @@ def test_all_attempts_together_stay_within_the_total_deadline() -> None:
                 await orders.fetch_any_order(far, OrderId("1"))
         return now() - began
 
-    assert run(story()) == pytest.approx(USUAL_DEADLINES.total, abs=0.01)
+    assert run_on_jumping_clock(story()) == pytest.approx(USUAL_DEADLINES.total, abs=0.01)
     assert len(far_side.requests) == 2
 
 
 def test_one_request_keeps_its_id_through_all_repeats() -> None:
-    far_side = FarSide([answer(500), found()])
+    far_side = ScriptedDigitalRiver([answer(500), found()])
     attempts(far_side, get_order)
     first, second = (request.headers["upstream-id"] for request in far_side.requests)
     assert first == second
@@ -159,7 +159,7 @@ def test_one_request_keeps_its_id_through_all_repeats() -> None:
 
 def test_a_link_is_never_minted_twice_by_itself() -> None:
     count, error = attempts(
-        FarSide([httpx.ReadTimeout("silence"), found()]),
+        ScriptedDigitalRiver([httpx.ReadTimeout("silence"), found()]),
         lambda far: file_links.create_link(far, FileId("f"), datetime(2030, 1, 1, tzinfo=UTC)),
     )
     assert count == 1
@@ -170,7 +170,8 @@ def test_a_link_is_never_minted_twice_by_itself() -> None:
 def test_an_upload_is_never_repeated(failure: Line) -> None:
     upload = Upload("a.pdf", "application/pdf", BytesIO(b"%PDF"))
     count, error = attempts(
-        FarSide([failure, found()]), lambda far: files.upload_file(far, purpose="p", upload=upload)
+        ScriptedDigitalRiver([failure, found()]),
+        lambda far: files.upload_file(far, purpose="p", upload=upload),
     )
     assert count == 1
     assert error is not None

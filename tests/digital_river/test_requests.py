@@ -38,8 +38,8 @@ from app.ids import (
 )
 from tests.data.digital_river import api
 from tests.data.openapi import api_document
-from tests.digital_river.far_side import SECRET_KEY, FarSide
-from tests.digital_river.moved_clock import run
+from tests.support.clock import run_on_jumping_clock
+from tests.support.digital_river import SECRET_KEY, ScriptedDigitalRiver
 
 UUID = "6e5bf525-3907-40c5-86a9-f14ce4f33f35"
 NOON = datetime(2030, 1, 2, 14, 0, 0, 5, tzinfo=timezone(timedelta(hours=2)))
@@ -113,7 +113,7 @@ def sent(calling: Calling) -> httpx.Request:
         body = {"data": [], "hasMore": False} if is_list else {"id": "1", "type": "t", "orderId": "1"}
         return httpx.Response(200, json=body)
 
-    far_side = FarSide([some])
+    far_side = ScriptedDigitalRiver([some])
 
     async def story() -> None:
         # The same answer to all of them: most are asked for something else.
@@ -121,7 +121,7 @@ def sent(calling: Calling) -> httpx.Request:
             with suppress(Garbled):
                 await calling(far)
 
-    run(story())
+    run_on_jumping_clock(story())
     (request,) = far_side.requests
     return request
 
@@ -231,27 +231,27 @@ def test_short_lists_are_read_to_their_end() -> None:
             200, json={"data": [{"id": one, "orderId": "1"} for one in ids], "hasMore": ids != ("5",)}
         )
 
-    far_side = FarSide([page])
+    far_side = ScriptedDigitalRiver([page])
 
     async def story() -> list[str]:
         async with far_side.opened() as far:
             return [refund.id for refund in await refunds.fetch_refunds(far, OrderId("1"))]
 
-    assert run(story()) == ["1", "2", "3", "4", "5"]
+    assert run_on_jumping_clock(story()) == ["1", "2", "3", "4", "5"]
     assert {request.url.params["limit"] for request in far_side.requests} == {"100"}
 
 
 def test_who_does_not_say_whose_it_is_belongs_to_no_list() -> None:
     # A far side that ignores the filter lists identifiers that are not attached to anybody yet, too.
     entries = [{"id": "1", "customerId": "ada"}, {"id": "2"}, {"id": "3", "customerId": None}]
-    far_side = FarSide([httpx.Response(200, json={"data": entries, "hasMore": False})])
+    far_side = ScriptedDigitalRiver([httpx.Response(200, json={"data": entries, "hasMore": False})])
 
     async def story() -> list[str]:
         async with far_side.opened() as far:
             found = await tax_identifiers.fetch_tax_identifiers(far, CustomerId("ada"))
             return [one.id for one in found]
 
-    assert run(story()) == ["1"]
+    assert run_on_jumping_clock(story()) == ["1"]
 
 
 @pytest.mark.parametrize("pages", [1, 3])
@@ -261,14 +261,14 @@ def test_a_list_is_left_when_it_begins_again(pages: int) -> None:
     def page(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"data": [{"id": "x"}, {"id": f"{next(ends)}"}], "hasMore": True})
 
-    far_side = FarSide([page])
+    far_side = ScriptedDigitalRiver([page])
 
     async def story() -> None:
         async with far_side.opened() as far:
             with pytest.raises(Garbled, match="repeats itself"):
                 await refunds.fetch_refunds(far, OrderId("1"))
 
-    run(story())
+    run_on_jumping_clock(story())
     assert len(far_side.requests) == pages + 1
 
 
@@ -278,20 +278,20 @@ def test_a_list_without_an_end_is_left_soon() -> None:
     def page(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"data": [{"id": str(next(numbers))}], "hasMore": True})
 
-    far_side = FarSide([page])
+    far_side = ScriptedDigitalRiver([page])
 
     async def story() -> None:
         async with far_side.opened() as far:
             with pytest.raises(Garbled, match="no end"):
                 await refunds.fetch_refunds(far, OrderId("1"))
 
-    run(story())
+    run_on_jumping_clock(story())
     assert len(far_side.requests) <= 5
 
 
 def test_an_order_without_tracking_has_none() -> None:
     async def story() -> object:
-        async with FarSide([httpx.Response(404, json={})]).opened() as far:
+        async with ScriptedDigitalRiver([httpx.Response(404, json={})]).opened() as far:
             return await orders.find_tracking(far, OrderId("1"))
 
-    assert run(story()) is None
+    assert run_on_jumping_clock(story()) is None

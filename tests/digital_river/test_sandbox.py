@@ -18,7 +18,7 @@ from app.digital_river.errors import Conflict, Missing, Refused, Unauthorised
 from app.digital_river.models import CustomerChanges, Order
 from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId, OrderId
-from tests.digital_river.far_side import settings
+from tests.support.digital_river import settings
 
 PATIENCE_SECONDS = 10.0
 

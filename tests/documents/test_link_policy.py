@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from app.digital_river.models import FileLink
 from app.documents.link_policy import LONGEST_URL, Link, LinkPolicy, policy_of
 from app.ids import FileId
-from tests.house import settings_for
+from tests.support.portal import settings_for
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FILE = FileId("49ca4603-a718-424b-8a5e-0bfa95f98ae8")

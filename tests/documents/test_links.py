@@ -12,7 +12,8 @@ from app.digital_river.errors import Garbled
 from app.documents import links
 from app.ids import FileId
 from app.resources import Resources, open_resources
-from tests.house import Sandbox, settings_for
+from tests.support.portal import settings_for
+from tests.support.sandbox import Sandbox
 
 LIFETIME = timedelta(minutes=20)
 

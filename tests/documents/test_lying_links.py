@@ -11,8 +11,17 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.house import Json, Portal, Sandbox, eventually, pass_time
-from tests.twisted import Twist, TwistedFarSide, portal_behind, rewriting, straight, twisted
+from tests.support.clock import eventually
+from tests.support.portal import Portal, pass_time
+from tests.support.rewriting_proxy import (
+    Rewrite,
+    RewritingProxy,
+    portal_behind,
+    rewriting,
+    running_rewriting_proxy,
+    unchanged,
+)
+from tests.support.sandbox import Json, Sandbox
 
 HOUR = 3600.0
 
@@ -45,7 +54,7 @@ def changes_of(case: str) -> dict[str, Any]:
     return {name: value().isoformat() if callable(value) else value for name, value in TWISTED[case].items()}
 
 
-def every_link(**changes: Any) -> Twist:
+def every_link(**changes: Any) -> Rewrite:
     """Every link, new or listed, has these members instead of its own; None takes one out."""
 
     def change(answer: Json) -> Json:
@@ -61,7 +70,7 @@ class House:
     """A portal whose Digital River may lie, and a buyer with one document whose link has expired."""
 
     portal: Portal
-    far_side: TwistedFarSide
+    far_side: RewritingProxy
     token: dict[str, str]
     document: Json
 
@@ -88,13 +97,13 @@ class House:
 
 
 @pytest.fixture
-async def far_side(sandbox: Sandbox) -> AsyncIterator[TwistedFarSide]:
-    async with twisted(sandbox) as far_side:
+async def far_side(sandbox: Sandbox) -> AsyncIterator[RewritingProxy]:
+    async with running_rewriting_proxy(sandbox) as far_side:
         yield far_side
 
 
 @pytest.fixture
-async def lied_to(own_database_url: str, sandbox: Sandbox, far_side: TwistedFarSide) -> AsyncIterator[Portal]:
+async def lied_to(own_database_url: str, sandbox: Sandbox, far_side: RewritingProxy) -> AsyncIterator[Portal]:
     async with portal_behind(far_side, own_database_url) as portal:
         portal.trust(await sandbox.register_webhook(portal.url))
         yield portal
@@ -102,7 +111,7 @@ async def lied_to(own_database_url: str, sandbox: Sandbox, far_side: TwistedFarS
 
 @pytest.fixture
 async def house(
-    lied_to: Portal, far_side: TwistedFarSide, sandbox: Sandbox, own_database: asyncpg.Connection
+    lied_to: Portal, far_side: RewritingProxy, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> House:
     await sandbox.invoiced(await sandbox.order("ada"))
     token = await sandbox.token("ada")
@@ -127,7 +136,7 @@ async def test_a_link_that_breaks_the_policy_is_502_and_nothing_is_kept(
             before = await own_database.fetch("SELECT * FROM file_link")
             capsys.readouterr()
             await sandbox.client.delete("/_sandbox/requests")
-            house.far_side.twist = every_link(**changes)
+            house.far_side.rewrite = every_link(**changes)
             answer = await house.open()
             assert (answer.status_code, answer.json()["type"]) == (502, "urn:portal:problem:bad-gateway")
             assert await own_database.fetch("SELECT * FROM file_link") == before
@@ -137,14 +146,14 @@ async def test_a_link_that_breaks_the_policy_is_502_and_nothing_is_kept(
             assert "link.refused" in logged or "Garbled" in logged
             assert not changes.get("url") or changes["url"][:40] not in logged
         # A minute later all is well again.
-        house.far_side.twist = straight
+        house.far_side.rewrite = unchanged
         await pass_time(own_database, sandbox, 61)
         assert (await house.open()).status_code == 303
         await pass_time(own_database, sandbox, 2 * HOUR)
 
 
 async def test_without_a_good_link_the_document_can_still_be_had_through_the_proxy(house: House) -> None:
-    house.far_side.twist = every_link(url="javascript:alert(1)")
+    house.far_side.rewrite = every_link(url="javascript:alert(1)")
     assert (await house.open()).status_code == 502
     proxied = await house.portal.get(f"{house.path}/content", house.token, disposition="proxy")
     assert proxied.content.startswith(b"%PDF")
@@ -155,7 +164,7 @@ async def test_of_a_filter_that_is_ignored_only_this_files_links_are_taken(
 ) -> None:
     await sandbox.invoiced(await sandbox.order("grace"))
     theirs = (await house.portal.documents(await sandbox.token("grace"), 1))[0]["link"]["url"]
-    house.far_side.deaf_at = "/file-links"
+    house.far_side.without_query_at = "/file-links"
     opened = (await house.open()).headers["Location"]
     assert opened != theirs
     (made,) = (await sandbox.get("/file-links", expired="false", limit=1))["data"]
@@ -166,7 +175,7 @@ async def test_of_a_filter_that_is_ignored_only_this_files_links_are_taken(
 async def test_fifty_opens_of_a_file_whose_links_are_of_no_use_mint_one(
     house: House, sandbox: Sandbox, own_database: asyncpg.Connection, own_database_url: str
 ) -> None:
-    house.far_side.twist = every_link(url="javascript:alert(1)")
+    house.far_side.rewrite = every_link(url="javascript:alert(1)")
     answers = await asyncio.gather(*(house.open() for _ in range(25)))
     async with portal_behind(house.far_side, own_database_url, with_worker=False) as other:
         elsewhere = replace(house, portal=other)
@@ -192,7 +201,7 @@ async def test_one_bad_link_among_those_that_live_does_not_hide_a_good_one(
         bad = {**good, "id": "bad", "url": "javascript:alert(1)", "expiresTime": "2099-01-01T00:00:00Z"}
         return {**answer, "data": [bad, *answer["data"]]}
 
-    house.far_side.twist = rewriting("/file-links", add_a_bad_one)
+    house.far_side.rewrite = rewriting("/file-links", add_a_bad_one)
     assert (await house.open()).headers["Location"] == good["url"]
 
 
@@ -222,9 +231,9 @@ async def test_a_bad_link_that_is_stored_already_is_not_used_and_gives_way(
 
 
 async def test_a_document_is_there_before_it_has_a_good_link_and_its_event_is_tried_again(
-    lied_to: Portal, far_side: TwistedFarSide, sandbox: Sandbox, own_database: asyncpg.Connection
+    lied_to: Portal, far_side: RewritingProxy, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
-    far_side.twist = every_link(url="https://evil.example/links/1")
+    far_side.rewrite = every_link(url="https://evil.example/links/1")
     await sandbox.invoiced(await sandbox.order("ada"))
     token = await sandbox.token("ada")
     (document,) = await lied_to.documents(token, 1)
@@ -236,7 +245,7 @@ async def test_a_document_is_there_before_it_has_a_good_link_and_its_event_is_tr
     event = await eventually(tried)
     assert (event["state"], event["reason"]) == ("pending", "LinkRefused: a new link was refused: host")
     assert "evil" not in json.dumps([str(value) for value in event.values() if value != event["body"]])
-    far_side.twist = straight
+    far_side.rewrite = unchanged
     await pass_time(own_database, sandbox, 70)
     await own_database.execute("NOTIFY portal_inbox")
 

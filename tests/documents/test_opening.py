@@ -9,8 +9,10 @@ import httpx
 import pytest
 
 from app.documents import downloads
-from tests.house import Json, Portal, Sandbox, eventually, pass_time, running_portal
 from tests.security.matrix import ENTRIES, OWNER, Stage
+from tests.support.clock import eventually
+from tests.support.portal import Portal, pass_time, running_portal
+from tests.support.sandbox import Json, Sandbox
 
 ORIGIN = {"Origin": "https://shop.example"}
 READINGS = [route for route in ENTRIES if route.startswith("GET ")]

@@ -10,7 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from app.ops.retention import prune_if_free
-from tests.house import Json, Portal, Sandbox, eventually, pass_time
+from tests.support.clock import eventually
+from tests.support.portal import Portal, pass_time
+from tests.support.sandbox import Json, Sandbox
 
 Tokens = dict[str, dict[str, str]]
 

@@ -9,8 +9,10 @@ from sqlalchemy.engine import make_url
 
 from devtools.embedded_files import EmbeddedPostgresError
 from devtools.embedded_postgres import EmbeddedPostgres
-from tests.house import PATIENCE_SECONDS, Sandbox, eventually, running_portal
-from tests.relay import pour, running_relay
+from tests.support.clock import PATIENCE_SECONDS, eventually
+from tests.support.portal import running_portal
+from tests.support.sandbox import Sandbox
+from tests.support.tcp_relay import pour, running_relay
 
 pytestmark = pytest.mark.proof
 

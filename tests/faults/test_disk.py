@@ -11,8 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.house import Json, Sandbox, as_environment, eventually, settings_for
-from tests.processes import Running, free_port, is_ready
+from tests.support.clock import eventually
+from tests.support.portal import as_environment, settings_for
+from tests.support.processes import Running, free_port, is_ready
+from tests.support.sandbox import Json, Sandbox
 
 pytestmark = pytest.mark.proof
 

@@ -7,7 +7,9 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.house import Json, Portal, Sandbox, eventually, pass_time, running_portal
+from tests.support.clock import eventually
+from tests.support.portal import Portal, pass_time, running_portal
+from tests.support.sandbox import Json, Sandbox
 
 pytestmark = pytest.mark.proof
 

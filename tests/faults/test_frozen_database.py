@@ -13,7 +13,10 @@ import pytest
 from app.db.engine import HOT_SECONDS
 from app.ops.health import READY_SECONDS
 from devtools.embedded_postgres import EmbeddedPostgres
-from tests.house import Portal, Sandbox, eventually, invoice_event, running_portal
+from tests.support.clock import eventually
+from tests.support.events import invoice_event
+from tests.support.portal import Portal, running_portal
+from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.proof
 

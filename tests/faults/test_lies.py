@@ -8,9 +8,10 @@ import asyncpg
 import pytest
 
 from sandbox.faults.json_tampering import TAMPERING_VARIANTS, TamperingKind
-from tests.contract.portal_api import build
-from tests.faults.lied_to import ADA, BARBARA, CANARY, GETS, GRACE, House, make_buyer
-from tests.house import Json, Sandbox, eventually, running_portal
+from tests.support.clock import eventually
+from tests.support.false_answers import ADA, BARBARA, CANARY, GETS, GRACE, CheckedPortal, make_buyer
+from tests.support.portal import published_document, running_portal
+from tests.support.sandbox import Json, Sandbox
 
 Database: TypeAlias = asyncpg.Connection
 INVOICE = "order.invoice.created"
@@ -49,14 +50,16 @@ def told(kind: TamperingKind, hostile: Sequence[str], odd: Sequence[str]) -> Ite
 
 
 @pytest.fixture
-async def house(own_database_url: str, own_database: Database, sandbox: Sandbox) -> AsyncIterator[House]:
+async def house(
+    own_database_url: str, own_database: Database, sandbox: Sandbox
+) -> AsyncIterator[CheckedPortal]:
     async with running_portal(own_database_url, sandbox.url) as portal:
         portal.trust(await sandbox.register_webhook(portal.url))
         ada = await make_buyer(portal, sandbox, ADA, "Lovelace")
         grace = await make_buyer(portal, sandbox, GRACE, CANARY)
         documents = await portal.documents(ada.token, 2)
         document = next(one for one in documents if one["kind"] == "invoice")
-        built = House(portal, sandbox, own_database, ada, {CANARY, *grace.ids}, document["id"], {})
+        built = CheckedPortal(portal, sandbox, own_database, ada, {CANARY, *grace.ids}, document["id"], {})
         await built.learn_what_is_honest()
         assert await built.complain_about_after() == []
         yield built
@@ -65,7 +68,7 @@ async def house(own_database_url: str, own_database: Database, sandbox: Sandbox)
 
 
 def test_every_get_of_the_api_is_read() -> None:
-    paths = build().openapi()["paths"]
+    paths = published_document()["paths"]
     assert {path for path in paths if path.startswith("/v1/") and "get" in paths[path]} == set(GETS)
 
 
@@ -74,7 +77,7 @@ def _named(lie: Json, complaints: list[str]) -> list[str]:
     return [f"[{name}] {complaint}" for complaint in complaints]
 
 
-async def _announce(house: House) -> None:
+async def _announce(house: CheckedPortal) -> None:
     """A new document of Barbara's, and its webhook, tried at least once."""
     sandbox, order = house.sandbox, await house.sandbox.order(BARBARA)
     await sandbox.client.delete("/_sandbox/deliveries")
@@ -90,7 +93,7 @@ async def _announce(house: House) -> None:
 @pytest.mark.proof
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", TAMPERING_VARIANTS)
-async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(house: House, kind: TamperingKind) -> None:
+async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(house: CheckedPortal, kind: TamperingKind) -> None:
     found: list[str] = []
     barbara = await house.sandbox.token(BARBARA)
     if kind == "misnamed":
@@ -119,7 +122,9 @@ _ABOUT_MEMBERS: tuple[TamperingKind, ...] = ("hostile", "odd", "untimely", "misl
 @pytest.mark.proof
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", _ABOUT_MEMBERS)
-async def test_no_lie_in_a_delivered_event_is_an_error_or_lasts(house: House, kind: TamperingKind) -> None:
+async def test_no_lie_in_a_delivered_event_is_an_error_or_lasts(
+    house: CheckedPortal, kind: TamperingKind
+) -> None:
     found: list[str] = []
     for lie in told(kind, _OF_EVENTS, _OF_EVENTS):
         await house.lie(**lie, target={"eventType": INVOICE})

@@ -8,8 +8,11 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.house import Portal, Sandbox, eventually, pass_time, running_portal, settings_for, signed
-from tests.processes import running, running_api
+from tests.support.clock import eventually
+from tests.support.events import signed
+from tests.support.portal import Portal, pass_time, running_portal, settings_for
+from tests.support.processes import running, running_api
+from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.proof
 

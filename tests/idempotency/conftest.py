@@ -7,14 +7,15 @@ import httpx
 import pytest
 
 from app.settings import Settings
-from tests.house import Sandbox, settings_for
-from tests.idempotency.works import Works, routers
-from tests.stage import staged
+from tests.support.counted_routes import CountedWork, routers
+from tests.support.portal import settings_for
+from tests.support.route_app import client_of_routes
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture
-def works() -> Works:
-    return Works()
+def works() -> CountedWork:
+    return CountedWork()
 
 
 @pytest.fixture
@@ -24,17 +25,17 @@ def settings(database_url: str, sandbox: Sandbox) -> Settings:
 
 @pytest.fixture
 async def api(
-    works: Works, settings: Settings, database: asyncpg.Connection
+    works: CountedWork, settings: Settings, database: asyncpg.Connection
 ) -> AsyncIterator[httpx.AsyncClient]:
-    async with staged(settings, *routers(works)) as client:
+    async with client_of_routes(settings, *routers(works)) as client:
         yield client
 
 
 @pytest.fixture
 async def other_process(
-    works: Works, settings: Settings, database: asyncpg.Connection
+    works: CountedWork, settings: Settings, database: asyncpg.Connection
 ) -> AsyncIterator[httpx.AsyncClient]:
-    async with staged(settings, *routers(works)) as client:
+    async with client_of_routes(settings, *routers(works)) as client:
         yield client
 
 

@@ -16,9 +16,11 @@ from app.ids import CustomerId
 from app.resources import open_resources
 from app.settings import Settings
 from app.web.problems import Conflict, NotFound, RequestTimeout, Unavailable
-from tests.house import Sandbox, eventually, pass_time
-from tests.idempotency.works import Works, routers
-from tests.stage import staged
+from tests.support.clock import eventually
+from tests.support.counted_routes import CountedWork, routers
+from tests.support.portal import pass_time
+from tests.support.route_app import client_of_routes
+from tests.support.sandbox import Sandbox
 
 Token = dict[str, str]
 DAY = 24 * 3600.0
@@ -32,7 +34,7 @@ async def wish(
 
 
 async def test_a_repeated_request_is_answered_again_and_not_done_again(
-    api: httpx.AsyncClient, other_process: httpx.AsyncClient, works: Works, ada: Token
+    api: httpx.AsyncClient, other_process: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     first = await wish(api, ada)
     assert (first.status_code, first.json()) == (201, {"name": "lamp 1"})
@@ -48,7 +50,7 @@ async def test_a_repeated_request_is_answered_again_and_not_done_again(
 
 
 async def test_without_a_key_and_for_other_methods_nothing_is_remembered(
-    api: httpx.AsyncClient, works: Works, ada: Token, database: asyncpg.Connection
+    api: httpx.AsyncClient, works: CountedWork, ada: Token, database: asyncpg.Connection
 ) -> None:
     for _ in range(2):
         assert (await wish(api, ada, key=None)).status_code == 201
@@ -58,7 +60,7 @@ async def test_without_a_key_and_for_other_methods_nothing_is_remembered(
 
 
 async def test_another_body_under_the_same_key_is_refused(
-    api: httpx.AsyncClient, works: Works, ada: Token
+    api: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     await wish(api, ada)
     for other in ("lamb", "lamp and shade", ""):
@@ -78,7 +80,7 @@ SAME = {
 
 @pytest.mark.parametrize("case", SAME)
 async def test_the_same_json_in_another_spelling_is_the_same_request(
-    case: str, api: httpx.AsyncClient, works: Works, ada: Token
+    case: str, api: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     await wish(api, ada)
     headers = {**ada, "Idempotency-Key": "k1", "Content-Type": "application/json; charset=utf-8"}
@@ -88,7 +90,7 @@ async def test_the_same_json_in_another_spelling_is_the_same_request(
 
 
 async def test_another_query_under_the_same_key_is_refused(
-    api: httpx.AsyncClient, works: Works, sandbox: Sandbox
+    api: httpx.AsyncClient, works: CountedWork, sandbox: Sandbox
 ) -> None:
     headers = {**await sandbox.token("ada", scopes=["portal:ops"]), "Idempotency-Key": "k1"}
     assert (await api.post("/ops/sweep?days=3&fast=1", headers=headers)).status_code == 204
@@ -102,7 +104,7 @@ async def test_another_query_under_the_same_key_is_refused(
 
 
 async def test_an_answer_that_an_older_release_has_kept_is_given_for_the_same_bytes(
-    api: httpx.AsyncClient, works: Works, ada: Token, database: asyncpg.Connection
+    api: httpx.AsyncClient, works: CountedWork, ada: Token, database: asyncpg.Connection
 ) -> None:
     first = await wish(api, ada)
     body = b'{"name":"lamp"}'
@@ -126,7 +128,7 @@ async def test_an_older_release_finds_the_digest_of_the_bytes_that_it_looks_for(
 
 
 async def test_a_request_during_the_first_one_is_a_conflict(
-    api: httpx.AsyncClient, other_process: httpx.AsyncClient, works: Works, ada: Token
+    api: httpx.AsyncClient, other_process: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     works.gate.clear()
     first = asyncio.create_task(wish(api, ada))
@@ -140,7 +142,7 @@ async def test_a_request_during_the_first_one_is_a_conflict(
 
 
 async def test_of_many_at_once_one_does_the_work(
-    api: httpx.AsyncClient, other_process: httpx.AsyncClient, works: Works, ada: Token
+    api: httpx.AsyncClient, other_process: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     answers = await asyncio.gather(*(wish(process, ada) for process in (api, other_process) * 10))
     assert works.done == ["lamp"]
@@ -149,7 +151,7 @@ async def test_of_many_at_once_one_does_the_work(
 
 
 async def test_a_key_belongs_to_its_caller_and_its_path(
-    api: httpx.AsyncClient, works: Works, ada: Token, sandbox: Sandbox
+    api: httpx.AsyncClient, works: CountedWork, ada: Token, sandbox: Sandbox
 ) -> None:
     grace = await sandbox.token("grace")
     await wish(api, ada)
@@ -163,7 +165,7 @@ async def test_a_key_belongs_to_its_caller_and_its_path(
 
 
 async def test_a_new_token_of_the_same_caller_gets_the_first_answer(
-    api: httpx.AsyncClient, works: Works, ada: Token, sandbox: Sandbox
+    api: httpx.AsyncClient, works: CountedWork, ada: Token, sandbox: Sandbox
 ) -> None:
     await wish(api, ada)
     assert (await wish(api, await sandbox.token("ada", expiresIn=77))).status_code == 201
@@ -172,7 +174,7 @@ async def test_a_new_token_of_the_same_caller_gets_the_first_answer(
 
 @pytest.mark.parametrize("error", [Conflict("Sold out."), NotFound()], ids=["409", "404"])
 async def test_a_refusal_by_the_work_is_repeated_word_for_word(
-    error: Exception, api: httpx.AsyncClient, works: Works, ada: Token
+    error: Exception, api: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     works.error = error
     first = await wish(api, ada)
@@ -189,7 +191,7 @@ async def test_a_refusal_by_the_work_is_repeated_word_for_word(
     [(Unavailable(), 503), (RuntimeError("a mistake of ours"), 500), (RequestTimeout(), 408)],
 )
 async def test_after_a_passing_failure_the_key_is_free_again(
-    error: Exception, status: int, api: httpx.AsyncClient, works: Works, ada: Token
+    error: Exception, status: int, api: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     works.error = error
     assert (await wish(api, ada)).status_code == status
@@ -198,7 +200,7 @@ async def test_after_a_passing_failure_the_key_is_free_again(
 
 
 async def test_a_body_that_is_not_accepted_leaves_the_key_free_for_a_better_one(
-    api: httpx.AsyncClient, works: Works, ada: Token
+    api: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     headers = {**ada, "Idempotency-Key": "k1"}
     assert (await api.post("/v1/wishes", headers=headers, json={"nam": "lamp"})).status_code == 422
@@ -207,7 +209,7 @@ async def test_a_body_that_is_not_accepted_leaves_the_key_free_for_a_better_one(
 
 
 async def test_answers_are_kept_for_a_day(
-    api: httpx.AsyncClient, works: Works, ada: Token, database: asyncpg.Connection, sandbox: Sandbox
+    api: httpx.AsyncClient, works: CountedWork, ada: Token, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     await wish(api, ada)
     await pass_time(database, sandbox, DAY - 60)
@@ -220,7 +222,7 @@ async def test_answers_are_kept_for_a_day(
 async def test_a_process_that_dies_blocks_the_key_for_one_lease(
     api: httpx.AsyncClient,
     other_process: httpx.AsyncClient,
-    works: Works,
+    works: CountedWork,
     ada: Token,
     database: asyncpg.Connection,
     sandbox: Sandbox,
@@ -251,7 +253,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_who_takes_long_keeps_the_request(
     api: httpx.AsyncClient,
     other_process: httpx.AsyncClient,
-    works: Works,
+    works: CountedWork,
     ada: Token,
     database: asyncpg.Connection,
     sandbox: Sandbox,
@@ -276,7 +278,7 @@ async def test_who_takes_long_keeps_the_request(
 
 @pytest.mark.usefixtures("quick")
 async def test_who_has_lost_the_request_is_stopped(
-    api: httpx.AsyncClient, works: Works, ada: Token, database: asyncpg.Connection
+    api: httpx.AsyncClient, works: CountedWork, ada: Token, database: asyncpg.Connection
 ) -> None:
     works.gate.clear()
     slow = asyncio.create_task(wish(api, ada))
@@ -289,7 +291,7 @@ async def test_who_has_lost_the_request_is_stopped(
 
 @pytest.mark.usefixtures("quick")
 async def test_who_cannot_say_that_it_is_alive_is_stopped_before_somebody_else_begins(
-    api: httpx.AsyncClient, works: Works, ada: Token, monkeypatch: pytest.MonkeyPatch
+    api: httpx.AsyncClient, works: CountedWork, ada: Token, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> bool:
         raise OSError("the database is away")
@@ -303,7 +305,7 @@ async def test_who_cannot_say_that_it_is_alive_is_stopped_before_somebody_else_b
 async def test_who_lost_the_lease_does_not_overwrite_the_answer_of_the_next(
     api: httpx.AsyncClient,
     other_process: httpx.AsyncClient,
-    works: Works,
+    works: CountedWork,
     ada: Token,
     database: asyncpg.Connection,
     sandbox: Sandbox,
@@ -322,7 +324,7 @@ async def test_who_lost_the_lease_does_not_overwrite_the_answer_of_the_next(
 
 
 async def test_nothing_is_claimed_for_strangers(
-    api: httpx.AsyncClient, works: Works, sandbox: Sandbox, database: asyncpg.Connection
+    api: httpx.AsyncClient, works: CountedWork, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     for token in ({}, await sandbox.token("ada", expiresIn=-60), await sandbox.token("ada", audience="x")):
         assert (await wish(api, token)).status_code == 401
@@ -331,7 +333,7 @@ async def test_nothing_is_claimed_for_strangers(
 
 
 async def test_a_token_without_the_scope_does_not_get_the_answer_of_one_that_has_it(
-    api: httpx.AsyncClient, works: Works, ada: Token, sandbox: Sandbox
+    api: httpx.AsyncClient, works: CountedWork, ada: Token, sandbox: Sandbox
 ) -> None:
     operator = await sandbox.token("ada", scopes=["portal:ops"])
     for token, status in ((ada, 403), (operator, 204), (ada, 403), (operator, 204)):
@@ -345,7 +347,9 @@ _KEYS = {"empty": "", "too long": "k" * 256, "a space": "a b", "not ASCII": "sch
 
 
 @pytest.mark.parametrize("case", sorted(_KEYS))
-async def test_a_key_is_visible_ascii(case: str, api: httpx.AsyncClient, works: Works, ada: Token) -> None:
+async def test_a_key_is_visible_ascii(
+    case: str, api: httpx.AsyncClient, works: CountedWork, ada: Token
+) -> None:
     headers = [*ada.items(), ("Idempotency-Key", _KEYS[case].encode())]
     answer = await api.post("/v1/wishes", headers=headers, json={"name": "lamp"})  # type: ignore[arg-type]  # bytes
     assert answer.status_code == 422
@@ -354,7 +358,7 @@ async def test_a_key_is_visible_ascii(case: str, api: httpx.AsyncClient, works: 
 
 
 async def test_two_keys_are_refused_and_the_longest_one_is_accepted(
-    api: httpx.AsyncClient, works: Works, ada: Token
+    api: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     headers = [*ada.items(), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
     answer = await api.post("/v1/wishes", headers=headers, json={"name": "lamp"})
@@ -364,7 +368,7 @@ async def test_two_keys_are_refused_and_the_longest_one_is_accepted(
 
 
 async def test_a_route_without_a_body_notices_a_repeat_too(
-    api: httpx.AsyncClient, works: Works, ada: Token
+    api: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     async def forget(key: str, body: bytes) -> httpx.Response:
         headers = {**ada, "Idempotency-Key": key}
@@ -391,7 +395,7 @@ async def test_the_table_forgets_what_nobody_may_ask_for_any_more(
 
 async def test_a_customer_who_is_forgotten_leaves_no_answers(
     api: httpx.AsyncClient,
-    works: Works,
+    works: CountedWork,
     ada: Token,
     database: asyncpg.Connection,
     sandbox: Sandbox,
@@ -415,9 +419,11 @@ async def test_a_customer_who_is_forgotten_leaves_no_answers(
     assert "Idempotency-Replayed" not in (await wish(api, ada, key="answered")).headers
 
 
-async def test_without_the_database_nothing_is_done(works: Works, settings: Settings, ada: Token) -> None:
+async def test_without_the_database_nothing_is_done(
+    works: CountedWork, settings: Settings, ada: Token
+) -> None:
     nowhere = settings.model_copy(update={"database_url": SecretStr("postgresql://x:x@127.0.0.1:1/x")})
-    async with staged(nowhere, *routers(works)) as api:
+    async with client_of_routes(nowhere, *routers(works)) as api:
         answer = await wish(api, ada)
     assert answer.status_code == 503
     assert "Retry-After" in answer.headers
@@ -425,7 +431,7 @@ async def test_without_the_database_nothing_is_done(works: Works, settings: Sett
 
 
 async def test_who_cannot_keep_the_answer_still_gives_it(
-    api: httpx.AsyncClient, works: Works, ada: Token, database: asyncpg.Connection
+    api: httpx.AsyncClient, works: CountedWork, ada: Token, database: asyncpg.Connection
 ) -> None:
     works.gate.clear()
     first = asyncio.create_task(wish(api, ada))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from starlette.types import Message
 
 from app.idempotency.fingerprint import Fingerprint, WatchedBody
-from tests.idempotency.works import UPLOADS, Works
+from tests.support.counted_routes import UPLOADS, CountedWork
 
 Token = dict[str, str]
 
@@ -32,7 +32,7 @@ async def upload(
 
 
 async def test_the_same_file_in_another_form_is_the_same_request(
-    api: httpx.AsyncClient, works: Works, ada: Token
+    api: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     first = await upload(api, ada, b"%PDF-1.7 certificate")
     again = await upload(api, ada, b"%PDF-1.7 certificate", boundary="----WebKitFormBoundary7MA4YWxk")
@@ -42,7 +42,7 @@ async def test_the_same_file_in_another_form_is_the_same_request(
 
 
 async def test_another_file_under_the_same_key_is_refused(
-    api: httpx.AsyncClient, works: Works, ada: Token
+    api: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     await upload(api, ada, b"%PDF-1.7 certificate")
     for other in (b"%PDF-1.7 certificatE", b"%PDF", b"%PDF-1.7 certificate" * 1000):
@@ -51,7 +51,7 @@ async def test_another_file_under_the_same_key_is_refused(
 
 
 async def test_an_upload_that_was_refused_before_its_end_leaves_the_key_free(
-    api: httpx.AsyncClient, works: Works, ada: Token
+    api: httpx.AsyncClient, works: CountedWork, ada: Token
 ) -> None:
     async def parts() -> AsyncIterator[bytes]:
         for part in (b"refused", b"never", b"read"):
@@ -64,7 +64,7 @@ async def test_an_upload_that_was_refused_before_its_end_leaves_the_key_free(
 
 
 async def test_an_upload_and_its_repeat_are_never_held_in_memory(
-    api: httpx.AsyncClient, works: Works, ada: Token, database: asyncpg.Connection
+    api: httpx.AsyncClient, works: CountedWork, ada: Token, database: asyncpg.Connection
 ) -> None:
     part, count = b"x" * 65_536, 320
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.settings import Settings, UnusableSettings, read_settings
 from tests.identity.issuer import AUDIENCE, ISSUER, settings
-from tests.unit.test_settings import GOOD, configure_well
+from tests.test_settings import GOOD, configure_well
 
 V1 = "https://issuer.test/v1"
 

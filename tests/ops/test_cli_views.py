@@ -5,8 +5,11 @@ import json
 import asyncpg
 import pytest
 
-from tests.house import Json, Sandbox, eventually, invoice_event, running_portal, settings_for
-from tests.ops.terminal import portal_command
+from tests.support.clock import eventually
+from tests.support.events import invoice_event
+from tests.support.portal import running_portal, settings_for
+from tests.support.processes import portal_command
+from tests.support.sandbox import Json, Sandbox
 
 
 async def bury(

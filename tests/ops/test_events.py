@@ -7,8 +7,11 @@ import asyncpg
 import pytest
 import structlog
 
-from tests.house import Json, Portal, Sandbox, eventually, invoice_event, running_portal, settings_for
-from tests.ops.terminal import portal_command
+from tests.support.clock import eventually
+from tests.support.events import invoice_event
+from tests.support.portal import Portal, running_portal, settings_for
+from tests.support.processes import portal_command
+from tests.support.sandbox import Json, Sandbox
 
 IDS = {
     "a slash": "a/b",

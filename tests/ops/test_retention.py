@@ -10,7 +10,8 @@ from app.ops.retention import BODIES_KEPT, prune_if_free
 from app.resources import Resources, open_resources
 from app.webhooks import inbox
 from app.webhooks.inbox import State
-from tests.house import Portal, Sandbox, pass_time, settings_for
+from tests.support.portal import Portal, pass_time, settings_for
+from tests.support.sandbox import Sandbox
 
 DAY = 86400.0
 

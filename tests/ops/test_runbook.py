@@ -5,8 +5,10 @@ from typing import Any
 import asyncpg
 from pydantic import SecretStr
 
-from tests.house import Json, Sandbox, eventually, running_portal
-from tests.ops.terminal import portal_command
+from tests.support.clock import eventually
+from tests.support.portal import running_portal
+from tests.support.processes import portal_command
+from tests.support.sandbox import Json, Sandbox
 
 
 def secrets_of(rotation: Json) -> tuple[SecretStr, ...]:

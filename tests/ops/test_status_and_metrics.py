@@ -13,18 +13,11 @@ from ruamel.yaml import YAML
 import app
 from app.webhooks.sweep import sweep_now
 from app.worker.handlers import HANDLERS
-from tests.house import (
-    SECRET,
-    Portal,
-    Sandbox,
-    eventually,
-    invoice_event,
-    pass_time,
-    running_portal,
-    settings_for,
-    signed,
-)
-from tests.processes import running
+from tests.support.clock import eventually
+from tests.support.events import SECRET, invoice_event, signed
+from tests.support.portal import Portal, pass_time, running_portal, settings_for
+from tests.support.processes import running
+from tests.support.sandbox import Sandbox
 
 DOCS = Path(app.__file__).parents[1] / "docs"
 Samples = dict[str, float]

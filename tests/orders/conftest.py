@@ -2,21 +2,22 @@
 
 import pytest
 
-from tests.house import Portal, Sandbox
-from tests.orders.buyer import Buyer
+from tests.support.buyers import OrderBuyer
+from tests.support.portal import Portal
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture
-async def ada(portal: Portal, sandbox: Sandbox) -> Buyer:
-    return Buyer("ada", portal, sandbox, await sandbox.token("ada"))
+async def ada(portal: Portal, sandbox: Sandbox) -> OrderBuyer:
+    return OrderBuyer("ada", portal, sandbox, await sandbox.token("ada"))
 
 
 @pytest.fixture
-async def mallory(portal: Portal, sandbox: Sandbox) -> Buyer:
-    return Buyer("mallory", portal, sandbox, await sandbox.token("mallory"))
+async def mallory(portal: Portal, sandbox: Sandbox) -> OrderBuyer:
+    return OrderBuyer("mallory", portal, sandbox, await sandbox.token("mallory"))
 
 
 @pytest.fixture
-async def support(portal: Portal, sandbox: Sandbox) -> Buyer:
+async def support(portal: Portal, sandbox: Sandbox) -> OrderBuyer:
     token = await sandbox.token("agent-7", scopes=["portal:support"])
-    return Buyer("agent-7", portal, sandbox, token)
+    return OrderBuyer("agent-7", portal, sandbox, token)

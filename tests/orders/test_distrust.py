@@ -11,7 +11,7 @@ from app.orders import service
 from app.orders.service import OrderPage, Wanted
 from app.resources import Resources
 from app.web.problems import NotFound
-from tests.digital_river.far_side import FarSide, settings
+from tests.support.digital_river import ScriptedDigitalRiver, settings
 
 ADA = CustomerId("ada")
 # What an untyped caller could hand on. The type checker refuses it.
@@ -26,7 +26,7 @@ def order(customer_id: str | None, order_id: str = "1") -> dict[str, Any]:
     return {"id": order_id} if customer_id is None else {"id": order_id, "customerId": customer_id}
 
 
-async def asked(far_side: FarSide, question: Any, *words: Any, **more: Any) -> Any:
+async def asked(far_side: ScriptedDigitalRiver, question: Any, *words: Any, **more: Any) -> Any:
     """The service's answer with nothing but this far side to ask."""
     async with far_side.opened() as far:
         nothing = cast(Any, None)
@@ -42,14 +42,16 @@ async def test_orders_of_nobody_are_left_out_of_the_list() -> None:
 async def test_a_list_that_does_not_move_on_is_no_page_of_it() -> None:
     again = httpx.Response(200, json={"data": [order("ada", "2"), order("ada", "1")], "hasMore": True})
     cursor = (
-        await asked(FarSide([again]), service.list_orders, ADA, Wanted(), limit=2, cursor=None)
+        await asked(ScriptedDigitalRiver([again]), service.list_orders, ADA, Wanted(), limit=2, cursor=None)
     ).next_cursor
     with pytest.raises(Garbled, match="repeats itself"):
-        await asked(FarSide([again]), service.list_orders, ADA, Wanted(), limit=2, cursor=cursor)
+        await asked(ScriptedDigitalRiver([again]), service.list_orders, ADA, Wanted(), limit=2, cursor=cursor)
 
 
 async def test_an_export_leaves_a_list_that_repeats_itself() -> None:
-    far_side = FarSide([httpx.Response(200, json={"data": [order("ada", "1")], "hasMore": True})])
+    far_side = ScriptedDigitalRiver(
+        [httpx.Response(200, json={"data": [order("ada", "1")], "hasMore": True})]
+    )
     async with far_side.opened() as far:
         with pytest.raises(Garbled, match="repeats itself"):
             await service.list_whole_orders(far, ADA)
@@ -64,13 +66,13 @@ async def test_orders_of_somebody_else_are_left_out_of_the_list(owner: str) -> N
 
 
 async def listed(entries: list[dict[str, Any]]) -> OrderPage:
-    question, far_side = service.list_orders, FarSide([listing(*entries)])
+    question, far_side = service.list_orders, ScriptedDigitalRiver([listing(*entries)])
     return cast(OrderPage, await asked(far_side, question, ADA, Wanted(), limit=20, cursor=None))
 
 
 async def test_refunds_of_other_orders_are_left_out() -> None:
     refunds = [{"id": "re_1", "orderId": "1"}, {"id": "re_2", "orderId": "2"}, {"id": "re_3"}]
-    far_side = FarSide([httpx.Response(200, json=order("ada")), listing(*refunds)])
+    far_side = ScriptedDigitalRiver([httpx.Response(200, json=order("ada")), listing(*refunds)])
     _, found = await asked(far_side, service.get_refunds, ADA, OrderId("1"))
     assert [refund.id for refund in found] == ["re_1"]
 
@@ -83,19 +85,19 @@ async def test_parcels_of_other_orders_are_left_out() -> None:
         httpx.Response(200, json={"orderId": "1", "shipments": []}),
         listing(*sent),
     ]
-    found = await asked(FarSide([*answers]), service.get_tracking, ADA, OrderId("1"))
+    found = await asked(ScriptedDigitalRiver([*answers]), service.get_tracking, ADA, OrderId("1"))
     assert len(found.shipments) == 1
 
 
 async def test_tracking_of_another_order_is_not_believed() -> None:
     answers = [httpx.Response(200, json=order("ada")), httpx.Response(200, json={"orderId": "2"})]
     with pytest.raises(Garbled, match="order_id"):
-        await asked(FarSide([*answers]), service.get_tracking, ADA, OrderId("1"))
+        await asked(ScriptedDigitalRiver([*answers]), service.get_tracking, ADA, OrderId("1"))
 
 
 @pytest.mark.parametrize("owner", ["mallory", "Ada", None])
 async def test_nothing_is_asked_about_an_order_that_is_not_the_callers(owner: str | None) -> None:
-    far_side = FarSide([httpx.Response(200, json=order(owner))])
+    far_side = ScriptedDigitalRiver([httpx.Response(200, json=order(owner))])
     for question in (service.get_owned_order, service.get_refunds, service.get_tracking):
         with pytest.raises(NotFound):
             await asked(far_side, question, ADA, OrderId("1"))
@@ -107,9 +109,9 @@ async def test_only_its_owner_learns_that_an_order_cannot_be_read(odd: dict[str,
     answer = httpx.Response(200, json=order("ada") | odd)
     for question in (service.get_owned_order, service.get_refunds, service.get_tracking):
         with pytest.raises(NotFound):
-            await asked(FarSide([answer]), question, CustomerId("mallory"), OrderId("1"))
+            await asked(ScriptedDigitalRiver([answer]), question, CustomerId("mallory"), OrderId("1"))
         with pytest.raises(Garbled):
-            await asked(FarSide([answer]), question, ADA, OrderId("1"))
+            await asked(ScriptedDigitalRiver([answer]), question, ADA, OrderId("1"))
 
 
 @pytest.mark.parametrize("owner", [{"id": "ada"}, ["ada"], "a" * 500, True, "", None, 1.5])
@@ -117,17 +119,21 @@ async def test_an_order_whose_owner_cannot_be_read_is_nobodys(owner: object) -> 
     answer = httpx.Response(200, json={"id": "1", "customerId": owner})
     for asker in (ADA, FORGOTTEN):
         with pytest.raises(NotFound):
-            await asked(FarSide([answer]), service.get_owned_order, asker, OrderId("1"))
+            await asked(ScriptedDigitalRiver([answer]), service.get_owned_order, asker, OrderId("1"))
 
 
 @pytest.mark.parametrize("owner", [None, True, 1.5, ["ada"]])
 async def test_no_customer_is_named_like_an_owner_that_cannot_be_read(owner: object) -> None:
     answer = httpx.Response(200, json={"id": "1", "customerId": owner})
     with pytest.raises(NotFound):
-        await asked(FarSide([answer]), service.get_owned_order, CustomerId(str(owner)), OrderId("1"))
+        await asked(
+            ScriptedDigitalRiver([answer]), service.get_owned_order, CustomerId(str(owner)), OrderId("1")
+        )
 
 
 async def test_an_order_whose_owner_is_a_number_is_that_customers() -> None:
     answer = httpx.Response(200, json={"id": "1", "customerId": 17})
-    found = await asked(FarSide([answer]), service.get_owned_order, CustomerId("17"), OrderId("1"))
+    found = await asked(
+        ScriptedDigitalRiver([answer]), service.get_owned_order, CustomerId("17"), OrderId("1")
+    )
     assert found.customer_id == "17"

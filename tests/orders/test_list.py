@@ -8,13 +8,13 @@ from pydantic import SecretStr
 
 from app.ids import CustomerId
 from app.orders.cursors import seal_cursor
-from tests.house import Json, Sandbox
-from tests.orders.buyer import Buyer
+from tests.support.buyers import OrderBuyer
+from tests.support.sandbox import Json, Sandbox
 
 DAY = 86_400.0
 
 
-async def ids_by_day(ada: Buyer, count: int) -> list[str]:
+async def ids_by_day(ada: OrderBuyer, count: int) -> list[str]:
     """Orders placed one a day; the newest comes first."""
     found = []
     for _ in range(count):
@@ -23,7 +23,7 @@ async def ids_by_day(ada: Buyer, count: int) -> list[str]:
     return found[::-1]
 
 
-async def test_an_order_in_the_list_says_enough_for_a_line(ada: Buyer) -> None:
+async def test_an_order_in_the_list_says_enough_for_a_line(ada: OrderBuyer) -> None:
     items = [
         {"name": f"Lamp {number}", "price": 10, "quantity": number, "image": "https://shop.test/lamp.jpg"}
         for number in (1, 2, 3, 4)
@@ -47,7 +47,7 @@ async def test_an_order_in_the_list_says_enough_for_a_line(ada: Buyer) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
-async def test_pages_hold_every_order_once_newest_first(limit: int, ada: Buyer) -> None:
+async def test_pages_hold_every_order_once_newest_first(limit: int, ada: OrderBuyer) -> None:
     placed = await ids_by_day(ada, 5)
     seen: list[str] = []
     cursor: dict[str, str] = {}
@@ -64,13 +64,13 @@ async def test_pages_hold_every_order_once_newest_first(limit: int, ada: Buyer) 
     assert pages == -(-5 // limit)
 
 
-async def test_a_page_holds_twenty_unless_told_otherwise(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_page_holds_twenty_unless_told_otherwise(ada: OrderBuyer, sandbox: Sandbox) -> None:
     for _ in range(21):
         await ada.order()
     assert len(await ada.listed()) == 20
 
 
-async def test_the_list_is_filtered_by_state_on_every_page(ada: Buyer) -> None:
+async def test_the_list_is_filtered_by_state_on_every_page(ada: OrderBuyer) -> None:
     reviewed = [(await ada.order(state="in_review"))["id"] for _ in range(3)]
     await ada.order()
     first = (await ada.get("/v1/orders", state="in_review", limit=2)).json()
@@ -79,7 +79,7 @@ async def test_the_list_is_filtered_by_state_on_every_page(ada: Buyer) -> None:
     assert second["nextCursor"] is None
 
 
-async def test_both_bounds_of_time_belong_to_the_range(ada: Buyer) -> None:
+async def test_both_bounds_of_time_belong_to_the_range(ada: OrderBuyer) -> None:
     newest, middle, oldest = await ids_by_day(ada, 3)
     when = {order["id"]: datetime.fromisoformat(order["createdAt"]) for order in await ada.listed()}
 
@@ -93,7 +93,7 @@ async def test_both_bounds_of_time_belong_to_the_range(ada: Buyer) -> None:
     assert await found(createdFrom=when[newest] + timedelta(seconds=1)) == []
 
 
-async def test_a_cursor_is_good_for_the_list_it_came_from_only(ada: Buyer, mallory: Buyer) -> None:
+async def test_a_cursor_is_good_for_the_list_it_came_from_only(ada: OrderBuyer, mallory: OrderBuyer) -> None:
     for _ in range(2):
         await ada.order()
     cursor = (await ada.get("/v1/orders", limit=1)).json()["nextCursor"]
@@ -102,7 +102,7 @@ async def test_a_cursor_is_good_for_the_list_it_came_from_only(ada: Buyer, mallo
 
 
 async def test_a_forged_cursor_tells_nothing_about_somebody_elses_order(
-    ada: Buyer, mallory: Buyer, sandbox: Sandbox
+    ada: OrderBuyer, mallory: OrderBuyer, sandbox: Sandbox
 ) -> None:
     adas = await ada.order()
     await mallory.order()
@@ -117,7 +117,7 @@ async def test_a_forged_cursor_tells_nothing_about_somebody_elses_order(
     assert (await sandbox.get("/_sandbox/requests"))["calls"] == []
 
 
-async def test_a_cursor_whose_order_is_gone_is_refused_as_a_cursor(ada: Buyer) -> None:
+async def test_a_cursor_whose_order_is_gone_is_refused_as_a_cursor(ada: OrderBuyer) -> None:
     secret = ada.portal.settings.digital_river_secret_key
     cursor = seal_cursor(secret, CustomerId("ada"), "999999999999")
     answer = await ada.get("/v1/orders", cursor=cursor)
@@ -126,7 +126,7 @@ async def test_a_cursor_whose_order_is_gone_is_refused_as_a_cursor(ada: Buyer) -
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-async def test_orders_can_only_be_read(method: str, ada: Buyer) -> None:
+async def test_orders_can_only_be_read(method: str, ada: OrderBuyer) -> None:
     for path in ("/v1/orders", "/v1/orders/1", "/v1/orders/1/tracking", "/v1/orders/1/refunds"):
         answer = await ada.portal.client.request(method, path, headers=ada.token)
         assert answer.status_code == 405
@@ -166,7 +166,9 @@ BAD: dict[str, tuple[str, dict[str, Any], int, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", sorted(BAD))
-async def test_an_impossible_request_is_told_what_to_change(case: str, ada: Buyer, sandbox: Sandbox) -> None:
+async def test_an_impossible_request_is_told_what_to_change(
+    case: str, ada: OrderBuyer, sandbox: Sandbox
+) -> None:
     path, params, status, pointers = BAD[case]
     answer = await ada.get(path, **params)
     assert answer.status_code == status, answer.text
@@ -178,7 +180,7 @@ async def test_an_impossible_request_is_told_what_to_change(case: str, ada: Buye
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
 @pytest.mark.parametrize("name", ["createdFrom", "createdTo"])
-async def test_the_ends_of_time_are_times(name: str, moment: str, ada: Buyer) -> None:
+async def test_the_ends_of_time_are_times(name: str, moment: str, ada: OrderBuyer) -> None:
     await ada.order()
     is_all = (name == "createdFrom") == moment.startswith("0001")
     assert len(await ada.listed(**{name: moment})) == int(is_all)

@@ -3,15 +3,15 @@
 import asyncpg
 import pytest
 
-from tests.house import Sandbox
-from tests.orders.buyer import Buyer, told
+from tests.support.buyers import OrderBuyer, comparable
+from tests.support.sandbox import Sandbox
 
 ABOUT_ONE = ("", "/tracking", "/refunds", "/documents")
 
 
 @pytest.mark.parametrize("about", ABOUT_ONE)
 async def test_somebody_elses_and_a_guests_order_are_as_good_as_none(
-    about: str, mallory: Buyer, sandbox: Sandbox
+    about: str, mallory: OrderBuyer, sandbox: Sandbox
 ) -> None:
     adas, guests = await sandbox.order("ada"), await sandbox.order(None)
     await sandbox.client.delete("/_sandbox/requests")
@@ -20,11 +20,13 @@ async def test_somebody_elses_and_a_guests_order_are_as_good_as_none(
         for order_id in (adas["id"], guests["id"], "999999999999", "no-such-order", "..%2Forders")
     ]
     assert [answer.status_code for answer in answers] == [404] * len(answers)
-    assert all(told(answer) == told(answers[0]) for answer in answers)
+    assert all(comparable(answer) == comparable(answers[0]) for answer in answers)
     assert (await sandbox.get("/_sandbox/requests"))["counts"].keys() == {"GET /orders/{id}"}
 
 
-async def test_the_list_shows_the_callers_orders_only(ada: Buyer, mallory: Buyer, sandbox: Sandbox) -> None:
+async def test_the_list_shows_the_callers_orders_only(
+    ada: OrderBuyer, mallory: OrderBuyer, sandbox: Sandbox
+) -> None:
     order = await ada.order()
     await sandbox.order(None)
     assert [found["id"] for found in await ada.listed()] == [order["id"]]
@@ -32,7 +34,7 @@ async def test_the_list_shows_the_callers_orders_only(ada: Buyer, mallory: Buyer
 
 
 @pytest.mark.parametrize("about", ["", *(f"/1{about}" for about in ABOUT_ONE)])
-async def test_nobody_gets_in_without_a_valid_token(about: str, ada: Buyer, sandbox: Sandbox) -> None:
+async def test_nobody_gets_in_without_a_valid_token(about: str, ada: OrderBuyer, sandbox: Sandbox) -> None:
     path = f"/v1/orders{about}"
     expired = await sandbox.token("ada", expiresIn=-60)
     for token in ({}, expired):
@@ -42,7 +44,7 @@ async def test_nobody_gets_in_without_a_valid_token(about: str, ada: Buyer, sand
 
 @pytest.mark.parametrize("about", ABOUT_ONE)
 async def test_support_reads_anybodys_order_and_leaves_a_record(
-    about: str, support: Buyer, sandbox: Sandbox, database: asyncpg.Connection
+    about: str, support: OrderBuyer, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     for order in (await sandbox.order("ada"), await sandbox.order(None)):
         answer = await support.get(f"/v1/orders/{order['id']}{about}")
@@ -56,14 +58,16 @@ async def test_support_reads_anybodys_order_and_leaves_a_record(
     assert missing.status_code == 404
 
 
-async def test_support_names_whose_list_it_wants(support: Buyer, ada: Buyer) -> None:
+async def test_support_names_whose_list_it_wants(support: OrderBuyer, ada: OrderBuyer) -> None:
     order = await ada.order()
     assert [found["id"] for found in await support.listed(customerId="ada")] == [order["id"]]
     assert (await support.get("/v1/orders")).status_code == 422
     assert (await ada.get("/v1/orders", customerId="ada")).status_code == 422
 
 
-async def test_the_token_for_bank_details_is_for_the_buyer_alone(ada: Buyer, support: Buyer) -> None:
+async def test_the_token_for_bank_details_is_for_the_buyer_alone(
+    ada: OrderBuyer, support: OrderBuyer
+) -> None:
     order = await ada.completed()
     refund = await ada.refunded(order, "pending_information")
     asked = refund["tokenInformation"]

@@ -5,8 +5,9 @@ from datetime import datetime
 import pytest
 
 from app.orders import service
-from tests.house import Json, Sandbox, eventually
-from tests.orders.buyer import Buyer
+from tests.support.buyers import OrderBuyer
+from tests.support.clock import eventually
+from tests.support.sandbox import Json, Sandbox
 
 LAMP: Json = {
     "name": "Desk lamp",
@@ -24,7 +25,7 @@ async def calls(sandbox: Sandbox) -> dict[str, int]:
     return counts
 
 
-async def test_a_page_shows_what_was_bought_for_how_much_and_by_whom(ada: Buyer) -> None:
+async def test_a_page_shows_what_was_bought_for_how_much_and_by_whom(ada: OrderBuyer) -> None:
     order = await ada.order(items=[LAMP, BULB], shipping=5, shippingTax=0.4)
     page = await ada.page(order)
     assert (page["id"], page["displayStatus"], page["state"]) == (order["id"], "accepted", "accepted")
@@ -54,7 +55,7 @@ async def test_a_page_shows_what_was_bought_for_how_much_and_by_whom(ada: Buyer)
     }
 
 
-async def test_a_page_follows_the_order_to_its_end(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_page_follows_the_order_to_its_end(ada: OrderBuyer, sandbox: Sandbox) -> None:
     order = await ada.completed(items=[LAMP])
     refund = await ada.refunded(order, amount=20)
     page = await ada.page(order)
@@ -90,7 +91,7 @@ async def test_a_page_follows_the_order_to_its_end(ada: Buyer, sandbox: Sandbox)
     ],
 )
 async def test_list_and_page_agree_in_every_state(
-    first: str, then: tuple[str, ...], status: str, ada: Buyer
+    first: str, then: tuple[str, ...], status: str, ada: OrderBuyer
 ) -> None:
     order = await ada.order(state=first)
     await ada.walk(order, *then)
@@ -100,7 +101,7 @@ async def test_list_and_page_agree_in_every_state(
     assert listed["state"] == page["state"] == (then or (first,))[-1]
 
 
-async def test_a_payment_that_fails_later_is_told_without_its_code(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_payment_that_fails_later_is_told_without_its_code(ada: OrderBuyer, sandbox: Sandbox) -> None:
     order = await ada.order(state="pending_payment")
     failure = {"failureCode": "lost_stolen_card", "failureMessage": "Canary."}
     await sandbox.post(f"/_sandbox/orders/{order['id']}/payment-failure", failure)
@@ -110,7 +111,7 @@ async def test_a_payment_that_fails_later_is_told_without_its_code(ada: Buyer, s
     assert "Canary" not in answer.text
 
 
-async def test_a_partial_shipment_is_counted_line_by_line(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_partial_shipment_is_counted_line_by_line(ada: OrderBuyer, sandbox: Sandbox) -> None:
     order = await ada.order(items=[LAMP, BULB])
     lamp, bulb = order["items"]
     items = [{"itemId": lamp["id"], "quantity": 1}, {"itemId": bulb["id"], "cancelQuantity": 1}]
@@ -125,7 +126,7 @@ async def test_a_partial_shipment_is_counted_line_by_line(ada: Buyer, sandbox: S
 
 
 async def test_documents_on_the_page_are_the_documents_of_their_own_routes(
-    ada: Buyer, sandbox: Sandbox
+    ada: OrderBuyer, sandbox: Sandbox
 ) -> None:
     order = await ada.completed()
     (document,) = (await ada.page(order))["documents"]["data"]
@@ -135,7 +136,9 @@ async def test_documents_on_the_page_are_the_documents_of_their_own_routes(
     assert of_order["availability"] == {"invoice": "ready", "creditMemo": "notIssued"}
 
 
-async def test_known_documents_cost_no_call_and_all_else_costs_one_each(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_known_documents_cost_no_call_and_all_else_costs_one_each(
+    ada: OrderBuyer, sandbox: Sandbox
+) -> None:
     order = await ada.completed()
     for _ in range(2):
         await sandbox.client.delete("/_sandbox/requests")
@@ -144,7 +147,7 @@ async def test_known_documents_cost_no_call_and_all_else_costs_one_each(ada: Buy
         assert await calls(sandbox) == OF_A_PAGE
 
 
-async def test_a_document_whose_event_was_lost_is_on_the_page(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_document_whose_event_was_lost_is_on_the_page(ada: OrderBuyer, sandbox: Sandbox) -> None:
     await sandbox.fault("drop", eventType="order.invoice.created")
     order = await ada.order()
     await sandbox.invoiced(order)
@@ -155,7 +158,9 @@ async def test_a_document_whose_event_was_lost_is_on_the_page(ada: Buyer, sandbo
     assert [document["id"] for document in listed] == [documents["data"][0]["id"]]
 
 
-async def test_a_second_document_of_the_same_kind_is_not_overlooked(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_second_document_of_the_same_kind_is_not_overlooked(
+    ada: OrderBuyer, sandbox: Sandbox
+) -> None:
     await sandbox.fault("drop", eventType="order.invoice.created")
     order = await ada.order(items=[LAMP, BULB])
     for count, line in enumerate(order["items"], start=1):
@@ -169,7 +174,7 @@ async def test_a_second_document_of_the_same_kind_is_not_overlooked(ada: Buyer, 
         assert len((await ada.page(order))["documents"]["data"]) == count
 
 
-async def test_what_a_page_learns_of_documents_their_own_route_knows_at_once(ada: Buyer) -> None:
+async def test_what_a_page_learns_of_documents_their_own_route_knows_at_once(ada: OrderBuyer) -> None:
     order = await ada.order(state="pending_payment")
     path = f"/v1/orders/{order['id']}/documents"
     assert (await ada.get(path)).json()["availability"]["invoice"] == "pending"
@@ -179,7 +184,7 @@ async def test_what_a_page_learns_of_documents_their_own_route_knows_at_once(ada
 
 
 async def test_a_document_that_was_announced_without_its_owner_finds_them(
-    ada: Buyer, sandbox: Sandbox
+    ada: OrderBuyer, sandbox: Sandbox
 ) -> None:
     await sandbox.fault("drop", eventType="order.invoice.created")
     order = await ada.order()
@@ -196,7 +201,7 @@ async def test_a_document_that_was_announced_without_its_owner_finds_them(
     assert [document["kind"] for document in documents] == ["invoice"]
 
 
-async def test_a_page_has_an_etag_that_changes_with_the_order(ada: Buyer) -> None:
+async def test_a_page_has_an_etag_that_changes_with_the_order(ada: OrderBuyer) -> None:
     order = await ada.order()
     path = f"/v1/orders/{order['id']}"
     first = await ada.get(path)
@@ -219,7 +224,7 @@ async def test_a_page_has_an_etag_that_changes_with_the_order(ada: Buyer) -> Non
     ],
 )
 async def test_what_cannot_be_read_is_left_out_and_named(
-    kind: str, path: str, part: str, ada: Buyer, sandbox: Sandbox
+    kind: str, path: str, part: str, ada: OrderBuyer, sandbox: Sandbox
 ) -> None:
     await sandbox.fault("drop", eventType="order.invoice.created")
     order = await ada.order(items=[LAMP])
@@ -237,7 +242,7 @@ async def test_what_cannot_be_read_is_left_out_and_named(
 
 
 async def test_a_document_whose_file_is_not_there_yet_is_pending_on_the_page(
-    ada: Buyer, sandbox: Sandbox
+    ada: OrderBuyer, sandbox: Sandbox
 ) -> None:
     await sandbox.fault("drop", eventType="order.invoice.created")
     order = await ada.order(items=[LAMP])
@@ -250,14 +255,14 @@ async def test_a_document_whose_file_is_not_there_yet_is_pending_on_the_page(
 
 
 async def test_a_page_does_not_wait_for_what_it_can_do_without(
-    ada: Buyer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ada: OrderBuyer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "PATIENCE_SECONDS", 0.3)
     await sandbox.fault("delay", path="/refunds", seconds=5)
     assert (await ada.page(await ada.order()))["incomplete"] == ["refunds"]
 
 
-async def test_without_the_order_itself_there_is_no_page(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_without_the_order_itself_there_is_no_page(ada: OrderBuyer, sandbox: Sandbox) -> None:
     order = await ada.order()
     await sandbox.fault("status", path="/orders/{id}", times=3)
     answer = await ada.get(f"/v1/orders/{order['id']}")
@@ -265,7 +270,7 @@ async def test_without_the_order_itself_there_is_no_page(ada: Buyer, sandbox: Sa
     assert int(answer.headers["Retry-After"]) >= 1
 
 
-async def test_what_belongs_to_the_order_is_read_at_the_same_time(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_what_belongs_to_the_order_is_read_at_the_same_time(ada: OrderBuyer, sandbox: Sandbox) -> None:
     order = await ada.order()
     for path in ("/refunds", "/fulfillments"):
         await sandbox.fault("delay", path=path, seconds=1)

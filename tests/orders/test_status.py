@@ -8,8 +8,8 @@ import pytest
 
 from app.digital_river.models import Order
 from app.orders.status import RULES, DisplayStatus, derivation, display_status
-from tests.house import Portal
 from tests.orders.samples import printed_orders
+from tests.support.portal import Portal
 
 # Payments: no charge known · waiting to be captured · one of two failed · all failed · captured.
 PAYMENTS: dict[str, dict[str, Any]] = {

@@ -2,15 +2,16 @@
 
 import pytest
 
-from tests.house import Portal, Sandbox
-from tests.payment_sources.buyer import Buyer
+from tests.support.buyers import PaymentBuyer
+from tests.support.portal import Portal
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture
-async def ada(portal: Portal, sandbox: Sandbox) -> Buyer:
-    return Buyer("ada", portal, sandbox, await sandbox.token("ada"))
+async def ada(portal: Portal, sandbox: Sandbox) -> PaymentBuyer:
+    return PaymentBuyer("ada", portal, sandbox, await sandbox.token("ada"))
 
 
 @pytest.fixture
-async def bob(portal: Portal, sandbox: Sandbox) -> Buyer:
-    return Buyer("bob", portal, sandbox, await sandbox.token("bob"))
+async def bob(portal: Portal, sandbox: Sandbox) -> PaymentBuyer:
+    return PaymentBuyer("bob", portal, sandbox, await sandbox.token("bob"))

@@ -5,13 +5,13 @@ from uuid import uuid4
 
 import pytest
 
-from tests.house import Sandbox
-from tests.payment_sources.buyer import Buyer, told
+from tests.support.buyers import PaymentBuyer, comparable
+from tests.support.sandbox import Sandbox
 
 UPDATE = "POST /customers/{id}"
 
 
-async def save_two(buyer: Buyer) -> tuple[str, str]:
+async def save_two(buyer: PaymentBuyer) -> tuple[str, str]:
     """Two saved cards; the first one is the default."""
     first, second = await buyer.enter(), await buyer.enter()
     for source_id in (first, second):
@@ -19,7 +19,7 @@ async def save_two(buyer: Buyer) -> tuple[str, str]:
     return first, second
 
 
-async def test_a_saved_card_can_be_made_the_default(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_saved_card_can_be_made_the_default(ada: PaymentBuyer, sandbox: Sandbox) -> None:
     _, second = await save_two(ada)
     for _ in range(2):
         answer = await ada.choose(second)
@@ -29,18 +29,20 @@ async def test_a_saved_card_can_be_made_the_default(ada: Buyer, sandbox: Sandbox
     assert await sandbox.count(UPDATE) == 1
 
 
-async def test_only_what_the_caller_has_saved_can_be_the_default(ada: Buyer, bob: Buyer) -> None:
-    unknown = told(await ada.choose(str(uuid4())))
+async def test_only_what_the_caller_has_saved_can_be_the_default(
+    ada: PaymentBuyer, bob: PaymentBuyer
+) -> None:
+    unknown = comparable(await ada.choose(str(uuid4())))
     assert unknown[0] == 422
     assert unknown[1]["errors"][0]["pointer"] == "/sourceId"
     first, _ = await save_two(ada)
     bobs, _ = await save_two(bob)
     for source_id in (str(uuid4()), bobs, await ada.enter()):
-        assert told(await ada.choose(source_id)) == unknown
+        assert comparable(await ada.choose(source_id)) == unknown
     assert await ada.default() == first
 
 
-async def test_a_removed_card_is_gone_for_good(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_removed_card_is_gone_for_good(ada: PaymentBuyer, sandbox: Sandbox) -> None:
     first, second = await save_two(ada)
     answer = await ada.remove(second)
     assert (answer.status_code, answer.content) == (204, b"")
@@ -51,7 +53,7 @@ async def test_a_removed_card_is_gone_for_good(ada: Buyer, sandbox: Sandbox) -> 
 
 @pytest.mark.parametrize(("rule", "promotes"), [("clear", False), ("promote", True)])
 async def test_what_becomes_of_a_removed_default_is_what_digital_river_made_of_it(
-    rule: str, promotes: bool, ada: Buyer, sandbox: Sandbox
+    rule: str, promotes: bool, ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     rules = {"afterDefaultDetached": rule}
     (await sandbox.client.put("/_sandbox/rules", json=rules)).raise_for_status()
@@ -63,17 +65,17 @@ async def test_what_becomes_of_a_removed_default_is_what_digital_river_made_of_i
     assert answer.json()["isDefault"] is not promotes
 
 
-async def test_somebody_elses_card_is_removed_like_none(ada: Buyer, bob: Buyer) -> None:
+async def test_somebody_elses_card_is_removed_like_none(ada: PaymentBuyer, bob: PaymentBuyer) -> None:
     bobs, _ = await save_two(bob)
-    missing = told(await ada.remove(str(uuid4())))
+    missing = comparable(await ada.remove(str(uuid4())))
     assert missing[0] == 404
-    assert told(await ada.remove(bobs)) == missing
+    assert comparable(await ada.remove(bobs)) == missing
     await save_two(ada)
-    assert told(await ada.remove(bobs)) == missing
+    assert comparable(await ada.remove(bobs)) == missing
     assert await bob.default() == bobs
 
 
-async def test_simultaneous_choices_and_removals_leave_no_default_that_is_gone(ada: Buyer) -> None:
+async def test_simultaneous_choices_and_removals_leave_no_default_that_is_gone(ada: PaymentBuyer) -> None:
     first, second = await save_two(ada)
     removed, chosen = await asyncio.gather(ada.remove(second), ada.choose(second))
     assert (removed.status_code, chosen.status_code) in {(204, 200), (204, 422)}
@@ -85,7 +87,7 @@ async def test_simultaneous_choices_and_removals_leave_no_default_that_is_gone(a
     ("body", "pointer"), [({}, "/sourceId"), ({"sourceId": "7", "makeDefault": True}, "/makeDefault")]
 )
 async def test_a_choice_that_cannot_be_read_is_pointed_at(
-    body: dict[str, object], pointer: str, ada: Buyer
+    body: dict[str, object], pointer: str, ada: PaymentBuyer
 ) -> None:
     answer = await ada.send("PUT", "/default", body)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)

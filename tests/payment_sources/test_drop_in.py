@@ -5,8 +5,9 @@ from pydantic import SecretStr, ValidationError
 
 from app.payment_sources.drop_in import bcp47
 from app.settings import Settings
-from tests.house import Json, Portal, Sandbox, running_portal
-from tests.payment_sources.buyer import Buyer
+from tests.support.buyers import PaymentBuyer
+from tests.support.portal import Portal, running_portal
+from tests.support.sandbox import Json, Sandbox
 
 RETURN_URL = "https://shop.example/account/back"
 CANCEL_URL = "https://shop.example/account/cancelled"
@@ -18,14 +19,14 @@ SHIPPING = {
 }
 
 
-async def configuration(portal: Portal, buyer: Buyer, **query: str) -> Json:
+async def configuration(portal: Portal, buyer: PaymentBuyer, **query: str) -> Json:
     answer = await portal.get("/v1/drop-in", buyer.token, **query)
     found: Json = answer.raise_for_status().json()
     return found
 
 
 async def test_a_buyer_without_a_profile_gets_a_form_to_fill(
-    portal: Portal, ada: Buyer, sandbox: Sandbox
+    portal: Portal, ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     assert await configuration(portal, ada) == {
         "scriptUrl": "https://js.digitalriverws.com/v1/DigitalRiver.js",
@@ -44,7 +45,7 @@ async def test_a_buyer_without_a_profile_gets_a_form_to_fill(
 
 
 async def test_the_profile_fills_locale_and_billing_address(
-    portal: Portal, ada: Buyer, sandbox: Sandbox
+    portal: Portal, ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     profile = {"id": "ada", "email": "ada@example.com", "locale": "de_DE", "shipping": SHIPPING}
     await sandbox.post("/customers", profile)
@@ -67,7 +68,9 @@ async def test_the_profile_fills_locale_and_billing_address(
     }
 
 
-async def test_what_the_profile_does_not_know_is_null(portal: Portal, ada: Buyer, sandbox: Sandbox) -> None:
+async def test_what_the_profile_does_not_know_is_null(
+    portal: Portal, ada: PaymentBuyer, sandbox: Sandbox
+) -> None:
     await sandbox.post("/customers", {"id": "ada", "shipping": {"address": {"country": "JP"}}})
     billing = (await configuration(portal, ada))["billingAddress"]
     address = billing.pop("address")
@@ -77,7 +80,7 @@ async def test_what_the_profile_does_not_know_is_null(portal: Portal, ada: Buyer
 
 
 @pytest.mark.parametrize("usage", ["subscription", "convenience", "unscheduled"])
-async def test_the_page_says_what_the_method_is_for(usage: str, portal: Portal, ada: Buyer) -> None:
+async def test_the_page_says_what_the_method_is_for(usage: str, portal: Portal, ada: PaymentBuyer) -> None:
     found = await configuration(portal, ada, usage=usage)
     assert (found["options"]["usage"], found["options"]["flow"]) == (usage, "managePaymentMethods")
 
@@ -86,14 +89,14 @@ async def test_the_page_says_what_the_method_is_for(usage: str, portal: Portal, 
     ("name", "value"), [("usage", "checkout"), ("returnUrl", "https://evil.example"), ("flow", "checkout")]
 )
 async def test_the_page_cannot_ask_for_anything_else(
-    name: str, value: str, portal: Portal, ada: Buyer
+    name: str, value: str, portal: Portal, ada: PaymentBuyer
 ) -> None:
     answer = await portal.get("/v1/drop-in", ada.token, **{name: value})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/query/{name}")
 
 
 async def test_return_and_cancel_pages_come_from_the_settings(
-    database_url: str, ada: Buyer, sandbox: Sandbox
+    database_url: str, ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     pages = {"dropin_return_url": RETURN_URL, "dropin_cancel_url": CANCEL_URL}
     async with running_portal(database_url, sandbox.url, with_worker=False, **pages) as portal:
@@ -105,7 +108,7 @@ async def test_return_and_cancel_pages_come_from_the_settings(
     }
 
 
-async def test_an_unchanged_configuration_is_not_sent_again(portal: Portal, ada: Buyer) -> None:
+async def test_an_unchanged_configuration_is_not_sent_again(portal: Portal, ada: PaymentBuyer) -> None:
     first = await portal.get("/v1/drop-in", ada.token)
     again = await portal.get("/v1/drop-in", {**ada.token, "If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")

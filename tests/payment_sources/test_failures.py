@@ -9,14 +9,15 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.house import Sandbox, eventually
-from tests.payment_sources.buyer import Buyer, refusal, told
+from tests.support.buyers import PaymentBuyer, comparable, source_error
+from tests.support.clock import eventually
+from tests.support.sandbox import Sandbox
 
 ATTACH = "/customers/{id}/sources/{sourceId}"
 
 
 async def test_a_failure_between_saving_and_choosing_the_default_is_completed_by_asking_again(
-    ada: Buyer, sandbox: Sandbox
+    ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     first, second = await ada.enter(), await ada.enter()
     await ada.save(first)
@@ -31,7 +32,7 @@ async def test_a_failure_between_saving_and_choosing_the_default_is_completed_by
     assert await sandbox.count(f"POST {ATTACH}") == 2
 
 
-async def test_a_lost_answer_to_saving_is_found_by_asking_again(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_lost_answer_to_saving_is_found_by_asking_again(ada: PaymentBuyer, sandbox: Sandbox) -> None:
     source_id = await ada.enter()
     await lose_answer(sandbox, method="POST", path=ATTACH)
     assert (await ada.save(source_id)).status_code == 503
@@ -39,7 +40,7 @@ async def test_a_lost_answer_to_saving_is_found_by_asking_again(ada: Buyer, sand
     assert (again.status_code, again.json()["isDefault"]) == (200, True)
 
 
-async def test_a_lost_answer_to_removing_is_no_failure(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_lost_answer_to_removing_is_no_failure(ada: PaymentBuyer, sandbox: Sandbox) -> None:
     source_id = await ada.enter()
     await ada.save(source_id)
     await lose_answer(sandbox, method="DELETE", path=ATTACH)
@@ -48,24 +49,24 @@ async def test_a_lost_answer_to_removing_is_no_failure(ada: Buyer, sandbox: Sand
 
 
 async def test_a_source_that_fails_between_reading_and_saving_is_refused(
-    ada: Buyer, sandbox: Sandbox
+    ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     source_id = await ada.enter()
     async with saving_slowly(ada, sandbox, source_id) as saving:
         await sandbox.post(f"/_sandbox/sources/{source_id}/state", {"state": "failed"})
-        assert "cannot be used" in refusal(await saving)
+        assert "cannot be used" in source_error(await saving)
     assert await ada.saved() == []
 
 
 async def test_a_source_that_somebody_else_saves_first_is_answered_like_none(
-    ada: Buyer, sandbox: Sandbox
+    ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     source_id = await ada.enter()
     await sandbox.post("/customers", {"id": "bob"})
     async with saving_slowly(ada, sandbox, source_id) as saving:
         await sandbox.post(f"/customers/bob/sources/{source_id}")
-        answer = told(await saving)
-    assert answer == told(await ada.save(str(uuid4())))
+        answer = comparable(await saving)
+    assert answer == comparable(await ada.save(str(uuid4())))
     assert await ada.saved() == []
 
 
@@ -74,7 +75,7 @@ async def test_a_source_that_somebody_else_saves_first_is_answered_like_none(
     [({"kind": "status", "status": 500}, 503), ({"kind": "garbage"}, 502), ({"kind": "empty"}, 502)],
 )
 async def test_an_outage_is_a_problem_that_names_nobody(
-    fault: dict[str, Any], status: int, ada: Buyer, sandbox: Sandbox
+    fault: dict[str, Any], status: int, ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     source_id = await ada.enter()
     await ada.save(source_id)
@@ -92,7 +93,7 @@ async def lose_answer(sandbox: Sandbox, **target: str) -> None:
 
 @asynccontextmanager
 async def saving_slowly(
-    buyer: Buyer, sandbox: Sandbox, source_id: str
+    buyer: PaymentBuyer, sandbox: Sandbox, source_id: str
 ) -> AsyncIterator[asyncio.Task[httpx.Response]]:
     """A POST that has read its source, and does not go on for a moment."""
     await sandbox.fault("delay", seconds=1.0, method="GET", path="/customers/{id}", times=1)

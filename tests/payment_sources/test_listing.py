@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from tests.house import Sandbox
-from tests.payment_sources.buyer import Buyer
+from tests.support.buyers import PaymentBuyer
+from tests.support.sandbox import Sandbox
 
 TYPES = {
     "alipayCn": "Alipay",
@@ -29,12 +29,14 @@ TYPES = {
 }
 
 
-async def test_a_buyer_unknown_to_digital_river_has_saved_nothing(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_buyer_unknown_to_digital_river_has_saved_nothing(
+    ada: PaymentBuyer, sandbox: Sandbox
+) -> None:
     assert await ada.saved() == []
     assert (await sandbox.client.get("/customers/ada")).status_code == 404
 
 
-async def test_methods_of_every_type_are_listed_and_leak_nothing(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_methods_of_every_type_are_listed_and_leak_nothing(ada: PaymentBuyer, sandbox: Sandbox) -> None:
     await sandbox.post("/customers", {"id": "ada"})
     minted = [
         await sandbox.post("/_sandbox/sources", {"type": name, "customerId": "ada", "owner": None})
@@ -50,7 +52,7 @@ async def test_methods_of_every_type_are_listed_and_leak_nothing(ada: Buyer, san
         assert not [secret for secret in secrets if secret in answer.text]
 
 
-async def test_a_card_that_has_expired_is_listed_as_such(ada: Buyer) -> None:
+async def test_a_card_that_has_expired_is_listed_as_such(ada: PaymentBuyer) -> None:
     now = datetime.now(UTC)
     last_month = (now.year - (now.month == 1), (now.month - 2) % 12 + 1)
     next_month = (now.year + now.month // 12, now.month % 12 + 1)
@@ -61,7 +63,7 @@ async def test_a_card_that_has_expired_is_listed_as_such(ada: Buyer) -> None:
 
 
 async def test_support_sees_what_the_buyer_sees_and_others_see_nothing(
-    ada: Buyer, bob: Buyer, sandbox: Sandbox, database: asyncpg.Connection
+    ada: PaymentBuyer, bob: PaymentBuyer, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     await ada.save(await ada.enter())
     support = await sandbox.token("sue", scopes=["portal:support"])
@@ -74,6 +76,6 @@ async def test_support_sees_what_the_buyer_sees_and_others_see_nothing(
 
 
 @pytest.mark.parametrize("name", ["limit", "cursor", "customerId"])
-async def test_there_is_nothing_to_ask_for_but_all_of_them(name: str, ada: Buyer) -> None:
+async def test_there_is_nothing_to_ask_for_but_all_of_them(name: str, ada: PaymentBuyer) -> None:
     answer = await ada.send("GET", f"?{name}=1")
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/query/{name}")

@@ -7,14 +7,16 @@ from uuid import uuid4
 
 import pytest
 
-from tests.house import Sandbox
-from tests.payment_sources.buyer import Buyer, refusal, told
+from tests.support.buyers import PaymentBuyer, comparable, source_error
+from tests.support.sandbox import Sandbox
 
 ATTACH = "POST /customers/{id}/sources/{sourceId}"
 UPDATE = "POST /customers/{id}"
 
 
-async def test_the_first_saved_card_becomes_the_default_and_shows_what_its_owner_knows(ada: Buyer) -> None:
+async def test_the_first_saved_card_becomes_the_default_and_shows_what_its_owner_knows(
+    ada: PaymentBuyer,
+) -> None:
     year = datetime.now(UTC).year + 2
     source_id = await ada.enter(expirationYear=year, lastFourDigits="1111")
     answer = await ada.save(source_id)
@@ -47,7 +49,7 @@ async def test_the_first_saved_card_becomes_the_default_and_shows_what_its_owner
 
 
 async def test_a_buyer_unknown_to_digital_river_is_made_known_with_the_first_card(
-    ada: Buyer, sandbox: Sandbox
+    ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     assert (await sandbox.client.get("/customers/ada")).status_code == 404
     source_id = await ada.enter()
@@ -55,7 +57,7 @@ async def test_a_buyer_unknown_to_digital_river_is_made_known_with_the_first_car
     assert (await sandbox.get("/customers/ada"))["defaultSourceId"] == source_id
 
 
-async def test_a_second_card_becomes_the_default_only_when_asked_for(ada: Buyer) -> None:
+async def test_a_second_card_becomes_the_default_only_when_asked_for(ada: PaymentBuyer) -> None:
     first, second, third = [await ada.enter() for _ in range(3)]
     for source_id, wish, expected in (
         (first, {}, first),
@@ -68,7 +70,7 @@ async def test_a_second_card_becomes_the_default_only_when_asked_for(ada: Buyer)
     assert [method["id"] for method in await ada.saved()] == [first, second, third]
 
 
-async def test_saving_again_changes_nothing_and_shows_the_same(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_saving_again_changes_nothing_and_shows_the_same(ada: PaymentBuyer, sandbox: Sandbox) -> None:
     source_id = await ada.enter()
     first = await ada.save(source_id)
     again = await ada.save(source_id)
@@ -76,7 +78,7 @@ async def test_saving_again_changes_nothing_and_shows_the_same(ada: Buyer, sandb
     assert await sandbox.count(ATTACH) == 1
 
 
-async def test_saving_again_can_make_it_the_default(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_saving_again_can_make_it_the_default(ada: PaymentBuyer, sandbox: Sandbox) -> None:
     first, second = await ada.enter(), await ada.enter()
     for source_id in (first, second):
         await ada.save(source_id)
@@ -87,7 +89,7 @@ async def test_saving_again_can_make_it_the_default(ada: Buyer, sandbox: Sandbox
     assert await sandbox.count(UPDATE) == 1
 
 
-async def test_a_saved_card_that_has_failed_since_is_still_saved(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_saved_card_that_has_failed_since_is_still_saved(ada: PaymentBuyer, sandbox: Sandbox) -> None:
     source_id = await ada.enter()
     await ada.save(source_id)
     await sandbox.post(f"/_sandbox/sources/{source_id}/state", {"state": "failed"})
@@ -95,7 +97,7 @@ async def test_a_saved_card_that_has_failed_since_is_still_saved(ada: Buyer, san
     assert (again.status_code, again.json()["state"]) == (200, "failed")
 
 
-async def test_ten_impatient_clicks_save_one_card_once(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_ten_impatient_clicks_save_one_card_once(ada: PaymentBuyer, sandbox: Sandbox) -> None:
     source_id = await ada.enter()
     # Long enough for the others to find it not saved yet, if they were let in.
     await sandbox.fault("delay", seconds=0.5, method="POST", path="/customers/{id}/sources/{sourceId}")
@@ -105,7 +107,7 @@ async def test_ten_impatient_clicks_save_one_card_once(ada: Buyer, sandbox: Sand
     assert await sandbox.count(ATTACH) == 1
 
 
-async def test_the_same_idempotency_key_replays_the_first_answer(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_the_same_idempotency_key_replays_the_first_answer(ada: PaymentBuyer, sandbox: Sandbox) -> None:
     headers = {**ada.token, "Idempotency-Key": str(uuid4())}
     body = {"sourceId": await ada.enter()}
     first, again = [await ada.send("POST", "", body, headers=headers) for _ in range(2)]
@@ -113,15 +115,17 @@ async def test_the_same_idempotency_key_replays_the_first_answer(ada: Buyer, san
     assert await sandbox.count(ATTACH) == 1
 
 
-async def test_somebody_elses_source_is_answered_like_none(ada: Buyer, bob: Buyer, sandbox: Sandbox) -> None:
-    unknown = told(await ada.save(str(uuid4())))
+async def test_somebody_elses_source_is_answered_like_none(
+    ada: PaymentBuyer, bob: PaymentBuyer, sandbox: Sandbox
+) -> None:
+    unknown = comparable(await ada.save(str(uuid4())))
     assert unknown[0] == 422
     saved_by_bob = await bob.enter()
     await bob.save(saved_by_bob)
     owner = {"firstName": "Bob", "lastName": "Builder", "customerId": "bob", "address": {"country": "US"}}
     made_for_bob = await bob.enter(owner=owner)
     for source_id in (saved_by_bob, made_for_bob):
-        assert told(await ada.save(source_id, makeDefault=True)) == unknown
+        assert comparable(await ada.save(source_id, makeDefault=True)) == unknown
     assert (await sandbox.client.get("/customers/ada")).status_code == 404
     assert await bob.default() == saved_by_bob
     assert (await bob.save(made_for_bob)).status_code == 201
@@ -130,25 +134,25 @@ async def test_somebody_elses_source_is_answered_like_none(ada: Buyer, bob: Buye
 @pytest.mark.parametrize(
     "state", ["requires_action", "pending_redirect", "pending_funds", "consumed", "failed", "cancelled"]
 )
-async def test_what_is_not_chargeable_is_refused(state: str, ada: Buyer, sandbox: Sandbox) -> None:
-    detail = refusal(await ada.save(await ada.enter(state=state)))
+async def test_what_is_not_chargeable_is_refused(state: str, ada: PaymentBuyer, sandbox: Sandbox) -> None:
+    detail = source_error(await ada.save(await ada.enter(state=state)))
     assert "cannot be used" in detail
     assert await sandbox.count(ATTACH) == 0
     assert (await sandbox.client.get("/customers/ada")).status_code == 404
 
 
-async def test_what_digital_river_does_not_store_is_refused_in_words_for_a_buyer(ada: Buyer) -> None:
+async def test_what_digital_river_does_not_store_is_refused_in_words_for_a_buyer(ada: PaymentBuyer) -> None:
     answer = await ada.save(await ada.enter(type="payco", state="chargeable"))
-    assert refusal(answer) == "This payment method cannot be saved for later purchases."
+    assert source_error(answer) == "This payment method cannot be saved for later purchases."
     assert "nonreusable" not in answer.text
     assert await ada.saved() == []
 
 
-async def test_a_removed_card_cannot_come_back(ada: Buyer) -> None:
+async def test_a_removed_card_cannot_come_back(ada: PaymentBuyer) -> None:
     source_id = await ada.enter()
     await ada.save(source_id)
     await ada.remove(source_id)
-    refusal(await ada.save(source_id))
+    source_error(await ada.save(source_id))
     assert await ada.saved() == []
 
 
@@ -169,7 +173,9 @@ async def test_a_removed_card_cannot_come_back(ada: Buyer) -> None:
         ([], ""),
     ],
 )
-async def test_a_body_that_cannot_be_accepted_is_pointed_at(body: Any, pointer: str, ada: Buyer) -> None:
+async def test_a_body_that_cannot_be_accepted_is_pointed_at(
+    body: Any, pointer: str, ada: PaymentBuyer
+) -> None:
     answer = await ada.send("POST", "", body)
     assert answer.status_code == 422
     assert pointer in [error["pointer"] for error in answer.json()["errors"]]
@@ -177,7 +183,7 @@ async def test_a_body_that_cannot_be_accepted_is_pointed_at(body: Any, pointer: 
 
 @pytest.mark.parametrize(("verb", "path"), [("POST", ""), ("PUT", "/default"), ("DELETE", "/{id}")])
 async def test_nobody_writes_for_another_customer(
-    verb: str, path: str, ada: Buyer, bob: Buyer, sandbox: Sandbox
+    verb: str, path: str, ada: PaymentBuyer, bob: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     source_id = await bob.enter()
     await bob.save(source_id)
@@ -191,7 +197,7 @@ async def test_nobody_writes_for_another_customer(
 
 @pytest.mark.parametrize(("verb", "path"), [("GET", ""), ("POST", ""), ("PUT", "/default"), ("DELETE", "/7")])
 async def test_nothing_is_done_without_a_valid_token(
-    verb: str, path: str, ada: Buyer, sandbox: Sandbox
+    verb: str, path: str, ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     body = {"sourceId": "7"} if verb in {"POST", "PUT"} else None
     for headers in ({}, await sandbox.token("ada", expiresIn=-3600)):

@@ -30,9 +30,9 @@ from app.resources import Resources, open_resources
 from app.webhooks import inbox, ingest, sweep_log
 from app.webhooks.inbox import State
 from app.webhooks.ingest import NewEvent
-from tests.house import settings_for
 from tests.plans.explained import Mode, Notebook, Plan, explain
 from tests.plans.million import BACKLOG, MERCHANT, SHOPPER, TABLES, fill, key, suffer_outage
+from tests.support.portal import settings_for
 
 PAGE = 21
 ORDER = OrderId("order-10")

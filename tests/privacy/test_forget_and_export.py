@@ -8,8 +8,11 @@ import asyncpg
 import pytest
 
 from app.ops.retention import prune_if_free
-from tests.customers.house import SHIPPING, Buyer
-from tests.house import Json, Portal, Sandbox, eventually, invoice_event, pass_time
+from tests.support.buyers import SHIPPING, AccountBuyer
+from tests.support.clock import eventually
+from tests.support.events import invoice_event
+from tests.support.portal import Portal, pass_time
+from tests.support.sandbox import Json, Sandbox
 
 LISTS = ("paymentSources", "orders", "documents", "events", "forgetRequests")
 
@@ -21,7 +24,7 @@ async def held(database: asyncpg.Connection) -> list[str]:
     return [table for table in tables if await database.fetchval(count.format(table))]
 
 
-async def hold_everything(ada: Buyer, database: asyncpg.Connection) -> list[str]:
+async def hold_everything(ada: AccountBuyer, database: asyncpg.Connection) -> list[str]:
     """Let there be something of ada's in each of these tables."""
     body = {"type": "de", "value": "DE123456789"}
     assert (await ada.send("POST", "/tax-identifiers", body, headers={"Idempotency-Key": "k"})).is_success
@@ -49,7 +52,9 @@ async def full_disk(database: asyncpg.Connection) -> AsyncIterator[None]:
         await database.execute("DROP FUNCTION fail() CASCADE")
 
 
-async def test_being_forgotten_is_recorded_and_says_what_happens_next(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_being_forgotten_is_recorded_and_says_what_happens_next(
+    ada: AccountBuyer, sandbox: Sandbox
+) -> None:
     await ada.send("PUT", body={"email": "ada@example.com"})
     answer = await ada.send("POST", "/forget")
     assert answer.status_code == 200, answer.text
@@ -61,7 +66,7 @@ async def test_being_forgotten_is_recorded_and_says_what_happens_next(ada: Buyer
     assert (await ada.get()).json()["forgetRequested"] is True
 
 
-async def test_being_forgotten_twice_is_the_same_as_once(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_being_forgotten_twice_is_the_same_as_once(ada: AccountBuyer, sandbox: Sandbox) -> None:
     first = await ada.send("POST", "/forget")
     again = await ada.send("POST", "/forget")
     assert again.json() == first.json()
@@ -69,7 +74,7 @@ async def test_being_forgotten_twice_is_the_same_as_once(ada: Buyer, sandbox: Sa
 
 
 async def test_what_is_held_here_is_erased_after_the_request_is_recorded(
-    ada: Buyer, sandbox: Sandbox, database: asyncpg.Connection
+    ada: AccountBuyer, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     everything = await hold_everything(ada, database)
     await sandbox.fault("status", status=503, method="POST", path="/customers/{id}", times=1)
@@ -80,7 +85,7 @@ async def test_what_is_held_here_is_erased_after_the_request_is_recorded(
 
 
 async def test_what_came_of_the_request_is_on_record_for_ever(
-    ada: Buyer, portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
+    ada: AccountBuyer, portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     await ada.get()
     await sandbox.fault("status", status=503, method="POST", path="/customers/{id}", times=1)
@@ -111,7 +116,7 @@ async def test_what_came_of_the_request_is_on_record_for_ever(
 
 @pytest.mark.proof
 async def test_no_request_that_cannot_be_recorded_here_goes_to_digital_river(
-    ada: Buyer, sandbox: Sandbox, database: asyncpg.Connection
+    ada: AccountBuyer, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     await ada.get()
     await database.execute("ALTER TABLE forget_request RENAME TO elsewhere")
@@ -123,7 +128,7 @@ async def test_no_request_that_cannot_be_recorded_here_goes_to_digital_river(
 
 
 async def test_the_export_shows_what_is_held_of_events(
-    ada: Buyer, eve: Buyer, portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
+    ada: AccountBuyer, eve: AccountBuyer, portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     order = await sandbox.order("ada")
     file_id = await sandbox.invoiced(order)
@@ -161,7 +166,7 @@ async def test_the_export_shows_what_is_held_of_events(
 
 
 async def test_a_failed_erasure_erases_nothing_and_can_be_repeated(
-    ada: Buyer, database: asyncpg.Connection
+    ada: AccountBuyer, database: asyncpg.Connection
 ) -> None:
     everything = await hold_everything(ada, database)
     async with full_disk(database):
@@ -172,7 +177,7 @@ async def test_a_failed_erasure_erases_nothing_and_can_be_repeated(
 
 
 async def test_documents_still_open_after_being_forgotten(
-    ada: Buyer, portal: Portal, sandbox: Sandbox
+    ada: AccountBuyer, portal: Portal, sandbox: Sandbox
 ) -> None:
     await sandbox.invoiced(await sandbox.order("ada"))
     (document,) = await portal.documents(ada.token, 1)
@@ -181,7 +186,9 @@ async def test_documents_still_open_after_being_forgotten(
     assert opened.status_code == 303
 
 
-async def test_the_export_holds_everything_about_the_customer(ada: Buyer, eve: Buyer, support: Buyer) -> None:
+async def test_the_export_holds_everything_about_the_customer(
+    ada: AccountBuyer, eve: AccountBuyer, support: AccountBuyer
+) -> None:
     await ada.send("PUT", body={"email": "ada@example.com", "shipping": SHIPPING})
     identifier = (await ada.send("POST", "/tax-identifiers", {"type": "de", "value": "DE123456789"})).json()
     certificate = (await ada.upload(b"%PDF-1.7 and more")).json()
@@ -208,7 +215,7 @@ async def test_the_export_holds_everything_about_the_customer(ada: Buyer, eve: B
 
 
 async def test_the_export_holds_what_the_other_rooms_know(
-    ada: Buyer, eve: Buyer, support: Buyer, portal: Portal, sandbox: Sandbox
+    ada: AccountBuyer, eve: AccountBuyer, support: AccountBuyer, portal: Portal, sandbox: Sandbox
 ) -> None:
     await ada.send("PUT")
     await eve.send("PUT")
@@ -230,7 +237,7 @@ async def test_the_export_holds_what_the_other_rooms_know(
         assert secret not in answer.text
 
 
-async def test_an_export_reads_lists_to_their_end(ada: Buyer, database: asyncpg.Connection) -> None:
+async def test_an_export_reads_lists_to_their_end(ada: AccountBuyer, database: asyncpg.Connection) -> None:
     await database.execute(
         """INSERT INTO document (file_id, order_id, customer_id, kind, file_name, created_at)
            SELECT 'f' || i, 'o', 'ada', 'invoice', i || '.pdf', timestamptz '2026-01-01' + i * interval '1 s'
@@ -242,7 +249,7 @@ async def test_an_export_reads_lists_to_their_end(ada: Buyer, database: asyncpg.
 
 
 async def test_stored_answers_are_erased_with_the_rest(
-    ada: Buyer, eve: Buyer, database: asyncpg.Connection
+    ada: AccountBuyer, eve: AccountBuyer, database: asyncpg.Connection
 ) -> None:
     for buyer, value in ((ada, "DE123456789"), (eve, "DE999999999")):
         body = {"type": "de", "value": value}
@@ -253,7 +260,7 @@ async def test_stored_answers_are_erased_with_the_rest(
 
 
 async def test_an_export_of_somebody_digital_river_does_not_know_is_empty(
-    ada: Buyer, sandbox: Sandbox
+    ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     assert (await ada.get("/export")).json() == {
         "customerId": "ada",
@@ -266,14 +273,14 @@ async def test_an_export_of_somebody_digital_river_does_not_know_is_empty(
     assert (await sandbox.get("/customers"))["data"] == []
 
 
-async def test_half_an_export_is_none(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_half_an_export_is_none(ada: AccountBuyer, sandbox: Sandbox) -> None:
     await sandbox.fault("status", status=503, path="/tax-identifiers*")
     answer = await ada.get("/export")
     assert answer.status_code == 503
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_the_parts_of_an_export_are_read_at_the_same_time(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_the_parts_of_an_export_are_read_at_the_same_time(ada: AccountBuyer, sandbox: Sandbox) -> None:
     for path in ("/orders", "/tax-identifiers"):
         await sandbox.fault("delay", seconds=10, path=path)
     asking = asyncio.create_task(ada.get("/export"))
@@ -289,13 +296,13 @@ async def test_the_parts_of_an_export_are_read_at_the_same_time(ada: Buyer, sand
 
 @pytest.mark.parametrize("who", ["eve", "support", "nobody"])
 async def test_only_the_owner_can_ask_to_be_forgotten(
-    who: str, ada: Buyer, eve: Buyer, support: Buyer, sandbox: Sandbox
+    who: str, ada: AccountBuyer, eve: AccountBuyer, support: AccountBuyer, sandbox: Sandbox
 ) -> None:
     await ada.send("PUT")
     caller, status = {
         "eve": (eve, 404),
         "support": (support, 404),
-        "nobody": (Buyer(ada.portal, {}), 401),
+        "nobody": (AccountBuyer(ada.portal, {}), 401),
     }[who]
     assert (await caller.send("POST", "/forget", of="ada")).status_code == status
     assert (await sandbox.get("/customers/ada"))["requestToBeForgotten"] is False

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from tests.house import running_sandbox
-from tests.sandbox.far_side import FarSide
 from tests.sandbox.official import OfficialDocument
 from tests.sandbox.receiver import Receiver
+from tests.support.merchant import Merchant
+from tests.support.sandbox import running_sandbox
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ async def _stranger(far_process: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture(scope="session")
-async def _merchant(far_process: str, official: OfficialDocument) -> AsyncIterator[FarSide]:
+async def _merchant(far_process: str, official: OfficialDocument) -> AsyncIterator[Merchant]:
     async def judge(response: httpx.Response) -> None:
         await response.aread()
         assert official.complaints(response) == []
@@ -39,7 +39,7 @@ async def _merchant(far_process: str, official: OfficialDocument) -> AsyncIterat
     async with httpx.AsyncClient(
         base_url=far_process, headers=headers, timeout=10, event_hooks=hooks
     ) as client:
-        yield FarSide(client)
+        yield Merchant(client)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def raw(_stranger: httpx.AsyncClient) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-async def far(_merchant: FarSide, raw: httpx.AsyncClient) -> FarSide:
+async def far(_merchant: Merchant, raw: httpx.AsyncClient) -> Merchant:
     """A merchant's client; any answer that the official document would not give fails the test."""
     return _merchant
 

@@ -2,19 +2,19 @@
 
 import pytest
 
-from tests.house import eventually
-from tests.sandbox.far_side import FarSide, Json, refusal
 from tests.sandbox.official import samples
+from tests.support.clock import eventually
+from tests.support.merchant import Json, Merchant, refusal
 
 
-async def unpaid(far: FarSide, kind: str) -> tuple[Json, Json]:
+async def unpaid(far: Merchant, kind: str) -> tuple[Json, Json]:
     """An order that waits for its payment, and the source that is to pay."""
     source = await far.post("/_sandbox/sources", {"type": kind})
     order = await far.order(sourceId=source["id"])
     return await far.get(f"/orders/{order['id']}"), source
 
 
-async def test_a_charge_is_read_with_its_order(far: FarSide) -> None:
+async def test_a_charge_is_read_with_its_order(far: Merchant) -> None:
     order = await far.complete()
     charge = order["payment"]["charges"][0]
     read = await far.get(f"/charges/{charge['id']}")
@@ -26,14 +26,14 @@ async def test_a_charge_is_read_with_its_order(far: FarSide) -> None:
     assert refusal(await far.client.get("/charges/none")) == (404, "not_found", "id")
 
 
-async def test_an_order_without_parcels_has_no_tracking(far: FarSide) -> None:
+async def test_an_order_without_parcels_has_no_tracking(far: Merchant) -> None:
     order = await far.order()
     response = await far.client.get(f"/orders/{order['id']}/tracking")
     assert refusal(response) == (404, "invalid_parameter", "orderId")
     assert refusal(await far.client.get("/orders/none/tracking")) == (404, "not_found", "id")
 
 
-async def test_a_parcel_is_tracked(far: FarSide) -> None:
+async def test_a_parcel_is_tracked(far: Merchant) -> None:
     order = await far.order()
     door = f"/_sandbox/orders/{order['id']}/shipments"
     history = [
@@ -55,14 +55,14 @@ async def test_a_parcel_is_tracked(far: FarSide) -> None:
 
 
 @pytest.mark.parametrize("sample", samples("order-tracking"))
-async def test_tracking_has_every_printed_member(far: FarSide, sample: Json) -> None:
+async def test_tracking_has_every_printed_member(far: Merchant, sample: Json) -> None:
     order = await far.order()
     made = await far.post(f"/_sandbox/orders/{order['id']}/shipments")
     assert set(sample) <= set(made)
     assert set(sample["shipments"][0]) <= set(made["shipments"][0])
 
 
-async def test_parcels_add_up_and_may_have_no_number_yet(far: FarSide) -> None:
+async def test_parcels_add_up_and_may_have_no_number_yet(far: Merchant) -> None:
     order = await far.order()
     door = f"/_sandbox/orders/{order['id']}/shipments"
     await far.post(door)
@@ -70,7 +70,7 @@ async def test_parcels_add_up_and_may_have_no_number_yet(far: FarSide) -> None:
     assert ["trackingNumber" in parcel for parcel in both["shipments"]] == [True, False]
 
 
-async def test_the_merchants_own_parcels_are_on_the_fulfillment(far: FarSide) -> None:
+async def test_the_merchants_own_parcels_are_on_the_fulfillment(far: Merchant) -> None:
     order = await far.order()
     part = {"itemId": order["items"][0]["id"], "quantity": 1}
     body = {"orderId": order["id"], "items": [part], "trackingCompany": "UPS", "trackingNumber": "1Z"}
@@ -80,7 +80,7 @@ async def test_the_merchants_own_parcels_are_on_the_fulfillment(far: FarSide) ->
     assert (await far.client.get(f"/orders/{order['id']}/tracking")).status_code == 404
 
 
-async def test_taxes_are_detailed_by_item(far: FarSide) -> None:
+async def test_taxes_are_detailed_by_item(far: Merchant) -> None:
     order = await far.order(items=[{"price": 50, "taxRate": 0.2}, {"price": 10}])
     details = await far.get(f"/orders/{order['id']}/tax-details")
     assert [item["id"] for item in details["items"]] == [item["id"] for item in order["items"]]
@@ -91,7 +91,7 @@ async def test_taxes_are_detailed_by_item(far: FarSide) -> None:
     ]
 
 
-async def test_a_redirect_is_outstanding_until_the_buyer_is_back(far: FarSide) -> None:
+async def test_a_redirect_is_outstanding_until_the_buyer_is_back(far: Merchant) -> None:
     order, source = await unpaid(far, "payco")
     session = order["payment"]["session"]
     assert (order["state"], session["state"]) == ("pending_payment", "pending_redirect")
@@ -110,7 +110,7 @@ async def test_a_redirect_is_outstanding_until_the_buyer_is_back(far: FarSide) -
     assert "order.accepted" in await far.event_types()
 
 
-async def test_money_on_its_way_is_asked_for_with_instructions(far: FarSide) -> None:
+async def test_money_on_its_way_is_asked_for_with_instructions(far: Merchant) -> None:
     order, source = await unpaid(far, "wireTransfer")
     session = order["payment"]["session"]
     assert session["state"] == "pending_funds"
@@ -121,7 +121,7 @@ async def test_money_on_its_way_is_asked_for_with_instructions(far: FarSide) -> 
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-async def test_a_source_that_came_to_nothing_fails_the_charge(far: FarSide, state: str) -> None:
+async def test_a_source_that_came_to_nothing_fails_the_charge(far: Merchant, state: str) -> None:
     order, source = await unpaid(far, "payco")
     await far.post(f"/_sandbox/sources/{source['id']}/state", {"state": state})
     failed = await far.post(f"/orders/{order['id']}/refresh")
@@ -130,7 +130,7 @@ async def test_a_source_that_came_to_nothing_fails_the_charge(far: FarSide, stat
     assert (await far.event_types())[-1] == "order.charge.failed"
 
 
-async def test_a_payment_can_fail_with_any_code(far: FarSide) -> None:
+async def test_a_payment_can_fail_with_any_code(far: Merchant) -> None:
     order = await far.order(state="pending_payment")
     door = f"/_sandbox/orders/{order['id']}/payment-failure"
     await far.post(door, {"failureCode": "insufficient_funds", "failureMessage": "Too little."})
@@ -141,7 +141,7 @@ async def test_a_payment_can_fail_with_any_code(far: FarSide) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["pending_information", "failed", "succeeded"])
-async def test_refunds_end_as_the_rule_says(far: FarSide, outcome: str) -> None:
+async def test_refunds_end_as_the_rule_says(far: Merchant, outcome: str) -> None:
     await far.client.put("/_sandbox/rules", json={"refundOutcome": outcome})
     refund = await far.refund(await far.complete(), amount=5)
     assert refund["state"] == "pending"
@@ -157,7 +157,7 @@ async def test_refunds_end_as_the_rule_says(far: FarSide, outcome: str) -> None:
     assert booked == {"succeeded": "complete"}.get(outcome, outcome)
 
 
-async def test_a_buyer_gives_bank_data_until_the_token_expires(far: FarSide) -> None:
+async def test_a_buyer_gives_bank_data_until_the_token_expires(far: Merchant) -> None:
     await far.client.put("/_sandbox/rules", json={"refundOutcome": "pending"})
     refund = await far.refund(await far.complete(), amount=5)
     door = f"/_sandbox/refunds/{refund['id']}/state"
@@ -171,7 +171,7 @@ async def test_a_buyer_gives_bank_data_until_the_token_expires(far: FarSide) -> 
     assert (await far.event_types()).count("refund.pending_information") == 1
 
 
-async def test_rules_return_to_their_defaults_with_a_reset(far: FarSide) -> None:
+async def test_rules_return_to_their_defaults_with_a_reset(far: Merchant) -> None:
     defaults = await far.get("/_sandbox/rules")
     assert defaults == {
         "afterDefaultDetached": "clear",
@@ -184,7 +184,7 @@ async def test_rules_return_to_their_defaults_with_a_reset(far: FarSide) -> None
     assert await far.get("/_sandbox/rules") == defaults
 
 
-async def with_credit(far: FarSide, amount: float) -> Json:
+async def with_credit(far: Merchant, amount: float) -> Json:
     """An order of 44, which store credit pays in part and a card otherwise."""
     credit = await far.post("/sources", {"type": "customerCredit", "amount": amount, "currency": "USD"})
     order = await far.order(creditSourceId=credit["id"])
@@ -197,7 +197,7 @@ def moved(order: Json, kind: str) -> list[list[float]]:
     return [[entry["amount"] for entry in charge.get(kind, [])] for charge in order["payment"]["charges"]]
 
 
-async def test_store_credit_is_taken_first_and_given_back_last(far: FarSide) -> None:
+async def test_store_credit_is_taken_first_and_given_back_last(far: Merchant) -> None:
     order = await with_credit(far, 30)
     types = [(source["type"], source["amount"]) for source in order["payment"]["sources"]]
     assert types == [("creditCard", 14.0), ("customerCredit", 30.0)]
@@ -214,7 +214,7 @@ async def test_store_credit_is_taken_first_and_given_back_last(far: FarSide) -> 
     assert [charge["refunds"][0]["amount"] for charge in shown] == [14.0, 6.0]
 
 
-async def test_what_is_cancelled_is_released_from_the_card_first(far: FarSide) -> None:
+async def test_what_is_cancelled_is_released_from_the_card_first(far: Merchant) -> None:
     order = await with_credit(far, 30)
     await far.fulfil(order, {"itemId": order["items"][0]["id"], "quantity": 1, "cancelQuantity": 1})
     order = await far.with_documents(order)
@@ -222,7 +222,7 @@ async def test_what_is_cancelled_is_released_from_the_card_first(far: FarSide) -
     assert (order["state"], order["capturedAmount"], order["cancelledAmount"]) == ("complete", 22.0, 22.0)
 
 
-async def test_store_credit_may_pay_all_of_it_and_nothing_else_is_store_credit(far: FarSide) -> None:
+async def test_store_credit_may_pay_all_of_it_and_nothing_else_is_store_credit(far: Merchant) -> None:
     order = await with_credit(far, 100)
     assert [(one["type"], one["amount"]) for one in order["payment"]["sources"]] == [("customerCredit", 44.0)]
     card = await far.post("/_sandbox/sources", {})

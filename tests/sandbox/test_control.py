@@ -12,8 +12,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from tests.house import eventually
-from tests.sandbox.far_side import FarSide, Json
+from tests.support.clock import eventually
+from tests.support.merchant import Json, Merchant
 
 
 async def verified(raw: httpx.AsyncClient, **wish: object) -> Json:
@@ -63,7 +63,7 @@ async def test_rotation_publishes_a_new_key_beside_or_instead_of_the_old(raw: ht
     assert await published() == [last]
 
 
-async def test_an_order_walks_through_review_dispute_and_return(far: FarSide) -> None:
+async def test_an_order_walks_through_review_dispute_and_return(far: Merchant) -> None:
     order = await far.order(state="in_review")
     door = f"/_sandbox/orders/{order['id']}/state"
     for state in ("accepted", "dispute", "accepted", "fulfilled", "complete", "returned"):
@@ -81,7 +81,7 @@ async def test_an_order_walks_through_review_dispute_and_return(far: FarSide) ->
     assert (await far.refused(door, {"state": "accepted"}))[:2] == (409, "invalid_state")
 
 
-async def test_a_blocked_order_is_a_fraud_and_ends_there(far: FarSide) -> None:
+async def test_a_blocked_order_is_a_fraud_and_ends_there(far: Merchant) -> None:
     order = await far.order(state="pending_payment")
     door = f"/_sandbox/orders/{order['id']}/state"
     blocked = await far.post(door, {"state": "blocked"})
@@ -89,7 +89,7 @@ async def test_a_blocked_order_is_a_fraud_and_ends_there(far: FarSide) -> None:
     assert (await far.refused(door, {"state": "accepted"}))[0] == 409
 
 
-async def test_a_dispute_ends_in_the_state_it_interrupted_or_as_the_printed_one(far: FarSide) -> None:
+async def test_a_dispute_ends_in_the_state_it_interrupted_or_as_the_printed_one(far: Merchant) -> None:
     order = await far.complete()
     door = f"/_sandbox/orders/{order['id']}/state"
     await far.post(door, {"state": "dispute"})
@@ -103,7 +103,7 @@ async def test_a_dispute_ends_in_the_state_it_interrupted_or_as_the_printed_one(
 
 
 async def test_a_real_order_says_how_it_is_shipped_what_it_weighs_and_what_renews_itself(
-    far: FarSide,
+    far: Merchant,
 ) -> None:
     lamp = {"name": "Desk lamp", "price": 20, "weight": 1.5, "weightUnit": "kg"}
     plan = {"subscriptionId": "s-1", "planId": "p-1", "startTime": "2026-01-01T00:00:00Z"}
@@ -128,14 +128,14 @@ async def test_a_real_order_says_how_it_is_shipped_what_it_weighs_and_what_renew
     assert "shippingChoice" not in download
 
 
-async def test_an_impossible_order_is_not_placed(far: FarSide) -> None:
+async def test_an_impossible_order_is_not_placed(far: Merchant) -> None:
     assert (await far.refused("/_sandbox/orders", {"state": "returned"}))[0] == 400
     unknown = await far.refused("/_sandbox/orders", {"sellingEntity": "X"})
     assert unknown[:2] == (400, "selling_entity_not_found")
     assert (await far.client.post("/_sandbox/orders", json={"colour": "red"})).status_code == 422
 
 
-async def test_a_webhook_is_created_listed_changed_and_deleted(far: FarSide) -> None:
+async def test_a_webhook_is_created_listed_changed_and_deleted(far: Merchant) -> None:
     made = await far.webhook("https://example.com/hook", ["order.accepted"])
     assert (made["enabled"], made["transportType"], made["apiVersion"]) == (True, "HTTP", "default")
     await far.webhook("https://example.com/other", ["refund.pending"])
@@ -154,7 +154,7 @@ async def test_a_webhook_is_created_listed_changed_and_deleted(far: FarSide) -> 
     assert (await far.client.get(path)).status_code == 404
 
 
-async def test_a_body_that_is_no_object_is_refused(far: FarSide) -> None:
+async def test_a_body_that_is_no_object_is_refused(far: Merchant) -> None:
     for body in (b"[]", b"{", b"\xff"):
         response = await far.client.post("/customers", content=body)
         assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "invalid_request")

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.sandbox.far_side import FarSide, Json
 from tests.sandbox.official import OfficialDocument
+from tests.support.merchant import Json, Merchant
 
 PDF = b"%PDF-1.4 certificate"
 # Where the official document describes what an event of the family carries.
@@ -22,7 +22,7 @@ SHAPES = {
 }
 
 
-async def certificate(far: FarSide, **changes: Any) -> Json:
+async def certificate(far: Merchant, **changes: Any) -> Json:
     upload = {"file": ("resale.pdf", PDF, "application/pdf")}
     answer = await far.client.post("/files", files=upload, data={"purpose": "tax_document_customer_upload"})
     return {
@@ -35,7 +35,7 @@ async def certificate(far: FarSide, **changes: Any) -> Json:
     }
 
 
-async def test_certificates_add_up_and_their_dates_become_midnights(far: FarSide) -> None:
+async def test_certificates_add_up_and_their_dates_become_midnights(far: Merchant) -> None:
     await far.post("/customers", {"id": "ada", "taxCertificate": await certificate(far)})
     second = await certificate(far, taxAuthority="CA")
     changed = await far.post("/customers/ada", {"taxCertificate": second, "type": "business"})
@@ -58,7 +58,7 @@ async def test_certificates_add_up_and_their_dates_become_midnights(far: FarSide
     ],
 )
 async def test_a_certificate_that_breaks_a_rule_is_refused(
-    far: FarSide, changes: Json, expected: tuple[str, str]
+    far: Merchant, changes: Json, expected: tuple[str, str]
 ) -> None:
     await far.post("/customers", {"id": "ada"})
     body = {"taxCertificate": await certificate(far, **changes)}
@@ -66,13 +66,13 @@ async def test_a_certificate_that_breaks_a_rule_is_refused(
     assert "taxCertificates" not in await far.get("/customers/ada")
 
 
-async def test_only_one_certificate_comes_at_a_time(far: FarSide) -> None:
+async def test_only_one_certificate_comes_at_a_time(far: Merchant) -> None:
     both = [await certificate(far), await certificate(far)]
     assert (await far.refused("/customers", {"taxCertificate": both}))[2] == "taxCertificate"
     assert (await far.refused("/customers", {"taxCertificates": both}))[1] == "unknown_parameter"
 
 
-async def test_a_wish_to_be_forgotten_is_kept_and_confirmed_by_event(far: FarSide) -> None:
+async def test_a_wish_to_be_forgotten_is_kept_and_confirmed_by_event(far: Merchant) -> None:
     await far.post("/customers", {"id": "ada"})
     await far.post("/customers", {"id": "bob"})
     assert (await far.post("/customers/ada", {"requestToBeForgotten": True}))["requestToBeForgotten"] is True
@@ -87,7 +87,7 @@ async def test_a_wish_to_be_forgotten_is_kept_and_confirmed_by_event(far: FarSid
 
 
 async def test_events_carry_their_resources_as_the_document_describes_them(
-    far: FarSide, official: OfficialDocument
+    far: Merchant, official: OfficialDocument
 ) -> None:
     await far.post("/customers", {"id": "ada"})
     source = await far.post("/_sandbox/sources", {"type": "payPalBilling"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.far_side import FarSide, Json
+from tests.support.merchant import Json, Merchant
 
 ADDRESS = {
     "line1": "10380 Bren Rd W",
@@ -17,7 +17,7 @@ def shipping(**changes: object) -> Json:
     return {"shipping": {"address": ADDRESS | changes, "name": "Ada"}}
 
 
-async def test_a_customer_keeps_its_own_id_and_only_once(far: FarSide) -> None:
+async def test_a_customer_keeps_its_own_id_and_only_once(far: Merchant) -> None:
     made = await far.post("/customers", {"id": "ada", "email": "a@example.com", "locale": "en-US"})
     assert (made["id"], made["locale"], made["enabled"], made["requestToBeForgotten"]) == (
         "ada",
@@ -32,7 +32,7 @@ async def test_a_customer_keeps_its_own_id_and_only_once(far: FarSide) -> None:
     assert unnamed["id"].isdigit()
 
 
-async def test_an_unknown_customer_is_named_without_a_final_dot(far: FarSide) -> None:
+async def test_an_unknown_customer_is_named_without_a_final_dot(far: Merchant) -> None:
     response = await far.client.get("/customers/nobody")
     assert response.status_code == 404
     assert response.json()["errors"][0] == {
@@ -68,17 +68,17 @@ async def test_an_unknown_customer_is_named_without_a_final_dot(far: FarSide) ->
     ],
 )
 async def test_a_customer_that_breaks_a_rule_is_refused(
-    far: FarSide, body: Json, expected: tuple[str, str]
+    far: Merchant, body: Json, expected: tuple[str, str]
 ) -> None:
     assert await far.refused("/customers", body) == (400, *expected)
 
 
-async def test_several_complaints_come_at_once(far: FarSide) -> None:
+async def test_several_complaints_come_at_once(far: Merchant) -> None:
     response = await far.client.post("/customers", json={"email": "x", "type": "robot"})
     assert {error["parameter"] for error in response.json()["errors"]} == {"email", "type"}
 
 
-async def test_an_update_replaces_what_it_names_and_merges_metadata(far: FarSide) -> None:
+async def test_an_update_replaces_what_it_names_and_merges_metadata(far: Merchant) -> None:
     await far.post("/customers", {"id": "ada", "metadata": {"a": 1, "b": 2}, **shipping()})
     changed = await far.post("/customers/ada", {"type": "business", "metadata": {"b": "", "c": 3}})
     assert (changed["type"], changed["metadata"], changed["shipping"]["name"]) == (
@@ -93,12 +93,12 @@ async def test_an_update_replaces_what_it_names_and_merges_metadata(far: FarSide
     assert event["data"]["previousAttributes"] == {"requestToBeForgotten": False}
 
 
-async def test_a_default_source_must_be_attached(far: FarSide) -> None:
+async def test_a_default_source_must_be_attached(far: Merchant) -> None:
     await far.post("/customers", {"id": "ada"})
     assert (await far.refused("/customers/ada", {"defaultSourceId": "s"}))[0] == 409
 
 
-async def test_a_deleted_customer_is_gone_but_the_orders_stay(far: FarSide) -> None:
+async def test_a_deleted_customer_is_gone_but_the_orders_stay(far: Merchant) -> None:
     await far.post("/customers", {"id": "ada"})
     order = await far.order(customerId="ada")
     assert (await far.client.delete("/customers/ada")).status_code == 204
@@ -106,7 +106,7 @@ async def test_a_deleted_customer_is_gone_but_the_orders_stay(far: FarSide) -> N
     assert (await far.get(f"/orders/{order['id']}"))["customerId"] == "ada"
 
 
-async def test_customers_are_listed_by_email_and_ids_in_comma_form(far: FarSide) -> None:
+async def test_customers_are_listed_by_email_and_ids_in_comma_form(far: Merchant) -> None:
     for identity in ("ada", "bob", "eve"):
         await far.post("/customers", {"id": identity, "email": "shared@example.com"})
     assert len((await far.get("/customers", {"email": "shared@example.com"}))["data"]) == 3
@@ -114,7 +114,7 @@ async def test_customers_are_listed_by_email_and_ids_in_comma_form(far: FarSide)
     assert [customer["id"] for customer in chosen["data"]] == ["eve", "ada"]
 
 
-async def test_an_orders_tags_can_be_changed_and_nothing_else(far: FarSide) -> None:
+async def test_an_orders_tags_can_be_changed_and_nothing_else(far: Merchant) -> None:
     order = await far.order()
     path = f"/orders/{order['id']}"
     changed = await far.post(path, {"upstreamId": "u-1", "metadata": {"a": 1}, "requestToBeForgotten": True})
@@ -131,7 +131,7 @@ async def test_an_orders_tags_can_be_changed_and_nothing_else(far: FarSide) -> N
     assert (await far.refused("/orders/1", {}))[0] == 404
 
 
-async def test_an_expanded_order_tells_physical_from_digital(far: FarSide) -> None:
+async def test_an_expanded_order_tells_physical_from_digital(far: Merchant) -> None:
     order = await far.order()
     plain = await far.get(f"/orders/{order['id']}")
     expanded = await far.get(f"/orders/{order['id']}", {"expand": "true"})

@@ -9,9 +9,9 @@ import time
 import pytest
 
 from sandbox.delivery.signatures import signature_header
-from tests.house import eventually
-from tests.sandbox.far_side import FarSide
 from tests.sandbox.receiver import Letter, Receiver
+from tests.support.clock import eventually
+from tests.support.merchant import Merchant
 
 TOKEN = "whs_test_token_0001"
 
@@ -36,7 +36,7 @@ def test_the_signature_header_equals_the_known_vectors(timestamp: str, body: byt
     assert signature_header(body, [TOKEN], timestamp) == f"{timestamp}, {signature}"
 
 
-async def test_a_delivery_is_the_signed_event_as_listed(far: FarSide, receiver: Receiver) -> None:
+async def test_a_delivery_is_the_signed_event_as_listed(far: Merchant, receiver: Receiver) -> None:
     webhook = await far.webhook(receiver.url)
     event = await far.event()
     await far.deliveries(1)
@@ -47,14 +47,14 @@ async def test_a_delivery_is_the_signed_event_as_listed(far: FarSide, receiver: 
     assert letter.signature[1:] == [expected_signature(letter, (await far.secrets(webhook))[0])]
 
 
-async def test_the_api_never_answers_a_signing_secret(far: FarSide) -> None:
+async def test_the_api_never_answers_a_signing_secret(far: Merchant) -> None:
     webhook = await far.webhook("https://example.com/hook")
     (secret,) = await far.secrets(webhook)
     for answer in (webhook, await far.get("/webhooks"), await far.get(f"/webhooks/{webhook['id']}")):
         assert secret not in json.dumps(answer)
 
 
-async def test_a_rotated_secret_signs_beside_the_old_one(far: FarSide, receiver: Receiver) -> None:
+async def test_a_rotated_secret_signs_beside_the_old_one(far: Merchant, receiver: Receiver) -> None:
     webhook = await far.webhook(receiver.url)
     (old,) = await far.secrets(webhook)
     rotated = await far.post(f"/_sandbox/webhooks/{webhook['id']}/secrets/rotate", {"keepOld": True})
@@ -65,7 +65,7 @@ async def test_a_rotated_secret_signs_beside_the_old_one(far: FarSide, receiver:
     assert letter.signature[1:] == [expected_signature(letter, secret) for secret in rotated["secrets"]]
 
 
-async def test_a_secret_rotated_without_grace_signs_alone(far: FarSide, receiver: Receiver) -> None:
+async def test_a_secret_rotated_without_grace_signs_alone(far: Merchant, receiver: Receiver) -> None:
     webhook = await far.webhook(receiver.url)
     (old,) = await far.secrets(webhook)
     await far.post(f"/_sandbox/webhooks/{webhook['id']}/secrets/rotate", {"keepOld": False})
@@ -75,7 +75,7 @@ async def test_a_secret_rotated_without_grace_signs_alone(far: FarSide, receiver
 
 @pytest.mark.parametrize(("unit", "length"), [("seconds", 10), ("milliseconds", 13), ("iso", 24)])
 async def test_the_timestamps_unit_can_be_switched(
-    far: FarSide, receiver: Receiver, unit: str, length: int
+    far: Merchant, receiver: Receiver, unit: str, length: int
 ) -> None:
     await far.webhook(receiver.url)
     await far.client.put("/_sandbox/signature", json={"timestamp": unit})
@@ -85,7 +85,7 @@ async def test_the_timestamps_unit_can_be_switched(
 
 
 async def test_a_failed_delivery_is_tried_again_with_a_fresh_signature(
-    far: FarSide, receiver: Receiver
+    far: Merchant, receiver: Receiver
 ) -> None:
     receiver.answers = [500, 302]
     webhook = await far.webhook(receiver.url)
@@ -101,7 +101,7 @@ async def test_a_failed_delivery_is_tried_again_with_a_fresh_signature(
     assert third.at - second.at > 1.5 * (second.at - first.at)
 
 
-async def test_an_endpoint_that_hung_gets_its_deliveries_again(far: FarSide, receiver: Receiver) -> None:
+async def test_an_endpoint_that_hung_gets_its_deliveries_again(far: Merchant, receiver: Receiver) -> None:
     receiver.seconds = 0.8
     await far.webhook(receiver.url)
     for _ in range(150):
@@ -117,7 +117,7 @@ async def test_an_endpoint_that_hung_gets_its_deliveries_again(far: FarSide, rec
     await eventually(is_taken)
 
 
-async def test_retries_end_after_three(far: FarSide, receiver: Receiver) -> None:
+async def test_retries_end_after_three(far: Merchant, receiver: Receiver) -> None:
     receiver.answers = [503] * 10
     await far.webhook(receiver.url)
     await far.event()
@@ -132,7 +132,7 @@ async def test_retries_end_after_three(far: FarSide, receiver: Receiver) -> None
     assert len(receiver.letters) == 5
 
 
-async def test_an_endpoint_that_is_too_slow_has_not_received(far: FarSide, receiver: Receiver) -> None:
+async def test_an_endpoint_that_is_too_slow_has_not_received(far: Merchant, receiver: Receiver) -> None:
     receiver.seconds = 0.8
     await far.webhook(receiver.url)
     await far.event()
@@ -140,7 +140,7 @@ async def test_an_endpoint_that_is_too_slow_has_not_received(far: FarSide, recei
     assert (attempt["status"], attempt["error"]) == (None, "timeout")
 
 
-async def test_only_enabled_webhooks_of_the_type_hear_of_it(far: FarSide, receiver: Receiver) -> None:
+async def test_only_enabled_webhooks_of_the_type_hear_of_it(far: Merchant, receiver: Receiver) -> None:
     await far.webhook(receiver.url + "?other", ["order.accepted"])
     disabled = await far.webhook(receiver.url + "?disabled")
     await far.client.patch(f"/webhooks/{disabled['id']}", json={"enabled": False})
@@ -152,7 +152,7 @@ async def test_only_enabled_webhooks_of_the_type_hear_of_it(far: FarSide, receiv
 
 
 @pytest.mark.parametrize("spelling", ["userName", "username"])
-async def test_basic_authentication_is_sent_along(far: FarSide, receiver: Receiver, spelling: str) -> None:
+async def test_basic_authentication_is_sent_along(far: Merchant, receiver: Receiver, spelling: str) -> None:
     await far.webhook(receiver.url, authentication={spelling: "ada", "password": "pw"})
     await far.event()
     await far.deliveries(1)
@@ -161,7 +161,7 @@ async def test_basic_authentication_is_sent_along(far: FarSide, receiver: Receiv
 
 
 async def test_an_event_can_be_listed_without_being_delivered_and_delivered_later(
-    far: FarSide, receiver: Receiver
+    far: Merchant, receiver: Receiver
 ) -> None:
     await far.webhook(receiver.url)
     event = await far.event(deliver=False)
@@ -172,7 +172,7 @@ async def test_an_event_can_be_listed_without_being_delivered_and_delivered_late
     assert json.loads(receiver.letters[0].body)["id"] == event["id"]
 
 
-async def test_a_reset_stops_what_was_still_going_to_happen(far: FarSide, receiver: Receiver) -> None:
+async def test_a_reset_stops_what_was_still_going_to_happen(far: Merchant, receiver: Receiver) -> None:
     receiver.answers = [500]
     await far.webhook(receiver.url)
     await far.event()

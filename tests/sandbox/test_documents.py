@@ -11,9 +11,9 @@ from pypdf import PdfReader
 from sandbox.commerce.invoice_locales import LOCALES, get_locale_format
 from sandbox.commerce.invoice_pdf import DocumentContent, Row, render
 from tests.data.digital_river import payload
-from tests.house import eventually
-from tests.sandbox.far_side import FarSide, Json
 from tests.sandbox.receiver import Receiver
+from tests.support.clock import eventually
+from tests.support.merchant import Json, Merchant
 
 EVENTS = {
     "order_invoice_created": "order.invoice.created",
@@ -35,7 +35,7 @@ def text_of(pdf: bytes) -> str:
 
 
 async def test_a_fulfillment_leads_to_events_a_complete_order_and_an_invoice(
-    far: FarSide, receiver: Receiver
+    far: Merchant, receiver: Receiver
 ) -> None:
     await far.webhook(receiver.url)
     order = await far.complete(customerId="ada")
@@ -64,7 +64,7 @@ async def test_a_fulfillment_leads_to_events_a_complete_order_and_an_invoice(
     assert announced["id"] in {json.loads(letter.body)["id"] for letter in receiver.letters}
 
 
-async def test_a_refund_is_pending_then_paid_back_with_a_credit_memo(far: FarSide) -> None:
+async def test_a_refund_is_pending_then_paid_back_with_a_credit_memo(far: Merchant) -> None:
     order = await far.complete(customerId="ada")
     refund = await far.refund(order, amount=11)
     assert (refund["state"], refund["refundedAmount"]) == ("pending", 0)
@@ -84,14 +84,14 @@ async def test_a_refund_is_pending_then_paid_back_with_a_credit_memo(far: FarSid
     ]
 
 
-async def test_a_guests_order_names_no_customer_anywhere(far: FarSide) -> None:
+async def test_a_guests_order_names_no_customer_anywhere(far: Merchant) -> None:
     order = await far.complete()
     assert "customerId" not in order
     (announced,) = (await far.get("/events?type=order.invoice.created"))["data"]
     assert "customerId" not in announced["data"]["object"]
 
 
-async def test_every_capture_has_an_invoice_of_its_own(far: FarSide) -> None:
+async def test_every_capture_has_an_invoice_of_its_own(far: Merchant) -> None:
     lamp = {"name": "Desk lamp", "price": 10, "quantity": 3, "taxRate": "0.0825"}
     order = await far.order(items=[lamp])
     (item,) = order["items"]
@@ -109,7 +109,7 @@ async def test_every_capture_has_an_invoice_of_its_own(far: FarSide) -> None:
     [{"items": [{"price": 0}]}, {"sellingEntity": "DR_TAIWAN-ENTITY"}],
     ids=["total of 0", "entity without automatic invoices"],
 )
-async def test_some_orders_complete_without_an_invoice(far: FarSide, wish: Json) -> None:
+async def test_some_orders_complete_without_an_invoice(far: Merchant, wish: Json) -> None:
     order = await far.order(**wish)
     await far.fulfil(order)
 
@@ -121,7 +121,7 @@ async def test_some_orders_complete_without_an_invoice(far: FarSide, wish: Json)
     assert "order.invoice.created" not in await far.event_types()
 
 
-async def test_the_invoice_is_a_pdf_in_the_orders_language(far: FarSide) -> None:
+async def test_the_invoice_is_a_pdf_in_the_orders_language(far: Merchant) -> None:
     items = [{"name": "Żółta lampka", "price": "617.25", "quantity": 2, "taxRate": "0.23"}]
     order = await far.complete(locale="pl_PL", currency="PLN", items=items, email="ada@example.com")
     (invoice,) = order["invoicePDFs"]
@@ -189,7 +189,7 @@ def test_a_long_invoice_continues_on_further_pages() -> None:
 
 @pytest.mark.parametrize(("sample", "event_type"), EVENTS.items())
 async def test_events_have_the_members_of_the_printed_samples(
-    far: FarSide, sample: str, event_type: str
+    far: Merchant, sample: str, event_type: str
 ) -> None:
     printed = payload(f"events/{sample}")
     order = await far.complete(customerId="ada")

@@ -6,9 +6,9 @@ import time
 import httpx
 import pytest
 
-from tests.house import eventually
-from tests.sandbox.far_side import FarSide
 from tests.sandbox.receiver import Receiver
+from tests.support.clock import eventually
+from tests.support.merchant import Merchant
 
 SECRET = {"Authorization": "Bearer sk_test_sandbox"}
 
@@ -79,7 +79,7 @@ async def test_a_delay_makes_the_call_wait(raw: httpx.AsyncClient) -> None:
     assert time.monotonic() - before >= 0.2
 
 
-async def test_a_hidden_resource_appears_when_its_time_has_come(far: FarSide) -> None:
+async def test_a_hidden_resource_appears_when_its_time_has_come(far: Merchant) -> None:
     order = await far.order()
     path = f"/orders/{order['id']}"
     await far.post("/_sandbox/faults", {"kind": "hide", "target": {"path": path}, "seconds": 60})
@@ -88,7 +88,7 @@ async def test_a_hidden_resource_appears_when_its_time_has_come(far: FarSide) ->
     assert (await far.client.get(path)).status_code == 200
 
 
-async def test_single_members_can_be_hidden_until_a_moment(far: FarSide) -> None:
+async def test_single_members_can_be_hidden_until_a_moment(far: Merchant) -> None:
     order = await far.complete()
     fault = {"kind": "hide", "fields": ["invoicePDFs"], "until": "2099-01-01T00:00:00Z"}
     await far.client.put("/_sandbox/faults", json={"faults": [fault]})
@@ -98,7 +98,7 @@ async def test_single_members_can_be_hidden_until_a_moment(far: FarSide) -> None
     assert "invoicePDFs" in await far.get(f"/orders/{order['id']}")
 
 
-async def test_faults_are_listed_replaced_and_cleared(far: FarSide) -> None:
+async def test_faults_are_listed_replaced_and_cleared(far: Merchant) -> None:
     await far.post("/_sandbox/faults", {"kind": "status", "times": 2})
     await far.client.put("/_sandbox/faults", json={"faults": [{"kind": "empty"}]})
     assert [fault["kind"] for fault in (await far.get("/_sandbox/faults"))["faults"]] == ["empty"]
@@ -121,7 +121,7 @@ async def delivered(receiver: Receiver, count: int) -> list[str]:
     return found
 
 
-async def test_a_duplicated_event_arrives_more_than_once(far: FarSide, receiver: Receiver) -> None:
+async def test_a_duplicated_event_arrives_more_than_once(far: Merchant, receiver: Receiver) -> None:
     await far.webhook(receiver.url)
     target = {"eventType": "order.complete"}
     await far.post("/_sandbox/faults", {"kind": "duplicate", "copies": 2, "target": target, "times": 1})
@@ -131,7 +131,7 @@ async def test_a_duplicated_event_arrives_more_than_once(far: FarSide, receiver:
     assert await delivered(receiver, 4) == [first] * 3 + [second]
 
 
-async def test_a_reordered_event_arrives_after_the_next(far: FarSide, receiver: Receiver) -> None:
+async def test_a_reordered_event_arrives_after_the_next(far: Merchant, receiver: Receiver) -> None:
     await far.webhook(receiver.url)
     target = {"eventType": "order.*"}
     fault = {"kind": "reorder", "target": target, "seconds": 5, "times": 1}
@@ -140,7 +140,7 @@ async def test_a_reordered_event_arrives_after_the_next(far: FarSide, receiver: 
     assert await delivered(receiver, 2) == [second, first]
 
 
-async def test_a_reordered_event_arrives_although_nothing_follows(far: FarSide, receiver: Receiver) -> None:
+async def test_a_reordered_event_arrives_although_nothing_follows(far: Merchant, receiver: Receiver) -> None:
     await far.webhook(receiver.url)
     fault = {"kind": "reorder", "target": {"eventType": "*"}, "seconds": 0.1}
     await far.post("/_sandbox/faults", fault)
@@ -148,7 +148,7 @@ async def test_a_reordered_event_arrives_although_nothing_follows(far: FarSide, 
     assert await delivered(receiver, 1) == [event["id"]]
 
 
-async def test_a_dropped_event_is_listed_and_never_delivered(far: FarSide, receiver: Receiver) -> None:
+async def test_a_dropped_event_is_listed_and_never_delivered(far: Merchant, receiver: Receiver) -> None:
     await far.webhook(receiver.url)
     target = {"eventType": "order.complete"}
     await far.post("/_sandbox/faults", {"kind": "drop", "target": target, "times": 1})
@@ -158,7 +158,7 @@ async def test_a_dropped_event_is_listed_and_never_delivered(far: FarSide, recei
     assert (await far.get(f"/events/{lost['id']}"))["id"] == lost["id"]
 
 
-async def test_a_delayed_event_arrives_later(far: FarSide, receiver: Receiver) -> None:
+async def test_a_delayed_event_arrives_later(far: Merchant, receiver: Receiver) -> None:
     await far.webhook(receiver.url)
     fault = {"kind": "delay", "seconds": 0.2, "target": {"eventType": "order.complete"}}
     await far.post("/_sandbox/faults", fault)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from tests.sandbox.far_side import FarSide, Json, refusal
+from tests.support.merchant import Json, Merchant, refusal
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 UPLOAD = {"purpose": "tax_document_customer_upload"}
@@ -17,16 +17,16 @@ def in_(seconds: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def an_invoice(far: FarSide) -> str:
+async def an_invoice(far: Merchant) -> str:
     identity: str = (await far.complete())["invoicePDFs"][0]["id"]
     return identity
 
 
-async def a_link(far: FarSide, **more: object) -> Json:
+async def a_link(far: Merchant, **more: object) -> Json:
     return await far.post("/file-links", {"fileId": await an_invoice(far), "expiresTime": in_(3600), **more})
 
 
-async def test_a_link_opens_the_pdf_without_a_key(far: FarSide, raw: httpx.AsyncClient) -> None:
+async def test_a_link_opens_the_pdf_without_a_key(far: Merchant, raw: httpx.AsyncClient) -> None:
     link = await a_link(far)
     opened = await raw.get(link["url"])
     assert opened.status_code == 200
@@ -38,7 +38,7 @@ async def test_a_link_opens_the_pdf_without_a_key(far: FarSide, raw: httpx.Async
 
 
 async def test_an_expired_link_opens_nothing_and_cannot_be_revived(
-    far: FarSide, raw: httpx.AsyncClient
+    far: Merchant, raw: httpx.AsyncClient
 ) -> None:
     link = await a_link(far)
     live = {"fileId": link["fileId"], "expired": "false"}
@@ -52,14 +52,14 @@ async def test_an_expired_link_opens_nothing_and_cannot_be_revived(
     assert (await far.refused(f"/file-links/{link['id']}", body))[0] == 409
 
 
-async def test_a_link_lives_as_long_as_its_latest_expiry_says(far: FarSide, raw: httpx.AsyncClient) -> None:
+async def test_a_link_lives_as_long_as_its_latest_expiry_says(far: Merchant, raw: httpx.AsyncClient) -> None:
     link = await a_link(far)
     await far.post(f"/file-links/{link['id']}", {"expiresTime": in_(7200)})
     await far.post("/_sandbox/clock", {"advanceSeconds": 3700})
     assert (await raw.get(link["url"])).status_code == 200
 
 
-async def test_deleting_a_link_kills_its_address_only(far: FarSide, raw: httpx.AsyncClient) -> None:
+async def test_deleting_a_link_kills_its_address_only(far: Merchant, raw: httpx.AsyncClient) -> None:
     link = await a_link(far)
     assert (await far.client.delete(f"/file-links/{link['id']}")).status_code == 204
     assert (await raw.get(link["url"])).status_code == 404
@@ -68,7 +68,7 @@ async def test_deleting_a_link_kills_its_address_only(far: FarSide, raw: httpx.A
 
 
 @pytest.mark.parametrize("expires", ["2020-01-01T00:00:00Z", "tomorrow", "2099-01-01T00:00:00+02:00", 5])
-async def test_a_link_needs_an_expiry_that_lies_ahead(far: FarSide, expires: object) -> None:
+async def test_a_link_needs_an_expiry_that_lies_ahead(far: Merchant, expires: object) -> None:
     body = {"fileId": await an_invoice(far), "expiresTime": expires}
     response = await far.client.post("/file-links", json=body)
     assert refusal(response) == (400, "invalid_parameter", "expiresTime")
@@ -77,7 +77,7 @@ async def test_a_link_needs_an_expiry_that_lies_ahead(far: FarSide, expires: obj
     )
 
 
-async def test_a_link_needs_a_file_an_expiry_and_nothing_unknown(far: FarSide) -> None:
+async def test_a_link_needs_a_file_an_expiry_and_nothing_unknown(far: Merchant) -> None:
     assert await far.refused("/file-links", {"expiresTime": in_(9)}) == (400, "missing_parameter", "fileId")
     unknown = {"fileId": "x", "expiresTime": in_(9)}
     assert await far.refused("/file-links", unknown) == (409, "not_found", "fileId")
@@ -85,19 +85,19 @@ async def test_a_link_needs_a_file_an_expiry_and_nothing_unknown(far: FarSide) -
     assert await far.refused("/file-links", strange) == (400, "unknown_parameter", "url")
 
 
-async def test_milliseconds_in_an_expiry_and_metadata_are_accepted(far: FarSide) -> None:
+async def test_milliseconds_in_an_expiry_and_metadata_are_accepted(far: Merchant) -> None:
     link = await a_link(far, expiresTime="2099-10-25T20:36:00.000Z", metadata={"for": "ada"})
     assert link["expiresTime"] == "2099-10-25T20:36:00Z"
     assert link["metadata"] == {"for": "ada"}
 
 
-async def test_the_content_needs_the_secret_key(far: FarSide, raw: httpx.AsyncClient) -> None:
+async def test_the_content_needs_the_secret_key(far: Merchant, raw: httpx.AsyncClient) -> None:
     identity = await an_invoice(far)
     assert (await raw.get(f"/files/{identity}/content")).status_code == 401
     assert (await far.client.get("/files/nothing/content")).status_code == 404
 
 
-async def test_a_file_is_uploaded_by_multipart_or_as_base64(far: FarSide) -> None:
+async def test_a_file_is_uploaded_by_multipart_or_as_base64(far: Merchant) -> None:
     parts = {"file": ("card.png", PNG, "image/png")}
     response = await far.client.post("/files", data={**UPLOAD, "title": "Exempt"}, files=parts)
     multipart = response.raise_for_status().json()
@@ -112,7 +112,7 @@ async def test_a_file_is_uploaded_by_multipart_or_as_base64(far: FarSide) -> Non
     assert (content.content, content.headers["content-type"]) == (PNG, "image/png")
 
 
-async def test_an_upload_with_an_expiry_comes_with_a_link(far: FarSide, raw: httpx.AsyncClient) -> None:
+async def test_an_upload_with_an_expiry_comes_with_a_link(far: Merchant, raw: httpx.AsyncClient) -> None:
     body = {**UPLOAD, "file": base64.b64encode(PNG).decode(), "fileName": "a.png"}
     file = await far.post("/files", {**body, "linkExpiresTime": in_(60)})
     assert (await raw.get(file["links"][0]["url"])).content == PNG
@@ -134,19 +134,19 @@ async def test_an_upload_with_an_expiry_comes_with_a_link(far: FarSide, raw: htt
         ),
     ],
 )
-async def test_an_unusable_upload_is_refused(far: FarSide, change: Json, expected: tuple[str, str]) -> None:
+async def test_an_unusable_upload_is_refused(far: Merchant, change: Json, expected: tuple[str, str]) -> None:
     body = {**UPLOAD, "file": base64.b64encode(PNG).decode(), "fileName": "a.png", **change}
     assert await far.refused("/files", body) == (400, *expected)
 
 
-async def test_a_deleted_file_takes_its_links_along(far: FarSide, raw: httpx.AsyncClient) -> None:
+async def test_a_deleted_file_takes_its_links_along(far: Merchant, raw: httpx.AsyncClient) -> None:
     link = await a_link(far)
     assert (await far.client.delete(f"/files/{link['fileId']}")).status_code == 204
     assert (await far.client.get(f"/files/{link['fileId']}")).status_code == 404
     assert (await raw.get(link["url"])).status_code == 404
 
 
-async def test_files_are_listed_by_purpose_and_size(far: FarSide) -> None:
+async def test_files_are_listed_by_purpose_and_size(far: Merchant) -> None:
     identity = await an_invoice(far)
     found = await far.get("/files", {"purpose": "customer_invoice", "size[gt]": 100, "type": "pdf"})
     assert [file["id"] for file in found["data"]] == [identity]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.data.digital_river import api
-from tests.sandbox.far_side import FarSide
+from tests.support.merchant import Merchant
 
 LISTS = (
     "/orders",
@@ -49,7 +49,7 @@ def _questions(parameter: dict[str, Any]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("path", "parameter", "value"), documented())
 async def test_a_documented_parameter_is_understood(
-    far: FarSide, path: str, parameter: str, value: str
+    far: Merchant, path: str, parameter: str, value: str
 ) -> None:
     response = await far.client.get(path, params={parameter: value})
     assert response.status_code == 200, response.text

@@ -2,18 +2,18 @@
 
 import pytest
 
-from tests.sandbox.far_side import FarSide, Json
+from tests.support.merchant import Json, Merchant
 
 
 def part(order: Json, place: int = 0, **quantities: object) -> Json:
     return {"itemId": order["items"][place]["id"], **quantities}
 
 
-async def refused(far: FarSide, order: Json, *parts: Json) -> tuple[int, str | None, str | None]:
+async def refused(far: Merchant, order: Json, *parts: Json) -> tuple[int, str | None, str | None]:
     return await far.refused("/fulfillments", {"orderId": order["id"], "items": list(parts)})
 
 
-async def test_cancelling_everything_cancels_the_order(far: FarSide) -> None:
+async def test_cancelling_everything_cancels_the_order(far: Merchant) -> None:
     order = await far.order()
     await far.fulfil(order, part(order, cancelQuantity="2"))
     order = await far.get(f"/orders/{order['id']}")
@@ -26,14 +26,14 @@ async def test_cancelling_everything_cancels_the_order(far: FarSide) -> None:
     ]
 
 
-async def test_what_is_not_cancelled_is_captured(far: FarSide) -> None:
+async def test_what_is_not_cancelled_is_captured(far: Merchant) -> None:
     order = await far.order()
     await far.fulfil(order, part(order, quantity=1, cancelQuantity=1))
     order = await far.with_documents(order)
     assert (order["state"], order["cancelledAmount"], order["capturedAmount"]) == ("complete", 22.0, 22.0)
 
 
-async def test_a_settled_item_or_order_is_refused_with_its_own_code(far: FarSide) -> None:
+async def test_a_settled_item_or_order_is_refused_with_its_own_code(far: Merchant) -> None:
     order = await far.order(items=[{"price": 1}, {"price": 2}, {"price": 3}])
     assert await refused(far, order, part(order, quantity=2)) == (
         409,
@@ -62,14 +62,14 @@ async def test_a_settled_item_or_order_is_refused_with_its_own_code(far: FarSide
         (["accepted", "fulfilled", "complete"], "order_complete"),
     ],
 )
-async def test_only_an_accepted_order_can_be_fulfilled(far: FarSide, states: list[str], code: str) -> None:
+async def test_only_an_accepted_order_can_be_fulfilled(far: Merchant, states: list[str], code: str) -> None:
     order = await far.order(state=states[0])
     for state in states[1:]:
         await far.post(f"/_sandbox/orders/{order['id']}/state", {"state": state})
     assert await refused(far, order, part(order, quantity=1)) == (409, code, "orderId")
 
 
-async def test_a_fulfillment_needs_an_order_items_and_quantities(far: FarSide) -> None:
+async def test_a_fulfillment_needs_an_order_items_and_quantities(far: Merchant) -> None:
     order = await far.order()
     assert await far.refused("/fulfillments", {}) == (400, "missing_parameter", "orderId")
     assert await far.refused("/fulfillments", {"orderId": "1", "items": [{}]}) == (
@@ -87,7 +87,7 @@ async def test_a_fulfillment_needs_an_order_items_and_quantities(far: FarSide) -
     assert (await refused(far, order, part(order, colour="red")))[1] == "unknown_parameter"
 
 
-async def test_tracking_is_shown_listed_and_changed(far: FarSide) -> None:
+async def test_tracking_is_shown_listed_and_changed(far: Merchant) -> None:
     order = await far.order()
     body = {"orderId": order["id"], "items": [part(order, quantity=1)], "trackingNumber": "Z1"}
     made = await far.post("/fulfillments", body)
@@ -100,7 +100,7 @@ async def test_tracking_is_shown_listed_and_changed(far: FarSide) -> None:
     assert (await far.client.get("/fulfillments/ful_nothing")).status_code == 404
 
 
-async def test_a_sku_is_enough_and_means_the_next_open_line(far: FarSide) -> None:
+async def test_a_sku_is_enough_and_means_the_next_open_line(far: Merchant) -> None:
     """The official collection asks for `skuId`; the guide pages for `itemId`."""
     order = await far.order(items=[{"sku": "lamp", "price": 1}, {"sku": "lamp", "price": 2}])
     wish = {"skuId": "lamp", "quantity": 1}
@@ -115,7 +115,7 @@ async def test_a_sku_is_enough_and_means_the_next_open_line(far: FarSide) -> Non
     assert await refused(far, order, {"quantity": 1}) == (400, "missing_parameter", "items[0].itemId")
 
 
-async def test_a_sku_is_enough_for_a_refund_too(far: FarSide) -> None:
+async def test_a_sku_is_enough_for_a_refund_too(far: Merchant) -> None:
     order = await far.complete(items=[{"sku": "lamp", "price": 10}, {"sku": "chair", "price": 20}])
     refund = await far.refund(order, items=[{"skuId": "chair", "quantity": 1}])
     assert (refund["amount"], refund["items"][0]["itemId"]) == (20.0, order["items"][1]["id"])
@@ -123,14 +123,14 @@ async def test_a_sku_is_enough_for_a_refund_too(far: FarSide) -> None:
     assert await far.refused("/refunds", body) == (400, "invalid_parameter", "items[0].skuId")
 
 
-async def test_no_line_is_settled_twice_by_one_request(far: FarSide) -> None:
+async def test_no_line_is_settled_twice_by_one_request(far: Merchant) -> None:
     order = await far.order()
     code = (await refused(far, order, part(order, quantity=2), part(order, quantity=1)))[1]
     assert code == "quantity_too_large"
     assert (await far.get("/fulfillments"))["data"] == []
 
 
-async def test_a_distributors_costs_are_shown_and_need_a_currency(far: FarSide) -> None:
+async def test_a_distributors_costs_are_shown_and_need_a_currency(far: Merchant) -> None:
     order = await far.order()
     wish = part(order, quantity=1, distributorCost=10.5, subfulfillerId="d", shipmentItemId="s")
     assert await refused(far, order, wish) == (400, "missing_parameter", "currency")
@@ -160,13 +160,13 @@ async def test_a_distributors_costs_are_shown_and_need_a_currency(far: FarSide) 
         ({"items": [{"itemId": "1", "percent": 5}]}, ("invalid_parameter", "items[0].itemId")),
     ],
 )
-async def test_an_impossible_refund_is_refused(far: FarSide, wish: Json, expected: tuple[str, str]) -> None:
+async def test_an_impossible_refund_is_refused(far: Merchant, wish: Json, expected: tuple[str, str]) -> None:
     order = await far.complete()
     body = {"orderId": order["id"], "currency": "USD", **wish}
     assert await far.refused("/refunds", body) == (400, *expected)
 
 
-async def test_nothing_is_refunded_before_capture_or_in_dispute(far: FarSide) -> None:
+async def test_nothing_is_refunded_before_capture_or_in_dispute(far: Merchant) -> None:
     order = await far.order()
     wish = {"orderId": order["id"], "currency": "USD", "amount": 1}
     assert await far.refused("/refunds", wish) == (400, "invalid_parameter", "amountRequested")
@@ -174,7 +174,7 @@ async def test_nothing_is_refunded_before_capture_or_in_dispute(far: FarSide) ->
     assert await far.refused("/refunds", wish) == (400, "invalid_parameter", "order")
 
 
-async def test_items_are_refunded_by_quantity_and_percent(far: FarSide) -> None:
+async def test_items_are_refunded_by_quantity_and_percent(far: Merchant) -> None:
     order = await far.complete()
     (item,) = order["items"]
     refund = await far.refund(order, items=[{"itemId": item["id"], "quantity": 1, "percent": 50}])
@@ -183,7 +183,7 @@ async def test_items_are_refunded_by_quantity_and_percent(far: FarSide) -> None:
     assert after["items"][0]["availableToRefundAmount"] == after["availableToRefundAmount"] == 33.0
 
 
-async def test_a_refund_can_be_walked_to_bank_data_and_to_failure(far: FarSide) -> None:
+async def test_a_refund_can_be_walked_to_bank_data_and_to_failure(far: Merchant) -> None:
     order = await far.complete()
     # Nobody else is to settle it in the meantime.
     await far.client.put("/_sandbox/rules", json={"refundOutcome": "pending"})

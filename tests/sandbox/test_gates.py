@@ -4,9 +4,9 @@ import httpx
 import pytest
 
 from sandbox.api.routes import ROUTES
-from tests.house import running_sandbox
-from tests.sandbox.far_side import FarSide
 from tests.sandbox.official import OfficialDocument
+from tests.support.merchant import Merchant
+from tests.support.sandbox import running_sandbox
 
 SECRET = {"Authorization": "Bearer sk_test_sandbox"}
 # Public links have no place in the API, so the official document does not know them.
@@ -57,7 +57,7 @@ async def test_unknown_paths_and_methods_are_refused_in_digital_rivers_shape(raw
     assert (wrong.status_code, wrong.json()["type"]) == (405, "method_not_allowed")
 
 
-async def test_a_version_header_is_accepted_and_recorded_with_the_callers_ids(far: FarSide) -> None:
+async def test_a_version_header_is_accepted_and_recorded_with_the_callers_ids(far: Merchant) -> None:
     headers = {"DigitalRiver-Version": "2021-12-13", "upstream-id": "u-1", "forwarded": "for=192.0.2.1"}
     await far.client.get("/orders/1?expand=true", headers=headers)
     log = await far.get("/_sandbox/requests")
@@ -67,7 +67,7 @@ async def test_a_version_header_is_accepted_and_recorded_with_the_callers_ids(fa
     assert log["counts"] == {"GET /orders/{id}": 1}
 
 
-async def test_a_test_key_makes_everything_test_mode(far: FarSide) -> None:
+async def test_a_test_key_makes_everything_test_mode(far: Merchant) -> None:
     order = await far.complete()
     assert order["liveMode"] is False
     events = (await far.get("/events", {"limit": 100}))["data"]

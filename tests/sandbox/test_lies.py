@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from sandbox.faults.json_tampering import TAMPERING_VARIANTS
-from tests.house import eventually
-from tests.sandbox.far_side import FarSide, Json
 from tests.sandbox.receiver import Receiver
+from tests.support.clock import eventually
+from tests.support.merchant import Json, Merchant
 
 Lie = Callable[..., Awaitable[Any]]
 
@@ -38,7 +38,7 @@ def lie(raw: httpx.AsyncClient) -> Lie:
     return arm
 
 
-async def file_ids(far: FarSide) -> tuple[str, str]:
+async def file_ids(far: Merchant) -> tuple[str, str]:
     """An invoice of Ada and one of Grace, each with a link."""
     found = []
     for buyer in ("ada", "grace"):
@@ -70,7 +70,7 @@ async def test_a_lie_that_cannot_be_told_is_refused(raw: httpx.AsyncClient, faul
     assert (await raw.post("/_sandbox/faults", json=fault)).status_code == 422
 
 
-async def test_an_unfiltered_list_forgets_what_it_was_asked_for(far: FarSide, read: Lie, lie: Lie) -> None:
+async def test_an_unfiltered_list_forgets_what_it_was_asked_for(far: Merchant, read: Lie, lie: Lie) -> None:
     mine, other = await file_ids(far)
     await lie("unfiltered", "/file-links", times=1)
     links = (await read("/file-links", fileId=mine, expired="false"))["data"]
@@ -79,7 +79,7 @@ async def test_an_unfiltered_list_forgets_what_it_was_asked_for(far: FarSide, re
 
 
 async def test_a_stranger_answers_in_the_place_of_the_one_asked_for(
-    far: FarSide, read: Lie, lie: Lie
+    far: Merchant, read: Lie, lie: Lie
 ) -> None:
     mine, other = await far.complete(customerId="ada"), await far.complete(customerId="grace")
     path = f"/orders/{mine['id']}"
@@ -98,13 +98,15 @@ async def test_a_stranger_answers_in_the_place_of_the_one_asked_for(
     assert (nested["invoicePDFs"], nested["items"]) == (other["invoicePDFs"], mine["items"])
 
 
-async def test_a_stranger_stands_among_those_of_a_list(far: FarSide, read: Lie, lie: Lie) -> None:
+async def test_a_stranger_stands_among_those_of_a_list(far: Merchant, read: Lie, lie: Lie) -> None:
     mine, other = await file_ids(far)
     await lie("stranger", "/file-links", variant="open")
     assert [link["fileId"] for link in (await read("/file-links", fileId=mine))["data"]] == [other, mine]
 
 
-async def test_a_new_link_may_be_that_of_another_file(far: FarSide, raw: httpx.AsyncClient, lie: Lie) -> None:
+async def test_a_new_link_may_be_that_of_another_file(
+    far: Merchant, raw: httpx.AsyncClient, lie: Lie
+) -> None:
     mine, other = await file_ids(far)
     await lie("stranger", "/file-links", variant="open")
     body = {"fileId": mine, "expiresTime": "2099-01-01T00:00:00Z"}
@@ -112,7 +114,7 @@ async def test_a_new_link_may_be_that_of_another_file(far: FarSide, raw: httpx.A
     assert (answer.status_code, answer.json()["fileId"]) == (201, other)
 
 
-async def test_the_tracking_of_another_order_can_answer(far: FarSide, read: Lie, lie: Lie) -> None:
+async def test_the_tracking_of_another_order_can_answer(far: Merchant, read: Lie, lie: Lie) -> None:
     mine, other = await far.order(customerId="ada"), await far.order(customerId="grace")
     for order in (mine, other):
         await far.post(f"/_sandbox/orders/{order['id']}/shipments")
@@ -120,7 +122,7 @@ async def test_the_tracking_of_another_order_can_answer(far: FarSide, read: Lie,
     assert (await read(f"/orders/{mine['id']}/tracking"))["orderId"] == other["id"]
 
 
-async def test_an_id_can_be_that_of_something_else(far: FarSide, read: Lie, lie: Lie) -> None:
+async def test_an_id_can_be_that_of_something_else(far: Merchant, read: Lie, lie: Lie) -> None:
     mine, other = await far.order(customerId="ada"), await far.order(customerId="grace")
     await lie("misnamed", "/orders/{id}", fields=["customerId"])
     assert (await read(f"/orders/{mine['id']}"))["customerId"] == "grace"
@@ -129,7 +131,7 @@ async def test_an_id_can_be_that_of_something_else(far: FarSide, read: Lie, lie:
 
 
 async def test_hostile_text_is_in_what_people_read_and_in_ids_when_asked(
-    far: FarSide, read: Lie, lie: Lie
+    far: Merchant, read: Lie, lie: Lie
 ) -> None:
     order = await far.complete(customerId="ada", metadata={"gift": "yes"})
     file_id = order["invoicePDFs"][0]["id"]
@@ -146,7 +148,7 @@ async def test_hostile_text_is_in_what_people_read_and_in_ids_when_asked(
     assert file["id"] == f"{file_id}cut \ud83d"
 
 
-async def test_numbers_are_texts_and_ids_are_numbers(far: FarSide, read: Lie, lie: Lie) -> None:
+async def test_numbers_are_texts_and_ids_are_numbers(far: Merchant, read: Lie, lie: Lie) -> None:
     order = await far.order()
     await lie("odd", variant="textNumbers")
     shown = await read(f"/orders/{order['id']}")
@@ -155,7 +157,7 @@ async def test_numbers_are_texts_and_ids_are_numbers(far: FarSide, read: Lie, li
     assert (await read(f"/orders/{order['id']}"))["id"] == int(order["id"])
 
 
-async def test_one_drawn_member_is_odd_the_same_for_the_same_seed(far: FarSide, read: Lie, lie: Lie) -> None:
+async def test_one_drawn_member_is_odd_the_same_for_the_same_seed(far: Merchant, read: Lie, lie: Lie) -> None:
     order = await far.order()
     told = set()
     for seed in (1, 2, 3, 4):
@@ -166,7 +168,7 @@ async def test_one_drawn_member_is_odd_the_same_for_the_same_seed(far: FarSide, 
     assert len(told) > 1
 
 
-async def test_a_list_may_never_end(far: FarSide, read: Lie, lie: Lie) -> None:
+async def test_a_list_may_never_end(far: Merchant, read: Lie, lie: Lie) -> None:
     orders = [(await far.order())["id"] for _ in range(3)][::-1]
 
     async def page(after: str | None = None) -> tuple[list[str], bool]:
@@ -181,7 +183,7 @@ async def test_a_list_may_never_end(far: FarSide, read: Lie, lie: Lie) -> None:
     assert [await page(orders[1]), await page(orders[2])] == [(orders[2:], True), (orders[:2], True)]
 
 
-async def test_every_moment_can_be_another(far: FarSide, read: Lie, lie: Lie) -> None:
+async def test_every_moment_can_be_another(far: Merchant, read: Lie, lie: Lie) -> None:
     order = await far.order()
     await lie("untimely", variant="yearOne")
     shown = await read(f"/orders/{order['id']}")
@@ -193,7 +195,7 @@ async def test_every_moment_can_be_another(far: FarSide, read: Lie, lie: Lie) ->
     [("javascript", "javascript:"), ("foreign", "https://evil."), ("relative", "/links/"), ("empty", "")],
 )
 async def test_a_link_can_lead_anywhere(
-    far: FarSide, read: Lie, lie: Lie, variant: str, expected: str
+    far: Merchant, read: Lie, lie: Lie, variant: str, expected: str
 ) -> None:
     mine, _ = await file_ids(far)
     await lie("misleading", variant=variant)
@@ -203,7 +205,7 @@ async def test_a_link_can_lead_anywhere(
 
 
 async def test_a_link_can_be_dead_on_arrival(
-    far: FarSide, raw: httpx.AsyncClient, read: Lie, lie: Lie
+    far: Merchant, raw: httpx.AsyncClient, read: Lie, lie: Lie
 ) -> None:
     mine, _ = await file_ids(far)
     now = (await raw.get("/_sandbox/clock")).json()["now"]
@@ -223,7 +225,7 @@ async def delivered(receiver: Receiver) -> Json:
     return found
 
 
-async def test_a_delivered_event_lies_and_the_listed_one_does_not(far: FarSide, receiver: Receiver) -> None:
+async def test_a_delivered_event_lies_and_the_listed_one_does_not(far: Merchant, receiver: Receiver) -> None:
     await far.webhook(receiver.url)
     target = {"eventType": "order.complete"}
     await far.post("/_sandbox/faults", {"kind": "hostile", "variant": "surrogate", "target": target})
@@ -232,7 +234,7 @@ async def test_a_delivered_event_lies_and_the_listed_one_does_not(far: FarSide, 
     assert (await far.get(f"/events/{event['id']}"))["data"]["object"] == {"id": "1", "name": "Ada"}
 
 
-async def test_an_event_can_speak_of_another_buyers_document(far: FarSide, receiver: Receiver) -> None:
+async def test_an_event_can_speak_of_another_buyers_document(far: Merchant, receiver: Receiver) -> None:
     await far.complete(customerId="grace")
     await far.webhook(receiver.url)
     target = {"eventType": "order.invoice.created"}

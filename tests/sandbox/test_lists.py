@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.sandbox.far_side import FarSide, Json
+from tests.support.merchant import Json, Merchant
 
 
-async def five_events(far: FarSide) -> list[str]:
+async def five_events(far: Merchant) -> list[str]:
     """Ids, newest first."""
     return [(await far.event(deliver=False))["id"] for _ in range(5)][::-1]
 
@@ -14,7 +14,7 @@ def ids(page: Json) -> list[str]:
     return [one["id"] for one in page["data"]]
 
 
-async def test_pages_follow_each_other_in_both_directions(far: FarSide) -> None:
+async def test_pages_follow_each_other_in_both_directions(far: Merchant) -> None:
     newest_first = await five_events(far)
     first = await far.get("/events", {"limit": 2})
     assert (ids(first), first["hasMore"]) == (newest_first[:2], True)
@@ -29,7 +29,7 @@ async def test_pages_follow_each_other_in_both_directions(far: FarSide) -> None:
     assert ids(await far.get("/events", {"limit": 2, "endingBefore": newest_first[0]})) == []
 
 
-async def test_ten_are_listed_unless_asked_otherwise(far: FarSide) -> None:
+async def test_ten_are_listed_unless_asked_otherwise(far: Merchant) -> None:
     for _ in range(11):
         await far.event(deliver=False)
     page = await far.get("/events")
@@ -51,11 +51,11 @@ async def test_ten_are_listed_unless_asked_otherwise(far: FarSide) -> None:
         ("colour=red", ("unknown_parameter", "colour")),
     ],
 )
-async def test_senseless_parameters_are_refused(far: FarSide, query: str, expected: tuple[str, str]) -> None:
+async def test_senseless_parameters_are_refused(far: Merchant, query: str, expected: tuple[str, str]) -> None:
     assert await far.refused(f"/orders?{query}", {}, "GET") == (400, *expected)
 
 
-async def test_events_are_chosen_by_a_prefix_or_by_names_but_not_both(far: FarSide) -> None:
+async def test_events_are_chosen_by_a_prefix_or_by_names_but_not_both(far: Merchant) -> None:
     for event_type in ("order.accepted", "order.complete", "refund.pending"):
         await far.event(event_type, deliver=False)
 
@@ -85,7 +85,7 @@ async def test_events_are_chosen_by_a_prefix_or_by_names_but_not_both(far: FarSi
     ],
 )
 async def test_several_types_are_read_in_each_way_that_the_document_allows(
-    far: FarSide, reading: str, query: str, expected: int | list[str]
+    far: Merchant, reading: str, query: str, expected: int | list[str]
 ) -> None:
     for event_type in ("a", "b"):
         await far.event(event_type, deliver=False)
@@ -95,7 +95,7 @@ async def test_several_types_are_read_in_each_way_that_the_document_allows(
     assert (found if answer.status_code == 200 else answer.status_code) == expected
 
 
-async def test_events_are_chosen_by_time(far: FarSide) -> None:
+async def test_events_are_chosen_by_time(far: Merchant) -> None:
     early = await far.event(deliver=False)
     await far.post("/_sandbox/clock", {"advanceSeconds": 3600})
     late = await far.event(deliver=False)
@@ -106,14 +106,14 @@ async def test_events_are_chosen_by_time(far: FarSide) -> None:
     assert ids(await far.get("/events", {"createdTime": early["createdTime"]})) == [early["id"]]
 
 
-async def test_what_happened_at_an_earlier_time_is_listed_as_older(far: FarSide) -> None:
+async def test_what_happened_at_an_earlier_time_is_listed_as_older(far: Merchant) -> None:
     now = await far.event(deliver=False)
     await far.post("/_sandbox/clock", {"advanceSeconds": -3600})
     before = await far.event(deliver=False)
     assert ids(await far.get("/events")) == [now["id"], before["id"]]
 
 
-async def test_a_cursor_may_stand_on_what_the_filter_leaves_out(far: FarSide) -> None:
+async def test_a_cursor_may_stand_on_what_the_filter_leaves_out(far: Merchant) -> None:
     await far.order(customerId="ada")
     bob = await far.order(customerId="bob")
     newest = await far.order(customerId="ada")
@@ -121,7 +121,7 @@ async def test_a_cursor_may_stand_on_what_the_filter_leaves_out(far: FarSide) ->
     assert (ids(page), page["hasMore"]) == ([newest["id"]], False)
 
 
-async def test_orders_are_chosen_by_owner_state_amount_tag_and_item(far: FarSide) -> None:
+async def test_orders_are_chosen_by_owner_state_amount_tag_and_item(far: Merchant) -> None:
     ada = await far.order(customerId="ada", upstreamId="up-1", items=[{"sku": "lamp", "price": 5}])
     bob = await far.order(customerId="bob", state="in_review", checkoutId="c-2", currency="EUR")
     for query, expected in (

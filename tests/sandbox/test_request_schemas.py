@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 
 from sandbox.api.routes import ROUTES
-from tests.sandbox.far_side import FarSide, Json
 from tests.sandbox.official import OfficialDocument
+from tests.support.merchant import Json, Merchant
 
 ADDRESS = {
     "line1": "10380 Bren Rd W",
@@ -37,10 +37,10 @@ class Wish(NamedTuple):
     body: Json
 
 
-Maker = Callable[[FarSide], Awaitable[Wish]]
+Maker = Callable[[Merchant], Awaitable[Wish]]
 
 
-async def new_fulfillment(far: FarSide) -> Wish:
+async def new_fulfillment(far: Merchant) -> Wish:
     order = await far.order(items=PLENTY)
     item = {
         **{
@@ -56,43 +56,43 @@ async def new_fulfillment(far: FarSide) -> Wish:
     return Wish("/fulfillments", {**body, "items": [item], "metadata": {"a": "b"}, **TRACKING})
 
 
-async def changed_fulfillment(far: FarSide) -> Wish:
+async def changed_fulfillment(far: Merchant) -> Wish:
     order = await far.order()
     made = await far.fulfil(order, {"itemId": order["items"][0]["id"], "quantity": 1})
     item = {"itemId": order["items"][0]["id"], **TRACKING}
     return Wish(f"/fulfillments/{made['id']}", {"items": [item], "metadata": {"a": "b"}, **TRACKING})
 
 
-async def changed_order(far: FarSide) -> Wish:
+async def changed_order(far: Merchant) -> Wish:
     order = await far.order()
     items = [{"id": order["items"][0]["id"], "metadata": {"a": "b"}}]
     body = {"requestToBeForgotten": False, "upstreamId": "u", "items": items, "metadata": {"a": "b"}}
     return Wish(f"/orders/{order['id']}", body)
 
 
-async def refreshed_order(far: FarSide) -> Wish:
+async def refreshed_order(far: Merchant) -> Wish:
     return Wish(f"/orders/{(await far.order())['id']}/refresh", {})
 
 
-async def new_refund(far: FarSide) -> Wish:
+async def new_refund(far: Merchant) -> Wish:
     order = await far.complete(items=PLENTY)
     body = {"orderId": order["id"], "currency": "USD", "amount": 1.0, "reason": "damaged"}
     return Wish("/refunds", {**body, "type": "tax", "metadata": {"a": "b"}})
 
 
-async def new_refund_of_items(far: FarSide) -> Wish:
+async def new_refund_of_items(far: Merchant) -> Wish:
     order = await far.complete(items=PLENTY)
     item = {"itemId": order["items"][0]["id"], "skuId": order["items"][0]["skuId"], "quantity": 1}
     body = {"orderId": order["id"], "invoiceId": order["invoicePDFs"][0]["id"], "currency": "USD"}
     return Wish("/refunds", {**body, "items": [{**item, "amount": 1.0}]})
 
 
-async def changed_refund(far: FarSide) -> Wish:
+async def changed_refund(far: Merchant) -> Wish:
     refund = await far.refund(await far.complete(), amount=1)
     return Wish(f"/refunds/{refund['id']}", {"metadata": {"a": "b"}})
 
 
-async def new_customer(far: FarSide) -> Wish:
+async def new_customer(far: Merchant) -> Wish:
     file = await new_file(far)
     file_id = (await far.post(file.path, file.body))["id"]
     certificate = {"companyName": "Ada", "taxAuthority": "MN", "startDate": "2020-01-01T00:00:00Z"}
@@ -106,7 +106,7 @@ async def new_customer(far: FarSide) -> Wish:
     return Wish("/customers", body)
 
 
-async def changed_customer(far: FarSide) -> Wish:
+async def changed_customer(far: Merchant) -> Wish:
     wish = await new_customer(far)
     await far.client.post("/customers", json={"id": "ada"})
     minted = await far.post("/_sandbox/sources")
@@ -116,47 +116,47 @@ async def changed_customer(far: FarSide) -> Wish:
     return Wish("/customers/ada", {**body, **more})
 
 
-async def new_source(_far: FarSide) -> Wish:
+async def new_source(_far: Merchant) -> Wish:
     owner = {"firstName": "Ada", "lastName": "Lovelace", "email": "ada@example.com", "organization": "L"}
     owner_more = {"upstreamId": "o", "address": ADDRESS, "additionalAddressInfo": ADDITIONAL}
     body = {"type": "customerCredit", "amount": 12.5, "upstreamId": "u", "paymentSessionId": "p"}
     return Wish("/sources", {**body, "customerCredit": {}, "owner": {**owner, **owner_more}})
 
 
-async def attached_source(far: FarSide) -> Wish:
+async def attached_source(far: Merchant) -> Wish:
     await far.client.post("/customers", json={"id": "ada"})
     return Wish(f"/customers/ada/sources/{(await far.post('/_sandbox/sources'))['id']}", {})
 
 
-async def new_tax_identifier(_far: FarSide) -> Wish:
+async def new_tax_identifier(_far: Merchant) -> Wish:
     return Wish("/tax-identifiers", {"type": "uk", "value": "GB123456789"})
 
 
-async def attached_tax_identifier(far: FarSide) -> Wish:
+async def attached_tax_identifier(far: Merchant) -> Wish:
     await far.client.post("/customers", json={"id": "ada", "type": "business"})
     wish = await new_tax_identifier(far)
     made = await far.post(wish.path, wish.body)
     return Wish(f"/customers/ada/tax-identifiers/{made['id']}", {})
 
 
-async def new_file(_far: FarSide) -> Wish:
+async def new_file(_far: Merchant) -> Wish:
     body = {"file": PDF, "purpose": "tax_document_customer_upload", "fileName": "c.pdf", "title": "C"}
     return Wish("/files", {**body, "linkExpiresTime": LATER})
 
 
-async def new_link(far: FarSide) -> Wish:
+async def new_link(far: Merchant) -> Wish:
     file = await new_file(far)
     file_id = (await far.post(file.path, file.body))["id"]
     return Wish("/file-links", {"fileId": file_id, "expiresTime": LATER})
 
 
-async def changed_link(far: FarSide) -> Wish:
+async def changed_link(far: Merchant) -> Wish:
     wish = await new_link(far)
     link = await far.post(wish.path, wish.body)
     return Wish(f"/file-links/{link['id']}", {"expiresTime": LATER})
 
 
-async def new_webhook(_far: FarSide) -> Wish:
+async def new_webhook(_far: Merchant) -> Wish:
     account = {"userName": "u", "password": "p"}
     oauth = {**account, "tokenEndPoint": "https://shop.invalid/token", "clientID": "c", "clientSecret": "s"}
     body = {
@@ -167,7 +167,7 @@ async def new_webhook(_far: FarSide) -> Wish:
     return Wish("/webhooks", body)
 
 
-async def changed_webhook(far: FarSide) -> Wish:
+async def changed_webhook(far: Merchant) -> Wish:
     wish = await new_webhook(far)
     return Wish(f"/webhooks/{(await far.post(wish.path, wish.body))['id']}", wish.body)
 
@@ -256,7 +256,7 @@ def test_every_operation_that_takes_a_body_is_tried() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
 async def test_every_documented_member_is_taken(
-    far: FarSide, official: OfficialDocument, operation: tuple[str, str]
+    far: Merchant, official: OfficialDocument, operation: tuple[str, str]
 ) -> None:
     method, path = operation
     content = official.raw["paths"][path][method.lower()].get("requestBody", {}).get("content", {})
@@ -275,7 +275,7 @@ async def test_every_documented_member_is_taken(
 @pytest.mark.proof
 @pytest.mark.parametrize(("operation", "make"), CASES)
 async def test_no_value_of_any_member_is_an_error_of_the_sandbox(
-    far: FarSide, operation: tuple[str, str], make: Maker
+    far: Merchant, operation: tuple[str, str], make: Maker
 ) -> None:
     wish = await make(far)
     for at in places(wish.body):

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.far_side import FarSide, Json, refusal
 from tests.sandbox.official import samples
+from tests.support.merchant import Json, Merchant, refusal
 
 STORABLE = ("creditCard", "googlePay", "applePay", "payPalBilling", "directDebit", "msts", "ideal")
 FLEETING = ("payPal", "klarnaCredit", "payco", "trustly", "konbini", "wireTransfer", "tomorrowsWallet")
@@ -20,26 +20,26 @@ STATES = (
 )
 
 
-async def mint(far: FarSide, **wish: Any) -> Json:
+async def mint(far: Merchant, **wish: Any) -> Json:
     return await far.post("/_sandbox/sources", wish)
 
 
-async def customer(far: FarSide, identity: str = "ada") -> Json:
+async def customer(far: Merchant, identity: str = "ada") -> Json:
     return await far.post("/customers", {"id": identity})
 
 
-async def saved(far: FarSide, identity: str = "ada", **wish: Any) -> Json:
+async def saved(far: Merchant, identity: str = "ada", **wish: Any) -> Json:
     source = await mint(far, **wish)
     return await far.post(f"/customers/{identity}/sources/{source['id']}")
 
 
 async def attach_refused(
-    far: FarSide, source: Json, identity: str = "ada"
+    far: Merchant, source: Json, identity: str = "ada"
 ) -> tuple[int, str | None, str | None]:
     return await far.refused(f"/customers/{identity}/sources/{source['id']}", {})
 
 
-async def test_a_card_is_minted_for_account_management(far: FarSide) -> None:
+async def test_a_card_is_minted_for_account_management(far: Merchant) -> None:
     minted = await mint(far, expirationYear=2031, expirationMonth=2, lastFourDigits="4242", brand="Amex")
     assert (minted["type"], minted["state"], minted["flow"]) == ("creditCard", "chargeable", "standard")
     assert minted["reusable"] is False
@@ -60,7 +60,7 @@ async def test_a_card_is_minted_for_account_management(far: FarSide) -> None:
 
 
 @pytest.mark.parametrize("sample", samples("sources"))
-async def test_every_printed_source_can_be_minted(far: FarSide, sample: Json) -> None:
+async def test_every_printed_source_can_be_minted(far: Merchant, sample: Json) -> None:
     state = sample.get("state") or sample["status"]
     minted = await mint(
         far,
@@ -76,14 +76,14 @@ async def test_every_printed_source_can_be_minted(far: FarSide, sample: Json) ->
     assert ("owner" in read) == ("owner" in sample)
 
 
-async def test_an_amount_is_text_in_the_browser_and_a_number_in_the_api(far: FarSide) -> None:
+async def test_an_amount_is_text_in_the_browser_and_a_number_in_the_api(far: Merchant) -> None:
     minted = await mint(far, type="payco", amount="100.00", currency="KRW")
     assert minted["amount"] == "100.00"
     assert (await far.get(f"/sources/{minted['id']}"))["amount"] == 100.0
 
 
 @pytest.mark.parametrize("kind", STORABLE)
-async def test_a_chargeable_source_of_a_storable_type_is_saved(far: FarSide, kind: str) -> None:
+async def test_a_chargeable_source_of_a_storable_type_is_saved(far: Merchant, kind: str) -> None:
     await customer(far)
     source = await saved(far, type=kind, state="chargeable")
     assert (source["reusable"], source["customerId"]) == (True, "ada")
@@ -94,7 +94,7 @@ async def test_a_chargeable_source_of_a_storable_type_is_saved(far: FarSide, kin
 
 
 @pytest.mark.parametrize("kind", FLEETING)
-async def test_a_source_of_a_type_that_cannot_be_stored_is_refused(far: FarSide, kind: str) -> None:
+async def test_a_source_of_a_type_that_cannot_be_stored_is_refused(far: Merchant, kind: str) -> None:
     await customer(far)
     source = await mint(far, type=kind, state="chargeable")
     response = await far.client.post(f"/customers/ada/sources/{source['id']}")
@@ -108,13 +108,13 @@ async def test_a_source_of_a_type_that_cannot_be_stored_is_refused(far: FarSide,
 
 
 @pytest.mark.parametrize("state", STATES)
-async def test_only_a_chargeable_source_is_saved(far: FarSide, state: str) -> None:
+async def test_only_a_chargeable_source_is_saved(far: Merchant, state: str) -> None:
     await customer(far)
     source = await mint(far, state=state)
     assert await attach_refused(far, source) == (409, "source_not_chargeable", "sourceId")
 
 
-async def test_what_the_buyer_did_not_agree_to_store_is_not_stored(far: FarSide) -> None:
+async def test_what_the_buyer_did_not_agree_to_store_is_not_stored(far: Merchant) -> None:
     await customer(far)
     result = await far.post("/_sandbox/drop-in", {"readyForStorage": False})
     assert (result["readyForStorage"], result["supportsStorage"]) == (False, True)
@@ -125,7 +125,7 @@ async def test_what_the_buyer_did_not_agree_to_store_is_not_stored(far: FarSide)
     assert (other["readyForStorage"], other["supportsStorage"]) == (False, False)
 
 
-async def test_a_source_is_saved_by_one_customer_only_and_repeating_is_harmless(far: FarSide) -> None:
+async def test_a_source_is_saved_by_one_customer_only_and_repeating_is_harmless(far: Merchant) -> None:
     await customer(far)
     await customer(far, "bob")
     source = await saved(far)
@@ -136,7 +136,7 @@ async def test_a_source_is_saved_by_one_customer_only_and_repeating_is_harmless(
     assert refusal(response) == (404, "source_not_found", None)
 
 
-async def test_unknown_customers_and_sources_are_not_found(far: FarSide) -> None:
+async def test_unknown_customers_and_sources_are_not_found(far: Merchant) -> None:
     source = await mint(far)
     assert await attach_refused(far, source, "nobody") == (404, "not_found", "id")
     await customer(far)
@@ -146,7 +146,7 @@ async def test_unknown_customers_and_sources_are_not_found(far: FarSide) -> None
     assert (await far.client.get("/sources/none")).status_code == 404
 
 
-async def test_a_detached_source_is_cancelled_for_good(far: FarSide) -> None:
+async def test_a_detached_source_is_cancelled_for_good(far: Merchant) -> None:
     await customer(far)
     source = await saved(far)
     path = f"/customers/ada/sources/{source['id']}"
@@ -161,7 +161,7 @@ async def test_a_detached_source_is_cancelled_for_good(far: FarSide) -> None:
 
 
 @pytest.mark.parametrize("rule", ["clear", "promote"])
-async def test_the_default_goes_or_passes_on_as_the_rule_says(far: FarSide, rule: str) -> None:
+async def test_the_default_goes_or_passes_on_as_the_rule_says(far: Merchant, rule: str) -> None:
     await far.client.put("/_sandbox/rules", json={"afterDefaultDetached": rule})
     await customer(far)
     first, second = await saved(far), await saved(far)
@@ -173,7 +173,7 @@ async def test_the_default_goes_or_passes_on_as_the_rule_says(far: FarSide, rule
     assert "defaultSourceId" not in await far.get("/customers/ada")
 
 
-async def test_detaching_another_source_leaves_the_default(far: FarSide) -> None:
+async def test_detaching_another_source_leaves_the_default(far: Merchant) -> None:
     await customer(far)
     first, second = await saved(far), await saved(far)
     await far.post("/customers/ada", {"defaultSourceId": second["id"]})
@@ -181,7 +181,7 @@ async def test_detaching_another_source_leaves_the_default(far: FarSide) -> None
     assert (await far.get("/customers/ada"))["defaultSourceId"] == second["id"]
 
 
-async def test_only_a_saved_source_becomes_the_default(far: FarSide) -> None:
+async def test_only_a_saved_source_becomes_the_default(far: Merchant) -> None:
     await customer(far)
     await customer(far, "bob")
     for source in (await mint(far), await saved(far, "bob")):
@@ -189,7 +189,7 @@ async def test_only_a_saved_source_becomes_the_default(far: FarSide) -> None:
         assert await far.refused("/customers/ada", wish) == (409, "source_not_found", "defaultSourceId")
 
 
-async def test_a_source_that_becomes_chargeable_says_so_once(far: FarSide) -> None:
+async def test_a_source_that_becomes_chargeable_says_so_once(far: Merchant) -> None:
     source = await mint(far, type="payPalBilling")
     assert source["state"] == "pending_redirect"
     for state in ("chargeable", "chargeable", "failed"):
@@ -198,14 +198,14 @@ async def test_a_source_that_becomes_chargeable_says_so_once(far: FarSide) -> No
     assert (await far.get(f"/sources/{source['id']}"))["state"] == "failed"
 
 
-async def test_a_source_of_any_state_can_belong_to_a_customer_from_the_start(far: FarSide) -> None:
+async def test_a_source_of_any_state_can_belong_to_a_customer_from_the_start(far: Merchant) -> None:
     await customer(far)
     source = await mint(far, customerId="ada", state="failed", expirationYear=2020)
     assert (await far.get("/customers/ada"))["sources"][0]["id"] == source["id"]
     assert (await far.refused("/_sandbox/sources", {"customerId": "nobody"}))[0] == 400
 
 
-async def test_store_credit_is_the_only_source_a_merchant_makes(far: FarSide) -> None:
+async def test_store_credit_is_the_only_source_a_merchant_makes(far: Merchant) -> None:
     owner = {"firstName": "Chase", "address": {"country": "US", "state": "MN"}}
     body = {"type": "customerCredit", "amount": 12.5, "currency": "USD", "owner": owner, "upstreamId": "7"}
     credit = await far.post("/sources", body)
@@ -241,19 +241,19 @@ async def test_store_credit_is_the_only_source_a_merchant_makes(far: FarSide) ->
     ],
 )
 async def test_store_credit_that_breaks_a_rule_is_refused(
-    far: FarSide, body: Json, expected: tuple[str, str]
+    far: Merchant, body: Json, expected: tuple[str, str]
 ) -> None:
     assert await far.refused("/sources", body) == (400, *expected)
 
 
-async def test_a_member_that_is_null_is_as_good_as_none(far: FarSide) -> None:
+async def test_a_member_that_is_null_is_as_good_as_none(far: Merchant) -> None:
     body = {"type": "customerCredit", "customerCredit": None, "owner": None, "amount": None}
     credit = await far.post("/sources", body)
     assert credit["customerCredit"] == {}
     assert not {"owner", "amount"} & set(credit)
 
 
-async def test_a_deleted_customer_takes_its_belongings_along(far: FarSide) -> None:
+async def test_a_deleted_customer_takes_its_belongings_along(far: Merchant) -> None:
     await customer(far)
     source = await saved(far)
     tax_identifier = await far.post("/tax-identifiers", {"type": "de", "value": "DE123456789"})
@@ -264,7 +264,7 @@ async def test_a_deleted_customer_takes_its_belongings_along(far: FarSide) -> No
     assert (await far.client.get(f"/tax-identifiers/{tax_identifier['id']}")).status_code == 404
 
 
-async def test_an_order_shows_the_source_that_pays_it_and_spends_it(far: FarSide) -> None:
+async def test_an_order_shows_the_source_that_pays_it_and_spends_it(far: Merchant) -> None:
     source = await mint(far, lastFourDigits="4242")
     order = await far.order(customerId="ada", sourceId=source["id"])
     order = await far.get(f"/orders/{order['id']}")
@@ -277,7 +277,7 @@ async def test_an_order_shows_the_source_that_pays_it_and_spends_it(far: FarSide
     assert again == (409, "source_not_chargeable", "sourceId")
 
 
-async def test_a_saved_source_pays_often_but_only_for_its_customer(far: FarSide) -> None:
+async def test_a_saved_source_pays_often_but_only_for_its_customer(far: Merchant) -> None:
     await customer(far)
     source = await saved(far)
     for _ in range(2):
@@ -289,13 +289,13 @@ async def test_a_saved_source_pays_often_but_only_for_its_customer(far: FarSide)
 
 
 @pytest.mark.parametrize("kind", ["payco", "applePay", "giftCard", "tomorrowsWallet", "wireTransfer"])
-async def test_an_order_can_be_paid_by_any_type(far: FarSide, kind: str) -> None:
+async def test_an_order_can_be_paid_by_any_type(far: Merchant, kind: str) -> None:
     source = await mint(far, type=kind)
     order = await far.order(sourceId=source["id"], state="accepted")
     order = await far.get(f"/orders/{order['id']}")
     assert (order["payment"]["sources"][0]["type"], order["state"]) == (kind, "accepted")
 
 
-async def test_a_disabled_customer_cannot_order(far: FarSide) -> None:
+async def test_a_disabled_customer_cannot_order(far: Merchant) -> None:
     await far.post("/customers", {"id": "ada", "enabled": False})
     assert (await far.refused("/_sandbox/orders", {"customerId": "ada"}))[0] == 409

@@ -2,21 +2,21 @@
 
 import pytest
 
-from tests.house import eventually
-from tests.sandbox.far_side import FarSide, Json
 from tests.sandbox.official import samples
+from tests.support.clock import eventually
+from tests.support.merchant import Json, Merchant
 
 
-async def tax_identifier(far: FarSide, kind: str = "de", value: str = "DE111111111") -> Json:
+async def tax_identifier(far: Merchant, kind: str = "de", value: str = "DE111111111") -> Json:
     return await far.post("/tax-identifiers", {"type": kind, "value": value})
 
 
-async def attached(far: FarSide, found: Json, customer_id: str = "ada") -> Json:
+async def attached(far: Merchant, found: Json, customer_id: str = "ada") -> Json:
     return await far.post(f"/customers/{customer_id}/tax-identifiers/{found['id']}")
 
 
 @pytest.mark.parametrize("sample", samples("tax-identifiers"))
-async def test_a_printed_test_value_is_verified_at_once_as_printed(far: FarSide, sample: Json) -> None:
+async def test_a_printed_test_value_is_verified_at_once_as_printed(far: Merchant, sample: Json) -> None:
     made = await tax_identifier(far, sample["type"], sample["value"])
     own = {"id", "createdTime", "updatedTime", "stateTransitions"}
     assert {name: made[name] for name in made if name not in own} == {
@@ -37,11 +37,11 @@ async def test_a_printed_test_value_is_verified_at_once_as_printed(far: FarSide,
         ("it_natural", "IT00000000000"),
     ],
 )
-async def test_test_values_are_verified_at_once(far: FarSide, kind: str, value: str) -> None:
+async def test_test_values_are_verified_at_once(far: Merchant, kind: str, value: str) -> None:
     assert (await tax_identifier(far, kind, value))["state"] == "verified"
 
 
-async def test_any_other_value_waits_for_the_authority(far: FarSide) -> None:
+async def test_any_other_value_waits_for_the_authority(far: Merchant) -> None:
     made = await tax_identifier(far)
     assert (made["state"], list(made["stateTransitions"])) == ("pending", ["pending"])
     assert "verifiedName" not in made
@@ -61,7 +61,7 @@ async def test_any_other_value_waits_for_the_authority(far: FarSide) -> None:
     ]
 
 
-async def test_the_authority_may_answer_by_itself(far: FarSide) -> None:
+async def test_the_authority_may_answer_by_itself(far: Merchant) -> None:
     await far.client.put("/_sandbox/rules", json={"verification": "not_valid"})
     made = await tax_identifier(far)
     assert made["state"] == "pending"
@@ -85,7 +85,7 @@ async def test_the_authority_may_answer_by_itself(far: FarSide) -> None:
         ("be", "BE2234567890"),
     ],
 )
-async def test_a_malformed_value_is_refused(far: FarSide, kind: str, value: str) -> None:
+async def test_a_malformed_value_is_refused(far: Merchant, kind: str, value: str) -> None:
     response = await far.client.post("/tax-identifiers", json={"type": kind, "value": value})
     assert response.status_code == 400
     assert response.json()["errors"] == [
@@ -113,13 +113,13 @@ async def test_a_malformed_value_is_refused(far: FarSide, kind: str, value: str)
         ("ke", "P051234567A"),
     ],
 )
-async def test_a_well_formed_value_is_accepted(far: FarSide, kind: str, value: str) -> None:
+async def test_a_well_formed_value_is_accepted(far: Merchant, kind: str, value: str) -> None:
     made = await tax_identifier(far, kind, value)
     assert made["state"] == "pending"
     assert made["applicability"]
 
 
-async def test_a_type_applies_where_its_entities_sell(far: FarSide) -> None:
+async def test_a_type_applies_where_its_entities_sell(far: Merchant) -> None:
     made = await tax_identifier(far, "uk", "GB123456789")
     places = {(one["country"], one["entity"]) for one in made["applicability"]}
     assert places == {
@@ -137,12 +137,12 @@ async def test_a_type_applies_where_its_entities_sell(far: FarSide) -> None:
     ],
 )
 async def test_a_tax_identifier_needs_type_and_value(
-    far: FarSide, body: Json, expected: tuple[str, str]
+    far: Merchant, body: Json, expected: tuple[str, str]
 ) -> None:
     assert await far.refused("/tax-identifiers", body) == (400, *expected)
 
 
-async def test_a_tax_identifier_belongs_to_one_customer_for_good(far: FarSide) -> None:
+async def test_a_tax_identifier_belongs_to_one_customer_for_good(far: Merchant) -> None:
     for identity in ("ada", "bob"):
         await far.post("/customers", {"id": identity})
     made = await tax_identifier(far)
@@ -158,7 +158,7 @@ async def test_a_tax_identifier_belongs_to_one_customer_for_good(far: FarSide) -
     )
 
 
-async def test_a_customer_has_one_of_each_type_and_must_delete_it_first(far: FarSide) -> None:
+async def test_a_customer_has_one_of_each_type_and_must_delete_it_first(far: Merchant) -> None:
     await far.post("/customers", {"id": "ada"})
     first, second = await tax_identifier(far), await tax_identifier(far, value="DE222222222")
     await attached(far, first)
@@ -172,7 +172,7 @@ async def test_a_customer_has_one_of_each_type_and_must_delete_it_first(far: Far
     assert sorted(kinds) == ["de", "uk"]
 
 
-async def test_a_deleted_tax_identifier_is_gone_everywhere(far: FarSide) -> None:
+async def test_a_deleted_tax_identifier_is_gone_everywhere(far: Merchant) -> None:
     await far.post("/customers", {"id": "ada"})
     made = await tax_identifier(far)
     path = f"/tax-identifiers/{made['id']}"
@@ -189,7 +189,7 @@ async def test_a_deleted_tax_identifier_is_gone_everywhere(far: FarSide) -> None
     assert (await far.refused(f"/customers/nobody/tax-identifiers/{other['id']}", {}))[0] == 404
 
 
-async def test_tax_identifiers_are_listed_by_owner_type_value_state_and_time(far: FarSide) -> None:
+async def test_tax_identifiers_are_listed_by_owner_type_value_state_and_time(far: Merchant) -> None:
     await far.post("/customers", {"id": "ada"})
     german = await attached(far, await tax_identifier(far))
     british = await tax_identifier(far, "uk", "GB123456789")
@@ -212,7 +212,7 @@ async def test_tax_identifiers_are_listed_by_owner_type_value_state_and_time(far
     assert (await far.refused("/tax-identifiers?colour=red", {}, "GET"))[1] == "unknown_parameter"
 
 
-async def test_an_order_carries_its_buyers_tax_identifiers(far: FarSide) -> None:
+async def test_an_order_carries_its_buyers_tax_identifiers(far: Merchant) -> None:
     for identity in ("ada", "bob"):
         await far.post("/customers", {"id": identity})
     mine = await attached(far, await tax_identifier(far))

@@ -12,7 +12,8 @@ import httpx
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from tests.house import Json, Portal, Sandbox
+from tests.support.portal import Portal
+from tests.support.sandbox import Json, Sandbox
 
 OWNER = "ada"
 EMAIL = "ada@example.com"

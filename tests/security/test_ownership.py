@@ -5,9 +5,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from tests.contract.portal_api import build
-from tests.house import Json, Portal, Sandbox
 from tests.security.matrix import EMAIL, ENTRIES, OWNER, PUBLIC, Stage, Values, routes_of
+from tests.support.portal import Portal, build
+from tests.support.sandbox import Json, Sandbox
 
 ROUTES = routes_of(build())
 BUYERS = [route for route in ROUTES if route in ENTRIES]

@@ -9,8 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.customers.house import Buyer, pointers
-from tests.house import Json, Sandbox, eventually
+from tests.support.buyers import AccountBuyer, pointers
+from tests.support.clock import eventually
+from tests.support.sandbox import Json, Sandbox
 
 PATH = "/tax-certificates"
 PDF = b"%PDF-1.7\n" + b"exempt " * 100
@@ -32,7 +33,7 @@ async def files_of(sandbox: Sandbox) -> list[Json]:
     ("content", "name"), [(PDF, "exempt.pdf"), (JPG, "photo.JPEG"), (PNG, "scan.png"), (JPG, "C:\\a\\b.jpg")]
 )
 async def test_a_certificate_is_handed_in_and_listed(
-    content: bytes, name: str, ada: Buyer, sandbox: Sandbox
+    content: bytes, name: str, ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     dates = {"startDate": day(-1), "endDate": day(1)}
     answer = await ada.upload(content, file_name=name, authority="mn", **dates)
@@ -51,25 +52,29 @@ async def test_a_certificate_is_handed_in_and_listed(
     ("start", "end", "status"),
     [(-2, -1, "expired"), (-1, 0, "active"), (0, 1, "active"), (1, 2, "notYetValid")],
 )
-async def test_the_status_follows_from_the_dates(start: int, end: int, status: str, ada: Buyer) -> None:
+async def test_the_status_follows_from_the_dates(
+    start: int, end: int, status: str, ada: AccountBuyer
+) -> None:
     await ada.upload(PDF, startDate=day(start), endDate=day(end))
     assert [one["status"] for one in (await ada.get(PATH)).json()["data"]] == [status]
 
 
-async def test_the_newest_certificate_comes_first(ada: Buyer) -> None:
+async def test_the_newest_certificate_comes_first(ada: AccountBuyer) -> None:
     for state in ("MN", "CA"):
         await ada.upload(PDF, authority=state)
     assert [one["authority"] for one in (await ada.get(PATH)).json()["data"]] == ["CA", "MN"]
 
 
-async def test_the_largest_file_passes_and_one_byte_more_does_not(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_the_largest_file_passes_and_one_byte_more_does_not(
+    ada: AccountBuyer, sandbox: Sandbox
+) -> None:
     largest = PDF.ljust(LARGEST, b" ")
     assert (await ada.upload(largest)).status_code == 201
     assert (await ada.upload(largest + b" ")).status_code == 413
     assert [file["size"] for file in await files_of(sandbox)] == [LARGEST]
 
 
-async def test_an_endless_upload_is_cut_off(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_an_endless_upload_is_cut_off(ada: AccountBuyer, sandbox: Sandbox) -> None:
     async def endless() -> AsyncIterator[bytes]:
         yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n%PDF-1.7\n'
         for _ in range(200):
@@ -97,7 +102,9 @@ _BAD_FILES = {
 
 
 @pytest.mark.parametrize("case", sorted(_BAD_FILES))
-async def test_a_file_that_is_not_what_it_must_be_is_refused(case: str, ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_file_that_is_not_what_it_must_be_is_refused(
+    case: str, ada: AccountBuyer, sandbox: Sandbox
+) -> None:
     content, name = _BAD_FILES[case]
     assert pointers(await ada.upload(content, file_name=name)) == ["/file"]
     assert await files_of(sandbox) == []
@@ -124,7 +131,9 @@ _BAD_FIELDS: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", sorted(_BAD_FIELDS))
-async def test_fields_that_cannot_be_accepted_are_named(case: str, ada: Buyer, sandbox: Sandbox) -> None:
+async def test_fields_that_cannot_be_accepted_are_named(
+    case: str, ada: AccountBuyer, sandbox: Sandbox
+) -> None:
     fields, expected = _BAD_FIELDS[case]
     assert pointers(await ada.upload(PDF, **fields)) == expected
     assert await files_of(sandbox) == []
@@ -160,7 +169,7 @@ _BAD_FORMS: dict[str, tuple[str, str, int]] = {
 
 
 @pytest.mark.parametrize("case", sorted(_BAD_FORMS))
-async def test_a_form_that_is_none_is_refused(case: str, ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_form_that_is_none_is_refused(case: str, ada: AccountBuyer, sandbox: Sandbox) -> None:
     content_type, body, status = _BAD_FORMS[case]
     answer = await ada.portal.client.post(
         f"/v1/customers/me{PATH}",
@@ -172,13 +181,15 @@ async def test_a_form_that_is_none_is_refused(case: str, ada: Buyer, sandbox: Sa
     assert await files_of(sandbox) == []
 
 
-async def test_a_compressed_form_is_refused(ada: Buyer) -> None:
+async def test_a_compressed_form_is_refused(ada: AccountBuyer) -> None:
     headers = {**ada.token, "Content-Type": _FORM, "Content-Encoding": "gzip"}
     answer = await ada.portal.client.post(f"/v1/customers/me{PATH}", content=b"x", headers=headers)
     assert answer.status_code == 415
 
 
-async def test_a_connection_that_breaks_off_leaves_nothing_behind(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_connection_that_breaks_off_leaves_nothing_behind(
+    ada: AccountBuyer, sandbox: Sandbox
+) -> None:
     host, _, port = ada.portal.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     head = "".join(f"{name}: {value}\r\n" for name, value in ada.token.items())
@@ -194,26 +205,26 @@ async def test_a_connection_that_breaks_off_leaves_nothing_behind(ada: Buyer, sa
     assert len(await files_of(sandbox)) == 1
 
 
-async def test_a_file_whose_certificate_is_refused_does_not_stay(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_file_whose_certificate_is_refused_does_not_stay(ada: AccountBuyer, sandbox: Sandbox) -> None:
     await ada.get()
     await sandbox.fault("status", status=400, method="POST", path="/customers/{id}")
     assert (await ada.upload(PDF)).status_code == 422
     assert await files_of(sandbox) == []
 
 
-async def test_a_file_that_digital_river_refuses_is_named(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_file_that_digital_river_refuses_is_named(ada: AccountBuyer, sandbox: Sandbox) -> None:
     await sandbox.fault("status", status=400, method="POST", path="/files")
     assert pointers(await ada.upload(PDF)) == ["/file"]
 
 
-async def test_a_certificate_whose_answer_was_lost_is_there_once(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_certificate_whose_answer_was_lost_is_there_once(ada: AccountBuyer, sandbox: Sandbox) -> None:
     await ada.get()
     await sandbox.fault("reset", method="POST", path="/customers/{id}", times=1, afterwards=True)
     assert (await ada.upload(PDF)).status_code == 201
     assert len((await ada.get(PATH)).json()["data"]) == 1
 
 
-async def test_an_outage_during_the_last_step_can_be_repeated(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_an_outage_during_the_last_step_can_be_repeated(ada: AccountBuyer, sandbox: Sandbox) -> None:
     await ada.get()
     await sandbox.fault("status", status=503, method="POST", path="/customers/{id}", times=1)
     assert (await ada.upload(PDF)).status_code == 503
@@ -221,7 +232,7 @@ async def test_an_outage_during_the_last_step_can_be_repeated(ada: Buyer, sandbo
     assert len((await ada.get(PATH)).json()["data"]) == 1
 
 
-async def upload_into_the_dark(buyer: Buyer, sandbox: Sandbox, **lost: Any) -> int:
+async def upload_into_the_dark(buyer: AccountBuyer, sandbox: Sandbox, **lost: Any) -> int:
     """Hand in while the update is answered by this fault, and every read of the customer after it by none."""
     await buyer.get()
     await sandbox.fault("delay", method="POST", path="/customers/{id}", seconds=0.5, times=1)
@@ -247,10 +258,11 @@ async def upload_into_the_dark(buyer: Buyer, sandbox: Sandbox, **lost: Any) -> i
     ids=["answer lost", "answer garbled", "not arrived"],
 )
 async def test_what_may_have_arrived_is_not_handed_in_twice(
-    lost: Json, keys: tuple[str | None, str | None], ada: Buyer, sandbox: Sandbox
+    lost: Json, keys: tuple[str | None, str | None], ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     first, again = [
-        Buyer(ada.portal, {**ada.token, **({} if key is None else {"Idempotency-Key": key})}) for key in keys
+        AccountBuyer(ada.portal, {**ada.token, **({} if key is None else {"Idempotency-Key": key})})
+        for key in keys
     ]
     assert await upload_into_the_dark(first, sandbox, **lost) in {502, 503}
     assert (await again.upload(PDF)).status_code == 201
@@ -259,7 +271,7 @@ async def test_what_may_have_arrived_is_not_handed_in_twice(
 
 
 async def test_another_certificate_is_handed_in_beside_the_one_in_the_dark(
-    ada: Buyer, sandbox: Sandbox
+    ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     await upload_into_the_dark(ada, sandbox, kind="reset", afterwards=True)
     assert (await ada.upload(PDF, authority="CA")).status_code == 201
@@ -268,7 +280,7 @@ async def test_another_certificate_is_handed_in_beside_the_one_in_the_dark(
 
 
 async def test_what_is_known_to_have_arrived_leaves_nothing_on_record(
-    ada: Buyer, sandbox: Sandbox, database: asyncpg.Connection
+    ada: AccountBuyer, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     count = "SELECT count(*) FROM certificate_upload"
     assert (await ada.upload(PDF)).status_code == 201
@@ -282,19 +294,21 @@ async def test_what_is_known_to_have_arrived_leaves_nothing_on_record(
     assert await database.fetchval(count) == 0
 
 
-async def test_certificates_are_the_owners(ada: Buyer, eve: Buyer, support: Buyer, sandbox: Sandbox) -> None:
+async def test_certificates_are_the_owners(
+    ada: AccountBuyer, eve: AccountBuyer, support: AccountBuyer, sandbox: Sandbox
+) -> None:
     await ada.upload(PDF)
     assert (await eve.get(PATH, of="ada")).status_code == 404
     assert len((await support.get(PATH, of="ada")).json()["data"]) == 1
     assert (await eve.get(PATH)).json()["data"] == []
     for who in (eve, support):
         assert (await who.send("POST", PATH, of="ada")).status_code == 404
-    assert (await Buyer(ada.portal, {}).upload(PDF)).status_code == 401
+    assert (await AccountBuyer(ada.portal, {}).upload(PDF)).status_code == 401
     assert len(await files_of(sandbox)) == 1
 
 
-async def test_a_repeated_key_hands_in_once(ada: Buyer, sandbox: Sandbox) -> None:
-    keyed = Buyer(ada.portal, {**ada.token, "Idempotency-Key": "once"})
+async def test_a_repeated_key_hands_in_once(ada: AccountBuyer, sandbox: Sandbox) -> None:
+    keyed = AccountBuyer(ada.portal, {**ada.token, "Idempotency-Key": "once"})
     first = await keyed.upload(PDF)
     again = await keyed.upload(PDF)
     assert (first.status_code, again.status_code) == (201, 201)

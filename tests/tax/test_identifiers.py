@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.customers.house import Buyer, pointers
-from tests.house import Json, Sandbox
+from tests.support.buyers import AccountBuyer, pointers
+from tests.support.sandbox import Json, Sandbox
 
 PATH = "/tax-identifiers"
 OLD = {"type": "de", "value": "DE123456789"}
@@ -14,7 +14,7 @@ ATTACH = {"method": "POST", "path": "/customers/ada/tax-identifiers/*"}
 DELETE = {"method": "DELETE", "path": "/tax-identifiers/*"}
 
 
-async def values(buyer: Buyer) -> list[str]:
+async def values(buyer: AccountBuyer) -> list[str]:
     answer = await buyer.get(PATH)
     assert answer.status_code == 200, answer.text
     assert answer.json()["nextCursor"] is None
@@ -26,7 +26,7 @@ async def at_digital_river(sandbox: Sandbox) -> list[Json]:
     return found
 
 
-async def test_an_identifier_is_added_shown_verified_and_removed(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_an_identifier_is_added_shown_verified_and_removed(ada: AccountBuyer, sandbox: Sandbox) -> None:
     assert await values(ada) == []
     added = await ada.send("POST", PATH, {"type": "at", "value": "ATU12345678"})
     assert added.status_code == 201, added.text
@@ -45,7 +45,7 @@ async def test_an_identifier_is_added_shown_verified_and_removed(ada: Buyer, san
     assert (await ada.send("DELETE", f"{PATH}/{identifier}")).status_code == 404
 
 
-async def test_where_an_identifier_counts_is_shown(ada: Buyer) -> None:
+async def test_where_an_identifier_counts_is_shown(ada: AccountBuyer) -> None:
     applicability = (await ada.send("POST", PATH, OLD)).json()["applicability"]
     assert {
         "country": "DE",
@@ -54,7 +54,7 @@ async def test_where_an_identifier_counts_is_shown(ada: Buyer) -> None:
     } in applicability
 
 
-async def test_another_value_takes_the_place_of_the_present_one(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_another_value_takes_the_place_of_the_present_one(ada: AccountBuyer, sandbox: Sandbox) -> None:
     await ada.send("POST", PATH, OLD)
     await ada.send("POST", PATH, {"type": "at", "value": "ATU12345678"})
     replaced = await ada.send("POST", PATH, NEW)
@@ -63,14 +63,14 @@ async def test_another_value_takes_the_place_of_the_present_one(ada: Buyer, sand
     assert len(await at_digital_river(sandbox)) == 2
 
 
-async def test_the_same_value_again_changes_nothing(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_the_same_value_again_changes_nothing(ada: AccountBuyer, sandbox: Sandbox) -> None:
     first = await ada.send("POST", PATH, OLD)
     again = await ada.send("POST", PATH, {"type": "de", "value": " de123456789 "})
     assert (again.status_code, again.json()) == (200, first.json())
     assert await sandbox.count("POST /tax-identifiers") == 1
 
 
-async def test_simultaneous_replacements_leave_one(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_simultaneous_replacements_leave_one(ada: AccountBuyer, sandbox: Sandbox) -> None:
     bodies = [{"type": "de", "value": f"DE10000000{n}"} for n in range(5)]
     answers = await asyncio.gather(*(ada.send("POST", PATH, body) for body in bodies))
     assert {answer.status_code for answer in answers} == {201}
@@ -90,7 +90,7 @@ async def test_simultaneous_replacements_leave_one(ada: Buyer, sandbox: Sandbox)
     ],
 )
 async def test_an_identifier_that_cannot_be_accepted_says_where_and_the_present_one_stays(
-    body: Json, expected: list[str], ada: Buyer, sandbox: Sandbox
+    body: Json, expected: list[str], ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     await ada.send("POST", PATH, OLD)
     answer = await ada.send("POST", PATH, body)
@@ -103,7 +103,7 @@ async def test_an_identifier_that_cannot_be_accepted_says_where_and_the_present_
 @pytest.mark.parametrize("kind", ["status", "reset", "garbage"])
 @pytest.mark.parametrize("target", [ATTACH, DELETE], ids=["attach", "delete"])
 async def test_when_a_step_of_a_replacement_fails_for_good_the_old_one_stays(
-    target: dict[str, str], kind: str, ada: Buyer, sandbox: Sandbox
+    target: dict[str, str], kind: str, ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     await ada.send("POST", PATH, OLD)
     await sandbox.fault(kind, method=target["method"], path=target["path"])
@@ -119,7 +119,7 @@ async def test_when_a_step_of_a_replacement_fails_for_good_the_old_one_stays(
 
 @pytest.mark.parametrize("target", [ATTACH, DELETE], ids=["attach", "delete"])
 async def test_when_only_an_answer_is_lost_the_buyer_has_one_of_the_two(
-    target: dict[str, str], ada: Buyer, sandbox: Sandbox
+    target: dict[str, str], ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     await ada.send("POST", PATH, OLD)
     await sandbox.fault("reset", times=1, afterwards=True, method=target["method"], path=target["path"])
@@ -130,7 +130,7 @@ async def test_when_only_an_answer_is_lost_the_buyer_has_one_of_the_two(
     assert await values(ada) == [NEW["value"]]
 
 
-async def test_a_repeated_key_adds_once(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_repeated_key_adds_once(ada: AccountBuyer, sandbox: Sandbox) -> None:
     headers = {"Idempotency-Key": "once"}
     first = await ada.send("POST", PATH, OLD, headers=headers)
     again = await ada.send("POST", PATH, OLD, headers=headers)
@@ -140,7 +140,9 @@ async def test_a_repeated_key_adds_once(ada: Buyer, sandbox: Sandbox) -> None:
     assert await sandbox.count("POST /tax-identifiers") == 1
 
 
-async def test_somebody_elses_identifier_does_not_exist(ada: Buyer, eve: Buyer, support: Buyer) -> None:
+async def test_somebody_elses_identifier_does_not_exist(
+    ada: AccountBuyer, eve: AccountBuyer, support: AccountBuyer
+) -> None:
     identifier = (await ada.send("POST", PATH, OLD)).json()["id"]
     assert (await eve.send("DELETE", f"{PATH}/{identifier}")).status_code == 404
     for who in (eve, support):
@@ -148,6 +150,6 @@ async def test_somebody_elses_identifier_does_not_exist(ada: Buyer, eve: Buyer, 
         assert (await who.send("POST", PATH, NEW, of="ada")).status_code == 404
     assert (await eve.get(PATH, of="ada")).status_code == 404
     assert (await support.get(PATH, of="ada")).json()["data"][0]["value"] == OLD["value"]
-    assert (await Buyer(ada.portal, {}).get(PATH)).status_code == 401
+    assert (await AccountBuyer(ada.portal, {}).get(PATH)).status_code == 401
     assert await values(ada) == [OLD["value"]]
     assert await values(eve) == []

@@ -13,9 +13,11 @@ import pytest
 
 from app.resources import open_resources
 from app.tax.identifiers import finish_replacements
-from tests.customers.house import Buyer
-from tests.house import Json, Sandbox, eventually, pass_time, settings_for
-from tests.processes import running, running_api
+from tests.support.buyers import AccountBuyer
+from tests.support.clock import eventually
+from tests.support.portal import pass_time, settings_for
+from tests.support.processes import running, running_api
+from tests.support.sandbox import Json, Sandbox
 
 PATH = "/tax-identifiers"
 OLD = {"type": "de", "value": "DE123456789"}
@@ -25,7 +27,7 @@ DELETE = {"method": "DELETE", "path": "/tax-identifiers/*"}
 MINUTE = 60.0
 
 
-async def values(buyer: Buyer) -> list[str]:
+async def values(buyer: AccountBuyer) -> list[str]:
     answer = await buyer.get(PATH)
     assert answer.status_code == 200, answer.text
     return [one["value"] for one in answer.json()["data"]]
@@ -76,7 +78,7 @@ async def give(sandbox: Sandbox, customer_id: str) -> None:
 
 
 @asynccontextmanager
-async def deleting(ada: Buyer, sandbox: Sandbox) -> AsyncIterator["asyncio.Task[httpx.Response]"]:
+async def deleting(ada: AccountBuyer, sandbox: Sandbox) -> AsyncIterator["asyncio.Task[httpx.Response]"]:
     """A replacement, while the deletion of the old one takes its time; awaited after the block."""
     await ada.send("POST", PATH, OLD)
     await sandbox.fault("delay", seconds=0.5, times=1, **DELETE)
@@ -96,7 +98,7 @@ async def killed_after_the_deletion(
 ) -> AsyncIterator[None]:
     """The API has died between deleting and attaching, long ago."""
     async with running_api(settings_for(database_url, sandbox.url), stop_with=signal.SIGKILL) as api:
-        ada = Buyer(api, await sandbox.token("ada"))
+        ada = AccountBuyer(api, await sandbox.token("ada"))
         await ada.send("POST", PATH, OLD)
         await sandbox.fault("delay", seconds=5, times=1, afterwards=True, **DELETE)
         replacing = asyncio.create_task(ada.send("POST", PATH, NEW))
@@ -123,7 +125,7 @@ async def test_what_a_killed_process_left_is_finished_by_the_next_read_elsewhere
         killed_after_the_deletion(own_database_url, own_database, sandbox),
         running_api(settings) as other,
     ):
-        ada = Buyer(other, await sandbox.token("ada"))
+        ada = AccountBuyer(other, await sandbox.token("ada"))
         assert await values(ada) == [NEW["value"]]
         assert await on_record(own_database) == []
         again = await ada.send("POST", PATH, NEW)
@@ -149,7 +151,7 @@ async def test_what_a_killed_process_left_is_finished_by_the_worker(
 
 @pytest.mark.parametrize("step", ["begun", "attached"])
 async def test_a_replacement_is_carried_through_whichever_step_was_the_last(
-    step: str, ada: Buyer, database: asyncpg.Connection, sandbox: Sandbox
+    step: str, ada: AccountBuyer, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     await give(sandbox, "ada")
     await leave_unfinished(database, sandbox, "ada")
@@ -162,7 +164,7 @@ async def test_a_replacement_is_carried_through_whichever_step_was_the_last(
 
 
 async def test_writers_finish_what_was_left_before_they_begin(
-    ada: Buyer, database: asyncpg.Connection, sandbox: Sandbox
+    ada: AccountBuyer, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     await give(sandbox, "ada")
     await leave_unfinished(database, sandbox, "ada")
@@ -176,7 +178,7 @@ async def test_writers_finish_what_was_left_before_they_begin(
 
 
 async def test_attaching_is_tried_again_once_the_old_one_is_gone(
-    ada: Buyer, database: asyncpg.Connection, sandbox: Sandbox
+    ada: AccountBuyer, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     async with deleting(ada, sandbox) as replacing:
         await sandbox.fault("status", status=503, times=2, **ATTACH)
@@ -186,7 +188,7 @@ async def test_attaching_is_tried_again_once_the_old_one_is_gone(
 
 
 async def test_while_attaching_fails_nobody_is_shown_that_there_is_neither(
-    ada: Buyer, support: Buyer, database: asyncpg.Connection, sandbox: Sandbox
+    ada: AccountBuyer, support: AccountBuyer, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     async with deleting(ada, sandbox) as replacing:
         await sandbox.fault("status", status=503, times=None, **ATTACH)
@@ -202,7 +204,7 @@ async def test_while_attaching_fails_nobody_is_shown_that_there_is_neither(
 
 @pytest.mark.parametrize("status", [400, 404, 409])
 async def test_the_old_one_comes_back_when_the_new_one_is_refused_for_good(
-    status: int, ada: Buyer, database: asyncpg.Connection, sandbox: Sandbox
+    status: int, ada: AccountBuyer, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     async with deleting(ada, sandbox) as replacing:
         path = f"/customers/ada/tax-identifiers/{await id_of(NEW, sandbox)}"
@@ -216,7 +218,7 @@ async def test_the_old_one_comes_back_when_the_new_one_is_refused_for_good(
 
 
 async def test_the_old_one_comes_back_though_that_was_broken_off_too(
-    ada: Buyer, database: asyncpg.Connection, sandbox: Sandbox
+    ada: AccountBuyer, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     async with deleting(ada, sandbox) as replacing:
         path = f"/customers/ada/tax-identifiers/{await id_of(NEW, sandbox)}"
@@ -229,7 +231,7 @@ async def test_the_old_one_comes_back_though_that_was_broken_off_too(
 
 
 async def test_a_loss_that_cannot_be_helped_ends_is_reported_and_names_no_value(
-    ada: Buyer, database: asyncpg.Connection, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    ada: AccountBuyer, database: asyncpg.Connection, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with deleting(ada, sandbox) as replacing:
         await sandbox.fault("status", status=400, times=None, **ATTACH)
@@ -261,7 +263,9 @@ async def test_one_that_cannot_be_finished_does_not_keep_the_worker_from_the_oth
     assert await at_digital_river(sandbox) == [NEW["value"]]
 
 
-async def test_the_worker_leaves_a_replacement_to_whoever_is_at_it(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_the_worker_leaves_a_replacement_to_whoever_is_at_it(
+    ada: AccountBuyer, sandbox: Sandbox
+) -> None:
     async with deleting(ada, sandbox) as replacing, open_resources(ada.portal.settings) as resources:
         await finish_replacements(resources)
         assert not replacing.done()
@@ -270,13 +274,13 @@ async def test_the_worker_leaves_a_replacement_to_whoever_is_at_it(ada: Buyer, s
     assert await values(ada) == [NEW["value"]]
 
 
-async def test_a_read_meanwhile_waits_for_the_new_one(ada: Buyer, sandbox: Sandbox) -> None:
+async def test_a_read_meanwhile_waits_for_the_new_one(ada: AccountBuyer, sandbox: Sandbox) -> None:
     async with deleting(ada, sandbox):
         assert await values(ada) == [NEW["value"]]
 
 
 async def test_being_forgotten_erases_the_old_value(
-    ada: Buyer, database: asyncpg.Connection, sandbox: Sandbox
+    ada: AccountBuyer, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     for customer_id in ("ada", "eve"):
         await put_on_record(database, uuid4().hex, customer_id)

@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from app.web.problems import Problem
-from tests.declared import unfit
-from tests.house import Json, Portal, Sandbox
+from tests.support.declared_answers import unfit
+from tests.support.portal import Portal
+from tests.support.sandbox import Json, Sandbox
 
 
 def kinds(parent: type[Problem] = Problem) -> Iterator[type[Problem]]:

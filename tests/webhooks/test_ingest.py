@@ -12,7 +12,7 @@ from app.ids import EventId
 from app.resources import Resources
 from app.webhooks import ingest
 from app.webhooks.ingest import BATCH, WRITERS, BatchWriter, NewEvent
-from tests.house import eventually
+from tests.support.clock import eventually
 
 Database: TypeAlias = asyncpg.Connection
 

@@ -15,17 +15,11 @@ from app.db.engine import create_engine
 from app.webhooks import inbox
 from app.webhooks.inbox import Claim, LeaseLost
 from app.worker.retry_policy import MAX_ATTEMPTS
-from tests.house import (
-    Json,
-    Portal,
-    Sandbox,
-    eventually,
-    invoice_event,
-    pass_time,
-    running_portal,
-    settings_for,
-)
-from tests.processes import running
+from tests.support.clock import eventually
+from tests.support.events import invoice_event
+from tests.support.portal import Portal, pass_time, running_portal, settings_for
+from tests.support.processes import running
+from tests.support.sandbox import Json, Sandbox
 
 Database: TypeAlias = asyncpg.Connection
 

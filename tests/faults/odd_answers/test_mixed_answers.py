@@ -1,0 +1,77 @@
+"""An answer about something else than what was asked for is never shown."""
+
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+
+from tests.support.buyers import OrderBuyer
+from tests.support.rewriting_proxy import RewritingProxy, rewriting
+from tests.support.sandbox import Json
+
+OTHER = "another"
+
+READS: dict[str, tuple[str, str, Json]] = {
+    "profile": ("/customers/", "/v1/customers/me", {"id": OTHER}),
+    "shipping address": ("/customers/", "/v1/customers/me/shipping-address", {"id": OTHER}),
+    "payment sources": ("/customers/", "/v1/customers/me/payment-sources", {"id": OTHER}),
+    "somebody's source": (
+        "/customers/",
+        "/v1/customers/me/payment-sources",
+        {"sources": [{"id": "s", "customerId": OTHER}]},
+    ),
+    "drop-in": ("/customers/", "/v1/drop-in", {"id": OTHER}),
+    "order": ("/orders/{order}", "/v1/orders/{order}", {"id": OTHER}),
+}
+LISTS: dict[str, tuple[str, str, Json]] = {
+    "orders": ("/orders", "/v1/orders", {"data": [{"id": "1", "customerId": OTHER}]}),
+    "refunds": ("/refunds", "/v1/orders/{order}/refunds", {"data": [{"id": "r", "orderId": OTHER}]}),
+    "parcels": ("/fulfillments", "/v1/orders/{order}/tracking", {"data": [{"id": "f", "orderId": OTHER}]}),
+    "tax ids": ("/tax-id", "/v1/customers/me/tax-identifiers", {"data": [{"id": "t", "customerId": OTHER}]}),
+}
+
+
+async def test_what_was_not_asked_for_is_not_shown(far_side: RewritingProxy, ada: OrderBuyer) -> None:
+    order = await ada.order()
+    await ada.get("/v1/customers/me")
+    for read, (asked, path, lie) in READS.items():
+        far_side.rewrite = rewriting(asked.format(order=order["id"]), saying(lie))
+        answer = await ada.get(path.format(order=order["id"]))
+        assert answer.status_code == 502, read
+        assert OTHER not in answer.text
+
+
+async def test_entries_that_were_not_asked_for_are_left_out(
+    far_side: RewritingProxy, ada: OrderBuyer
+) -> None:
+    order = await ada.order()
+    await ada.get("/v1/customers/me")
+    for read, (asked, path, lie) in LISTS.items():
+        far_side.rewrite = rewriting(asked, saying(lie))
+        with structlog.testing.capture_logs() as logs:
+            answer = await ada.get(path.format(order=order["id"]))
+        assert answer.status_code == 200, read
+        assert OTHER not in answer.text
+        assert [line["times"] for line in logs if line["event"] == "digital_river.filter_ignored"] == [1]
+
+
+async def test_a_write_answered_with_another_customer_shows_nothing_of_it(
+    far_side: RewritingProxy, ada: OrderBuyer
+) -> None:
+    far_side.rewrite = rewriting("/customers", saying({"id": OTHER, "email": "another@example.com"}))
+    answer = await ada.portal.client.put("/v1/customers/me", json={}, headers=ada.token)
+    assert answer.status_code == 502
+
+
+async def test_a_document_is_not_made_of_another_file(
+    far_side: RewritingProxy, ada: OrderBuyer, own_database: asyncpg.Connection
+) -> None:
+    order = await ada.order()
+    await ada.sandbox.invoiced(order)
+    far_side.rewrite = rewriting("/files/", saying({"id": OTHER, "fileName": "theirs.pdf"}))
+    assert (await ada.get(f"/v1/orders/{order['id']}/documents")).status_code == 502
+    assert await own_database.fetchval("SELECT count(*) FROM document") == 0
+
+
+def saying(lie: Json) -> Callable[[Json], Json]:
+    return lambda found: {**found, **lie}

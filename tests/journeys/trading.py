@@ -1,0 +1,175 @@
+"""A small world of trade: orders with everything that Digital River has to say of them, and the ledgers that
+must agree in the end, whatever happened on the way."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import asyncpg
+
+from app.db.schema import metadata
+from app.resources import Resources
+from tests.support.clock import eventually
+from tests.support.portal import Portal
+from tests.support.sandbox import Json, Sandbox
+
+Kind = Literal["accepted", "invoice", "creditMemo", "refund", "unknown"]
+KINDS: Sequence[Kind] = get_args(Kind)
+TYPES: Mapping[Kind, str] = {
+    "accepted": "order.accepted",
+    "invoice": "order.invoice.created",
+    "creditMemo": "order.credit_memo.created",
+    "refund": "order.refunded",
+    "unknown": "order.never_heard_of",
+}
+HANDLED: frozenset[Kind] = frozenset({"invoice", "creditMemo"})
+BUYING_AT_ONCE = 6
+STRANGER = "customer-mallory"
+
+
+@dataclass(frozen=True)
+class Trade:
+    """An order, whose it is, and one event of each kind about it."""
+
+    order_id: str
+    owner: str
+    events: Mapping[Kind, Json]
+
+
+@dataclass
+class World:
+    """A portal without a worker, its far side, and what has been traded."""
+
+    portal: Portal
+    sandbox: Sandbox
+    database: asyncpg.Connection
+    trades: Sequence[Trade]
+    tokens: Mapping[str, dict[str, str]]
+    operator: dict[str, str]
+    # How often an event was said to be new, or kept before.
+    receipts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    @property
+    def resources(self) -> Resources:
+        assert self.portal.app is not None
+        resources: Resources = self.portal.app.state.resources
+        return resources
+
+
+async def begin(
+    portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, owners: Sequence[str]
+) -> World:
+    """A new world with one order of each of these owners, of which the portal has not heard yet."""
+    await sandbox.reset()
+    empty = "; ".join(f"DELETE FROM {table.name}" for table in metadata.sorted_tables)
+    await database.execute(f"{empty}; UPDATE clock.shift SET by = '0'")
+    # A few at a time: each waits for its capture by asking.
+    free = asyncio.Semaphore(BUYING_AT_ONCE)
+    orders = await asyncio.gather(*(_buy(sandbox, owner, free) for owner in owners))
+    events = await eventually(lambda: _events_of(sandbox, orders))
+    trades = [
+        Trade(order["id"], owner, events[order["id"]]) for order, owner in zip(orders, owners, strict=True)
+    ]
+    tokens = {owner: await sandbox.token(owner) for owner in {*owners, STRANGER}}
+    operator = await sandbox.token("operator", scopes=["portal:ops"])
+    return World(portal, sandbox, database, trades, tokens, operator)
+
+
+async def _buy(sandbox: Sandbox, owner: str, free: asyncio.Semaphore) -> Json:
+    async with free:
+        order = await sandbox.order(owner)
+        await sandbox.fulfil(order)
+        await sandbox.refund(order)
+        about = {"type": TYPES["unknown"], "object": {"id": order["id"]}, "deliver": False}
+        await sandbox.post("/_sandbox/events", about)
+    return order
+
+
+async def _events_of(sandbox: Sandbox, orders: Sequence[Json]) -> Mapping[str, Mapping[Kind, Json]]:
+    """One event of each kind of each order; nothing before all have happened."""
+    kinds = {event_type: kind for kind, event_type in TYPES.items()}
+    found: defaultdict[str, dict[Kind, Json]] = defaultdict(dict)
+    for event in await sandbox.all_of("/events", types=",".join(kinds)):
+        subject = event["data"]["object"]
+        found[subject.get("orderId") or subject["id"]][kinds[event["type"]]] = event
+    is_complete = all(len(found[order["id"]]) == len(KINDS) for order in orders)
+    return found if is_complete else {}
+
+
+async def reconcile(world: World) -> None:
+    """What Digital River has issued = what is stored = what is linked = what its owner lists and opens; every
+    event is kept once; and nobody else sees anything."""
+    issued = await _issued(world)
+    await _compare_inbox(world)
+    rows = await world.database.fetch("SELECT file_id, order_id, customer_id, kind FROM document")
+    assert Counter(tuple(row) for row in rows) == Counter(issued)
+    links = await _live_links(world)
+    assert links.keys() == {file_id for file_id, *_ in issued}
+    for owner in world.tokens:
+        own = {
+            (order_id, kind, links[file_id]) for file_id, order_id, whose, kind in issued if whose == owner
+        }
+        listed = await documents_of(world, owner)
+        assert len(listed) == len(own)
+        assert {(one["orderId"], one["kind"], one["link"]["url"]) for one in listed} == own
+        for one in listed[:2]:
+            opened = {who: await _open(world, who, one["id"]) for who in world.tokens}
+            assert opened.pop(owner) == one["link"]["url"]
+            assert set(opened.values()) == {"404"}
+
+
+async def documents_of(world: World, owner: str) -> list[Json]:
+    """All that the owner's list shows, page by page."""
+    found: list[Json] = []
+    cursor: dict[str, str] = {}
+    while True:
+        answer = await world.portal.get("/v1/documents", world.tokens[owner], limit=100, **cursor)
+        page: Json = answer.raise_for_status().json()
+        found += page["data"]
+        if page["nextCursor"] is None:
+            return found
+        cursor = {"cursor": page["nextCursor"]}
+
+
+async def _issued(world: World) -> list[tuple[str, str, str, str]]:
+    """The file, order, owner and kind of each document, as Digital River's orders have them."""
+    orders = await asyncio.gather(*(world.sandbox.get(f"/orders/{trade.order_id}") for trade in world.trades))
+    return [
+        (pdf["id"], order["id"], order["customerId"], kind)
+        for order in orders
+        for kind, place in (("invoice", "invoicePDFs"), ("creditMemo", "creditMemoPDFs"))
+        for pdf in order[place]
+    ]
+
+
+async def _compare_inbox(world: World) -> None:
+    rows = await world.database.fetch("SELECT id, state, origin, order_id FROM webhook_event")
+    kept = {row["id"]: (row["order_id"], row["state"]) for row in rows}
+    assert len(kept) == len(rows)
+    assert kept == {
+        event["id"]: (trade.order_id, "done") if kind in HANDLED else (None, "ignored")
+        for trade in world.trades
+        for kind, event in trade.events.items()
+        # Nobody asks for what nobody handles: that is kept only when it was delivered.
+        if kind in HANDLED or event["id"] in world.receipts
+    }
+    for row in rows:
+        # New once: for a delivery, or for the sweep that was there before it. One that was answered 503 may
+        # have been kept all the same.
+        receipts, is_delivered = world.receipts[row["id"]], row["origin"] == "webhook"
+        assert receipts["accepted"] == is_delivered or (is_delivered and receipts["unavailable"])
+
+
+async def _live_links(world: World) -> dict[str, str]:
+    """The one URL of each file that has a link; fails when a file has two."""
+    links = await world.sandbox.all_of("/file-links", expired="false")
+    assert len({link["fileId"] for link in links}) == len(links)
+    return {link["fileId"]: link["url"] for link in links}
+
+
+async def _open(world: World, who: str, document_id: str) -> str:
+    """Where it leads, or the status of the refusal."""
+    answer = await world.portal.get(f"/v1/documents/{document_id}/content", world.tokens[who])
+    return str(answer.headers.get("Location", answer.status_code))

@@ -1,0 +1,78 @@
+"""Routes that do work, and count how often: what a repeated request must not do twice."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, Request, Response
+from pydantic import ConfigDict
+
+from app.idempotency.routes import IdempotentRoute
+from app.identity.bearer import OPS, CurrentPrincipal, require_scope
+from app.web.contract import Contract
+from app.web.problems import Malformed
+
+UPLOADS = "/v1/customers/me/tax-certificates"
+
+
+class Wish(Contract):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "lamp"}]})
+
+    name: str
+
+
+@dataclass
+class CountedWork:
+    """What was done, how the next work ends, and a gate that it waits for."""
+
+    done: list[str] = field(default_factory=list)
+    error: Exception | None = None
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    async def do(self, what: str) -> str:
+        self.done.append(what)
+        answer = f"{what} {len(self.done)}"
+        self.begun.set()
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return answer
+
+
+def routers(works: CountedWork) -> tuple[APIRouter, APIRouter]:
+    """The buyers' routes and the operators'."""
+    v1 = APIRouter(prefix="/v1", route_class=IdempotentRoute)
+    ops = APIRouter(prefix="/ops", route_class=IdempotentRoute, dependencies=[require_scope(OPS)])
+
+    @v1.post("/wishes", status_code=201, response_model=Wish)
+    async def wish(principal: CurrentPrincipal, wanted: Wish) -> Response:
+        granted = await works.do(wanted.name)
+        headers = {"ETag": '"one"', "Location": "/v1/wishes/1", "X-Other": "not kept"}
+        body = Wish(name=granted).model_dump_json()
+        return Response(body, 201, headers, media_type="application/json")
+
+    @v1.get("/wishes")
+    async def wishes(principal: CurrentPrincipal) -> list[str]:
+        return [await works.do("read")]
+
+    @v1.post("/customers/{customerId}/forget")
+    async def forget(principal: CurrentPrincipal) -> str:
+        return await works.do("forget")
+
+    @v1.post("/customers/{customerId}/tax-certificates")
+    async def upload(principal: CurrentPrincipal, request: Request) -> str:
+        size = 0
+        async for part in request.stream():
+            size += len(part)
+            if b"refused" in part:
+                raise Malformed()
+        return await works.do(f"upload of {size}")
+
+    @ops.post("/sweep", status_code=204)
+    async def sweep(days: int | None = None, fast: str | None = None) -> None:
+        await works.do("sweep")
+
+    return v1, ops
