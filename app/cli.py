@@ -15,16 +15,16 @@ from pydantic import SecretStr
 
 from app.db import migrate as migration
 from app.db.errors import FAILURES, describe_failure
-from app.digital_river.errors import DigitalRiverError
+from app.digital_river.client.errors import DigitalRiverError
 from app.extensions import load_commands, load_development_database
 from app.ids import EventId
+from app.logging import configure
 from app.main import create_app
 from app.ops import cli_views
 from app.resources import Resources, open_resources
 from app.settings import Settings, read_settings
 from app.settings.reference import render_reference
 from app.web import server
-from app.web.logs import configure
 from app.webhooks.inbox import State
 from app.webhooks.sweep import SweepBusy, sweep_now
 from app.webhooks.sweep_log import REACH

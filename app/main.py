@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from app.customers import router as customers
-from app.db.buckets import Buckets
+from app.db.token_buckets import TokenBuckets
 from app.documents import router as documents
 from app.documents.downloads import Downloads
 from app.identity.tokens import Tokens
@@ -19,8 +19,8 @@ from app.privacy import router as privacy
 from app.resources import Resources, open_resources
 from app.settings import Settings, read_settings
 from app.tax import router as tax
-from app.web import assembly
-from app.web.limits import Limits
+from app.web import setup
+from app.web.rate_limits import RateLimits
 from app.webhooks import router as webhooks
 from app.webhooks.ingest import BatchWriter
 from app.webhooks.router import WebhookReceiver
@@ -58,7 +58,7 @@ class ApiResources(Resources):
     """What the API holds open beside what every process does."""
 
     tokens: Tokens
-    limits: Limits
+    limits: RateLimits
     downloads: Downloads
     webhook_receiver: WebhookReceiver
 
@@ -71,13 +71,13 @@ async def open_api_resources(settings: Settings) -> AsyncIterator[ApiResources]:
         yield ApiResources(
             settings=opened.settings,
             engine=opened.engine,
-            hot=opened.hot,
+            hot_pool=opened.hot_pool,
             leases=opened.leases,
-            far=opened.far,
+            digital_river=opened.digital_river,
             tokens=tokens,
-            limits=Limits(Buckets(opened.hot, secret), settings),
+            limits=RateLimits(TokenBuckets(opened.hot_pool, secret), settings),
             downloads=Downloads(settings),
-            webhook_receiver=WebhookReceiver(BatchWriter(opened.hot), settings, HANDLERS),
+            webhook_receiver=WebhookReceiver(BatchWriter(opened.hot_pool), settings, HANDLERS),
         )
 
 
@@ -103,7 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         contact={"name": "Whoever operates this portal"},
         license_info={"name": "MIT", "identifier": "MIT"},
     )
-    assembly.install(app, settings, is_limited=True)
+    setup.install(app, settings, is_limited=True)
     # The hot paths first: routes are tried in this order. Not by `include_router`, which would try them
     # through a layer for each room and costs a tenth of a webhook's time.
     for router in (

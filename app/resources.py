@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from app.db.engine import AsyncEngine, Pool, open_engine, open_hot_pool
 from app.db.leases import Leases
-from app.digital_river.transport import Transport
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.settings import Settings
 
 
@@ -19,9 +19,9 @@ class Resources:
 
     settings: Settings
     engine: AsyncEngine
-    hot: Pool
+    hot_pool: Pool
     leases: Leases
-    far: Transport
+    digital_river: DigitalRiverClient
 
 
 @asynccontextmanager
@@ -29,10 +29,10 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Open everything for the length of the block. PostgreSQL and the far side need not be up yet."""
     async with (
         open_engine(settings) as engine,
-        open_hot_pool(settings) as hot,
-        Transport.open(settings) as far,
+        open_hot_pool(settings) as hot_pool,
+        DigitalRiverClient.open(settings) as digital_river,
     ):
-        yield Resources(settings, engine, hot, Leases(engine), far)
+        yield Resources(settings, engine, hot_pool, Leases(engine), digital_river)
 
 
 def resources_of(request: Request) -> Resources:

@@ -1,7 +1,7 @@
 """Imports every module that defines a table: what alembic compares a database with."""
 
 from app.access import audit_log
-from app.db import buckets, leases
+from app.db import leases, token_buckets
 from app.db.schema import metadata
 from app.documents import link_store
 from app.documents import store as documents
@@ -12,4 +12,15 @@ from app.webhooks import inbox, sweep_log
 
 __all__ = ["MODULES", "metadata"]
 
-MODULES = (audit_log, buckets, documents, idempotency, inbox, leases, link_store, privacy, sweep_log, tax)
+MODULES = (
+    audit_log,
+    token_buckets,
+    documents,
+    idempotency,
+    inbox,
+    leases,
+    link_store,
+    privacy,
+    sweep_log,
+    tax,
+)

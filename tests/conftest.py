@@ -19,7 +19,7 @@ import structlog
 
 from app.db import migrate
 from app.db.schema import metadata
-from app.digital_river.transport import Transport
+from app.digital_river.client.http_client import DigitalRiverClient
 from devtools.embedded_postgres import EmbeddedPostgres
 from tests.support.declared_answers import UNDECLARED
 from tests.support.portal import Portal, running_portal
@@ -240,13 +240,13 @@ def _no_far_side_call_with_a_connection_in_hand(monkeypatch: pytest.MonkeyPatch)
     def returned(connection: object, *_: object) -> None:
         holders.pop(id(connection), None)
 
-    call = Transport._call
+    call = DigitalRiverClient._call
 
-    async def guarded(self: Transport, *args: Any) -> Any:
+    async def guarded(self: DigitalRiverClient, *args: Any) -> Any:
         assert asyncio.current_task() not in holders.values(), "a far-side call with a connection in hand"
         return await call(self, *args)
 
-    monkeypatch.setattr(Transport, "_call", guarded)
+    monkeypatch.setattr(DigitalRiverClient, "_call", guarded)
     listeners = (("checkout", taken), ("checkin", returned))
     for name, listener in listeners:
         sa.event.listen(sa.pool.Pool, name, listener)

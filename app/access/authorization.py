@@ -21,9 +21,9 @@ from app.identity.bearer import SUPPORT, CurrentPrincipal
 from app.identity.principal import Principal, customer_of
 from app.ids import CustomerId
 from app.resources import resources_of
-from app.web.path_ids import ID, CustomerPath
+from app.web.id_types import ID, CustomerPath
 from app.web.problems import Forbidden, Invalid, NotFound
-from app.web.routes import find_facts
+from app.web.routing import find_route
 
 LONGEST_PATH_ID = 300
 _POINTER = "/query/customerId"
@@ -97,7 +97,7 @@ async def _readable(request: Request, principal: Principal, named: CustomerId) -
 async def _record(request: Request, principal: Principal, customer_id: CustomerId | None) -> AuditRecordId:
     """Keep a record of the read. None: whose thing it is will be known later. When this returns, it is
     committed."""
-    facts = find_facts(request.scope)
+    facts = find_route(request.scope)
     async with resources_of(request).engine.begin() as connection:
         return await audit_log.keep_record(
             connection,

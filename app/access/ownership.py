@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from app.access import audit_log
 from app.access.audit_log import AuditRecordId
 from app.db.engine import AsyncEngine
-from app.digital_river import orders
+from app.digital_river.api import orders
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.models import Order
-from app.digital_river.transport import Transport
 from app.ids import CustomerId, OrderId
 
 
@@ -49,7 +49,7 @@ def owned_by(column: sa.ColumnElement[str | None], owner: Owner) -> sa.ColumnEle
     return column == sa.literal(owner, sa.Text)
 
 
-async def fetch_owned_order(far: Transport, owner: Owner, order_id: OrderId) -> Order:
+async def fetch_owned_order(client: DigitalRiverClient, owner: Owner, order_id: OrderId) -> Order:
     """The order at Digital River, if it is the owner's. A read by support is attributed to its customer.
 
     Raises:
@@ -57,7 +57,7 @@ async def fetch_owned_order(far: Transport, owner: Owner, order_id: OrderId) -> 
         DigitalRiverError: Digital River could not be asked, or the owner's order cannot be read.
     """
     if not isinstance(owner, Anybody):
-        return await orders.fetch_order(far, order_id, owner=owner)
-    order = await orders.fetch_any_order(far, order_id)
+        return await orders.fetch_order(client, order_id, owner=owner)
+    order = await orders.fetch_any_order(client, order_id)
     await owner.attribute(None if order.customer_id is None else CustomerId(order.customer_id))
     return order

@@ -19,8 +19,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.digital_river.models import Address, Party
-from app.web.address import ADDRESS_EXAMPLE, AddressView, Line, is_country, is_state
-from app.web.contract import Contract
+from app.web.api_model import ApiModel
+from app.web.postal_address import ADDRESS_EXAMPLE, AddressView, Line, is_country, is_state
 
 Email = Annotated[
     str,
@@ -62,7 +62,7 @@ _SHIPPING: dict[str, Any] = {
 }
 
 
-class AdditionalAddressInfo(Contract):
+class AdditionalAddressInfo(ApiModel):
     """What some countries need beside an address."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_ADDITIONAL]})
@@ -72,7 +72,7 @@ class AdditionalAddressInfo(Contract):
     phonetic_name: Line | None = None
 
 
-class PostalAddress(Contract):
+class PostalAddress(ApiModel):
     """A place that parcels can reach."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_ADDRESS]})
@@ -119,7 +119,7 @@ class PostalAddress(Contract):
         raise ValueError("This is not a state of this country, such as MN")
 
 
-class ShippingAddress(Contract):
+class ShippingAddress(ApiModel):
     """The default shipping address as a whole."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_SHIPPING]})
@@ -138,7 +138,7 @@ class ShippingAddress(Contract):
         return {name: value for name, value in values.items() if value}
 
 
-class PostalAddressChanges(Contract):
+class PostalAddressChanges(ApiModel):
     """What to change of a postal address; null removes a member."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [{"line2": "Suite 1"}]})
@@ -151,7 +151,7 @@ class PostalAddressChanges(Contract):
     state: Line | None = None
 
 
-class ShippingChanges(Contract):
+class ShippingChanges(ApiModel):
     """What to change of the default shipping address; null removes a member. The result must be complete."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [{"phone": None}]})
@@ -164,7 +164,7 @@ class ShippingChanges(Contract):
     additional_address_info: AdditionalAddressInfo | None = None
 
 
-class AdditionalAddressInfoView(Contract):
+class AdditionalAddressInfoView(ApiModel):
     """What some countries need beside an address."""
 
     model_config = ConfigDict(
@@ -176,7 +176,7 @@ class AdditionalAddressInfoView(Contract):
     phonetic_name: str | None
 
 
-class ShippingAddressView(Contract):
+class ShippingAddressView(ApiModel):
     """The default shipping address."""
 
     model_config = ConfigDict(

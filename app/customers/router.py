@@ -20,13 +20,13 @@ from app.web.problems import (
     NotFound,
     PreconditionFailed,
     PreconditionRequired,
-    Unavailable,
+    ServiceUnavailable,
     responses,
 )
 
 router = APIRouter(prefix="/v1", tags=["customers"], route_class=IdempotentRoute)
 
-_FAR_SIDE = (BadGateway, Unavailable)
+_FAR_SIDE = (BadGateway, ServiceUnavailable)
 _WRITES = (Conflict, Invalid, NotFound, PreconditionFailed, PreconditionRequired, *_FAR_SIDE)
 _IF_MATCH = {
     "name": "If-Match",
@@ -56,7 +56,9 @@ async def register_customer(
 ) -> Response:
     """Creates the customer under the token's own customer id. A customer that exists is returned unchanged,
     with 200: change it with PATCH."""
-    customer, is_new = await service.register(resources.far, customer_id, registration or Registration())
+    customer, is_new = await service.register(
+        resources.digital_river, customer_id, registration or Registration()
+    )
     code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return conditional(request, ProfileView.of(customer), status_code=code)
 
@@ -75,7 +77,8 @@ async def get_customer(
     # Staff who look around shall not become customers.
     is_own = customer_id == principal.customer_id and principal.scopes.isdisjoint({OPS, SUPPORT})
     return conditional(
-        request, ProfileView.of(await service.get_customer(resources.far, customer_id, is_own=is_own))
+        request,
+        ProfileView.of(await service.get_customer(resources.digital_river, customer_id, is_own=is_own)),
     )
 
 
@@ -109,7 +112,7 @@ async def get_shipping_address(
     request: Request, resources: ResourcesDep, customer_id: ReadCustomer
 ) -> Response:
     """404 when there is none."""
-    return conditional(request, await service.get_shipping(resources.far, customer_id))
+    return conditional(request, await service.get_shipping(resources.digital_river, customer_id))
 
 
 @router.put(

@@ -17,8 +17,8 @@ from pydantic import (
 
 from app.customers.addresses import Email, ShippingAddress, ShippingAddressView, ShippingChanges
 from app.digital_river.models import Customer
-from app.web.address import is_country
-from app.web.contract import Contract, Instant
+from app.web.api_model import ApiModel, Instant
+from app.web.postal_address import is_country
 
 # Digital River docs, Metadata.
 MOST_METADATA = 20
@@ -71,7 +71,7 @@ MetadataChanges = dict[_MetadataKey, _MetadataValue]
 """Names and values to set. A value of null or "" removes the name."""
 
 
-class Registration(Contract):
+class Registration(ApiModel):
     """What a new customer starts with; all of it can be changed later."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_REGISTRATION]})
@@ -83,7 +83,7 @@ class Registration(Contract):
     metadata: MetadataChanges = Field(default_factory=dict, max_length=MOST_METADATA)
 
 
-class ProfileChanges(Contract):
+class ProfileChanges(ApiModel):
     """A JSON merge patch (RFC 7396): what is absent stays, null removes."""
 
     model_config = ConfigDict(
@@ -111,7 +111,7 @@ class ProfileChanges(Contract):
         return value
 
 
-class ProfileView(Contract):
+class ProfileView(ApiModel):
     """Who the buyer is."""
 
     model_config = ConfigDict(

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from app.customers.addresses import ShippingAddress, ShippingAddressView, nowhere
 from app.customers.schemas import MOST_METADATA, ProfileChanges, ProfileView, Registration
 from app.db.leases import customer_lease
-from app.digital_river import customers
-from app.digital_river.errors import Conflict, Missing, Refused
+from app.digital_river.api import customers
+from app.digital_river.client.errors import ConflictingState, Missing, Refused
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.models import Customer, CustomerChanges
-from app.digital_river.transport import Transport
 from app.ids import CustomerId
 from app.resources import Resources
 from app.web.field_errors import invalid_fields
@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 
 async def register(
-    far: Transport, customer_id: CustomerId, registration: Registration
+    client: DigitalRiverClient, customer_id: CustomerId, registration: Registration
 ) -> tuple[Customer, bool]:
     """The customer and whether this call made it; one that exists is returned as it is.
 
@@ -38,35 +38,35 @@ async def register(
     values["metadata"] = {name: value for name, value in registration.metadata.items() if not _removes(value)}
     changes = CustomerChanges.model_validate({name: value for name, value in values.items() if value})
     try:
-        return await customers.create_customer(far, customer_id, changes), True
-    except Conflict:
-        return await customers.fetch_customer(far, customer_id), False
+        return await customers.create_customer(client, customer_id, changes), True
+    except ConflictingState:
+        return await customers.fetch_customer(client, customer_id), False
     except Refused as refused:
         raise invalid_fields(refused) from None
 
 
-async def get_customer(far: Transport, customer_id: CustomerId, *, is_own: bool) -> Customer:
+async def get_customer(client: DigitalRiverClient, customer_id: CustomerId, *, is_own: bool) -> Customer:
     """The customer; a buyer's own is created on first need, nobody else's is.
 
     Raises:
         NotFound: support asks for one that does not exist.
     """
     if is_own:
-        return await customers.ensure_customer(far, customer_id)
+        return await customers.ensure_customer(client, customer_id)
     try:
-        return await customers.fetch_customer(far, customer_id)
+        return await customers.fetch_customer(client, customer_id)
     except Missing:
         raise NotFound from None
 
 
-async def get_shipping(far: Transport, customer_id: CustomerId) -> ShippingAddressView:
+async def get_shipping(client: DigitalRiverClient, customer_id: CustomerId) -> ShippingAddressView:
     """The default shipping address.
 
     Raises:
         NotFound: there is none.
     """
     try:
-        customer = await customers.fetch_customer(far, customer_id)
+        customer = await customers.fetch_customer(client, customer_id)
     except Missing:
         raise NotFound from None
     address = ShippingAddressView.of(customer.shipping)
@@ -88,12 +88,12 @@ async def change_profile(
         Whatever `check` raises.
     """
     async with resources.leases.hold(customer_lease(customer_id)):
-        customer = await customers.ensure_customer(resources.far, customer_id)
+        customer = await customers.ensure_customer(resources.digital_river, customer_id)
         check(ProfileView.of(customer))
         written = _written(customer, changes)
         if not written.model_fields_set:
             return customer
-        return await _update(resources.far, customer_id, written, below="")
+        return await _update(resources.digital_river, customer_id, written, below="")
 
 
 async def put_shipping(
@@ -109,11 +109,11 @@ async def put_shipping(
         Whatever `check` raises.
     """
     async with resources.leases.hold(customer_lease(customer_id)):
-        customer = await customers.ensure_customer(resources.far, customer_id)
+        customer = await customers.ensure_customer(resources.digital_river, customer_id)
         present = ShippingAddressView.of(customer.shipping)
         check(present)
         written = CustomerChanges(shipping=address.as_written())
-        changed = await _update(resources.far, customer_id, written, below="shipping")
+        changed = await _update(resources.digital_river, customer_id, written, below="shipping")
         return changed, present is None
 
 
@@ -127,17 +127,17 @@ async def delete_shipping(
         Whatever `check` raises.
     """
     async with resources.leases.hold(customer_lease(customer_id)):
-        present = await get_shipping(resources.far, customer_id)
+        present = await get_shipping(resources.digital_river, customer_id)
         check(present)
         written = CustomerChanges(shipping=nowhere(present.address.country))
-        await _update(resources.far, customer_id, written, below="shipping")
+        await _update(resources.digital_river, customer_id, written, below="shipping")
 
 
 async def _update(
-    far: Transport, customer_id: CustomerId, written: CustomerChanges, *, below: str
+    client: DigitalRiverClient, customer_id: CustomerId, written: CustomerChanges, *, below: str
 ) -> Customer:
     try:
-        changed = await customers.update_customer(far, customer_id, written)
+        changed = await customers.update_customer(client, customer_id, written)
     except Refused as refused:
         raise invalid_fields(refused, below=below) from None
     # No document says how nested members are replaced: what was to go must be gone, or it was not done.

@@ -14,12 +14,12 @@ from prometheus_client import Counter
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.digital_river import files
-from app.digital_river.transport import Transport
+from app.digital_river.api import files
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.documents.store import Document
 from app.settings import Settings
 from app.web.middleware import is_head
-from app.web.problems import TooManyRequests, Unavailable
+from app.web.problems import ServiceUnavailable, TooManyRequests
 
 DOWNLOAD_SECONDS = 120.0
 # An invoice takes a second or two.
@@ -59,7 +59,7 @@ class Downloads:
             )
         if self.under_way >= self._most:
             REFUSED.labels("process").inc()
-            raise Unavailable(retry_after=RETRY_SECONDS)
+            raise ServiceUnavailable(retry_after=RETRY_SECONDS)
         self._under_way[who] += 1
         try:
             yield
@@ -73,9 +73,11 @@ class StreamedFile(Response):
     """The file as Digital River sends it, piece by piece. Its failures before the first byte are problems
     like any other, because the far side is asked when the response starts, not before."""
 
-    def __init__(self, far: Transport, document: Document, downloads: Downloads, who: str) -> None:
+    def __init__(
+        self, client: DigitalRiverClient, document: Document, downloads: Downloads, who: str
+    ) -> None:
         super().__init__()
-        self._far = far
+        self._far = client
         self._document = document
         self._downloads = downloads
         self._who = who

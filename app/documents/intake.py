@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import AliasChoices, Field, ValidationError
 
 from app.db.engine import AsyncConnection
-from app.digital_river import files, orders
+from app.digital_river.api import files, orders
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.models.reading import FarSideModel, Identifier
-from app.digital_river.transport import Transport
 from app.documents import link_store, links, store
 from app.documents.links import LinkRefused
 from app.documents.store import DocumentKind, NewDocument
@@ -52,19 +52,19 @@ async def take_in(resources: Resources, event_type: str, subject: Mapping[str, A
         fields = ", ".join(sorted({".".join(map(str, problem["loc"])) for problem in error.errors()}))
         raise Unreadable(f"unusable or missing in data.object: {fields}") from None
     file_id, order_id = FileId(announced.file_id), OrderId(announced.order_id)
-    far = resources.far.background
+    client = resources.digital_river.background
     new = await fetch_document(
-        far,
+        client,
         file_id,
         order_id=order_id,
         customer_id=CustomerId(announced.customer_id)
         if announced.customer_id is not None
-        else await _fetch_owner(far, order_id),
+        else await _fetch_owner(client, order_id),
         kind=KINDS[event_type],
     )
     async with AsyncExitStack() as stack:
         try:
-            link = await stack.enter_async_context(links.renewing(resources, far, file_id))
+            link = await stack.enter_async_context(links.renewing(resources, client, file_id))
         except LinkRefused:
             # Its owner need not wait for a good link: listed, and opened through `proxy`, it is there.
             async with resources.engine.begin() as connection:
@@ -78,21 +78,26 @@ async def take_in(resources: Resources, event_type: str, subject: Mapping[str, A
         yield effect
 
 
-async def _fetch_owner(far: Transport, order_id: OrderId) -> CustomerId | None:
+async def _fetch_owner(client: DigitalRiverClient, order_id: OrderId) -> CustomerId | None:
     """Whose the order is of which an event does not say it; None: a guest's."""
-    order = await orders.fetch_any_order(far, order_id)
+    order = await orders.fetch_any_order(client, order_id)
     return None if order.customer_id is None else CustomerId(order.customer_id)
 
 
 async def fetch_document(
-    far: Transport, file_id: FileId, *, order_id: OrderId, customer_id: CustomerId | None, kind: DocumentKind
+    client: DigitalRiverClient,
+    file_id: FileId,
+    *,
+    order_id: OrderId,
+    customer_id: CustomerId | None,
+    kind: DocumentKind,
 ) -> NewDocument:
     """The document with the name and the time that its file has at Digital River.
 
     Raises:
         DigitalRiverError: the file was not to be had.
     """
-    file = await files.fetch_file(far, file_id)
+    file = await files.fetch_file(client, file_id)
     return NewDocument(
         file_id=file_id,
         order_id=order_id,

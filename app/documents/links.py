@@ -9,9 +9,9 @@ import structlog
 from prometheus_client import Counter
 
 from app.db.engine import AsyncEngine
-from app.digital_river import file_links
-from app.digital_river.errors import Garbled
-from app.digital_river.transport import Transport
+from app.digital_river.api import file_links
+from app.digital_river.client.errors import Garbled
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.documents import link_store
 from app.documents.link_policy import Link, LinkPolicy, Reason, policy_of
 from app.ids import FileId
@@ -39,13 +39,16 @@ async def usable(resources: Resources, file_id: FileId) -> Link:
     stored = await _look_up(resources.engine, policy_of(resources.settings), file_id)
     if stored is not None:
         return stored
-    async with renewing(resources, resources.far, file_id) as link, resources.engine.begin() as connection:
+    async with (
+        renewing(resources, resources.digital_river, file_id) as link,
+        resources.engine.begin() as connection,
+    ):
         await link_store.keep_link(connection, file_id, link)
     return link
 
 
 @asynccontextmanager
-async def renewing(resources: Resources, far: Transport, file_id: FileId) -> AsyncIterator[Link]:
+async def renewing(resources: Resources, client: DigitalRiverClient, file_id: FileId) -> AsyncIterator[Link]:
     """A link that works, for the block in which the caller stores it; nobody else mints one meanwhile.
 
     Raises:
@@ -55,8 +58,8 @@ async def renewing(resources: Resources, far: Transport, file_id: FileId) -> Asy
     async with resources.leases.hold(f"link:{file_id}") as now:
         yield (
             await _look_up(resources.engine, policy, file_id)
-            or await _find_live(far, policy, file_id, now)
-            or await _mint(resources, far, file_id, now)
+            or await _find_live(client, policy, file_id, now)
+            or await _mint(resources, client, file_id, now)
         )
 
 
@@ -76,9 +79,11 @@ async def _look_up(engine: AsyncEngine, policy: LinkPolicy, file_id: FileId) -> 
     return None
 
 
-async def _find_live(far: Transport, policy: LinkPolicy, file_id: FileId, now: datetime) -> Link | None:
+async def _find_live(
+    client: DigitalRiverClient, policy: LinkPolicy, file_id: FileId, now: datetime
+) -> Link | None:
     """The longest-lived link the file has at Digital River: ours from before a crash, say."""
-    listed = await file_links.fetch_live_links(far, file_id)
+    listed = await file_links.fetch_live_links(client, file_id)
     read = [policy.read(found, file_id, now) for found in listed]
     # One that ends soon is no fault: it may be the one that is to be renewed.
     _tell_refused(file_id, Tally(reason for reason in read if isinstance(reason, str) and reason != "life"))
@@ -91,11 +96,11 @@ async def _find_live(far: Transport, policy: LinkPolicy, file_id: FileId, now: d
     return max(links, key=lambda link: link.expires_at)
 
 
-async def _mint(resources: Resources, far: Transport, file_id: FileId, now: datetime) -> Link:
+async def _mint(resources: Resources, client: DigitalRiverClient, file_id: FileId, now: datetime) -> Link:
     lifetime = timedelta(seconds=resources.settings.file_link_lifetime)
     try:
         link = policy_of(resources.settings).read(
-            await file_links.create_link(far, file_id, now + lifetime), file_id, now
+            await file_links.create_link(client, file_id, now + lifetime), file_id, now
         )
     except Garbled as error:
         # There may be one all the same.

@@ -23,12 +23,12 @@ from app.documents.store import Document, DocumentKind, Position
 from app.identity.bearer import CurrentPrincipal
 from app.ids import DocumentId, OrderId
 from app.resources import ResourcesDep, base_url_of
-from app.web.contract import Instant
+from app.web.api_model import Instant
 from app.web.etags import NOT_MODIFIED, conditional
+from app.web.id_types import ID, OrderPath
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
-from app.web.path_ids import ID, OrderPath
-from app.web.problems import BadGateway, Invalid, NotFound, TooManyRequests, Unavailable, responses
-from app.web.routes import StrictRoute
+from app.web.problems import BadGateway, Invalid, NotFound, ServiceUnavailable, TooManyRequests, responses
+from app.web.routing import StrictRoute
 
 router = APIRouter(prefix="/v1", tags=["documents"], route_class=StrictRoute)
 
@@ -77,7 +77,7 @@ async def list_documents(
     """Newest first. Documents appear here within seconds of being issued."""
     found = list(
         await store.list_documents(
-            resources.hot,
+            resources.hot_pool,
             policy_of(resources.settings),
             customer_id,
             kind=kind,
@@ -93,7 +93,7 @@ async def list_documents(
     "/orders/{orderId}/documents",
     operation_id="listOrderDocuments",
     summary="List the documents of one order",
-    responses=responses(Invalid, NotFound, BadGateway, Unavailable),
+    responses=responses(Invalid, NotFound, BadGateway, ServiceUnavailable),
 )
 async def list_order_documents(
     request: Request,
@@ -128,7 +128,7 @@ async def get_document(
 ) -> Response:
     """The document with its present link. The link is null when none has enough life left in it."""
     policy = policy_of(resources.settings)
-    document = await service.get_document(resources.hot, policy, owner, DocumentId(str(document_id)))
+    document = await service.get_document(resources.hot_pool, policy, owner, DocumentId(str(document_id)))
     return conditional(request, view(document, base_url_of(request)))
 
 
@@ -151,7 +151,7 @@ async def get_document(
                 "application/json": {"schema": {"$ref": f"#/components/schemas/{LinkView.__name__}"}},
             },
         },
-        **responses(Invalid, NotFound, TooManyRequests, BadGateway, Unavailable),
+        **responses(Invalid, NotFound, TooManyRequests, BadGateway, ServiceUnavailable),
     },
 )
 async def open_document(
@@ -171,9 +171,9 @@ async def open_document(
     """Works however old the document is: an expired link is renewed first."""
     if disposition == "proxy":
         policy = policy_of(resources.settings)
-        document = await service.get_document(resources.hot, policy, owner, DocumentId(str(document_id)))
+        document = await service.get_document(resources.hot_pool, policy, owner, DocumentId(str(document_id)))
         downloads: Downloads = request.app.state.resources.downloads
-        return StreamedFile(resources.far, document, downloads, principal.name)
+        return StreamedFile(resources.digital_river, document, downloads, principal.name)
     link = await service.open_document(resources, owner, DocumentId(str(document_id)))
     if disposition == "link":
         shown = LinkView(url=link.url, expires_at=link.expires_at)

@@ -7,7 +7,7 @@ from pydantic import ConfigDict
 
 from app.documents.service import OrderDocuments
 from app.documents.store import Availability, Document, DocumentKind
-from app.web.contract import Contract, Instant
+from app.web.api_model import ApiModel, Instant
 from app.web.paging import Page
 
 DOCUMENT_EXAMPLE: dict[str, Any] = {
@@ -26,7 +26,7 @@ DOCUMENT_EXAMPLE: dict[str, Any] = {
 AVAILABILITY_EXAMPLE: dict[str, Any] = {"invoice": "ready", "creditMemo": "notIssued"}
 
 
-class LinkView(Contract):
+class LinkView(ApiModel):
     """A public link to the PDF. Whoever has the URL can open it, until it expires."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [DOCUMENT_EXAMPLE["link"]]})
@@ -35,7 +35,7 @@ class LinkView(Contract):
     expires_at: Instant
 
 
-class DocumentView(Contract):
+class DocumentView(ApiModel):
     """An invoice or a credit memo."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [DOCUMENT_EXAMPLE]})
@@ -54,7 +54,7 @@ class DocumentView(Contract):
     """A public link with at least five minutes of life, or null; `contentUrl` makes a new one."""
 
 
-class AvailabilityView(Contract):
+class AvailabilityView(ApiModel):
     """For each kind: `ready` (at least one is listed), `pending` (to be expected, ask again later),
     `notIssued` (none is to be expected: nothing charged or refunded, or the selling entity issues none) or
     `unknown` (it could not be found out just now, ask again later)."""
@@ -65,7 +65,7 @@ class AvailabilityView(Contract):
     credit_memo: Availability
 
 
-class OrderDocumentsView(Contract):
+class OrderDocumentsView(ApiModel):
     """The newest hundred documents of the order; `/v1/orders/{orderId}/documents` pages through all."""
 
     model_config = ConfigDict(

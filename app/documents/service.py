@@ -10,9 +10,9 @@ import structlog
 from app.access.ownership import Anybody, Owner, fetch_owned_order
 from app.db.engine import AsyncEngine, Pool
 from app.db.leases import LeaseBusy
-from app.digital_river.errors import DigitalRiverError, Missing
+from app.digital_river.client.errors import DigitalRiverError, Missing
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.models import Order
-from app.digital_river.transport import Transport
 from app.documents import intake, links, store
 from app.documents.link_policy import Link, LinkPolicy, policy_of
 from app.documents.store import Availability, Document, DocumentKind, OrderCheck, Position
@@ -69,7 +69,7 @@ async def open_document(resources: Resources, owner: Owner, document_id: Documen
         NotFound: there is none, or it is somebody else's.
         DigitalRiverError, LeaseBusy: the link had to be renewed, and could not be.
     """
-    document = await get_document(resources.hot, policy_of(resources.settings), owner, document_id)
+    document = await get_document(resources.hot_pool, policy_of(resources.settings), owner, document_id)
     return document.link or await links.usable(resources, document.file_id)
 
 
@@ -103,7 +103,7 @@ async def get_order_documents(
             customer_id = await store.find_order_owner(connection, order_id)
         await owner.attribute(customer_id)
     documents = await store.list_documents(
-        resources.hot,
+        resources.hot_pool,
         policy_of(resources.settings),
         owner,
         order_id=order_id,
@@ -118,7 +118,9 @@ async def list_all_documents(resources: Resources, owner: CustomerId) -> Sequenc
     policy = policy_of(resources.settings)
     found: list[Document] = []
     after: Position | None = None
-    while rows := await store.list_documents(resources.hot, policy, owner, after=after, limit=ROWS_AT_ONCE):
+    while rows := await store.list_documents(
+        resources.hot_pool, policy, owner, after=after, limit=ROWS_AT_ONCE
+    ):
         found += rows
         after = Position(rows[-1].created_at, rows[-1].id)
     return found
@@ -133,9 +135,9 @@ async def from_order(resources: Resources, owner: Owner, order: Order) -> OrderD
     """
     order_id = OrderId(order.id)
     if await _is_news(resources.engine, owner, order):
-        await _keep(resources.engine, resources.far, order_id, order)
+        await _keep(resources.engine, resources.digital_river, order_id, order)
     documents = await store.list_documents(
-        resources.hot, policy_of(resources.settings), owner, order_id=order_id, limit=NEWEST
+        resources.hot_pool, policy_of(resources.settings), owner, order_id=order_id, limit=NEWEST
     )
     kinds = {document.kind for document in documents}
     return OrderDocuments(
@@ -221,16 +223,16 @@ async def _read_through(resources: Resources, owner: Owner, order_id: OrderId) -
         if not known.is_incomplete:
             return known
         try:
-            order = await fetch_owned_order(resources.far, owner, order_id)
+            order = await fetch_owned_order(resources.digital_river, owner, order_id)
         except Missing:
             async with resources.engine.begin() as connection:
                 await store.keep_absence(connection, owner, order_id)
         else:
-            await _keep(resources.engine, resources.far, order_id, order)
+            await _keep(resources.engine, resources.digital_river, order_id, order)
         return await _look_up(resources.engine, owner, order_id)
 
 
-async def _keep(engine: AsyncEngine, far: Transport, order_id: OrderId, order: Order) -> None:
+async def _keep(engine: AsyncEngine, client: DigitalRiverClient, order_id: OrderId, order: Order) -> None:
     """Store the order's documents as if their events had come, and what else the order says of them. A file
     that is not there yet is left for the next time."""
     customer_id = _customer_of(order)
@@ -240,7 +242,7 @@ async def _keep(engine: AsyncEngine, far: Transport, order_id: OrderId, order: O
         known = await store.find_known_files(connection, order_id, is_guests=customer_id is None)
     found = await asyncio.gather(
         *(
-            intake.fetch_document(far, file_id, order_id=order_id, customer_id=customer_id, kind=kind)
+            intake.fetch_document(client, file_id, order_id=order_id, customer_id=customer_id, kind=kind)
             for file_id, kind in announced.items()
             if file_id not in known
         ),

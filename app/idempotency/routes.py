@@ -21,9 +21,9 @@ from app.idempotency.fingerprint import WatchedBody
 from app.idempotency.store import LEASE_SECONDS, Answer, Busy, Held
 from app.identity.bearer import CurrentPrincipal
 from app.resources import ResourcesDep, resources_of
-from app.web.failures import answer, problem_of
-from app.web.problems import Conflict, Internal, Invalid, Unavailable, responses
-from app.web.routes import StrictRoute
+from app.web.error_handlers import answer, problem_of
+from app.web.problems import Conflict, Internal, Invalid, ServiceUnavailable, responses
+from app.web.routing import StrictRoute
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -195,7 +195,7 @@ async def _serve_in_time(serve: _Handler, request: Request, attempt: _Attempt) -
     except TimeoutError:
         if not (deadline.expired() or attempt.lease.expired()):
             raise
-        raise Unavailable("This took too long. Please try again.") from None
+        raise ServiceUnavailable("This took too long. Please try again.") from None
     finally:
         attempt.stop_beating()
 

@@ -9,14 +9,14 @@ from fastapi.security.utils import get_authorization_scheme_param
 from app.identity.principal import Principal, customer_of
 from app.identity.tokens import Tokens
 from app.ids import CustomerId
-from app.web.limits import Tally
 from app.web.problems import Forbidden, Unauthenticated
+from app.web.rate_limits import RequestQuota
 
 OPS = "portal:ops"
 SUPPORT = "portal:support"
 
 
-class _Caller(HTTPBearer):
+class _BearerToken(HTTPBearer):
     """The security scheme and the dependency in one: every level of dependencies costs each request."""
 
     async def __call__(self, request: Request, needed: SecurityScopes) -> Principal:  # type: ignore[override]
@@ -34,7 +34,7 @@ class _Caller(HTTPBearer):
             raise Unauthenticated(hint="Send an access token as Authorization: Bearer ….")
         tokens: Tokens = request.app.state.resources.tokens
         principal = await tokens.verify(credentials)
-        tally: Tally | None = request.scope.get(Tally.SCOPE)
+        tally: RequestQuota | None = request.scope.get(RequestQuota.SCOPE)
         if tally is not None:
             await tally.count("buyer", principal.name)
         missing = [scope for scope in needed.scopes if scope not in principal.scopes]
@@ -44,7 +44,7 @@ class _Caller(HTTPBearer):
         return principal
 
 
-_caller = _Caller(
+_caller = _BearerToken(
     scheme_name="bearer",
     bearerFormat="JWT",
     description="An access token of the configured OpenID Connect issuer, for this service's audience.",

@@ -8,7 +8,7 @@ from joserfc.errors import JoseError
 from joserfc.jwt import JWTClaimsRegistry
 
 from app.ids import CustomerId
-from app.web.path_ids import ID_PATTERN
+from app.web.id_types import ID_PATTERN
 
 LONGEST_SUBJECT = 255
 LATEST_MOMENT = 1e11

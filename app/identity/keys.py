@@ -13,7 +13,7 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from app.web.problems import Unavailable
+from app.web.problems import ServiceUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +105,7 @@ class IssuerKeys:
             await self._refresh_unless(known)
         key = known() if self._age() < STALE_SECONDS else None
         if key is None and self._is_failing:
-            raise Unavailable("Nobody can be signed in at the moment.", retry_after=RETRY_SECONDS)
+            raise ServiceUnavailable("Nobody can be signed in at the moment.", retry_after=RETRY_SECONDS)
         return key
 
     def _age(self) -> float:

@@ -11,10 +11,10 @@ from app.identity.bearer import OPS, require_scope
 from app.ids import EventId
 from app.ops import store
 from app.resources import ResourcesDep
-from app.web.contract import Contract, Instant
+from app.web.api_model import ApiModel, Instant
 from app.web.etags import NOT_MODIFIED, conditional
+from app.web.id_types import EventPath, EventText
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from app.web.path_ids import EventPath, EventText
 from app.web.problems import Conflict, Invalid, NotFound, responses
 from app.webhooks import inbox
 from app.webhooks.inbox import Origin, State
@@ -44,7 +44,7 @@ _ATTEMPT: dict[str, Any] = {"attempt": 1, "at": "2026-01-31T09:30:01.150000Z", "
 _DETAIL: dict[str, Any] = {**_EXAMPLE, "hasBody": True, "bodyDigest": None, "errors": [_ATTEMPT]}
 
 
-class EventView(Contract):
+class EventView(ApiModel):
     """An event in the inbox. Its content stays there: it may be personal."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
@@ -72,7 +72,7 @@ class EventsPage(Page[EventView]):
     model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_EXAMPLE], "nextCursor": None}]})
 
 
-class AttemptView(Contract):
+class AttemptView(ApiModel):
     """How one attempt failed."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ATTEMPT]})

@@ -8,8 +8,8 @@ from pydantic import ConfigDict
 
 from app.db.schema import is_migrated
 from app.resources import ResourcesDep
-from app.web.contract import Contract
-from app.web.problems import Unavailable, responses
+from app.web.api_model import ApiModel
+from app.web.problems import ServiceUnavailable, responses
 
 # Load balancers wait for two to five seconds.
 READY_SECONDS = 1.5
@@ -17,7 +17,7 @@ READY_SECONDS = 1.5
 router = APIRouter(prefix="/health", tags=["operations"])
 
 
-class Health(Contract):
+class Health(ApiModel):
     """It is well; otherwise the answer is a problem."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
@@ -35,12 +35,12 @@ async def live() -> Health:
     "/ready",
     operation_id="getReadiness",
     summary="Can the process serve?",
-    responses=responses(Unavailable),
+    responses=responses(ServiceUnavailable),
 )
 async def ready(resources: ResourcesDep) -> Health:
     """Red while PostgreSQL cannot be reached or is not migrated. Digital River being down is no reason:
     documents are still listed and opened, and no other instance would do better."""
     async with asyncio.timeout(READY_SECONDS), resources.engine.connect() as connection:
         if not await is_migrated(connection):
-            raise Unavailable(hint="The database is not migrated.")
+            raise ServiceUnavailable(hint="The database is not migrated.")
     return Health()

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_lat
 
 from app.db.engine import AsyncEngine
 from app.db.errors import FAILURES
-from app.digital_river.transport import Transport
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.resources import ResourcesDep
 from app.web.problems import Unauthenticated
 from app.webhooks import inbox, sweep_log
@@ -38,13 +38,13 @@ async def get_metrics(
     token = resources.settings.metrics_token.get_secret_value()
     if token and not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
         raise Unauthenticated
-    await collect(resources.engine, resources.far)
+    await collect(resources.engine, resources.digital_river)
     return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def collect(engine: AsyncEngine, far: Transport) -> None:
+async def collect(engine: AsyncEngine, client: DigitalRiverClient) -> None:
     """Bring the gauges up to date. Without PostgreSQL those about it keep their last values."""
-    FAR_SIDE_USED.set(far.status().used_last_second)
+    FAR_SIDE_USED.set(client.status().used_last_second)
     try:
         async with engine.connect() as connection:
             for state in ("pending", "buried"):

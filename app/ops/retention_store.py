@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.buckets import rate_bucket
 from app.db.leases import lease
 from app.db.schema import inlined
+from app.db.token_buckets import rate_bucket
 from app.documents.link_store import file_link, link_refusal
 from app.documents.store import order_absence, order_check
 from app.idempotency.store import idempotent_request

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, status
 from pydantic import ConfigDict
 
-from app.digital_river.breaker import BreakerState
+from app.digital_river.client.breaker import BreakerState
 from app.idempotency.routes import IdempotentRoute
 from app.identity.bearer import OPS, require_scope
 from app.resources import ResourcesDep
-from app.web.contract import Contract, Instant
+from app.web.api_model import ApiModel, Instant
 from app.web.problems import Invalid, responses
 from app.webhooks import inbox, sweep_log
 from app.webhooks.sweep_log import REACH, Kind, Sweep
@@ -53,7 +53,7 @@ _STATUS: dict[str, Any] = {
 }
 
 
-class SweepView(Contract):
+class SweepView(ApiModel):
     """One sweep: it waits (nothing started), runs (nothing finished), or is over; well without an error."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SWEEP]})
@@ -77,7 +77,7 @@ class SweepView(Contract):
     error: str | None
 
 
-class FarSideView(Contract):
+class FarSideView(ApiModel):
     """Digital River as this API process sees it; every process has a budget and a breaker of its own. Those
     of the others are in their metrics."""
 
@@ -94,7 +94,7 @@ class FarSideView(Contract):
     retry_after_seconds: float | None
 
 
-class StatusView(Contract):
+class StatusView(ApiModel):
     """The portal at a glance."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_STATUS]})
@@ -120,7 +120,7 @@ async def get_status(resources: ResourcesDep) -> StatusView:
         age = await inbox.find_oldest_open_age(connection)
         last = await sweep_log.find_last(connection)
         swept = await sweep_log.count_found(connection, within=timedelta(days=1))
-    far = resources.far.status()
+    client = resources.digital_river.status()
     return StatusView(
         open=pending,
         buried=buried,
@@ -128,12 +128,12 @@ async def get_status(resources: ResourcesDep) -> StatusView:
         last_sweep=None if last is None else _view(last),
         swept_last_day=swept,
         far_side=FarSideView(
-            budget_per_second=far.budget_per_second,
-            used_last_second=far.used_last_second,
-            waiting=far.waiting,
-            paused_until=far.paused_until,
-            breaker=far.breaker,
-            retry_after_seconds=far.retry_after,
+            budget_per_second=client.budget_per_second,
+            used_last_second=client.used_last_second,
+            waiting=client.waiting,
+            paused_until=client.paused_until,
+            breaker=client.breaker,
+            retry_after_seconds=client.retry_after,
         ),
     )
 

@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 
 from app.digital_river.models import Refund
 from app.orders.amounts import printed, total
-from app.web.contract import Contract, Instant, Money
+from app.web.api_model import ApiModel, Instant, Money
 from app.web.paging import PartialPage
 
 State = Literal["pending", "pendingInformation", "succeeded", "failed", "expired"]
@@ -49,7 +49,7 @@ REFUND_EXAMPLE: dict[str, Any] = {
 }
 
 
-class ActionView(Contract):
+class ActionView(ApiModel):
     """What the buyer must do before the money can be paid back: show DigitalRiver.js' `offlinerefund` element
     with the token as its `refundToken`."""
 
@@ -62,7 +62,7 @@ class ActionView(Contract):
     """The refund expires when nothing was handed in until then."""
 
 
-class PortionView(Contract):
+class PortionView(ApiModel):
     """The part of a refund that concerns one line of the order."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PORTION]})
@@ -75,7 +75,7 @@ class PortionView(Contract):
     """`shipping`, `fees` or `duty` when only that is paid back; an open set."""
 
 
-class RefundView(Contract):
+class RefundView(ApiModel):
     """Money on its way back. After `succeeded` a bank needs five to ten business days to post it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [REFUND_EXAMPLE]})

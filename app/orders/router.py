@@ -10,26 +10,26 @@ from app.idempotency.routes import IdempotentRoute
 from app.orders import service, views
 from app.orders.refunds import RefundsPage
 from app.orders.schemas import OrderView
-from app.orders.service import OrderState, Wanted
+from app.orders.service import OrderFilter, OrderState
 from app.orders.summaries import OrdersPage
 from app.orders.tracking import TrackingView
 from app.resources import ResourcesDep, base_url_of
-from app.web.contract import Instant
+from app.web.api_model import Instant
 from app.web.etags import NOT_MODIFIED, conditional
+from app.web.id_types import OrderPath
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit
-from app.web.path_ids import OrderPath
-from app.web.problems import BadGateway, Invalid, NotFound, Unavailable, responses
+from app.web.problems import BadGateway, Invalid, NotFound, ServiceUnavailable, responses
 
 router = APIRouter(prefix="/v1", tags=["orders"], route_class=IdempotentRoute)
 
-_ONE = {**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, Unavailable)}
+_ONE = {**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, ServiceUnavailable)}
 
 
 @router.get(
     "/orders",
     operation_id="listOrders",
     summary="List the caller's orders",
-    responses=responses(Invalid, BadGateway, Unavailable),
+    responses=responses(Invalid, BadGateway, ServiceUnavailable),
 )
 async def list_orders(
     resources: ResourcesDep,
@@ -45,7 +45,7 @@ async def list_orders(
     cursor: Cursor = None,
 ) -> OrdersPage:
     """Newest first. A page may hold fewer entries than `limit` before the end: go by `nextCursor`."""
-    wanted = Wanted(state, created_from, created_to)
+    wanted = OrderFilter(state, created_from, created_to)
     found = await service.list_orders(resources, customer_id, wanted, limit=limit, cursor=cursor)
     return OrdersPage(
         data=[views.summary(order) for order in found.orders],
@@ -88,7 +88,7 @@ async def get_order_tracking(
     "/orders/{orderId}/refunds",
     operation_id="listOrderRefunds",
     summary="List the refunds of one order",
-    responses=responses(Invalid, NotFound, BadGateway, Unavailable),
+    responses=responses(Invalid, NotFound, BadGateway, ServiceUnavailable),
 )
 async def list_order_refunds(
     resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath

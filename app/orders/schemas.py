@@ -9,8 +9,8 @@ from app.orders.refunds import REFUND_EXAMPLE, RefundView
 from app.orders.status import DisplayStatus
 from app.orders.summaries import LINE_EXAMPLE, ORDER_EXAMPLE, LineView
 from app.orders.timeline import Kind
-from app.web.address import ADDRESS_EXAMPLE, AddressView
-from app.web.contract import Contract, Instant, Money
+from app.web.api_model import ApiModel, Instant, Money
+from app.web.postal_address import ADDRESS_EXAMPLE, AddressView
 
 Part = Literal["refunds", "shipments", "documents", "items", "paymentMethods", "transactions", "timeline"]
 TransactionKind = Literal["charged", "released"]
@@ -76,7 +76,7 @@ _SHIPPING: dict[str, Any] = {"description": "Standard", "amount": "5.00", "tax":
 _SELLER: dict[str, Any] = {"id": "DR_INC-ENTITY", "name": "Digital River Inc."}
 
 
-class PartyView(Contract):
+class PartyView(ApiModel):
     """Where the order goes, or who pays for it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PARTY]})
@@ -112,7 +112,7 @@ class ItemView(LineView):
     """Null while the shipments cannot be read."""
 
 
-class AmountsView(Contract):
+class AmountsView(ApiModel):
     """Every amount of the order, in its currency. Null: not known."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_AMOUNTS]})
@@ -134,7 +134,7 @@ class AmountsView(Contract):
     available_to_refund: Money | None
 
 
-class ShippingView(Contract):
+class ShippingView(ApiModel):
     """The way of shipping that the buyer chose."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SHIPPING]})
@@ -144,7 +144,7 @@ class ShippingView(Contract):
     tax: Money | None
 
 
-class PaymentMethodView(Contract):
+class PaymentMethodView(ApiModel):
     """A payment method, as far as a buyer needs to recognise it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_METHOD]})
@@ -159,7 +159,7 @@ class PaymentMethodView(Contract):
     """What of the order this method pays."""
 
 
-class TransactionView(Contract):
+class TransactionView(ApiModel):
     """Money that was taken (`charged`), or that will no longer be taken (`released`)."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_TRANSACTION]})
@@ -170,7 +170,7 @@ class TransactionView(Contract):
     state: TransactionState
 
 
-class StepView(Contract):
+class StepView(ApiModel):
     """Something that happened to the order."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_STEP]})
@@ -184,7 +184,7 @@ class StepView(Contract):
     """For showing, in English."""
 
 
-class SellerView(Contract):
+class SellerView(ApiModel):
     """The company that sold the order: it stands on the invoice and in the legal notices."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SELLER]})
@@ -193,7 +193,7 @@ class SellerView(Contract):
     name: str | None
 
 
-class OrderView(Contract):
+class OrderView(ApiModel):
     """Everything that a page about one order shows."""
 
     model_config = ConfigDict(

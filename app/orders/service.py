@@ -10,11 +10,11 @@ import structlog
 
 from app.access.ownership import Owner, fetch_owned_order
 from app.db.leases import LeaseBusy
-from app.digital_river import fulfillments, orders, refunds
-from app.digital_river.errors import DigitalRiverError, Garbled, Missing, Refused
+from app.digital_river.api import fulfillments, orders, refunds
+from app.digital_river.api.pagination import Entries, each_page
+from app.digital_river.client.errors import DigitalRiverError, Garbled, Missing, Refused
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.models import Fulfillment, Listing, Order, Refund
-from app.digital_river.pages import Entries, each_page
-from app.digital_river.transport import Transport
 from app.documents import service as documents
 from app.documents.schemas import OrderDocumentsView, order_view
 from app.ids import CustomerId, OrderId
@@ -50,7 +50,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class OrderFilter:
     """Which of a customer's orders to list; both bounds are inclusive."""
 
     state: OrderState | None = None
@@ -75,13 +75,13 @@ async def get_owned_order(resources: Resources, owner: Owner, order_id: OrderId)
         DigitalRiverError: Digital River could not be asked.
     """
     try:
-        return await fetch_owned_order(resources.far, owner, order_id)
+        return await fetch_owned_order(resources.digital_river, owner, order_id)
     except Missing:
         raise NotFound() from None
 
 
 async def list_orders(
-    resources: Resources, customer_id: CustomerId, wanted: Wanted, *, limit: int, cursor: str | None
+    resources: Resources, customer_id: CustomerId, wanted: OrderFilter, *, limit: int, cursor: str | None
 ) -> OrderPage:
     """The customer's orders that are wanted, `limit` of them at most.
 
@@ -94,7 +94,7 @@ async def list_orders(
     secret = resources.settings.digital_river_secret_key
     try:
         found = await orders.fetch_orders(
-            resources.far,
+            resources.digital_river,
             customer_id=customer_id,
             state=wanted.state,
             created_from=wanted.created_from,
@@ -131,9 +131,11 @@ async def get_order_parts(
     """
     order = await get_owned_order(resources, owner, order_id)
     async with asyncio.TaskGroup() as group:
-        paid_back = group.create_task(_if_possible("refunds", refunds.fetch_refunds(resources.far, order_id)))
+        paid_back = group.create_task(
+            _if_possible("refunds", refunds.fetch_refunds(resources.digital_river, order_id))
+        )
         settled = group.create_task(
-            _if_possible("shipments", fulfillments.fetch_fulfillments(resources.far, order_id))
+            _if_possible("shipments", fulfillments.fetch_fulfillments(resources.digital_river, order_id))
         )
         listed = group.create_task(_if_possible("documents", _documents(resources, owner, order, base_url)))
     back, shipped = paid_back.result(), settled.result()
@@ -154,7 +156,7 @@ async def get_refunds(resources: Resources, owner: Owner, order_id: OrderId) -> 
         NotFound, DigitalRiverError: as `get_owned_order`.
     """
     order = await get_owned_order(resources, owner, order_id)
-    return order, await refunds.fetch_refunds(resources.far, order_id)
+    return order, await refunds.fetch_refunds(resources.digital_river, order_id)
 
 
 async def get_tracking(resources: Resources, owner: Owner, order_id: OrderId) -> TrackingView:
@@ -164,14 +166,14 @@ async def get_tracking(resources: Resources, owner: Owner, order_id: OrderId) ->
         NotFound, DigitalRiverError: as `get_owned_order`.
     """
     order = await get_owned_order(resources, owner, order_id)
-    found = await orders.find_tracking(resources.far, order_id)
+    found = await orders.find_tracking(resources.digital_river, order_id)
     if found is not None and found.shipments:
         return tracking.from_logistics(order, found)
-    shipped = await fulfillments.fetch_fulfillments(resources.far, order_id)
+    shipped = await fulfillments.fetch_fulfillments(resources.digital_river, order_id)
     return tracking.from_shop(order, shipped, unreadable=shipped.unreadable)
 
 
-async def list_whole_orders(far: Transport, customer_id: CustomerId) -> Sequence[OrderView]:
+async def list_whole_orders(client: DigitalRiverClient, customer_id: CustomerId) -> Sequence[OrderView]:
     """Every order as its page shows it, newest first, without documents, which are exported by themselves.
 
     What only the buyer may see of a refund, the token for bank details, is left out.
@@ -179,10 +181,10 @@ async def list_whole_orders(far: Transport, customer_id: CustomerId) -> Sequence
     Raises:
         DigitalRiverError: a part was not to be had, or there are more than 2000 orders.
     """
-    found = await _fetch_all(far, customer_id)
+    found = await _fetch_all(client, customer_id)
     slots = asyncio.Semaphore(READS_AT_ONCE)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_whole(far, order, slots)) for order in found]
+        tasks = [group.create_task(_whole(client, order, slots)) for order in found]
     return [task.result() for task in tasks]
 
 
@@ -190,10 +192,10 @@ async def _documents(resources: Resources, owner: Owner, order: Order, base_url:
     return order_view(await documents.from_order(resources, owner, order), base_url)
 
 
-async def _fetch_all(far: Transport, customer_id: CustomerId) -> list[Order]:
+async def _fetch_all(client: DigitalRiverClient, customer_id: CustomerId) -> list[Order]:
     async def fetch_page(after: str | None) -> Listing[Order]:
         return await orders.fetch_orders(
-            far, customer_id=customer_id, limit=ORDERS_AT_ONCE, starting_after=after
+            client, customer_id=customer_id, limit=ORDERS_AT_ONCE, starting_after=after
         )
 
     found: list[Order] = []
@@ -204,11 +206,11 @@ async def _fetch_all(far: Transport, customer_id: CustomerId) -> list[Order]:
     return found
 
 
-async def _whole(far: Transport, order: Order, slots: asyncio.Semaphore) -> OrderView:
+async def _whole(client: DigitalRiverClient, order: Order, slots: asyncio.Semaphore) -> OrderView:
     order_id = OrderId(order.id)
     async with slots:
-        paid_back = await refunds.fetch_refunds(far, order_id)
-        shipped = await fulfillments.fetch_fulfillments(far, order_id)
+        paid_back = await refunds.fetch_refunds(client, order_id)
+        shipped = await fulfillments.fetch_fulfillments(client, order_id)
     parts = OrderParts(
         order,
         refunds=paid_back.all(),

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import ConfigDict
 
 from app.orders.status import DisplayStatus
-from app.web.contract import Contract, Instant, Money
+from app.web.api_model import ApiModel, Instant, Money
 from app.web.paging import PartialPage
 
 LINE_EXAMPLE: dict[str, Any] = {
@@ -29,7 +29,7 @@ _SUMMARY: dict[str, Any] = {
 }
 
 
-class LineView(Contract):
+class LineView(ApiModel):
     """One line of an order, as far as a list shows it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [LINE_EXAMPLE]})
@@ -39,7 +39,7 @@ class LineView(Contract):
     quantity: int | None
 
 
-class OrderSummary(Contract):
+class OrderSummary(ApiModel):
     """An order in a list."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SUMMARY]})

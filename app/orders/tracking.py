@@ -15,7 +15,7 @@ from app.digital_river.models import (
     Tracking,
 )
 from app.orders.web_links import web_link
-from app.web.contract import Contract, Instant
+from app.web.api_model import ApiModel, Instant
 
 _ENTRY: dict[str, Any] = {
     "at": "2026-02-01T08:00:00Z",
@@ -40,7 +40,7 @@ _SHIPMENT: dict[str, Any] = {
 }
 
 
-class EntryView(Contract):
+class EntryView(ApiModel):
     """One step of a parcel's way."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ENTRY]})
@@ -50,7 +50,7 @@ class EntryView(Contract):
     location: str | None
 
 
-class PieceView(Contract):
+class PieceView(ApiModel):
     """A line of the order, or a part of it, inside a parcel."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PIECE]})
@@ -61,7 +61,7 @@ class PieceView(Contract):
     quantity: int | None
 
 
-class ShipmentView(Contract):
+class ShipmentView(ApiModel):
     """One parcel."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SHIPMENT]})
@@ -79,7 +79,7 @@ class ShipmentView(Contract):
     """The parcel's way, newest first."""
 
 
-class TrackingView(Contract):
+class TrackingView(ApiModel):
     """All parcels of an order; none while nothing was shipped."""
 
     model_config = ConfigDict(

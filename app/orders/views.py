@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from app.digital_river.method_labels import label
 from app.digital_river.models import (
     ChargeOperation,
     Fulfillment,
@@ -15,6 +14,7 @@ from app.digital_river.models import (
     Refund,
     Source,
 )
+from app.digital_river.models.payment_methods import label
 from app.documents.schemas import OrderDocumentsView
 from app.orders import refunds as refund_views
 from app.orders.amounts import printed, printed_part
@@ -37,7 +37,7 @@ from app.orders.summaries import LineView, OrderSummary
 from app.orders.timeline import timeline
 from app.orders.tracking import Settled, settled
 from app.orders.web_links import web_link
-from app.web.address import AddressView
+from app.web.postal_address import AddressView
 
 LINES_IN_A_LIST = 3
 _DIGITS_SHOWN = 4

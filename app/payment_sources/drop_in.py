@@ -4,13 +4,13 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from app.digital_river import customers
+from app.digital_river.api import customers
 from app.digital_river.models import Customer, Party
 from app.ids import CustomerId
 from app.resources import Resources
 from app.settings import Settings
-from app.web.address import ADDRESS_EXAMPLE, AddressView
-from app.web.contract import Contract
+from app.web.api_model import ApiModel
+from app.web.postal_address import ADDRESS_EXAMPLE, AddressView
 
 # Digital River docs, Drop-in: always the hosted files, never a copy.
 SCRIPT_URL = "https://js.digitalriverws.com/v1/DigitalRiver.js"
@@ -40,7 +40,7 @@ _BILLING: dict[str, Any] = {
 }
 
 
-class DropInRedirect(Contract):
+class DropInRedirect(ApiModel):
     """Where methods that lead the buyer to a provider return to."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_REDIRECT]})
@@ -51,7 +51,7 @@ class DropInRedirect(Contract):
     cancel_url: str | None
 
 
-class DropInOptions(Contract):
+class DropInOptions(ApiModel):
     """Drop-in's `options`, to be passed on as they are."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_OPTIONS]})
@@ -65,7 +65,7 @@ class DropInOptions(Contract):
     """Null when the shop has configured no pages to return to: leave it out then."""
 
 
-class DropInBilling(Contract):
+class DropInBilling(ApiModel):
     """Drop-in's `billingAddress` as far as the profile knows it. Drop-in requires one: ask the buyer for what
     is null, and leave out what stays null."""
 
@@ -79,7 +79,7 @@ class DropInBilling(Contract):
     address: AddressView | None
 
 
-class DropInConfiguration(Contract):
+class DropInConfiguration(ApiModel):
     """Everything for `new DigitalRiver(publicKey, {locale}).createDropin({billingAddress, options, …})`.
     There is no `sessionId` in this flow."""
 
@@ -117,7 +117,7 @@ async def fetch_configuration(
     Raises:
         DigitalRiverError: the profile could not be read.
     """
-    customer = await customers.find_customer(resources.far, customer_id)
+    customer = await customers.find_customer(resources.digital_river, customer_id)
     settings = resources.settings
     return DropInConfiguration(
         script_url=SCRIPT_URL,

@@ -20,8 +20,8 @@ from app.payment_sources.schemas import (
 from app.payment_sources.service import SavedSource
 from app.resources import ResourcesDep
 from app.web.etags import NOT_MODIFIED, conditional
-from app.web.path_ids import SourcePath
-from app.web.problems import BadGateway, Conflict, Forbidden, Invalid, NotFound, Unavailable, responses
+from app.web.id_types import SourcePath
+from app.web.problems import BadGateway, Conflict, Forbidden, Invalid, NotFound, ServiceUnavailable, responses
 
 router = APIRouter(
     prefix="/v1",
@@ -39,7 +39,7 @@ def _view(saved: SavedSource) -> PaymentSource:
     operation_id="getDropInConfiguration",
     summary="Get what Drop-in needs to save a payment method",
     response_model=DropInConfiguration,
-    responses={**NOT_MODIFIED, **responses(Forbidden, Invalid, BadGateway, Unavailable)},
+    responses={**NOT_MODIFIED, **responses(Forbidden, Invalid, BadGateway, ServiceUnavailable)},
 )
 async def get_drop_in_configuration(
     request: Request,
@@ -62,11 +62,11 @@ async def get_drop_in_configuration(
     "/customers/{customerId}/payment-sources",
     operation_id="listPaymentSources",
     summary="List saved payment methods",
-    responses=responses(Forbidden, Invalid, NotFound, BadGateway, Unavailable),
+    responses=responses(Forbidden, Invalid, NotFound, BadGateway, ServiceUnavailable),
 )
 async def list_payment_sources(resources: ResourcesDep, customer_id: ReadCustomer) -> PaymentSourcesPage:
     """All of them, with what may be shown to their owner."""
-    saved = await service.list_sources(resources.far, customer_id)
+    saved = await service.list_sources(resources.digital_river, customer_id)
     return PaymentSourcesPage(data=[_view(one) for one in saved], unreadable=saved.unreadable)
 
 
@@ -78,7 +78,7 @@ async def list_payment_sources(resources: ResourcesDep, customer_id: ReadCustome
     response_description="It is saved.",
     responses={
         200: {"model": PaymentSource, "description": "It was saved before."},
-        **responses(Forbidden, Invalid, NotFound, Conflict, BadGateway, Unavailable),
+        **responses(Forbidden, Invalid, NotFound, Conflict, BadGateway, ServiceUnavailable),
     },
 )
 async def save_payment_source(
@@ -98,7 +98,7 @@ async def save_payment_source(
     "/customers/{customerId}/payment-sources/default",
     operation_id="putDefaultPaymentSource",
     summary="Choose the default payment method",
-    responses=responses(Forbidden, Invalid, NotFound, BadGateway, Unavailable),
+    responses=responses(Forbidden, Invalid, NotFound, BadGateway, ServiceUnavailable),
 )
 async def put_default_payment_source(
     resources: ResourcesDep, customer_id: OwnCustomer, body: DefaultSource
@@ -114,7 +114,7 @@ async def put_default_payment_source(
     summary="Remove a saved payment method",
     status_code=status.HTTP_204_NO_CONTENT,
     response_description="It is removed.",
-    responses=responses(Forbidden, Invalid, NotFound, Conflict, BadGateway, Unavailable),
+    responses=responses(Forbidden, Invalid, NotFound, Conflict, BadGateway, ServiceUnavailable),
 )
 async def delete_payment_source(
     resources: ResourcesDep, customer_id: OwnCustomer, source_id: SourcePath

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Strict
 
-from app.digital_river.method_labels import label
 from app.digital_river.models import Owner, Source, SourceDetails
+from app.digital_river.models.payment_methods import label
 from app.ids import SourceId
-from app.web.address import ADDRESS_EXAMPLE, AddressView
-from app.web.contract import Contract
+from app.web.api_model import ApiModel
+from app.web.id_types import ID
 from app.web.paging import PartialPage
-from app.web.path_ids import ID
+from app.web.postal_address import ADDRESS_EXAMPLE, AddressView
 
 _EXAMPLE: dict[str, Any] = {
     "id": "721adac5-cbfa-4f4f-989b-58414dd231c3",
@@ -31,7 +31,7 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class PaymentSource(Contract):
+class PaymentSource(ApiModel):
     """A payment method that is saved for later purchases."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
@@ -69,7 +69,7 @@ class PaymentSourcesPage(PartialPage[PaymentSource]):
     )
 
 
-class SourceToSave(Contract):
+class SourceToSave(ApiModel):
     """What the page passes on when Drop-in reports success."""
 
     model_config = ConfigDict(
@@ -84,7 +84,7 @@ class SourceToSave(Contract):
     """Use it from now on when the buyer names no other. The first one that is saved becomes it anyway."""
 
 
-class DefaultSource(Contract):
+class DefaultSource(ApiModel):
     """Which saved method is used when the buyer names no other."""
 
     model_config = ConfigDict(

@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from app.db.leases import customer_lease
-from app.digital_river import customers, sources
-from app.digital_river.errors import Conflict, Missing, Refused
+from app.digital_river.api import customers, sources
+from app.digital_river.api.pagination import Entries
+from app.digital_river.client.errors import ConflictingState, Missing, Refused
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.models import Customer, CustomerChanges, Source
-from app.digital_river.pages import Entries
-from app.digital_river.transport import Transport
 from app.ids import CustomerId, SourceId
 from app.resources import Resources
 from app.web.problems import Invalid, NotFound
@@ -36,13 +36,13 @@ class SavedSource:
     is_default: bool
 
 
-async def list_sources(far: Transport, customer_id: CustomerId) -> Entries[SavedSource]:
+async def list_sources(client: DigitalRiverClient, customer_id: CustomerId) -> Entries[SavedSource]:
     """Everything saved, in Digital River's order; nothing for somebody Digital River does not know yet.
 
     Raises:
         DigitalRiverError: Digital River could not be asked.
     """
-    customer = await customers.find_customer(far, customer_id)
+    customer = await customers.find_customer(client, customer_id)
     if customer is None:
         return Entries()
     saved = (_saved(customer, source) for source in customer.sources)
@@ -60,17 +60,17 @@ async def save_source(
         Invalid: at `/sourceId`: there is none, it is somebody else's, not chargeable, or not for saving.
         DigitalRiverError, LeaseBusy: it may or may not be saved; asking again is safe.
     """
-    far = resources.far
+    client = resources.digital_river
     async with resources.leases.hold(customer_lease(customer_id)):
-        source = await _fetch_usable(far, customer_id, source_id)
-        customer = await customers.ensure_customer(far, customer_id)
+        source = await _fetch_usable(client, customer_id, source_id)
+        customer = await customers.ensure_customer(client, customer_id)
         is_new = _find_saved(customer, source_id) is None
         if is_new:
-            source = await _attach(far, customer_id, source_id)
+            source = await _attach(client, customer_id, source_id)
             # Read again, because Digital River makes the first one the default by itself (docs, Sources).
-            customer = await customers.fetch_customer(far, customer_id)
+            customer = await customers.fetch_customer(client, customer_id)
         if make_default:
-            customer = await _make_default(far, customer, customer_id, source_id)
+            customer = await _make_default(client, customer, customer_id, source_id)
         return _saved(customer, source), is_new
 
 
@@ -82,11 +82,11 @@ async def choose_default(resources: Resources, customer_id: CustomerId, source_i
         DigitalRiverError, LeaseBusy: it may or may not be the default; asking again is safe.
     """
     async with resources.leases.hold(customer_lease(customer_id)):
-        customer = await customers.find_customer(resources.far, customer_id)
+        customer = await customers.find_customer(resources.digital_river, customer_id)
         source = None if customer is None else _find_saved(customer, source_id)
         if customer is None or source is None:
             raise Invalid.at(_POINTER, _UNKNOWN)
-        customer = await _make_default(resources.far, customer, customer_id, source_id)
+        customer = await _make_default(resources.digital_river, customer, customer_id, source_id)
         return _saved(customer, source)
 
 
@@ -100,17 +100,17 @@ async def remove_source(resources: Resources, customer_id: CustomerId, source_id
         Conflict, DigitalRiverError, LeaseBusy: it could not be removed.
     """
     async with resources.leases.hold(customer_lease(customer_id)):
-        customer = await customers.find_customer(resources.far, customer_id)
+        customer = await customers.find_customer(resources.digital_river, customer_id)
         if customer is None or _find_saved(customer, source_id) is None:
             raise NotFound()
         # It was there a moment ago: a repeated call finds its own work done.
         with suppress(Missing):
-            await customers.detach_source(resources.far, customer_id, source_id)
+            await customers.detach_source(resources.digital_river, customer_id, source_id)
 
 
-async def _fetch_usable(far: Transport, customer_id: CustomerId, source_id: SourceId) -> Source:
+async def _fetch_usable(client: DigitalRiverClient, customer_id: CustomerId, source_id: SourceId) -> Source:
     try:
-        source = await sources.fetch_source(far, source_id)
+        source = await sources.fetch_source(client, source_id)
     except (Missing, Refused):
         raise Invalid.at(_POINTER, _UNKNOWN) from None
     holder = _holder_of(source)
@@ -127,10 +127,10 @@ def _holder_of(source: Source) -> str | None:
     return source.customer_id or (source.owner.customer_id if source.owner else None)
 
 
-async def _attach(far: Transport, customer_id: CustomerId, source_id: SourceId) -> Source:
+async def _attach(client: DigitalRiverClient, customer_id: CustomerId, source_id: SourceId) -> Source:
     try:
-        return await customers.attach_source(far, customer_id, source_id)
-    except Conflict as error:
+        return await customers.attach_source(client, customer_id, source_id)
+    except ConflictingState as error:
         # It has changed since it was read, or cannot be saved, which only this answer tells.
         detail = next((_BY_CODE[code] for code in error.codes if code in _BY_CODE), _UNKNOWN)
         raise Invalid.at(_POINTER, detail) from None
@@ -139,14 +139,14 @@ async def _attach(far: Transport, customer_id: CustomerId, source_id: SourceId) 
 
 
 async def _make_default(
-    far: Transport, customer: Customer, customer_id: CustomerId, source_id: SourceId
+    client: DigitalRiverClient, customer: Customer, customer_id: CustomerId, source_id: SourceId
 ) -> Customer:
     if customer.default_source_id == source_id:
         return customer
     changes = CustomerChanges(default_source_id=source_id)
     try:
-        return await customers.update_customer(far, customer_id, changes)
-    except (Conflict, Missing, Refused):
+        return await customers.update_customer(client, customer_id, changes)
+    except (ConflictingState, Missing, Refused):
         # The documents do not print this answer: whichever it is, this source cannot be the default.
         raise Invalid.at(_POINTER, _UNUSABLE) from None
 

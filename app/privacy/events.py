@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.db.engine import RowMapping
-from app.digital_river.tolerant_json import read_leniently
+from app.digital_river.models.tolerant_json import read_leniently
 from app.ids import CustomerId
 from app.privacy.schemas import HeldEvent
 

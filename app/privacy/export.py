@@ -7,8 +7,8 @@ from typing import NamedTuple
 from app.access import audit_log
 from app.customers.schemas import ProfileView
 from app.db.engine import AsyncEngine
-from app.digital_river import customers
-from app.digital_river.transport import Transport
+from app.digital_river.api import customers
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.documents import service as documents
 from app.documents.store import find_things
 from app.ids import CustomerId
@@ -38,10 +38,10 @@ async def collect(resources: Resources, customer_id: CustomerId) -> CustomerExpo
         ExceptionGroup: a part was not to be had, and half a document would pass for a whole one.
     """
     async with asyncio.TaskGroup() as group:
-        customer = group.create_task(customers.find_customer(resources.far, customer_id))
+        customer = group.create_task(customers.find_customer(resources.digital_river, customer_id))
         taxes = group.create_task(identifiers.list_identifiers(resources, customer_id))
-        sources = group.create_task(_list_payment_sources(resources.far, customer_id))
-        bought = group.create_task(orders.list_whole_orders(resources.far.background, customer_id))
+        sources = group.create_task(_list_payment_sources(resources.digital_river, customer_id))
+        bought = group.create_task(orders.list_whole_orders(resources.digital_river.background, customer_id))
         issued = group.create_task(documents.list_all_documents(resources, customer_id))
         recorded = group.create_task(_read_records(resources.engine, customer_id))
     found, records = customer.result(), recorded.result()
@@ -59,8 +59,8 @@ async def collect(resources: Resources, customer_id: CustomerId) -> CustomerExpo
     )
 
 
-async def _list_payment_sources(far: Transport, customer_id: CustomerId) -> list[PaymentSource]:
-    saved = await payment_sources.list_sources(far, customer_id)
+async def _list_payment_sources(client: DigitalRiverClient, customer_id: CustomerId) -> list[PaymentSource]:
+    saved = await payment_sources.list_sources(client, customer_id)
     now = datetime.now(UTC)
     return [source_view(one.source, is_default=one.is_default, now=now) for one in saved.all()]
 

@@ -3,10 +3,10 @@
 import structlog
 
 from app.db.engine import AsyncEngine
-from app.digital_river import customers
-from app.digital_river.errors import DigitalRiverError
+from app.digital_river.api import customers
+from app.digital_river.client.errors import DigitalRiverError
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.models import CustomerChanges
-from app.digital_river.transport import Transport
 from app.idempotency import store as idempotency
 from app.ids import CustomerId
 from app.privacy import store
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 async def forget(
-    engine: AsyncEngine, far: Transport, customer_id: CustomerId, *, subject: str, request_id: str
+    engine: AsyncEngine, client: DigitalRiverClient, customer_id: CustomerId, *, subject: str, request_id: str
 ) -> ForgetView:
     """Record the request here, then at Digital River, then erase. After an error the buyer may simply ask
     again: all steps are repeatable.
@@ -46,7 +46,7 @@ async def forget(
             connection, customer_id, subject=subject, request_id=request_id
         )
     try:
-        answer = await _ask_digital_river(far, customer_id)
+        answer = await _ask_digital_river(client, customer_id)
     except (DigitalRiverError, BadGateway) as error:
         await _keep_answer(engine, record_id, type(error).__name__)
         raise
@@ -59,12 +59,12 @@ async def forget(
     return ForgetView(status="recorded", erased=list(ERASED), kept=list(KEPT), next=list(NEXT))
 
 
-async def _ask_digital_river(far: Transport, customer_id: CustomerId) -> str:
-    customer = await customers.ensure_customer(far, customer_id)
+async def _ask_digital_river(client: DigitalRiverClient, customer_id: CustomerId) -> str:
+    customer = await customers.ensure_customer(client, customer_id)
     if customer.request_to_be_forgotten:
         return "recorded before"
     changes = CustomerChanges(request_to_be_forgotten=True)
-    changed = await customers.update_customer(far, customer_id, changes)
+    changed = await customers.update_customer(client, customer_id, changes)
     if not changed.request_to_be_forgotten:
         raise BadGateway("Your request could not be recorded. Please try again.")
     return "recorded"

@@ -14,10 +14,10 @@ from app.privacy.forget import forget
 from app.privacy.schemas import CustomerExport, ForgetRecord, ForgetRecordsPage, ForgetView
 from app.resources import ResourcesDep
 from app.web.etags import NOT_MODIFIED, conditional
+from app.web.id_types import ID
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
-from app.web.path_ids import ID
-from app.web.problems import BadGateway, Conflict, Invalid, NotFound, Unavailable, responses
-from app.web.routes import StrictRoute
+from app.web.problems import BadGateway, Conflict, Invalid, NotFound, ServiceUnavailable, responses
+from app.web.routing import StrictRoute
 
 forget_router = APIRouter(prefix="/v1", tags=["customers"], route_class=IdempotentRoute)
 export_router = APIRouter(prefix="/v1", tags=["customers"], route_class=StrictRoute)
@@ -36,7 +36,7 @@ class _After(BaseModel):
     "/customers/{customerId}/forget",
     operation_id="forgetCustomer",
     summary="Ask to be forgotten",
-    responses=responses(Conflict, Invalid, NotFound, BadGateway, Unavailable),
+    responses=responses(Conflict, Invalid, NotFound, BadGateway, ServiceUnavailable),
 )
 async def forget_customer(
     request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: OwnCustomer
@@ -45,7 +45,7 @@ async def forget_customer(
     nothing and gets the same answer. It cannot be taken back."""
     return await forget(
         resources.engine,
-        resources.far,
+        resources.digital_river,
         customer_id,
         subject=principal.subject,
         request_id=request.scope["request_id"],
@@ -57,7 +57,7 @@ async def forget_customer(
     operation_id="exportCustomer",
     summary="Export everything about a customer",
     response_model=CustomerExport,
-    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, Unavailable)},
+    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, ServiceUnavailable)},
 )
 async def export_customer(request: Request, resources: ResourcesDep, customer_id: ReadCustomer) -> Response:
     """Everything held or reachable, complete or not at all. Lists are newest first and not paged."""

@@ -10,7 +10,7 @@ from app.documents.store import Document, DocumentKind
 from app.orders.schemas import OrderView
 from app.payment_sources.schemas import PaymentSource
 from app.tax.schemas import TaxCertificateView, TaxIdentifierView
-from app.web.contract import Contract, Instant
+from app.web.api_model import ApiModel, Instant
 from app.web.paging import Page
 from app.webhooks.inbox import State
 
@@ -25,7 +25,7 @@ _RECORD: dict[str, Any] = {
 }
 
 
-class ForgetView(Contract):
+class ForgetView(ApiModel):
     """What became of a request to be forgotten."""
 
     model_config = ConfigDict(
@@ -51,7 +51,7 @@ class ForgetView(Contract):
     """What will happen, and when."""
 
 
-class ForgetRequest(Contract):
+class ForgetRequest(ApiModel):
     """One time that the customer asked to be forgotten, and what came of it."""
 
     model_config = ConfigDict(
@@ -91,7 +91,7 @@ class ForgetRequest(Contract):
         )
 
 
-class ForgetRecord(Contract):
+class ForgetRecord(ApiModel):
     """One request to be forgotten."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_RECORD]})
@@ -121,7 +121,7 @@ class ForgetRecordsPage(Page[ForgetRecord]):
     model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_RECORD], "nextCursor": None}]})
 
 
-class DocumentRecord(Contract):
+class DocumentRecord(ApiModel):
     """One invoice or credit memo."""
 
     model_config = ConfigDict(
@@ -160,7 +160,7 @@ class DocumentRecord(Contract):
         )
 
 
-class SupportRead(Contract):
+class SupportRead(ApiModel):
     """One look of the shop's support at something of this customer's."""
 
     model_config = ConfigDict(
@@ -179,7 +179,7 @@ class SupportRead(Contract):
         return cls(at=row["at"], operation=row["operation"])
 
 
-class HeldEvent(Contract):
+class HeldEvent(ApiModel):
     """Something that Digital River has notified the shop of."""
 
     model_config = ConfigDict(
@@ -207,7 +207,7 @@ class HeldEvent(Contract):
     """What it said, as far as it is still held, without what opens files or acts in the customer's name."""
 
 
-class CustomerExport(Contract):
+class CustomerExport(ApiModel):
     """Everything about a customer: who it is, and one list for each kind of thing."""
 
     model_config = ConfigDict(

@@ -13,11 +13,19 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from app.db.engine import AsyncEngine
-from app.digital_river import customers, files, models
-from app.digital_river.calls import Upload
-from app.digital_river.errors import Conflict, DigitalRiverError, Garbled, Missing, Refused, Unavailable
-from app.digital_river.pages import Entries
-from app.digital_river.transport import Transport
+from app.digital_river import models
+from app.digital_river.api import customers, files
+from app.digital_river.api.pagination import Entries
+from app.digital_river.client.errors import (
+    ConflictingState,
+    DigitalRiverError,
+    Garbled,
+    Missing,
+    Refused,
+    Unavailable,
+)
+from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.client.request import Upload
 from app.ids import CustomerId, FileId
 from app.tax import store
 from app.tax.schemas import NewTaxCertificate, TaxCertificateView, status_on
@@ -38,35 +46,39 @@ class _NotAdded(Exception):
         self.told = told
 
 
-async def list_certificates(far: Transport, customer_id: CustomerId) -> Entries[TaxCertificateView]:
+async def list_certificates(
+    client: DigitalRiverClient, customer_id: CustomerId
+) -> Entries[TaxCertificateView]:
     """The customer's certificates, newest first; none for a customer that does not exist."""
     try:
-        return TaxCertificateView.all_of(await customers.fetch_customer(far, customer_id))
+        return TaxCertificateView.all_of(await customers.fetch_customer(client, customer_id))
     except Missing:
         return Entries()
 
 
-async def add(engine: AsyncEngine, far: Transport, customer_id: CustomerId, form: Form) -> TaxCertificateView:
+async def add(
+    engine: AsyncEngine, client: DigitalRiverClient, customer_id: CustomerId, form: Form
+) -> TaxCertificateView:
     """Hand the certificate in.
 
     Raises:
         RequestValidationError, Invalid: a field is missing or wrong.
     """
     new, upload = _checked(form)
-    await customers.ensure_customer(far, customer_id)
+    await customers.ensure_customer(client, customer_id)
     digest = _digest(customer_id, new, form.digest)
     async with engine.connect() as connection:
         file_id = await store.find_upload(connection, digest)
     if file_id is None:
-        file_id = await _upload(far, upload)
+        file_id = await _upload(client, upload)
         async with engine.begin() as connection:
             await store.keep_upload(connection, customer_id, digest, file_id)
-    elif await _has(far, customer_id, file_id):
+    elif await _has(client, customer_id, file_id):
         # What was told before this had arrived, and only the answer was lost.
         await _end_upload(engine, digest)
         return _view(new)
     try:
-        await _announce(far, customer_id, new, file_id)
+        await _announce(client, customer_id, new, file_id)
     except _NotAdded as error:
         await _end_upload(engine, digest)
         raise error.told from None
@@ -75,9 +87,9 @@ async def add(engine: AsyncEngine, far: Transport, customer_id: CustomerId, form
     return _view(new)
 
 
-async def _upload(far: Transport, upload: Upload) -> FileId:
+async def _upload(client: DigitalRiverClient, upload: Upload) -> FileId:
     try:
-        return FileId((await files.upload_file(far, purpose=PURPOSE, upload=upload)).id)
+        return FileId((await files.upload_file(client, purpose=PURPOSE, upload=upload)).id)
     except Refused:
         raise Invalid.at("/file", "This file is not accepted.") from None
 
@@ -87,28 +99,30 @@ async def _end_upload(engine: AsyncEngine, digest: bytes) -> None:
         await store.end_upload(connection, digest)
 
 
-async def _announce(far: Transport, customer_id: CustomerId, new: NewTaxCertificate, file_id: FileId) -> None:
+async def _announce(
+    client: DigitalRiverClient, customer_id: CustomerId, new: NewTaxCertificate, file_id: FileId
+) -> None:
     """Tell Digital River whose file it is.
 
     Raises:
         _NotAdded: it is nobody's for certain, and deleted.
     """
     try:
-        await customers.update_customer(far, customer_id, _changes(new, file_id))
+        await customers.update_customer(client, customer_id, _changes(new, file_id))
     except (Unavailable, Garbled):
         # It may have worked all the same, and a certificate that is there twice can never be removed.
-        if not await _has(far, customer_id, file_id):
+        if not await _has(client, customer_id, file_id):
             raise
-    except (Refused, Conflict, Missing) as error:
+    except (Refused, ConflictingState, Missing) as error:
         with suppress(DigitalRiverError):
-            await files.delete_file(far, file_id)
+            await files.delete_file(client, file_id)
         if isinstance(error, Refused):
             raise _NotAdded(invalid_fields(error, below="taxCertificate", our_names=_OUR_NAMES)) from error
         raise _NotAdded(error) from error
 
 
-async def _has(far: Transport, customer_id: CustomerId, file_id: FileId) -> bool:
-    customer = await customers.fetch_customer(far, customer_id)
+async def _has(client: DigitalRiverClient, customer_id: CustomerId, file_id: FileId) -> bool:
+    customer = await customers.fetch_customer(client, customer_id)
     return any(one.file_id == file_id for one in customer.tax_certificates)
 
 

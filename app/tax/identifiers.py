@@ -18,20 +18,20 @@ import structlog
 
 from app.db.engine import AsyncEngine
 from app.db.leases import LEASE_SECONDS
-from app.digital_river import customers
-from app.digital_river import tax_identifiers as far_side
-from app.digital_river.errors import (
-    Conflict,
+from app.digital_river.api import customers
+from app.digital_river.api import tax_identifiers as far_side
+from app.digital_river.api.pagination import Entries
+from app.digital_river.client.errors import (
+    ConflictingState,
     DigitalRiverError,
     Missing,
     Refused,
     Throttled,
     Unavailable,
 )
+from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.client.retries import retry
 from app.digital_river.models import TaxIdentifier
-from app.digital_river.pages import Entries
-from app.digital_river.retries import retry
-from app.digital_river.transport import Transport
 from app.ids import CustomerId, TaxIdentifierId
 from app.resources import Resources
 from app.tax import store
@@ -39,7 +39,7 @@ from app.tax.schemas import NewTaxIdentifier
 from app.tax.store import Replacement
 from app.web.field_errors import invalid_fields
 from app.web.problems import NotFound
-from app.web.problems import Unavailable as Later
+from app.web.problems import ServiceUnavailable as Later
 
 PAUSES = (0.2, 1.0)
 
@@ -55,7 +55,7 @@ async def list_identifiers(resources: Resources, customer_id: CustomerId) -> Ent
     if await _list_unfinished(resources.engine, customer_id):
         async with _turn(resources, customer_id):
             pass
-    return await _fetch_all(resources.far, customer_id)
+    return await _fetch_all(resources.digital_river, customer_id)
 
 
 async def add(
@@ -68,23 +68,23 @@ async def add(
         Later: it cannot be attached; the older one is there as before, or anew.
         DigitalRiverError: the older one is there as before, or the new one takes its place later.
     """
-    far = resources.far
+    client = resources.digital_river
     async with _turn(resources, customer_id):
-        await customers.ensure_customer(far, customer_id)
-        present = await _fetch_all(far, customer_id, new.type)
+        await customers.ensure_customer(client, customer_id)
+        present = await _fetch_all(client, customer_id, new.type)
         for one in present:
             if _plain(one.value) == _plain(new.value):
                 return one, False
-        fresh = await _create(far, new)
+        fresh = await _create(client, new)
         try:
-            attached = await far_side.attach_tax_identifier(far, customer_id, TaxIdentifierId(fresh.id))
+            attached = await far_side.attach_tax_identifier(client, customer_id, TaxIdentifierId(fresh.id))
         except DigitalRiverError as error:
-            if present and isinstance(error, Conflict):
+            if present and isinstance(error, ConflictingState):
                 return await _replace(resources, customer_id, fresh, present[0]), True
-            await _discard(far, fresh.id)
+            await _discard(client, fresh.id)
             raise
         for old in present:
-            await _discard(far, old.id)
+            await _discard(client, old.id)
         return attached, True
 
 
@@ -96,13 +96,13 @@ async def remove(resources: Resources, customer_id: CustomerId, tax_identifier_i
     """
     async with _turn(resources, customer_id):
         try:
-            found = await far_side.fetch_tax_identifier(resources.far, tax_identifier_id)
+            found = await far_side.fetch_tax_identifier(resources.digital_river, tax_identifier_id)
         except Missing:
             raise NotFound from None
         if found.customer_id != customer_id:
             raise NotFound
         with suppress(Missing):
-            await far_side.delete_tax_identifier(resources.far, tax_identifier_id)
+            await far_side.delete_tax_identifier(resources.digital_river, tax_identifier_id)
 
 
 async def finish_replacements(resources: Resources) -> None:
@@ -161,62 +161,66 @@ async def _finish(resources: Resources, replacement: Replacement) -> TaxIdentifi
     Raises:
         DigitalRiverError: neither is certain yet; the replacement stays on record.
     """
-    far = resources.far
+    client = resources.digital_river
     attached: TaxIdentifier | None = None
     try:
-        for one in await _fetch_all(far, replacement.customer_id, replacement.type):
+        for one in await _fetch_all(client, replacement.customer_id, replacement.type):
             if one.id != replacement.new_id:
                 # Whether it is gone shows when the new one is attached.
-                await _discard(far, one.id)
-        attached = await _attach(far, replacement.customer_id, replacement.new_id)
-    except (Refused, Missing, Conflict):
-        await _put_back(far, replacement)
+                await _discard(client, one.id)
+        attached = await _attach(client, replacement.customer_id, replacement.new_id)
+    except (Refused, Missing, ConflictingState):
+        await _put_back(client, replacement)
     async with resources.engine.begin() as connection:
         await store.end_replacement(connection, replacement.new_id)
     if attached is None:
-        await _discard(far, replacement.new_id)
+        await _discard(client, replacement.new_id)
     return attached
 
 
-async def _attach(far: Transport, customer_id: CustomerId, identifier: TaxIdentifierId) -> TaxIdentifier:
+async def _attach(
+    client: DigitalRiverClient, customer_id: CustomerId, identifier: TaxIdentifierId
+) -> TaxIdentifier:
     """Attach, and try again: at this moment the buyer has none, or the deletion takes its time."""
-    attach = partial(_attach_or_find, far, customer_id, identifier)
+    attach = partial(_attach_or_find, client, customer_id, identifier)
     return await retry(attach, pause=_pause)
 
 
 async def _attach_or_find(
-    far: Transport, customer_id: CustomerId, identifier: TaxIdentifierId
+    client: DigitalRiverClient, customer_id: CustomerId, identifier: TaxIdentifierId
 ) -> TaxIdentifier:
     try:
-        return await far_side.attach_tax_identifier(far, customer_id, identifier)
+        return await far_side.attach_tax_identifier(client, customer_id, identifier)
     except DigitalRiverError:
         with suppress(DigitalRiverError):
-            found = await far_side.fetch_tax_identifier(far, identifier)
+            found = await far_side.fetch_tax_identifier(client, identifier)
             if found.customer_id == customer_id:
                 return found
         raise
 
 
 def _pause(attempts: int, error: DigitalRiverError) -> float | None:
-    if attempts > len(PAUSES) or not isinstance(error, Unavailable | Throttled | Conflict):
+    if attempts > len(PAUSES) or not isinstance(error, Unavailable | Throttled | ConflictingState):
         return None
     return PAUSES[attempts - 1]
 
 
-async def _put_back(far: Transport, replacement: Replacement) -> None:
+async def _put_back(client: DigitalRiverClient, replacement: Replacement) -> None:
     """Make the old one anew unless one of its type is there; its verification begins again."""
     customer_id = replacement.customer_id
-    present = await _fetch_all(far, customer_id, replacement.type)
+    present = await _fetch_all(client, customer_id, replacement.type)
     if any(one.id != replacement.new_id for one in present):
         return
     try:
-        again = await far_side.create_tax_identifier(far, type_=replacement.type, value=replacement.old_value)
+        again = await far_side.create_tax_identifier(
+            client, type_=replacement.type, value=replacement.old_value
+        )
         try:
-            await _attach(far, customer_id, TaxIdentifierId(again.id))
+            await _attach(client, customer_id, TaxIdentifierId(again.id))
         except DigitalRiverError:
-            await _discard(far, again.id)
+            await _discard(client, again.id)
             raise
-    except Conflict:
+    except ConflictingState:
         # One of this type is there after all: it only could not be seen.
         pass
     except (Refused, Missing) as error:
@@ -224,24 +228,24 @@ async def _put_back(far: Transport, replacement: Replacement) -> None:
         log.error("tax_identifier.lost", type=replacement.type, error=type(error).__name__)
 
 
-async def _create(far: Transport, new: NewTaxIdentifier) -> TaxIdentifier:
+async def _create(client: DigitalRiverClient, new: NewTaxIdentifier) -> TaxIdentifier:
     try:
-        return await far_side.create_tax_identifier(far, type_=new.type, value=new.value)
+        return await far_side.create_tax_identifier(client, type_=new.type, value=new.value)
     except Refused as refused:
         raise invalid_fields(refused) from None
 
 
 async def _fetch_all(
-    far: Transport, customer_id: CustomerId, type_: str | None = None
+    client: DigitalRiverClient, customer_id: CustomerId, type_: str | None = None
 ) -> Entries[TaxIdentifier]:
-    found = await far_side.fetch_tax_identifiers(far, customer_id)
+    found = await far_side.fetch_tax_identifiers(client, customer_id)
     return Entries((one for one in found if type_ in (None, one.type)), unreadable=found.unreadable)
 
 
-async def _discard(far: Transport, unwanted: str) -> None:
+async def _discard(client: DigitalRiverClient, unwanted: str) -> None:
     """Delete what is of no use any more. One that stays behind belongs to nobody and harms nobody."""
     with suppress(DigitalRiverError):
-        await far_side.delete_tax_identifier(far, TaxIdentifierId(unwanted))
+        await far_side.delete_tax_identifier(client, TaxIdentifierId(unwanted))
 
 
 def _plain(value: str | None) -> str:

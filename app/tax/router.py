@@ -15,21 +15,21 @@ from app.tax.schemas import (
     TaxIdentifierView,
 )
 from app.tax.upload import read_form
-from app.web.path_ids import TaxIdentifierPath
+from app.web.id_types import TaxIdentifierPath
 from app.web.problems import (
     BadGateway,
     Conflict,
     InsufficientStorage,
     Invalid,
     NotFound,
-    Unavailable,
+    ServiceUnavailable,
     responses,
 )
 
 router = APIRouter(prefix="/v1", tags=["tax"], route_class=IdempotentRoute)
 
-_READS = responses(Invalid, NotFound, BadGateway, Unavailable)
-_WRITES = responses(Conflict, Invalid, NotFound, BadGateway, Unavailable)
+_READS = responses(Invalid, NotFound, BadGateway, ServiceUnavailable)
+_WRITES = responses(Conflict, Invalid, NotFound, BadGateway, ServiceUnavailable)
 
 
 def _certificate_form() -> dict[str, object]:
@@ -98,7 +98,7 @@ async def delete_tax_identifier(
 )
 async def list_tax_certificates(resources: ResourcesDep, customer_id: ReadCustomer) -> TaxCertificatesPage:
     """Newest first, all on one page."""
-    found = await certificates.list_certificates(resources.far, customer_id)
+    found = await certificates.list_certificates(resources.digital_river, customer_id)
     return TaxCertificatesPage(data=found, unreadable=found.unreadable)
 
 
@@ -115,4 +115,4 @@ async def add_tax_certificate(
 ) -> TaxCertificateView:
     """Digital River reviews certificates on its own; here they cannot be changed or removed."""
     async with read_form(request) as form:
-        return await certificates.add(resources.engine, resources.far, customer_id, form)
+        return await certificates.add(resources.engine, resources.digital_river, customer_id, form)

@@ -15,11 +15,11 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from app.digital_river.api.pagination import Entries
 from app.digital_river.models import Customer, TaxApplicability, TaxCertificate, TaxIdentifier
-from app.digital_river.pages import Entries
-from app.web.address import Line, is_state
-from app.web.contract import Contract, Instant
+from app.web.api_model import ApiModel, Instant
 from app.web.paging import PartialPage
+from app.web.postal_address import Line, is_state
 
 CertificateStatus = Literal["active", "notYetValid", "expired"]
 
@@ -66,7 +66,7 @@ _IDENTIFIER: dict[str, Any] = {
 }
 
 
-class NewTaxIdentifier(Contract):
+class NewTaxIdentifier(ApiModel):
     """A tax identifier to add, or to put in the place of the one of its type."""
 
     model_config = ConfigDict(
@@ -81,7 +81,7 @@ class NewTaxIdentifier(Contract):
     ]
 
 
-class ApplicabilityView(Contract):
+class ApplicabilityView(ApiModel):
     """Where a tax identifier counts; a null member does not matter."""
 
     model_config = ConfigDict(
@@ -100,7 +100,7 @@ class ApplicabilityView(Contract):
         return cls(country=found.country, selling_entity=found.entity, customer_type=found.customer_type)
 
 
-class TaxIdentifierView(Contract):
+class TaxIdentifierView(ApiModel):
     """A tax identifier and how far its verification is."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_IDENTIFIER]})
@@ -131,7 +131,7 @@ class TaxIdentifierView(Contract):
         )
 
 
-class NewTaxCertificate(Contract):
+class NewTaxCertificate(ApiModel):
     """The text fields of the form that hands in a certificate."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_CERTIFICATE]})
@@ -151,7 +151,7 @@ class NewTaxCertificate(Contract):
         return end
 
 
-class TaxCertificateView(Contract):
+class TaxCertificateView(ApiModel):
     """A US exemption certificate."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE_VIEW]})

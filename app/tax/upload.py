@@ -17,9 +17,9 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from app.digital_river.calls import Upload
-from app.web.bodies import late, stream_body
+from app.digital_river.client.request import Upload
 from app.web.problems import InsufficientStorage, Invalid, Malformed, TooLarge, UnsupportedMedia
+from app.web.request_body import late, stream_body
 from app.web.validation import pointer_to
 
 # Digital River docs, Files: PDF, JPG or PNG of at most 10 MB.

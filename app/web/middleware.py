@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from app.digital_river.caller import CALLER, Caller
-from app.web.bodies import read_body, require_text
-from app.web.failures import answer
-from app.web.limits import Tally
-from app.web.logs import is_private
-from app.web.routes import find_facts
+from app.digital_river.client.caller import CALLER, Caller
+from app.logging import is_private
+from app.web.error_handlers import answer
+from app.web.rate_limits import RequestQuota
+from app.web.request_body import read_body, require_text
+from app.web.routing import find_route
 
 log = structlog.get_logger("app.requests")
 
@@ -67,7 +67,7 @@ def is_head(scope: Scope) -> bool:
     return _IS_HEAD in scope
 
 
-class Envelope:
+class RequestContext:
     """Names the request, adds the common headers to every answer and writes its log line."""
 
     def __init__(self, app: ASGIApp, *, docs_paths: frozenset[str], https_only: bool) -> None:
@@ -109,13 +109,13 @@ class Envelope:
         if b"content-security-policy" not in present:
             policy = _DOCS_POLICY if scope["path"] in self._docs_paths else _POLICY
             headers.append((b"content-security-policy", policy))
-        tally: Tally | None = scope.get(Tally.SCOPE)
+        tally: RequestQuota | None = scope.get(RequestQuota.SCOPE)
         if tally is not None:
             headers += tally.headers()
         message["headers"] = headers
 
 
-class LastResort:
+class ErrorBoundary:
     """Answers whatever FastAPI's own handlers did not catch, so that nothing reaches the server.
 
     Except when the answer has begun: then only a broken connection tells the caller that it is incomplete.
@@ -141,7 +141,7 @@ class LastResort:
             await response(scope, receive, send)
 
 
-class JsonBodies:
+class JsonBodyLimit:
     """Reads the bodies of JSON routes before the app does, with a limit and a deadline.
 
     `reads_itself(path)` exempts routes that read their own body.
@@ -187,7 +187,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _log_line(scope: Scope, status: int, began: float) -> None:
-    facts = find_facts(scope)
+    facts = find_route(scope)
     log.info(
         "request",
         method="HEAD" if is_head(scope) else scope["method"],

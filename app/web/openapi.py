@@ -7,8 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.web.contract import Contract
-from app.web.limits import LIMITED
+from app.web.api_model import ApiModel
 from app.web.problems import (
     BadGateway,
     BareProblemDocument,
@@ -22,13 +21,14 @@ from app.web.problems import (
     Problem,
     ProblemDocument,
     RequestTimeout,
+    ServiceUnavailable,
     TooLarge,
     TooManyRequests,
     Unauthenticated,
-    Unavailable,
     UnsupportedMedia,
     responses,
 )
+from app.web.rate_limits import LIMITED
 
 JsonObject = dict[str, Any]
 
@@ -112,7 +112,7 @@ def _complete(found: JsonObject) -> JsonObject:
         schema = problem.model_json_schema(ref_template=_REFERENCE)
         schemas.update(schema.pop("$defs", {}))
         schemas[problem.__name__] = schema
-    _restore_examples(schemas, Contract)
+    _restore_examples(schemas, ApiModel)
     for one in schemas.values():
         _describe_defaults(one)
     components["schemas"] = dict(sorted(schemas.items()))
@@ -124,7 +124,7 @@ def _complete(found: JsonObject) -> JsonObject:
     return found
 
 
-def _restore_examples(schemas: JsonObject, model: type[Contract]) -> None:
+def _restore_examples(schemas: JsonObject, model: type[ApiModel]) -> None:
     """Publish examples as they are written: FastAPI leaves null out wherever it stands, in examples too."""
     for child in model.__subclasses__():
         extra = child.model_config.get("json_schema_extra")
@@ -159,7 +159,7 @@ def _declare_problems(path: str, operation: JsonObject) -> None:
         declared |= _as_text(Invalid)
     common: list[type[Problem]] = [HeadTooLarge]
     if path.startswith(_OURS):
-        common += [Invalid, Internal, Unavailable, Unauthenticated, Forbidden]
+        common += [Invalid, Internal, ServiceUnavailable, Unauthenticated, Forbidden]
     if path.startswith(LIMITED):
         common += [TooManyRequests]
     if str(BadGateway.status) in declared:

@@ -6,7 +6,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Query
 from pydantic import BaseModel
 
-from app.web.contract import Contract
+from app.web.api_model import ApiModel
 from app.web.problems import Invalid
 
 DEFAULT_LIMIT = 20
@@ -25,7 +25,7 @@ Cursor = Annotated[
 ]
 
 
-class Page(Contract, Generic[ItemT]):
+class Page(ApiModel, Generic[ItemT]):
     """One piece of a list."""
 
     data: list[ItemT]

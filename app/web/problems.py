@@ -252,7 +252,7 @@ class BadGateway(Problem):
     usually = "The shop's payment partner gave no usable answer. Please try again later."
 
 
-class Unavailable(Problem):
+class ServiceUnavailable(Problem):
     """`retry_after` in seconds becomes a Retry-After header, rounded up, never less than one."""
 
     status, slug, title = 503, "unavailable", "The service is unavailable for a moment"

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from app.digital_river.times import is_plausible
-from app.digital_river.tolerant_json import read_strictly
+from app.digital_river.models.timestamps import is_plausible
+from app.digital_river.models.tolerant_json import read_strictly
 from app.ids import EventId
 from app.webhooks.ingest import NewEvent
 

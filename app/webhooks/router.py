@@ -13,19 +13,19 @@ from pydantic import ConfigDict
 from structlog.contextvars import bind_contextvars
 
 from app.settings import Settings
-from app.web.bodies import read_body
-from app.web.contract import Contract
+from app.web.api_model import ApiModel
 from app.web.problems import (
     BareProblemDocument,
     FieldError,
     Malformed,
     Problem,
     RequestTimeout,
+    ServiceUnavailable,
     TooLarge,
-    Unavailable,
     UnsupportedMedia,
     responses,
 )
+from app.web.request_body import read_body
 from app.webhooks.event import NotAnEvent, read_event
 from app.webhooks.ingest import BatchWriter
 from app.webhooks.metrics import DELIVERIES
@@ -87,7 +87,7 @@ class _RawRoute(APIRoute):
 router = APIRouter(tags=["webhooks"], route_class=_RawRoute)
 
 
-class Receipt(Contract):
+class Receipt(ApiModel):
     """The acknowledgement of an event: it is committed."""
 
     model_config = ConfigDict(
@@ -132,7 +132,9 @@ _SIGNATURE = APIKeyHeader(
     summary="Receive an event from Digital River",
     status_code=status.HTTP_202_ACCEPTED,
     response_model=Receipt,
-    responses=responses(Malformed, NotAuthentic, RequestTimeout, TooLarge, UnsupportedMedia, Unavailable),
+    responses=responses(
+        Malformed, NotAuthentic, RequestTimeout, TooLarge, UnsupportedMedia, ServiceUnavailable
+    ),
     openapi_extra=_BODY,
     dependencies=[Security(_SIGNATURE)],
 )

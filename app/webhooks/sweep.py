@@ -11,11 +11,11 @@ from typing import Any
 import structlog
 
 from app.db.engine import AsyncConnection, AsyncEngine, Pool
-from app.digital_river.errors import DigitalRiverError, Garbled, Throttled, Unavailable
-from app.digital_river.events import EventPage, fetch_events
-from app.digital_river.pages import each_page
-from app.digital_river.retries import retry
-from app.digital_river.transport import Transport
+from app.digital_river.api.events import EventPage, fetch_events
+from app.digital_river.api.pagination import each_page
+from app.digital_river.client.errors import DigitalRiverError, Garbled, Throttled, Unavailable
+from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.client.retries import retry
 from app.resources import Resources
 from app.webhooks import ingest, sweep_log
 from app.webhooks.event import NotAnEvent, read_event
@@ -203,10 +203,10 @@ async def _pull(
     finds = Finds()
     failure: DigitalRiverError | None = None
     for event_type in sorted(types):
-        fetch_page = partial(_fetch_patiently, resources.far.background, event_type, back_to)
+        fetch_page = partial(_fetch_patiently, resources.digital_river.background, event_type, back_to)
         try:
             async for page in each_page(fetch_page, of="the list of events", most=MOST_PAGES):
-                finds += await _keep(resources.hot, page.data, types, now)
+                finds += await _keep(resources.hot_pool, page.data, types, now)
         except Garbled as error:
             # A list that cannot be read to its end must not hide those of other types.
             failure = failure or error
@@ -216,12 +216,12 @@ async def _pull(
 
 
 async def _fetch_patiently(
-    far: Transport, event_type: str, back_to: datetime, after: str | None
+    client: DigitalRiverClient, event_type: str, back_to: datetime, after: str | None
 ) -> EventPage:
     """One page. A busy far side is waited for, or a long sweep would begin again and again."""
     fetch = partial(
         fetch_events,
-        far,
+        client,
         event_type=event_type,
         created_from=back_to,
         starting_after=after,

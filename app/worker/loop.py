@@ -10,10 +10,10 @@ import structlog
 
 from app.db.errors import FAILURES
 from app.db.notifications import listen
-from app.digital_river.errors import Garbled, Missing, Refused
-from app.digital_river.events import fetch_event
-from app.digital_river.tolerant_json import read_leniently
-from app.digital_river.transport import Transport
+from app.digital_river.api.events import fetch_event
+from app.digital_river.client.errors import Garbled, Missing, Refused
+from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.models.tolerant_json import read_leniently
 from app.documents.intake import Unreadable
 from app.ops import metrics
 from app.resources import Resources, open_resources
@@ -143,8 +143,8 @@ class Worker:
             await self._settle(held, decision)
 
     async def _do(self, held: Claim) -> None:
-        far = self._resources.far.background
-        event = await _fetch_again(far, held) if held.body is None else read_leniently(held.body.encode())
+        client = self._resources.digital_river.background
+        event = await _fetch_again(client, held) if held.body is None else read_leniently(held.body.encode())
         subject = _subject(event, is_live=self._resources.settings.is_live)
         handler = HANDLERS[held.type](self._resources, held.type, subject)
         async with handler as effect, self._engine.begin() as connection:
@@ -162,7 +162,7 @@ class Worker:
                     await inbox.bury(connection, held, reason)
 
 
-async def _fetch_again(far: Transport, held: Claim) -> Mapping[str, Any]:
+async def _fetch_again(client: DigitalRiverClient, held: Claim) -> Mapping[str, Any]:
     """The event whose body was let go before it was revived.
 
     Raises:
@@ -170,7 +170,7 @@ async def _fetch_again(far: Transport, held: Claim) -> Mapping[str, Any]:
         DigitalRiverError: not now; try again.
     """
     try:
-        event = await fetch_event(far, held.id)
+        event = await fetch_event(client, held.id)
     except (Missing, Refused):
         raise Unreadable("its body was let go, and Digital River has no such event any more") from None
     if event.type != held.type:

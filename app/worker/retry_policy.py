@@ -13,7 +13,13 @@ from datetime import timedelta
 
 from app.db.errors import is_outage
 from app.db.leases import LeaseBusy
-from app.digital_river.errors import BreakerOpen, Crowded, DigitalRiverError, Throttled, Unauthorised
+from app.digital_river.client.errors import (
+    BreakerOpen,
+    DigitalRiverError,
+    NoConnectionFree,
+    Throttled,
+    Unauthorised,
+)
 from app.documents.intake import Unreadable
 from app.webhooks.inbox import Claim
 
@@ -58,7 +64,7 @@ def decide(error: Exception, held: Claim) -> Decision:
     match error:
         case Unreadable():
             return Bury(what)
-        case Throttled() | BreakerOpen() | Crowded():
+        case Throttled() | BreakerOpen() | NoConnectionFree():
             return Postpone(timedelta(seconds=error.retry_after or 0) + _jittered(BUSY_DELAY), what)
         case LeaseBusy():
             return Postpone(_jittered(BUSY_DELAY), what)

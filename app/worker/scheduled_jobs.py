@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from app.db.errors import is_outage
-from app.digital_river.errors import DigitalRiverError
+from app.digital_river.client.errors import DigitalRiverError
 from app.ops import metrics
 from app.ops.retention import prune_if_free
 from app.resources import Resources
@@ -28,8 +28,8 @@ log = structlog.get_logger()
 
 async def run(resources: Resources, types: Collection[str], stop: asyncio.Event) -> None:
     """Run the jobs until `stop` is set. A job that runs then is cancelled, and due again."""
-    in_background = replace(resources, far=resources.far.background)
-    collect = partial(metrics.collect, resources.engine, resources.far)
+    in_background = replace(resources, digital_river=resources.digital_river.background)
+    collect = partial(metrics.collect, resources.engine, resources.digital_river)
     prune = partial(prune_if_free, resources.engine, resources.leases)
     jobs = (
         asyncio.create_task(_every(COLLECT_SECONDS, "metrics", collect)),

@@ -11,7 +11,7 @@ from app.access.authorization import RequiredOwner
 from app.access.ownership import Anybody, Owner
 from app.ids import CustomerId
 from app.settings import Settings
-from app.web.path_ids import OrderPath
+from app.web.id_types import OrderPath
 from tests.db.test_migrations import Shelf, shelf
 from tests.security.matrix import ENTRIES
 from tests.support.portal import Portal, settings_for

@@ -15,7 +15,7 @@ from app.access.ownership import Anybody
 from app.ids import CustomerId
 from app.resources import open_resources
 from app.settings import Settings
-from app.web.path_ids import OrderPath
+from app.web.id_types import OrderPath
 from app.web.problems import NotFound
 from tests.support.clock import eventually
 from tests.support.portal import Portal, settings_for

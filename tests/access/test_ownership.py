@@ -54,9 +54,9 @@ async def seen(
 ) -> dict[str, set[str | None]]:
     """Whose things each statement finds for this owner."""
     policy = policy_of(resources.settings)
-    listed = await store.list_documents(resources.hot, policy, owner, limit=10)
+    listed = await store.list_documents(resources.hot_pool, policy, owner, limit=10)
     found = {
-        whose: await store.find_document(resources.hot, policy, owner, document_id)
+        whose: await store.find_document(resources.hot_pool, policy, owner, document_id)
         for whose, document_id in document_ids.items()
     }
     async with resources.engine.connect() as connection:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.digital_river import file_links
+from app.digital_river.api import file_links
 from app.webhooks import inbox, ingest, sweep_log
 from app.worker.loop import Worker
 

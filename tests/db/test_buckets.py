@@ -8,9 +8,9 @@ from math import ceil
 import asyncpg
 import pytest
 
-from app.db import buckets
-from app.db.buckets import Buckets, Standing
+from app.db import token_buckets
 from app.db.engine import open_hot_pool
+from app.db.token_buckets import BucketState, TokenBuckets
 from app.ops.retention import prune_if_free
 from app.resources import open_resources
 from tests.support.clock import eventually
@@ -24,7 +24,7 @@ LOCK = "BEGIN; LOCK TABLE rate_bucket IN ACCESS EXCLUSIVE MODE"
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is busy with tests is no database that hangs."""
-    monkeypatch.setattr(buckets, "TAKE_SECONDS", 10.0)
+    monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 10.0)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def pool(database_url: str, database: asyncpg.Connection) -> AsyncIterator
         yield opened
 
 
-async def take(process: Buckets, key: str, limit: int) -> Standing:
+async def take(process: TokenBuckets, key: str, limit: int) -> BucketState:
     standing = await process.take(key, limit)
     assert standing is not None, "PostgreSQL was not asked, or did not answer"
     return standing
@@ -42,23 +42,23 @@ async def take(process: Buckets, key: str, limit: int) -> Standing:
 async def test_simultaneous_first_requests_share_one_portion(
     pool: asyncpg.Pool, database: asyncpg.Connection
 ) -> None:
-    process = Buckets(pool, "secret")
-    await asyncio.gather(*(take(process, "ada", 600) for _ in range(buckets.FIRST_PORTION)))
+    process = TokenBuckets(pool, "secret")
+    await asyncio.gather(*(take(process, "ada", 600) for _ in range(token_buckets.FIRST_PORTION)))
     # A tenth of a second for each token.
-    assert ceil(10 * await database.fetchval(MISSING)) <= buckets.FIRST_PORTION
+    assert ceil(10 * await database.fetchval(MISSING)) <= token_buckets.FIRST_PORTION
 
 
 async def test_a_portion_and_a_refusal_are_spent_without_postgresql(
     pool: asyncpg.Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = Buckets(pool, "secret")
+    process = TokenBuckets(pool, "secret")
     await take(process, "ada", 600)
     await take(process, "grace", 1)
     assert not (await take(process, "grace", 1)).is_admitted
     # Whoever asks PostgreSQL now gets no answer, and is admitted without a standing.
-    monkeypatch.setattr(buckets, "TAKE_SECONDS", 0.1)
+    monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 0.1)
     await database.execute(LOCK)
-    rest = [await take(process, "ada", 600) for _ in range(buckets.FIRST_PORTION - 1)]
+    rest = [await take(process, "ada", 600) for _ in range(token_buckets.FIRST_PORTION - 1)]
     assert [standing.remaining for standing in rest] == [598, 597, 596]
     flood = [await take(process, "grace", 1) for _ in range(1000)]
     assert not any(standing.is_admitted for standing in flood)
@@ -69,27 +69,27 @@ async def test_a_portion_and_a_refusal_are_spent_without_postgresql(
 async def test_a_database_that_hangs_holds_up_one_request_and_only_for_a_moment(
     pool: asyncpg.Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buckets, "TAKE_SECONDS", 0.1)
-    monkeypatch.setattr(buckets, "BLIND_SECONDS", 1.0)
-    process = Buckets(pool, "secret")
+    monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 0.1)
+    monkeypatch.setattr(token_buckets, "BLIND_SECONDS", 1.0)
+    process = TokenBuckets(pool, "secret")
     await database.execute(LOCK)
     began = time.monotonic()
     assert await asyncio.gather(*(process.take("ada", 1) for _ in range(20))) == [None] * 20
     assert [await process.take(f"buyer {i}", 1) for i in range(20)] == [None] * 20
     assert time.monotonic() - began < 1.0
-    monkeypatch.setattr(buckets, "TAKE_SECONDS", 10.0)
+    monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 10.0)
     await database.execute("ROLLBACK")
 
-    async def sees_again() -> Standing | None:
+    async def sees_again() -> BucketState | None:
         return await process.take("ada", 1)
 
-    assert (await eventually(sees_again)) == Standing(True, 0, 0.0)
+    assert (await eventually(sees_again)) == BucketState(True, 0, 0.0)
 
 
 async def test_a_busy_key_asks_less_and_less_often_and_a_new_one_takes_little(
     pool: asyncpg.Pool, database: asyncpg.Connection
 ) -> None:
-    process = Buckets(pool, "secret")
+    process = TokenBuckets(pool, "secret")
     portions = set()
     for _ in range(200):
         await take(process, "ada", 1_000_000)
@@ -100,7 +100,7 @@ async def test_a_busy_key_asks_less_and_less_often_and_a_new_one_takes_little(
 async def test_the_last_tokens_go_to_whichever_process_needs_them(
     pool: asyncpg.Pool, database: asyncpg.Connection
 ) -> None:
-    one, other = Buckets(pool, "secret"), Buckets(pool, "secret")
+    one, other = TokenBuckets(pool, "secret"), TokenBuckets(pool, "secret")
     taken = [await take(process, "ada", 7) for _ in range(4) for process in (one, other)]
     assert [standing.is_admitted for standing in taken] == [True] * 7 + [False]
     assert [standing.remaining for standing in taken] == [6, 5, 4, 3, 2, 1, 0, 0]
@@ -109,7 +109,7 @@ async def test_the_last_tokens_go_to_whichever_process_needs_them(
 async def test_a_smaller_limit_holds_at_once_for_what_is_in_the_table(
     pool: asyncpg.Pool, database: asyncpg.Connection
 ) -> None:
-    before, after = Buckets(pool, "secret"), Buckets(pool, "secret")
+    before, after = TokenBuckets(pool, "secret"), TokenBuckets(pool, "secret")
     for _ in range(300):
         await take(before, "ada", 600)
     assert (await take(after, "ada", 4)).remaining <= 2
@@ -118,8 +118,8 @@ async def test_a_smaller_limit_holds_at_once_for_what_is_in_the_table(
 async def test_forgetting_a_key_changes_nothing_but_the_effort(
     pool: asyncpg.Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buckets, "MOST_REMEMBERED", 2)
-    process = Buckets(pool, "secret")
+    monkeypatch.setattr(token_buckets, "MOST_REMEMBERED", 2)
+    process = TokenBuckets(pool, "secret")
     taken = [await take(process, key, 3) for _ in range(4) for key in ("ada", "grace", "mary")]
     assert [standing.is_admitted for standing in taken] == [True] * 9 + [False] * 3
 
@@ -128,14 +128,14 @@ async def test_a_digest_is_nothing_without_the_secret(
     pool: asyncpg.Pool, database: asyncpg.Connection
 ) -> None:
     for secret in ("secret", "secret", "another"):
-        await take(Buckets(pool, secret), "address 192.0.2.1", 60)
+        await take(TokenBuckets(pool, secret), "address 192.0.2.1", 60)
     assert await database.fetchval("SELECT count(*) FROM rate_bucket") == 2
 
 
 async def test_a_full_bucket_is_pruned_and_any_other_stays(
     pool: asyncpg.Pool, database_url: str, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
-    process = Buckets(pool, "secret")
+    process = TokenBuckets(pool, "secret")
     await take(process, "ada", 60)
     await database.execute("UPDATE rate_bucket SET full_at = now() - interval '601 seconds'")
     await take(process, "grace", 1)

@@ -5,15 +5,15 @@ import asyncio
 import httpx
 import pytest
 
-from app.digital_river import orders
-from app.digital_river.breaker import (
+from app.digital_river.api import orders
+from app.digital_river.client.breaker import (
     FAILURES_TO_OPEN,
     FIRST_COOL_DOWN,
     LONGEST_COOL_DOWN,
     Breaker,
     BreakerState,
 )
-from app.digital_river.errors import BreakerOpen, DigitalRiverError, Missing, Throttled, Unavailable
+from app.digital_river.client.errors import BreakerOpen, DigitalRiverError, Missing, Throttled, Unavailable
 from app.ids import OrderId
 from tests.support.clock import now, run_on_jumping_clock
 from tests.support.digital_river import ScriptedDigitalRiver, answer, found
@@ -36,13 +36,13 @@ def test_it_opens_after_failures_in_a_row_and_then_answers_at_once() -> None:
     far_side = ScriptedDigitalRiver([answer(503)])
 
     async def story() -> None:
-        async with far_side.opened() as far:
-            while far.status().breaker is BreakerState.CLOSED:
+        async with far_side.opened() as digital_river:
+            while digital_river.status().breaker is BreakerState.CLOSED:
                 with pytest.raises(Unavailable):
-                    await orders.fetch_any_order(far, OrderId("1"))
+                    await orders.fetch_any_order(digital_river, OrderId("1"))
             asked = len(far_side.requests)
             began = now()
-            for priority in (far, far.background):
+            for priority in (digital_river, digital_river.background):
                 with pytest.raises(BreakerOpen) as caught:
                     await orders.fetch_any_order(priority, OrderId("1"))
                 assert caught.value.retry_after is not None
@@ -57,16 +57,16 @@ def test_it_closes_again_when_the_far_side_answers() -> None:
     far_side = ScriptedDigitalRiver([answer(503)])
 
     async def story() -> None:
-        async with far_side.opened() as far:
-            while far.status().breaker is BreakerState.CLOSED:
+        async with far_side.opened() as digital_river:
+            while digital_river.status().breaker is BreakerState.CLOSED:
                 with pytest.raises(Unavailable):
-                    await orders.fetch_any_order(far, OrderId("1"))
+                    await orders.fetch_any_order(digital_river, OrderId("1"))
             far_side.script = [found()]
             await asyncio.sleep(LONGEST_FIRST)
-            assert far.status().breaker is BreakerState.HALF_OPEN
-            await orders.fetch_any_order(far, OrderId("1"))
-            assert far.status().breaker is BreakerState.CLOSED
-            assert far.status().retry_after is None
+            assert digital_river.status().breaker is BreakerState.HALF_OPEN
+            await orders.fetch_any_order(digital_river, OrderId("1"))
+            assert digital_river.status().breaker is BreakerState.CLOSED
+            assert digital_river.status().retry_after is None
 
     run_on_jumping_clock(story())
 
@@ -85,11 +85,11 @@ def test_one_good_answer_in_between_keeps_it_closed() -> None:
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 422])
 def test_an_answer_that_says_no_is_no_outage(status: int) -> None:
     async def story() -> BreakerState:
-        async with ScriptedDigitalRiver([answer(status)]).opened() as far:
+        async with ScriptedDigitalRiver([answer(status)]).opened() as digital_river:
             for _ in range(3 * FAILURES_TO_OPEN):
                 with pytest.raises(DigitalRiverError):
-                    await orders.fetch_any_order(far, OrderId("1"))
-            return far.status().breaker
+                    await orders.fetch_any_order(digital_river, OrderId("1"))
+            return digital_river.status().breaker
 
     assert run_on_jumping_clock(story()) is BreakerState.CLOSED
 
@@ -131,20 +131,20 @@ def test_a_cancelled_probe_makes_room_for_the_next_one() -> None:
     far_side = ScriptedDigitalRiver([answer(503)])
 
     async def story() -> BreakerState:
-        async with far_side.opened() as far:
-            while far.status().breaker is BreakerState.CLOSED:
+        async with far_side.opened() as digital_river:
+            while digital_river.status().breaker is BreakerState.CLOSED:
                 with pytest.raises(Unavailable):
-                    await orders.fetch_any_order(far, OrderId("1"))
+                    await orders.fetch_any_order(digital_river, OrderId("1"))
             await asyncio.sleep(LONGEST_FIRST)
             far_side.script = [10.0, found()]
-            probe = asyncio.create_task(orders.fetch_any_order(far, OrderId("1")))
+            probe = asyncio.create_task(orders.fetch_any_order(digital_river, OrderId("1")))
             await asyncio.sleep(0.1)
             with pytest.raises(BreakerOpen):
-                await orders.fetch_any_order(far, OrderId("1"))
+                await orders.fetch_any_order(digital_river, OrderId("1"))
             probe.cancel()
             await asyncio.wait([probe])
-            await orders.fetch_any_order(far, OrderId("1"))
-            return far.status().breaker
+            await orders.fetch_any_order(digital_river, OrderId("1"))
+            return digital_river.status().breaker
 
     assert run_on_jumping_clock(story()) is BreakerState.CLOSED
 
@@ -195,11 +195,11 @@ def test_silence_counts_as_a_failure() -> None:
     far_side = ScriptedDigitalRiver([httpx.ReadTimeout("silence")])
 
     async def story() -> BreakerState:
-        async with far_side.opened() as far:
+        async with far_side.opened() as digital_river:
             await asyncio.gather(
-                *(orders.fetch_any_order(far, OrderId("1")) for _ in range(FAILURES_TO_OPEN)),
+                *(orders.fetch_any_order(digital_river, OrderId("1")) for _ in range(FAILURES_TO_OPEN)),
                 return_exceptions=True,
             )
-            return far.status().breaker
+            return digital_river.status().breaker
 
     assert run_on_jumping_clock(story()) is not BreakerState.CLOSED

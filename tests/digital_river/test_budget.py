@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.digital_river import orders
-from app.digital_river.budget import BURST_SHARE, WINDOW, Budget, Pace
-from app.digital_river.errors import Throttled
-from app.digital_river.transport import Transport
+from app.digital_river.api import orders
+from app.digital_river.client.budget import BURST_SHARE, WINDOW, Budget, Pace
+from app.digital_river.client.errors import Throttled
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.ids import OrderId
 from tests.support.clock import now, run_on_jumping_clock
 from tests.support.digital_river import ScriptedDigitalRiver, found
@@ -132,16 +132,16 @@ def test_a_cancelled_place_in_the_queue_delays_nobody() -> None:
 def test_both_priorities_share_one_budget_through_the_transport() -> None:
     far_side = ScriptedDigitalRiver([found()])
 
-    async def ask(far: Transport, order_id: str) -> None:
-        await orders.fetch_any_order(far, OrderId(order_id))
+    async def ask(digital_river: DigitalRiverClient, order_id: str) -> None:
+        await orders.fetch_any_order(digital_river, OrderId(order_id))
 
     async def story() -> int:
-        async with far_side.opened(per_second=10) as far:
-            background = [ask(far.background, f"b{number}") for number in range(10)]
-            buyers = [ask(far, f"i{number}") for number in range(10)]
+        async with far_side.opened(per_second=10) as digital_river:
+            background = [ask(digital_river.background, f"b{number}") for number in range(10)]
+            buyers = [ask(digital_river, f"i{number}") for number in range(10)]
             tasks = [asyncio.create_task(one) for one in [*background, *buyers]]
             await asyncio.sleep(0.5)
-            waiting = far.status().waiting
+            waiting = digital_river.status().waiting
             await asyncio.gather(*tasks)
             return waiting
 

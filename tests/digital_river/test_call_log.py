@@ -9,8 +9,8 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
-from app.digital_river import customers, file_links, orders
-from app.digital_river.errors import DigitalRiverError, Unavailable
+from app.digital_river.api import customers, file_links, orders
+from app.digital_river.client.errors import DigitalRiverError, Unavailable
 from app.digital_river.models import CustomerChanges
 from app.ids import CustomerId, FileId, OrderId
 from tests.support.clock import run_on_jumping_clock
@@ -27,8 +27,8 @@ def test_every_attempt_is_one_line_with_the_far_sides_name_for_it() -> None:
     far_side = ScriptedDigitalRiver([failing, found()])
 
     async def story() -> None:
-        async with far_side.opened() as far:
-            await orders.fetch_orders(far, customer_id=CustomerId("canary"))
+        async with far_side.opened() as digital_river:
+            await orders.fetch_orders(digital_river, customer_id=CustomerId("canary"))
 
     far_side.script[1] = httpx.Response(200, json={"data": []}, headers={"x-dr-requestid": "dr-2"})
     with structlog.testing.capture_logs() as lines:
@@ -64,12 +64,14 @@ def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytes
 
     async def story() -> list[str]:
         errors: list[str] = []
-        async with far_side.opened() as far:
+        async with far_side.opened() as digital_river:
             for call in (
-                customers.create_customer(far, CustomerId("canary"), CustomerChanges(email="canary@x.test")),
-                file_links.create_link(far, FileId("canary"), datetime(2030, 1, 1, tzinfo=UTC)),
-                orders.fetch_any_order(far, OrderId("canary")),
-                orders.fetch_any_order(far, OrderId("canary")),
+                customers.create_customer(
+                    digital_river, CustomerId("canary"), CustomerChanges(email="canary@x.test")
+                ),
+                file_links.create_link(digital_river, FileId("canary"), datetime(2030, 1, 1, tzinfo=UTC)),
+                orders.fetch_any_order(digital_river, OrderId("canary")),
+                orders.fetch_any_order(digital_river, OrderId("canary")),
             ):
                 try:
                     await call
@@ -93,12 +95,12 @@ def test_calls_are_counted_by_route_and_by_how_they_ended() -> None:
 
     async def story() -> None:
         script: list[Line] = [found(), answer(404), httpx.ReadError("reset"), found(), 60.0]
-        async with ScriptedDigitalRiver(script).opened() as far:
-            await orders.fetch_any_order(far, OrderId("1"))
+        async with ScriptedDigitalRiver(script).opened() as digital_river:
+            await orders.fetch_any_order(digital_river, OrderId("1"))
             with pytest.raises(DigitalRiverError):
-                await orders.fetch_any_order(far, OrderId("1"))
-            await orders.fetch_any_order(far, OrderId("1"))
-            task = asyncio.create_task(orders.fetch_any_order(far, OrderId("1")))
+                await orders.fetch_any_order(digital_river, OrderId("1"))
+            await orders.fetch_any_order(digital_river, OrderId("1"))
+            task = asyncio.create_task(orders.fetch_any_order(digital_river, OrderId("1")))
             await asyncio.sleep(1)
             task.cancel()
             await asyncio.wait([task])
@@ -112,15 +114,15 @@ def test_an_open_breaker_shows_in_the_metrics() -> None:
     async def story() -> list[float | None]:
         seen = []
         far_side = ScriptedDigitalRiver([answer(503)])
-        async with far_side.opened() as far:
+        async with far_side.opened() as digital_river:
             seen.append(REGISTRY.get_sample_value("portal_digital_river_breaker_open"))
             for _ in range(3):
                 with pytest.raises(Unavailable):
-                    await orders.fetch_any_order(far, OrderId("1"))
+                    await orders.fetch_any_order(digital_river, OrderId("1"))
             seen.append(REGISTRY.get_sample_value("portal_digital_river_breaker_open"))
             far_side.script = [found()]
             await asyncio.sleep(60)
-            await orders.fetch_any_order(far, OrderId("1"))
+            await orders.fetch_any_order(digital_river, OrderId("1"))
             seen.append(REGISTRY.get_sample_value("portal_digital_river_breaker_open"))
         return seen
 

@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack
 import pytest
 from aiohttp import web
 
-from app.digital_river import files, orders
-from app.digital_river.breaker import FAILURES_TO_OPEN, BreakerState
-from app.digital_river.calls import Deadlines
-from app.digital_river.errors import Crowded
-from app.digital_river.transport import Transport
+from app.digital_river.api import files, orders
+from app.digital_river.client.breaker import FAILURES_TO_OPEN, BreakerState
+from app.digital_river.client.errors import NoConnectionFree
+from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.client.request import Deadlines
 from app.ids import FileId, OrderId
 from tests.digital_river.test_network import serving_at
 from tests.support.digital_river import settings
@@ -32,22 +32,24 @@ async def serve(request: web.Request) -> web.StreamResponse:
 async def test_without_a_free_connection_a_call_fails_as_ours_and_the_breaker_stays_closed() -> None:
     async with (
         serving_at(serve) as url,
-        Transport.open(settings(url=url), deadlines=Deadlines(pool=0.05), most_connections=MOST) as far,
+        DigitalRiverClient.open(
+            settings(url=url), deadlines=Deadlines(pool=0.05), most_connections=MOST
+        ) as digital_river,
     ):
         async with AsyncExitStack() as readers:
             for _ in range(MOST):
-                await readers.enter_async_context(files.stream_content(far, FileId("f")))
+                await readers.enter_async_context(files.stream_content(digital_river, FileId("f")))
             for _ in range(2 * FAILURES_TO_OPEN):
-                with pytest.raises(Crowded) as caught:
-                    await orders.fetch_any_order(far, OrderId("1"))
+                with pytest.raises(NoConnectionFree) as caught:
+                    await orders.fetch_any_order(digital_river, OrderId("1"))
                 assert not caught.value.sent
-            with pytest.raises(Crowded):
-                await readers.enter_async_context(files.stream_content(far.background, FileId("f")))
-        assert far.status().breaker is BreakerState.CLOSED
+            with pytest.raises(NoConnectionFree):
+                await readers.enter_async_context(files.stream_content(digital_river.background, FileId("f")))
+        assert digital_river.status().breaker is BreakerState.CLOSED
         # Each slow reader has given its connection back.
         for _ in range(2 * MOST):
-            assert (await orders.fetch_any_order(far, OrderId("1"))).id == "1"
-        async with files.stream_content(far, FileId("f")):
+            assert (await orders.fetch_any_order(digital_river, OrderId("1"))).id == "1"
+        async with files.stream_content(digital_river, FileId("f")):
             pass
 
 
@@ -62,6 +64,9 @@ async def test_more_calls_than_connections_wait_for_their_turn() -> None:
         together -= 1
         return web.json_response({"id": "1"})
 
-    async with serving_at(count) as url, Transport.open(settings(url=url), most_connections=MOST) as far:
-        await asyncio.gather(*(orders.fetch_any_order(far, OrderId("1")) for _ in range(30)))
+    async with (
+        serving_at(count) as url,
+        DigitalRiverClient.open(settings(url=url), most_connections=MOST) as digital_river,
+    ):
+        await asyncio.gather(*(orders.fetch_any_order(digital_river, OrderId("1")) for _ in range(30)))
     assert most_together == MOST

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from app.digital_river import files, orders
-from app.digital_river.calls import Deadlines
-from app.digital_river.errors import Throttled, Unavailable
+from app.digital_river.api import files, orders
+from app.digital_river.client.errors import Throttled, Unavailable
+from app.digital_river.client.request import Deadlines
 from app.ids import FileId, OrderId
 from tests.support.clock import now, run_on_jumping_clock
 from tests.support.digital_river import ScriptedDigitalRiver, found
@@ -17,9 +17,9 @@ from tests.support.digital_river import ScriptedDigitalRiver, found
 def test_a_far_side_that_never_answers_is_unavailable_at_the_total_deadline() -> None:
     async def story() -> float:
         began = now()
-        async with ScriptedDigitalRiver([3600.0]).opened(deadlines=Deadlines(total=4)) as far:
+        async with ScriptedDigitalRiver([3600.0]).opened(deadlines=Deadlines(total=4)) as digital_river:
             with pytest.raises(Unavailable) as caught:
-                await orders.fetch_any_order(far, OrderId("1"))
+                await orders.fetch_any_order(digital_river, OrderId("1"))
         assert caught.value.sent
         return now() - began
 
@@ -28,10 +28,13 @@ def test_a_far_side_that_never_answers_is_unavailable_at_the_total_deadline() ->
 
 def test_waiting_for_the_budget_counts_towards_the_deadline() -> None:
     async def story() -> list[object]:
-        async with ScriptedDigitalRiver([found()]).opened(per_second=1, deadlines=Deadlines(total=3)) as far:
+        async with ScriptedDigitalRiver([found()]).opened(
+            per_second=1, deadlines=Deadlines(total=3)
+        ) as digital_river:
             began = now()
             outcomes = await asyncio.gather(
-                *(orders.fetch_any_order(far, OrderId("1")) for _ in range(10)), return_exceptions=True
+                *(orders.fetch_any_order(digital_river, OrderId("1")) for _ in range(10)),
+                return_exceptions=True,
             )
             assert now() - began <= 3.01
             return list(outcomes)
@@ -63,8 +66,8 @@ def test_a_long_stream_outlives_the_total_deadline_as_long_as_bytes_arrive() -> 
     async def story() -> bytes:
         far_side = ScriptedDigitalRiver([httpx.Response(200, stream=body)])
         async with (
-            far_side.opened(deadlines=Deadlines(total=3, read=4)) as far,
-            files.stream_content(far, FileId("f")) as download,
+            far_side.opened(deadlines=Deadlines(total=3, read=4)) as digital_river,
+            files.stream_content(digital_river, FileId("f")) as download,
         ):
             return b"".join([chunk async for chunk in download.chunks])
 
@@ -79,8 +82,8 @@ def test_a_stream_that_falls_silent_is_unavailable() -> None:
         far_side = ScriptedDigitalRiver([httpx.Response(200, stream=body)])
         began = now()
         async with (
-            far_side.opened(deadlines=Deadlines(read=4)) as far,
-            files.stream_content(far, FileId("f")) as download,
+            far_side.opened(deadlines=Deadlines(read=4)) as digital_river,
+            files.stream_content(digital_river, FileId("f")) as download,
         ):
             with pytest.raises(Unavailable):
                 await anext(download.chunks)
@@ -95,9 +98,9 @@ def test_a_json_body_that_drips_past_the_deadline_is_unavailable_and_closed() ->
 
     async def story() -> None:
         script = [httpx.Response(200, stream=body) for body in bodies]
-        async with ScriptedDigitalRiver([*script]).opened(deadlines=Deadlines(total=5)) as far:
+        async with ScriptedDigitalRiver([*script]).opened(deadlines=Deadlines(total=5)) as digital_river:
             with pytest.raises(Unavailable):
-                await orders.fetch_any_order(far, OrderId("1"))
+                await orders.fetch_any_order(digital_river, OrderId("1"))
 
     run_on_jumping_clock(story())
     assert bodies[0].is_closed
@@ -107,8 +110,8 @@ def test_a_stream_left_early_is_closed() -> None:
     body = Dripping(0)
 
     async def story() -> None:
-        async with ScriptedDigitalRiver([httpx.Response(200, stream=body)]).opened() as far:
-            async with files.stream_content(far, FileId("f")) as download:
+        async with ScriptedDigitalRiver([httpx.Response(200, stream=body)]).opened() as digital_river:
+            async with files.stream_content(digital_river, FileId("f")) as download:
                 assert await anext(download.chunks) == b"x" * 10
             assert body.is_closed
 
@@ -120,17 +123,19 @@ def test_a_cancelled_call_gives_back_whatever_it_held(after: float) -> None:
     """Cancelled in the queue or in flight: those who come later are served as if it had never been."""
 
     async def story() -> int:
-        async with ScriptedDigitalRiver([0.1]).opened(per_second=10) as far:
-            tasks = [asyncio.create_task(orders.fetch_any_order(far, OrderId("1"))) for _ in range(8)]
+        async with ScriptedDigitalRiver([0.1]).opened(per_second=10) as digital_river:
+            tasks = [
+                asyncio.create_task(orders.fetch_any_order(digital_river, OrderId("1"))) for _ in range(8)
+            ]
             await asyncio.sleep(after)
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-            assert far.status().waiting == 0
+            assert digital_river.status().waiting == 0
             await asyncio.sleep(1)
             began = now()
-            await asyncio.gather(*(orders.fetch_any_order(far, OrderId("2")) for _ in range(2)))
+            await asyncio.gather(*(orders.fetch_any_order(digital_river, OrderId("2")) for _ in range(2)))
             assert now() - began == pytest.approx(0.1, abs=0.01)
-            return far.status().waiting
+            return digital_river.status().waiting
 
     assert run_on_jumping_clock(story()) == 0

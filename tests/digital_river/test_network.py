@@ -13,11 +13,11 @@ from typing import BinaryIO, cast
 import pytest
 from aiohttp import web
 
-from app.digital_river import customers, files, orders
-from app.digital_river.calls import Upload
-from app.digital_river.errors import Garbled, Refused, Unavailable
+from app.digital_river.api import customers, files, orders
+from app.digital_river.client.errors import Garbled, Refused, Unavailable
+from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.client.request import Upload
 from app.digital_river.models import CustomerChanges
-from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId, OrderId
 from tests.support.digital_river import settings
 
@@ -40,10 +40,10 @@ async def serving_at(answering: Answering) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def serving(answering: Answering) -> AsyncIterator[Transport]:
+async def serving(answering: Answering) -> AsyncIterator[DigitalRiverClient]:
     """A transport to such a server."""
-    async with serving_at(answering) as url, Transport.open(settings(url=url)) as far:
-        yield far
+    async with serving_at(answering) as url, DigitalRiverClient.open(settings(url=url)) as digital_river:
+        yield digital_river
 
 
 def site_url(runner: web.AppRunner) -> str:
@@ -51,14 +51,14 @@ def site_url(runner: web.AppRunner) -> str:
     return f"http://{host}:{port}"
 
 
-def write_customer(far: Transport) -> Awaitable[object]:
-    return customers.update_customer(far, CustomerId("c"), CustomerChanges(email="a@b.test"))
+def write_customer(digital_river: DigitalRiverClient) -> Awaitable[object]:
+    return customers.update_customer(digital_river, CustomerId("c"), CustomerChanges(email="a@b.test"))
 
 
 async def test_a_refused_connection_is_known_to_have_sent_nothing(unused_tcp_port: int) -> None:
-    async with Transport.open(settings(url=f"http://127.0.0.1:{unused_tcp_port}")) as far:
+    async with DigitalRiverClient.open(settings(url=f"http://127.0.0.1:{unused_tcp_port}")) as digital_river:
         with pytest.raises(Unavailable) as caught:
-            await write_customer(far)
+            await write_customer(digital_river)
     assert not caught.value.sent
     assert str(unused_tcp_port) not in str(caught.value)
 
@@ -75,9 +75,9 @@ async def test_a_connection_that_breaks_after_a_write_was_sent_is_not_tried_agai
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, Transport.open(settings(url=f"http://127.0.0.1:{port}")) as far:
+    async with server, DigitalRiverClient.open(settings(url=f"http://127.0.0.1:{port}")) as digital_river:
         with pytest.raises(Unavailable) as caught:
-            await write_customer(far)
+            await write_customer(digital_river)
     assert caught.value.sent
     assert len(heard) == 1
 
@@ -91,9 +91,9 @@ async def test_what_is_no_http_at_all_is_unavailable() -> None:
 
     server = await asyncio.start_server(babble, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, Transport.open(settings(url=f"http://127.0.0.1:{port}")) as far:
+    async with server, DigitalRiverClient.open(settings(url=f"http://127.0.0.1:{port}")) as digital_river:
         with pytest.raises(Unavailable):
-            await write_customer(far)
+            await write_customer(digital_river)
 
 
 async def test_redirects_are_not_followed_and_cookies_not_kept() -> None:
@@ -103,10 +103,10 @@ async def test_redirects_are_not_followed_and_cookies_not_kept() -> None:
         cookies.append(request.headers.get("cookie"))
         return web.Response(status=302, headers={"Location": "/elsewhere", "Set-Cookie": "a=b; Path=/"})
 
-    async with serving(redirect) as far:
+    async with serving(redirect) as digital_river:
         for _ in range(2):
             with pytest.raises(Garbled):
-                await orders.fetch_any_order(far, OrderId("1"))
+                await orders.fetch_any_order(digital_river, OrderId("1"))
     assert cookies == [None, None]
 
 
@@ -116,8 +116,8 @@ async def test_a_compressed_answer_is_read() -> None:
         response.enable_compression()
         return response
 
-    async with serving(compressed) as far:
-        assert str((await orders.fetch_any_order(far, OrderId("1"))).total_amount) == "27.01"
+    async with serving(compressed) as digital_river:
+        assert str((await orders.fetch_any_order(digital_river, OrderId("1"))).total_amount) == "27.01"
 
 
 async def test_a_file_streams_through_without_being_held() -> None:
@@ -132,7 +132,10 @@ async def test_a_file_streams_through_without_being_held() -> None:
         return response
 
     digest, size, largest = hashlib.sha256(), 0, 0
-    async with serving(content) as far, files.stream_content(far, FileId("f")) as download:
+    async with (
+        serving(content) as digital_river,
+        files.stream_content(digital_river, FileId("f")) as download,
+    ):
         async for chunk in download.chunks:
             digest.update(chunk)
             size += len(chunk)
@@ -152,7 +155,7 @@ async def test_a_file_that_breaks_off_is_unavailable_and_never_looks_complete() 
         request.transport.close()
         return response
 
-    async with serving(half) as far, files.stream_content(far, FileId("f")) as download:
+    async with serving(half) as digital_river, files.stream_content(digital_river, FileId("f")) as download:
         with pytest.raises(Unavailable):
             async for _ in download.chunks:
                 pass
@@ -181,11 +184,13 @@ async def test_an_upload_arrives_as_a_form_with_its_length(new_file: Callable[[]
         )
         return web.json_response({"id": "f"}, status=201)
 
-    async with serving(receive) as far:
+    async with serving(receive) as digital_river:
         with new_file() as content:
             content.write(b"x" * 50 * 64 * 1024)
             upload = Upload("tax “2030”.pdf", "application/pdf", content)
-            file = await files.upload_file(far, purpose="tax_document_customer_upload", upload=upload)
+            file = await files.upload_file(
+                digital_river, purpose="tax_document_customer_upload", upload=upload
+            )
     assert file.id == "f"
     assert forms == [
         {
@@ -205,9 +210,11 @@ async def test_a_refused_upload_is_refused() -> None:
         body = {"type": "bad_request", "errors": [{"code": "invalid_parameter", "parameter": "file"}]}
         return web.json_response(body, status=400)
 
-    async with serving(refuse) as far:
+    async with serving(refuse) as digital_river:
         with pytest.raises(Refused) as caught:
-            await files.upload_file(far, purpose="p", upload=Upload("a", "image/png", BytesIO(b"x")))
+            await files.upload_file(
+                digital_river, purpose="p", upload=Upload("a", "image/png", BytesIO(b"x"))
+            )
     assert caught.value.parameters == ("file",)
 
 
@@ -216,17 +223,19 @@ async def test_a_hundred_calls_at_once_and_a_close_leave_no_socket_behind() -> N
         await asyncio.sleep(0.01)
         return web.json_response({"id": "1"})
 
-    async with serving(slow) as far:
-        answers = await asyncio.gather(*(orders.fetch_any_order(far, OrderId("1")) for _ in range(100)))
+    async with serving(slow) as digital_river:
+        answers = await asyncio.gather(
+            *(orders.fetch_any_order(digital_river, OrderId("1")) for _ in range(100))
+        )
         assert len(answers) == 100
-        hurried = [asyncio.create_task(_order(far)) for _ in range(20)]
+        hurried = [asyncio.create_task(_order(digital_river)) for _ in range(20)]
         await asyncio.sleep(0.005)
         for task in hurried:
             task.cancel()
         await asyncio.wait(hurried)
-        await orders.fetch_any_order(far, OrderId("1"))
+        await orders.fetch_any_order(digital_river, OrderId("1"))
     gc.collect()  # an unclosed one would warn, and warnings are errors
 
 
-async def _order(far: Transport) -> None:
-    await orders.fetch_any_order(far, OrderId("1"))
+async def _order(digital_river: DigitalRiverClient) -> None:
+    await orders.fetch_any_order(digital_river, OrderId("1"))

@@ -10,26 +10,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.digital_river import customers, orders
-from app.digital_river.errors import Throttled
+from app.digital_river.api import customers, orders
+from app.digital_river.client.errors import Throttled
+from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.client.pause import DEFAULT_SECONDS, LONGEST_SECONDS, seconds_of
 from app.digital_river.models import CustomerChanges
-from app.digital_river.pause import DEFAULT_SECONDS, LONGEST_SECONDS, seconds_of
-from app.digital_river.transport import Transport
 from app.ids import CustomerId, OrderId
 from tests.support.clock import now, run_on_jumping_clock
 from tests.support.digital_river import ScriptedDigitalRiver, answer, found
 
 
-def ask(far: Transport) -> Awaitable[object]:
-    return orders.fetch_any_order(far, OrderId("1"))
+def ask(digital_river: DigitalRiverClient) -> Awaitable[object]:
+    return orders.fetch_any_order(digital_river, OrderId("1"))
 
 
 def test_a_buyer_sits_out_a_short_pause_and_gets_the_answer() -> None:
     far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
 
     async def story() -> None:
-        async with far_side.opened() as far:
-            await ask(far)
+        async with far_side.opened() as digital_river:
+            await ask(digital_river)
 
     run_on_jumping_clock(story())
     assert far_side.times[1] - far_side.times[0] == pytest.approx(3, abs=0.01)
@@ -39,8 +39,8 @@ def test_a_write_is_repeated_after_a_pause_because_nothing_happened() -> None:
     far_side = ScriptedDigitalRiver([answer(429, retry_after="1"), found(id="c")])
 
     async def story() -> None:
-        async with far_side.opened() as far:
-            await customers.create_customer(far, CustomerId("c"), CustomerChanges())
+        async with far_side.opened() as digital_river:
+            await customers.create_customer(digital_river, CustomerId("c"), CustomerChanges())
 
     run_on_jumping_clock(story())
     assert len(far_side.requests) == 2
@@ -48,10 +48,10 @@ def test_a_write_is_repeated_after_a_pause_because_nothing_happened() -> None:
 
 def test_a_buyer_is_told_at_once_when_the_pause_outlasts_the_deadline() -> None:
     async def story() -> tuple[float, float]:
-        async with ScriptedDigitalRiver([answer(429, retry_after="120")]).opened() as far:
+        async with ScriptedDigitalRiver([answer(429, retry_after="120")]).opened() as digital_river:
             began = now()
             with pytest.raises(Throttled) as caught:
-                await ask(far)
+                await ask(digital_river)
             return caught.value.retry_after, now() - began
 
     assert run_on_jumping_clock(story()) == (120, 0)
@@ -61,12 +61,12 @@ def test_everybody_shares_the_pause_and_nobody_calls_during_it() -> None:
     far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
 
     async def story() -> None:
-        async with far_side.opened() as far:
+        async with far_side.opened() as digital_river:
             with pytest.raises(Throttled):
-                await ask(far.background)
-            assert far.status().paused_until is not None
-            await asyncio.gather(*(ask(far) for _ in range(20)))
-            assert far.status().paused_until is None
+                await ask(digital_river.background)
+            assert digital_river.status().paused_until is not None
+            await asyncio.gather(*(ask(digital_river) for _ in range(20)))
+            assert digital_river.status().paused_until is None
 
     run_on_jumping_clock(story())
     assert len(far_side.requests) == 21
@@ -77,15 +77,15 @@ def test_background_work_steps_aside_during_a_pause_without_waiting() -> None:
     far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
 
     async def story() -> None:
-        async with far_side.opened() as far:
+        async with far_side.opened() as digital_river:
             for _ in range(3):
                 began = now()
                 with pytest.raises(Throttled) as caught:
-                    await ask(far.background)
+                    await ask(digital_river.background)
                 assert caught.value.retry_after == pytest.approx(3, abs=0.01)
                 assert now() == began
             await asyncio.sleep(3)
-            await ask(far.background)
+            await ask(digital_river.background)
 
     run_on_jumping_clock(story())
     assert len(far_side.requests) == 2
@@ -95,8 +95,8 @@ def test_those_already_queued_for_the_budget_notice_a_pause() -> None:
     far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()], latency=0.05)
 
     async def story() -> None:
-        async with far_side.opened(per_second=5) as far:
-            await asyncio.gather(*(ask(far) for _ in range(5)))
+        async with far_side.opened(per_second=5) as digital_river:
+            await asyncio.gather(*(ask(digital_river) for _ in range(5)))
 
     run_on_jumping_clock(story())
     assert min(far_side.times[1:]) - far_side.times[0] >= 3
@@ -106,8 +106,8 @@ def test_a_pause_without_a_length_is_a_short_one() -> None:
     far_side = ScriptedDigitalRiver([answer(429), found()])
 
     async def story() -> None:
-        async with far_side.opened() as far:
-            await ask(far)
+        async with far_side.opened() as digital_river:
+            await ask(digital_river)
 
     run_on_jumping_clock(story())
     assert far_side.times[1] - far_side.times[0] == pytest.approx(DEFAULT_SECONDS, abs=0.01)
@@ -119,10 +119,12 @@ def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
     )
 
     async def story() -> float:
-        async with far_side.opened() as far:
-            await asyncio.gather(_asked(far.background), _asked(far.background), return_exceptions=True)
+        async with far_side.opened() as digital_river:
+            await asyncio.gather(
+                _asked(digital_river.background), _asked(digital_river.background), return_exceptions=True
+            )
             with pytest.raises(Throttled) as caught:
-                await ask(far.background)
+                await ask(digital_river.background)
             return caught.value.retry_after
 
     assert run_on_jumping_clock(story()) == pytest.approx(100, abs=1)
@@ -133,10 +135,10 @@ def test_a_cancelled_waiter_leaves_the_pause_to_the_others() -> None:
     far_side = ScriptedDigitalRiver([answer(429, retry_after="2"), found()])
 
     async def story() -> None:
-        async with far_side.opened() as far:
+        async with far_side.opened() as digital_river:
             with pytest.raises(Throttled):
-                await ask(far.background)
-            impatient, patient = (asyncio.create_task(_asked(far)) for _ in range(2))
+                await ask(digital_river.background)
+            impatient, patient = (asyncio.create_task(_asked(digital_river)) for _ in range(2))
             await asyncio.sleep(1)
             impatient.cancel()
             await patient
@@ -145,8 +147,8 @@ def test_a_cancelled_waiter_leaves_the_pause_to_the_others() -> None:
     assert len(far_side.requests) == 2
 
 
-async def _asked(far: Transport) -> None:
-    await ask(far)
+async def _asked(digital_river: DigitalRiverClient) -> None:
+    await ask(digital_river)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.digital_river import orders
-from app.digital_river.errors import (
-    Conflict,
+from app.digital_river.api import orders
+from app.digital_river.client.error_responses import error_of, read_answer, scrubbed
+from app.digital_river.client.errors import (
+    ConflictingState,
     DigitalRiverError,
     Garbled,
     Missing,
@@ -18,7 +19,6 @@ from app.digital_river.errors import (
     Unauthorised,
     Unavailable,
 )
-from app.digital_river.refusals import error_of, read_answer, scrubbed
 from app.ids import OrderId
 from tests.data.digital_river import errors
 from tests.support.clock import run_on_jumping_clock
@@ -34,7 +34,7 @@ REMEDIES: dict[int, type[DigitalRiverError]] = {
     405: Refused,
     406: Refused,
     408: Unavailable,
-    409: Conflict,
+    409: ConflictingState,
     413: Refused,
     415: Refused,
     422: Refused,
@@ -87,7 +87,7 @@ def test_codes_and_parameters_run_in_parallel_and_missing_ones_are_empty() -> No
 
 def test_a_conflict_over_something_missing_stays_a_conflict_with_its_code() -> None:
     conflict = error(409, b'{"errors":[{"code":"not_found","parameter":"id"}]}')
-    assert isinstance(conflict, Conflict)
+    assert isinstance(conflict, ConflictingState)
     assert conflict.codes == ("not_found",)
 
 
@@ -154,9 +154,9 @@ def test_a_message_loses_what_it_quotes_before_it_is_logged(message: str, logged
 def test_a_2xx_that_is_not_what_was_promised_is_garbled_and_quotes_nothing(body: str) -> None:
     async def story() -> Garbled:
         response = httpx.Response(200, text=body, headers={"x-dr-requestid": "dr-8"})
-        async with ScriptedDigitalRiver([response]).opened() as far:
+        async with ScriptedDigitalRiver([response]).opened() as digital_river:
             with pytest.raises(Garbled) as caught:
-                await orders.fetch_any_order(far, OrderId("1"))
+                await orders.fetch_any_order(digital_river, OrderId("1"))
             return caught.value
 
     garbled = run_on_jumping_clock(story())
@@ -168,8 +168,8 @@ def test_a_2xx_that_is_not_what_was_promised_is_garbled_and_quotes_nothing(body:
 def test_an_answer_without_end_is_garbled() -> None:
     async def story() -> None:
         response = httpx.Response(200, content=b'{"id":"' + b"x" * (8 * 1024 * 1024))
-        async with ScriptedDigitalRiver([response]).opened() as far:
+        async with ScriptedDigitalRiver([response]).opened() as digital_river:
             with pytest.raises(Garbled, match="too large"):
-                await orders.fetch_any_order(far, OrderId("1"))
+                await orders.fetch_any_order(digital_river, OrderId("1"))
 
     run_on_jumping_clock(story())

@@ -7,37 +7,37 @@ from io import BytesIO
 import httpx
 import pytest
 
-from app.digital_river import customers, file_links, files, orders, tax_identifiers
-from app.digital_river.calls import USUAL_DEADLINES, Upload
-from app.digital_river.errors import DigitalRiverError, Missing, Unavailable
+from app.digital_river.api import customers, file_links, files, orders, tax_identifiers
+from app.digital_river.client.errors import DigitalRiverError, Missing, Unavailable
+from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.client.request import USUAL_DEADLINES, Upload
 from app.digital_river.models import CustomerChanges
-from app.digital_river.transport import Transport
 from app.ids import CustomerId, FileId, OrderId, SourceId, TaxIdentifierId
 from tests.support.clock import now, run_on_jumping_clock
 from tests.support.digital_river import Line, ScriptedDigitalRiver, answer, found
 
-Calling = Callable[[Transport], Awaitable[object]]
+Calling = Callable[[DigitalRiverClient], Awaitable[object]]
 
 
-def get_order(far: Transport) -> Awaitable[object]:
-    return orders.fetch_any_order(far, OrderId("1"))
+def get_order(digital_river: DigitalRiverClient) -> Awaitable[object]:
+    return orders.fetch_any_order(digital_river, OrderId("1"))
 
 
-def change_customer(far: Transport) -> Awaitable[object]:
-    return customers.update_customer(far, CustomerId("c"), CustomerChanges(email="a@b.test"))
+def change_customer(digital_river: DigitalRiverClient) -> Awaitable[object]:
+    return customers.update_customer(digital_river, CustomerId("c"), CustomerChanges(email="a@b.test"))
 
 
-def detach(far: Transport) -> Awaitable[object]:
-    return customers.detach_source(far, CustomerId("c"), SourceId("s"))
+def detach(digital_river: DigitalRiverClient) -> Awaitable[object]:
+    return customers.detach_source(digital_river, CustomerId("c"), SourceId("s"))
 
 
 def attempts(far_side: ScriptedDigitalRiver, calling: Calling) -> tuple[int, DigitalRiverError | None]:
     """How often the far side was asked, and what came of it."""
 
     async def story() -> DigitalRiverError | None:
-        async with far_side.opened() as far:
+        async with far_side.opened() as digital_river:
             try:
-                await calling(far)
+                await calling(digital_river)
             except DigitalRiverError as error:
                 return error
             return None
@@ -112,7 +112,7 @@ def test_a_deletion_whose_answer_was_lost_counts_as_done_when_the_thing_is_gone(
 def test_a_deletion_of_what_was_never_there_is_missing() -> None:
     count, error = attempts(
         ScriptedDigitalRiver([answer(404)]),
-        lambda far: tax_identifiers.delete_tax_identifier(far, TaxIdentifierId("t")),
+        lambda digital_river: tax_identifiers.delete_tax_identifier(digital_river, TaxIdentifierId("t")),
     )
     assert count == 1
     assert isinstance(error, Missing)
@@ -127,9 +127,9 @@ def test_repeats_wait_as_long_as_the_far_side_asks_for() -> None:
 def test_a_repeat_that_would_miss_the_deadline_is_not_awaited() -> None:
     async def story() -> float:
         began = now()
-        async with ScriptedDigitalRiver([answer(503, retry_after="60")]).opened() as far:
+        async with ScriptedDigitalRiver([answer(503, retry_after="60")]).opened() as digital_river:
             with pytest.raises(Unavailable) as caught:
-                await get_order(far)
+                await get_order(digital_river)
         assert caught.value.retry_after == 60
         return now() - began
 
@@ -141,9 +141,9 @@ def test_all_attempts_together_stay_within_the_total_deadline() -> None:
 
     async def story() -> float:
         began = now()
-        async with far_side.opened() as far:
+        async with far_side.opened() as digital_river:
             with pytest.raises(Unavailable):
-                await orders.fetch_any_order(far, OrderId("1"))
+                await orders.fetch_any_order(digital_river, OrderId("1"))
         return now() - began
 
     assert run_on_jumping_clock(story()) == pytest.approx(USUAL_DEADLINES.total, abs=0.01)
@@ -160,7 +160,9 @@ def test_one_request_keeps_its_id_through_all_repeats() -> None:
 def test_a_link_is_never_minted_twice_by_itself() -> None:
     count, error = attempts(
         ScriptedDigitalRiver([httpx.ReadTimeout("silence"), found()]),
-        lambda far: file_links.create_link(far, FileId("f"), datetime(2030, 1, 1, tzinfo=UTC)),
+        lambda digital_river: file_links.create_link(
+            digital_river, FileId("f"), datetime(2030, 1, 1, tzinfo=UTC)
+        ),
     )
     assert count == 1
     assert isinstance(error, Unavailable)
@@ -171,7 +173,7 @@ def test_an_upload_is_never_repeated(failure: Line) -> None:
     upload = Upload("a.pdf", "application/pdf", BytesIO(b"%PDF"))
     count, error = attempts(
         ScriptedDigitalRiver([failure, found()]),
-        lambda far: files.upload_file(far, purpose="p", upload=upload),
+        lambda digital_river: files.upload_file(digital_river, purpose="p", upload=upload),
     )
     assert count == 1
     assert error is not None

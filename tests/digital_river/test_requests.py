@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from openapi_core.testing import MockRequest
 
-from app.digital_river import (
+from app.digital_river.api import (
     customers,
     events,
     file_links,
@@ -24,10 +24,10 @@ from app.digital_river import (
     sources,
     tax_identifiers,
 )
-from app.digital_river.caller import CALLER, Caller
-from app.digital_river.errors import Garbled, Missing
+from app.digital_river.client.caller import CALLER, Caller
+from app.digital_river.client.errors import Garbled, Missing
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.models import CustomerChanges, NewTaxCertificate
-from app.digital_river.transport import Transport
 from app.ids import (
     CustomerId,
     EventId,
@@ -48,12 +48,12 @@ SHIPPING = {
     "address": {"line1": "1 Main", "city": "Eagan", "postalCode": "55122", "country": "US"},
 }
 
-Calling = Callable[[Transport], Awaitable[object]]
+Calling = Callable[[DigitalRiverClient], Awaitable[object]]
 
 CALLS: dict[str, Calling] = {
-    "order": lambda far: orders.fetch_any_order(far, OrderId("1")),
-    "orders": lambda far: orders.fetch_orders(
-        far,
+    "order": lambda digital_river: orders.fetch_any_order(digital_river, OrderId("1")),
+    "orders": lambda digital_river: orders.fetch_orders(
+        digital_river,
         customer_id=CustomerId("c"),
         state="accepted",
         created_from=NOON,
@@ -61,25 +61,25 @@ CALLS: dict[str, Calling] = {
         limit=100,
         starting_after="9",
     ),
-    "tracking": lambda far: orders.find_tracking(far, OrderId("1")),
-    "file": lambda far: files.fetch_file(far, FileId("f")),
-    "new link": lambda far: file_links.create_link(far, FileId("f"), NOON),
-    "live links": lambda far: file_links.fetch_live_links(far, FileId("f")),
-    "events": lambda far: events.fetch_events(
-        far,
+    "tracking": lambda digital_river: orders.find_tracking(digital_river, OrderId("1")),
+    "file": lambda digital_river: files.fetch_file(digital_river, FileId("f")),
+    "new link": lambda digital_river: file_links.create_link(digital_river, FileId("f"), NOON),
+    "live links": lambda digital_river: file_links.fetch_live_links(digital_river, FileId("f")),
+    "events": lambda digital_river: events.fetch_events(
+        digital_river,
         event_type="order.accepted",
         created_from=NOON,
         starting_after=UUID,
     ),
-    "event": lambda far: events.fetch_event(far, EventId(UUID)),
-    "customer": lambda far: customers.fetch_customer(far, CustomerId("c")),
-    "new customer": lambda far: customers.create_customer(
-        far,
+    "event": lambda digital_river: events.fetch_event(digital_river, EventId(UUID)),
+    "customer": lambda digital_river: customers.fetch_customer(digital_river, CustomerId("c")),
+    "new customer": lambda digital_river: customers.create_customer(
+        digital_river,
         CustomerId("c"),
         CustomerChanges(email="jane@example.com", type="individual", locale="en_US", metadata={"a": 1}),
     ),
-    "changed customer": lambda far: customers.update_customer(
-        far,
+    "changed customer": lambda digital_river: customers.update_customer(
+        digital_river,
         CustomerId("c"),
         CustomerChanges(
             shipping=SHIPPING,
@@ -90,18 +90,28 @@ CALLS: dict[str, Calling] = {
             ),
         ),
     ),
-    "attached source": lambda far: customers.attach_source(far, CustomerId("c"), SourceId(UUID)),
-    "detached source": lambda far: customers.detach_source(far, CustomerId("c"), SourceId(UUID)),
-    "source": lambda far: sources.fetch_source(far, SourceId(UUID)),
-    "new tax id": lambda far: tax_identifiers.create_tax_identifier(far, type_="de", value="DE123456789"),
-    "attached tax id": lambda far: tax_identifiers.attach_tax_identifier(
-        far, CustomerId("c"), TaxIdentifierId(UUID)
+    "attached source": lambda digital_river: customers.attach_source(
+        digital_river, CustomerId("c"), SourceId(UUID)
     ),
-    "tax ids": lambda far: tax_identifiers.fetch_tax_identifiers(far, CustomerId("c")),
-    "tax id": lambda far: tax_identifiers.fetch_tax_identifier(far, TaxIdentifierId(UUID)),
-    "deleted tax id": lambda far: tax_identifiers.delete_tax_identifier(far, TaxIdentifierId(UUID)),
-    "refunds": lambda far: refunds.fetch_refunds(far, OrderId("1")),
-    "fulfillments": lambda far: fulfillments.fetch_fulfillments(far, OrderId("1")),
+    "detached source": lambda digital_river: customers.detach_source(
+        digital_river, CustomerId("c"), SourceId(UUID)
+    ),
+    "source": lambda digital_river: sources.fetch_source(digital_river, SourceId(UUID)),
+    "new tax id": lambda digital_river: tax_identifiers.create_tax_identifier(
+        digital_river, type_="de", value="DE123456789"
+    ),
+    "attached tax id": lambda digital_river: tax_identifiers.attach_tax_identifier(
+        digital_river, CustomerId("c"), TaxIdentifierId(UUID)
+    ),
+    "tax ids": lambda digital_river: tax_identifiers.fetch_tax_identifiers(digital_river, CustomerId("c")),
+    "tax id": lambda digital_river: tax_identifiers.fetch_tax_identifier(
+        digital_river, TaxIdentifierId(UUID)
+    ),
+    "deleted tax id": lambda digital_river: tax_identifiers.delete_tax_identifier(
+        digital_river, TaxIdentifierId(UUID)
+    ),
+    "refunds": lambda digital_river: refunds.fetch_refunds(digital_river, OrderId("1")),
+    "fulfillments": lambda digital_river: fulfillments.fetch_fulfillments(digital_river, OrderId("1")),
 }
 
 
@@ -117,9 +127,9 @@ def sent(calling: Calling) -> httpx.Request:
 
     async def story() -> None:
         # The same answer to all of them: most are asked for something else.
-        async with far_side.opened() as far:
+        async with far_side.opened() as digital_river:
             with suppress(Garbled):
-                await calling(far)
+                await calling(digital_river)
 
     run_on_jumping_clock(story())
     (request,) = far_side.requests
@@ -144,9 +154,9 @@ def test_every_request_is_one_that_the_official_document_describes(calling: Call
 
 
 def test_every_request_says_who_asks_and_in_which_version() -> None:
-    async def from_a_buyer(far: Transport) -> None:
+    async def from_a_buyer(digital_river: DigitalRiverClient) -> None:
         CALLER.set(Caller("req-1", "203.0.113.7"))
-        await orders.fetch_any_order(far, OrderId("1"))
+        await orders.fetch_any_order(digital_river, OrderId("1"))
 
     headers = sent(from_a_buyer).headers
     assert headers["authorization"] == f"Bearer {SECRET_KEY}"
@@ -167,9 +177,9 @@ def test_a_request_that_nobody_waits_for_still_has_an_id() -> None:
     [("2001:db8::1", 'for="[2001:db8::1]"'), ("not an address\r\nx: y", None), (None, None)],
 )
 def test_only_a_real_address_is_forwarded(address: str | None, told: str | None) -> None:
-    async def from_a_buyer(far: Transport) -> None:
+    async def from_a_buyer(digital_river: DigitalRiverClient) -> None:
         CALLER.set(Caller("req-1", address))
-        await orders.fetch_any_order(far, OrderId("1"))
+        await orders.fetch_any_order(digital_river, OrderId("1"))
 
     assert sent(from_a_buyer).headers.get("forwarded") == told
 
@@ -183,8 +193,8 @@ def test_times_are_sent_in_whole_utc_seconds_and_bounds_cut_nothing_off() -> Non
 
 
 def test_only_fields_that_were_set_are_sent() -> None:
-    async def clear_the_address(far: Transport) -> None:
-        await customers.update_customer(far, CustomerId("c"), CustomerChanges(shipping=None))
+    async def clear_the_address(digital_river: DigitalRiverClient) -> None:
+        await customers.update_customer(digital_river, CustomerId("c"), CustomerChanges(shipping=None))
 
     assert json.loads(sent(clear_the_address).content) == {"shipping": None}
 
@@ -201,7 +211,7 @@ def test_only_fields_that_were_set_are_sent() -> None:
 @example("\ud800")
 def test_an_identifier_is_exactly_one_segment_of_the_path_or_names_nothing(order_id: str) -> None:
     try:
-        request = sent(lambda far: orders.fetch_any_order(far, OrderId(order_id)))
+        request = sent(lambda digital_river: orders.fetch_any_order(digital_river, OrderId(order_id)))
     except Missing:
         assert order_id in {".", ".."} or not order_id.isprintable()
         return
@@ -214,12 +224,12 @@ def test_an_identifier_is_exactly_one_segment_of_the_path_or_names_nothing(order
 
 def test_an_empty_identifier_never_becomes_the_whole_collection() -> None:
     with pytest.raises(Missing):
-        sent(lambda far: orders.fetch_any_order(far, OrderId("")))
+        sent(lambda digital_river: orders.fetch_any_order(digital_river, OrderId("")))
 
 
 def test_an_empty_filter_never_becomes_everybodys_list() -> None:
     with pytest.raises(ValueError, match="customerId"):
-        sent(lambda far: orders.fetch_orders(far, customer_id=CustomerId("")))
+        sent(lambda digital_river: orders.fetch_orders(digital_river, customer_id=CustomerId("")))
 
 
 def test_short_lists_are_read_to_their_end() -> None:
@@ -234,8 +244,8 @@ def test_short_lists_are_read_to_their_end() -> None:
     far_side = ScriptedDigitalRiver([page])
 
     async def story() -> list[str]:
-        async with far_side.opened() as far:
-            return [refund.id for refund in await refunds.fetch_refunds(far, OrderId("1"))]
+        async with far_side.opened() as digital_river:
+            return [refund.id for refund in await refunds.fetch_refunds(digital_river, OrderId("1"))]
 
     assert run_on_jumping_clock(story()) == ["1", "2", "3", "4", "5"]
     assert {request.url.params["limit"] for request in far_side.requests} == {"100"}
@@ -247,8 +257,8 @@ def test_who_does_not_say_whose_it_is_belongs_to_no_list() -> None:
     far_side = ScriptedDigitalRiver([httpx.Response(200, json={"data": entries, "hasMore": False})])
 
     async def story() -> list[str]:
-        async with far_side.opened() as far:
-            found = await tax_identifiers.fetch_tax_identifiers(far, CustomerId("ada"))
+        async with far_side.opened() as digital_river:
+            found = await tax_identifiers.fetch_tax_identifiers(digital_river, CustomerId("ada"))
             return [one.id for one in found]
 
     assert run_on_jumping_clock(story()) == ["1"]
@@ -264,9 +274,9 @@ def test_a_list_is_left_when_it_begins_again(pages: int) -> None:
     far_side = ScriptedDigitalRiver([page])
 
     async def story() -> None:
-        async with far_side.opened() as far:
+        async with far_side.opened() as digital_river:
             with pytest.raises(Garbled, match="repeats itself"):
-                await refunds.fetch_refunds(far, OrderId("1"))
+                await refunds.fetch_refunds(digital_river, OrderId("1"))
 
     run_on_jumping_clock(story())
     assert len(far_side.requests) == pages + 1
@@ -281,9 +291,9 @@ def test_a_list_without_an_end_is_left_soon() -> None:
     far_side = ScriptedDigitalRiver([page])
 
     async def story() -> None:
-        async with far_side.opened() as far:
+        async with far_side.opened() as digital_river:
             with pytest.raises(Garbled, match="no end"):
-                await refunds.fetch_refunds(far, OrderId("1"))
+                await refunds.fetch_refunds(digital_river, OrderId("1"))
 
     run_on_jumping_clock(story())
     assert len(far_side.requests) <= 5
@@ -291,7 +301,7 @@ def test_a_list_without_an_end_is_left_soon() -> None:
 
 def test_an_order_without_tracking_has_none() -> None:
     async def story() -> object:
-        async with ScriptedDigitalRiver([httpx.Response(404, json={})]).opened() as far:
-            return await orders.find_tracking(far, OrderId("1"))
+        async with ScriptedDigitalRiver([httpx.Response(404, json={})]).opened() as digital_river:
+            return await orders.find_tracking(digital_river, OrderId("1"))
 
     assert run_on_jumping_clock(story()) is None

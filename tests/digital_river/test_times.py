@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 
 from app.digital_river.models.files import File
 from app.digital_river.models.reading import read
-from app.digital_river.times import from_instant, to_instant
-from app.web.contract import Instant
+from app.digital_river.models.timestamps import from_instant, to_instant
+from app.web.api_model import Instant
 from app.webhooks.event import read_event
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.digital_river.tolerant_json import MOST_DEPTH, cleaned, read_leniently, read_strictly
+from app.digital_river.models.tolerant_json import MOST_DEPTH, cleaned, read_leniently, read_strictly
 
 TEXTS = st.text(st.characters()) | st.sampled_from(
     ["\x00", "\ud83d", "a\x1bb", "\x9b", "\x7f", "1e999", "e400,"]

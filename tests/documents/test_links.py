@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from app.digital_river.errors import Garbled
+from app.digital_river.client.errors import Garbled
 from app.documents import links
 from app.ids import FileId
 from app.resources import Resources, open_resources
@@ -79,7 +79,7 @@ async def test_the_link_of_another_file_is_neither_adopted_nor_waited_for(
 ) -> None:
     other = FileId(await sandbox.invoiced(await sandbox.order("grace")))
     theirs = await live_link(sandbox, other, timedelta(minutes=40))
-    async with asyncio.timeout(5), links.renewing(resources, resources.far, other) as renewed:
+    async with asyncio.timeout(5), links.renewing(resources, resources.digital_river, other) as renewed:
         assert renewed.url == theirs
         assert (await links.usable(resources, file_id)).url != theirs
 
@@ -88,7 +88,7 @@ async def test_a_stored_link_is_handed_out_while_somebody_else_renews(
     resources: Resources, file_id: FileId
 ) -> None:
     link = await links.usable(resources, file_id)
-    async with asyncio.timeout(5), links.renewing(resources, resources.far, file_id):
+    async with asyncio.timeout(5), links.renewing(resources, resources.digital_river, file_id):
         assert await links.usable(resources, file_id) == link
 
 

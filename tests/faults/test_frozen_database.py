@@ -102,7 +102,7 @@ async def test_a_webhook_is_answered_in_time_when_buyers_hold_all_connections(
     with frozen(server):
         reads = [asyncio.create_task(portal.get("/v1/documents", token)) for _ in range(3 * POOL)]
         assert portal.app is not None
-        pool: asyncpg.Pool = portal.app.state.resources.hot
+        pool: asyncpg.Pool = portal.app.state.resources.hot_pool
 
         async def are_all_taken() -> bool:
             return bool(pool.get_idle_size() == 0)

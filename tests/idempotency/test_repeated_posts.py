@@ -15,7 +15,7 @@ from app.idempotency.store import CLEARED_AT_ONCE, LEASE_SECONDS
 from app.ids import CustomerId
 from app.resources import open_resources
 from app.settings import Settings
-from app.web.problems import Conflict, NotFound, RequestTimeout, Unavailable
+from app.web.problems import Conflict, NotFound, RequestTimeout, ServiceUnavailable
 from tests.support.clock import eventually
 from tests.support.counted_routes import CountedWork, routers
 from tests.support.portal import pass_time
@@ -188,7 +188,7 @@ async def test_a_refusal_by_the_work_is_repeated_word_for_word(
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(Unavailable(), 503), (RuntimeError("a mistake of ours"), 500), (RequestTimeout(), 408)],
+    [(ServiceUnavailable(), 503), (RuntimeError("a mistake of ours"), 500), (RequestTimeout(), 408)],
 )
 async def test_after_a_passing_failure_the_key_is_free_again(
     error: Exception, status: int, api: httpx.AsyncClient, works: CountedWork, ada: Token

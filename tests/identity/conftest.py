@@ -13,7 +13,7 @@ from app.access.authorization import own_customer
 from app.identity.bearer import OPS, CurrentCustomer, CurrentPrincipal, require_scope
 from app.identity.principal import Principal
 from app.identity.tokens import Tokens
-from app.web import assembly
+from app.web import setup
 from tests.identity.issuer import Clock, Issuer, settings
 
 
@@ -46,7 +46,7 @@ async def calling(
     """A client of an app with these settings, on the issuer's clock; `clock` measures what has passed."""
     chosen = settings(**changes)
     app = build()
-    assembly.install(app, chosen)
+    setup.install(app, chosen)
     app.state.resources = SimpleNamespace()
     opened = Tokens.open(chosen, transport=issuer.transport, now=issuer.clock, clock=clock or issuer.clock)
     async with (

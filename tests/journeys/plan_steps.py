@@ -32,7 +32,7 @@ async def working(world: World) -> AsyncIterator[None]:
 
 async def _has_none_due(world: World) -> bool:
     due = "SELECT count(*) FROM webhook_event WHERE state = 'pending' AND due_at <= now()"
-    return not await world.resources.hot.fetchval(due)
+    return not await world.resources.hot_pool.fetchval(due)
 
 
 @dataclass(frozen=True)

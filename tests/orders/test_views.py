@@ -17,7 +17,7 @@ from app.orders.schemas import OrderView
 from app.orders.timeline import timeline
 from app.orders.views import OrderParts
 from app.orders.web_links import web_link
-from app.web.contract import Contract
+from app.web.api_model import ApiModel
 from app.web.paging import Page, PartialPage
 from tests.data.digital_river import Json
 from tests.orders.payloads import payloads
@@ -184,15 +184,15 @@ def test_a_web_address_stays_as_it_is() -> None:
     assert web_link("https://shop.test/lamp?a=1#b") == "https://shop.test/lamp?a=1#b"
 
 
-def contracts() -> set[type[Contract]]:
+def contracts() -> set[type[ApiModel]]:
     """Every model of this room that crosses the boundary."""
     rooms = (documents, refunds, schemas, summaries, tracking)
     kinds = (kind for room in rooms for kind in vars(room).values() if isinstance(kind, type))
-    ours = {kind for kind in kinds if issubclass(kind, Contract)} - {Contract, Page, PartialPage}
+    ours = {kind for kind in kinds if issubclass(kind, ApiModel)} - {ApiModel, Page, PartialPage}
     # pydantic puts what it makes of `Page[...]` beside the class that is derived from it.
     return {kind for kind in ours if kind.__name__.isidentifier()}
 
 
 @pytest.mark.parametrize("model", sorted(contracts(), key=str))
-def test_every_example_is_one(model: type[Contract]) -> None:
+def test_every_example_is_one(model: type[ApiModel]) -> None:
     check_examples(model)

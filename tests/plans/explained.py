@@ -35,7 +35,7 @@ class Notebook:
     def listen(self, resources: Resources) -> Resources:
         """The resources, with nothing sent unnoticed."""
         sa.event.listen(resources.engine.sync_engine, "before_cursor_execute", self._note)
-        return replace(resources, hot=self)
+        return replace(resources, hot_pool=self)
 
     def _note(self, _: object, __: object, text: str, values: Any, ___: object, is_many: bool) -> None:
         assert not is_many, "one set of values at a time can be explained"

@@ -108,12 +108,14 @@ async def export_support_reads(connection: AsyncConnection, customer_id: Custome
 
 def listed(owner: str, **filters: Any) -> Callable[[Resources], Awaitable[object]]:
     owner_id = CustomerId(owner)
-    return lambda resources: documents.list_documents(resources.hot, POLICY, owner_id, limit=PAGE, **filters)
+    return lambda resources: documents.list_documents(
+        resources.hot_pool, POLICY, owner_id, limit=PAGE, **filters
+    )
 
 
 async def list_anybodys(resources: Resources) -> None:
     owner = Anybody(resources.engine, AuditRecordId(1))
-    await documents.list_documents(resources.hot, POLICY, owner, order_id=ORDER, limit=PAGE)
+    await documents.list_documents(resources.hot_pool, POLICY, owner, order_id=ORDER, limit=PAGE)
 
 
 def events(
@@ -130,7 +132,7 @@ def put(count: int) -> Callable[[Resources], Awaitable[object]]:
         for n in range(999_000, 999_000 + 2 * count)
         if n % 2
     ]
-    return lambda resources: ingest.put(resources.hot, arrived, "webhook")
+    return lambda resources: ingest.put(resources.hot_pool, arrived, "webhook")
 
 
 INBOX: Mapping[str, Question] = {
@@ -207,7 +209,7 @@ DOCUMENTS: Mapping[str, Question] = {
 } | {
     "anybody's documents of an order": question(list_anybodys, "ix_document_order_id"),
     "one document": question(
-        lambda resources: documents.find_document(resources.hot, POLICY, CustomerId(MERCHANT), DOCUMENT),
+        lambda resources: documents.find_document(resources.hot_pool, POLICY, CustomerId(MERCHANT), DOCUMENT),
         "pk_document",
     ),
     "keep a document": question(
@@ -325,7 +327,7 @@ async def test_every_statement_keeps_its_index_at_a_million_rows(
     full_database_url: str, looking: asyncpg.Connection, subtests: pytest.Subtests
 ) -> None:
     settings = settings_for(full_database_url, "http://127.0.0.1:1")
-    async with open_resources(settings) as opened, opened.hot.acquire() as connection:
+    async with open_resources(settings) as opened, opened.hot_pool.acquire() as connection:
         notebook = Notebook(connection)
         look = partial(check, notebook, notebook.listen(opened), looking)
         for name, asked in {**INBOX, **DOCUMENTS, **AROUND}.items():

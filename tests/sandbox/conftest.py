@@ -50,7 +50,7 @@ async def raw(_stranger: httpx.AsyncClient) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-async def far(_merchant: Merchant, raw: httpx.AsyncClient) -> Merchant:
+async def merchant(_merchant: Merchant, raw: httpx.AsyncClient) -> Merchant:
     """A merchant's client; any answer that the official document would not give fails the test."""
     return _merchant
 

@@ -7,41 +7,41 @@ from tests.support.clock import eventually
 from tests.support.merchant import Json, Merchant, refusal
 
 
-async def unpaid(far: Merchant, kind: str) -> tuple[Json, Json]:
+async def unpaid(merchant: Merchant, kind: str) -> tuple[Json, Json]:
     """An order that waits for its payment, and the source that is to pay."""
-    source = await far.post("/_sandbox/sources", {"type": kind})
-    order = await far.order(sourceId=source["id"])
-    return await far.get(f"/orders/{order['id']}"), source
+    source = await merchant.post("/_sandbox/sources", {"type": kind})
+    order = await merchant.order(sourceId=source["id"])
+    return await merchant.get(f"/orders/{order['id']}"), source
 
 
-async def test_a_charge_is_read_with_its_order(far: Merchant) -> None:
-    order = await far.complete()
+async def test_a_charge_is_read_with_its_order(merchant: Merchant) -> None:
+    order = await merchant.complete()
     charge = order["payment"]["charges"][0]
-    read = await far.get(f"/charges/{charge['id']}")
+    read = await merchant.get(f"/charges/{charge['id']}")
     assert (read["orderId"], read["captured"], read["captures"]) == (
         order["id"],
         True,
         charge["captures"],
     )
-    assert refusal(await far.client.get("/charges/none")) == (404, "not_found", "id")
+    assert refusal(await merchant.client.get("/charges/none")) == (404, "not_found", "id")
 
 
-async def test_an_order_without_parcels_has_no_tracking(far: Merchant) -> None:
-    order = await far.order()
-    response = await far.client.get(f"/orders/{order['id']}/tracking")
+async def test_an_order_without_parcels_has_no_tracking(merchant: Merchant) -> None:
+    order = await merchant.order()
+    response = await merchant.client.get(f"/orders/{order['id']}/tracking")
     assert refusal(response) == (404, "invalid_parameter", "orderId")
-    assert refusal(await far.client.get("/orders/none/tracking")) == (404, "not_found", "id")
+    assert refusal(await merchant.client.get("/orders/none/tracking")) == (404, "not_found", "id")
 
 
-async def test_a_parcel_is_tracked(far: Merchant) -> None:
-    order = await far.order()
+async def test_a_parcel_is_tracked(merchant: Merchant) -> None:
+    order = await merchant.order()
     door = f"/_sandbox/orders/{order['id']}/shipments"
     history = [
         {"description": "Delivered", "location": "Oslo", "status": "delivered"},
         {"description": "Picked up", "date": "2026-01-02T03:04:05Z"},
     ]
-    made = await far.post(door, {"trackingNumber": "1Z", "status": "delivered", "history": history})
-    tracking = await far.get(f"/orders/{order['id']}/tracking")
+    made = await merchant.post(door, {"trackingNumber": "1Z", "status": "delivered", "history": history})
+    tracking = await merchant.get(f"/orders/{order['id']}/tracking")
     assert made == tracking
     assert tracking["shipTo"] == order["shipTo"]
     parcel = tracking["shipments"][0]
@@ -55,34 +55,36 @@ async def test_a_parcel_is_tracked(far: Merchant) -> None:
 
 
 @pytest.mark.parametrize("sample", samples("order-tracking"))
-async def test_tracking_has_every_printed_member(far: Merchant, sample: Json) -> None:
-    order = await far.order()
-    made = await far.post(f"/_sandbox/orders/{order['id']}/shipments")
+async def test_tracking_has_every_printed_member(merchant: Merchant, sample: Json) -> None:
+    order = await merchant.order()
+    made = await merchant.post(f"/_sandbox/orders/{order['id']}/shipments")
     assert set(sample) <= set(made)
     assert set(sample["shipments"][0]) <= set(made["shipments"][0])
 
 
-async def test_parcels_add_up_and_may_have_no_number_yet(far: Merchant) -> None:
-    order = await far.order()
+async def test_parcels_add_up_and_may_have_no_number_yet(merchant: Merchant) -> None:
+    order = await merchant.order()
     door = f"/_sandbox/orders/{order['id']}/shipments"
-    await far.post(door)
-    both = await far.post(door, {"trackingNumber": None, "trackingUrl": None, "status": "pending_shipment"})
+    await merchant.post(door)
+    both = await merchant.post(
+        door, {"trackingNumber": None, "trackingUrl": None, "status": "pending_shipment"}
+    )
     assert ["trackingNumber" in parcel for parcel in both["shipments"]] == [True, False]
 
 
-async def test_the_merchants_own_parcels_are_on_the_fulfillment(far: Merchant) -> None:
-    order = await far.order()
+async def test_the_merchants_own_parcels_are_on_the_fulfillment(merchant: Merchant) -> None:
+    order = await merchant.order()
     part = {"itemId": order["items"][0]["id"], "quantity": 1}
     body = {"orderId": order["id"], "items": [part], "trackingCompany": "UPS", "trackingNumber": "1Z"}
-    await far.post("/fulfillments", body)
-    listed = (await far.get("/fulfillments", {"orderId": order["id"]}))["data"]
+    await merchant.post("/fulfillments", body)
+    listed = (await merchant.get("/fulfillments", {"orderId": order["id"]}))["data"]
     assert [(one["trackingCompany"], one["trackingNumber"]) for one in listed] == [("UPS", "1Z")]
-    assert (await far.client.get(f"/orders/{order['id']}/tracking")).status_code == 404
+    assert (await merchant.client.get(f"/orders/{order['id']}/tracking")).status_code == 404
 
 
-async def test_taxes_are_detailed_by_item(far: Merchant) -> None:
-    order = await far.order(items=[{"price": 50, "taxRate": 0.2}, {"price": 10}])
-    details = await far.get(f"/orders/{order['id']}/tax-details")
+async def test_taxes_are_detailed_by_item(merchant: Merchant) -> None:
+    order = await merchant.order(items=[{"price": 50, "taxRate": 0.2}, {"price": 10}])
+    details = await merchant.get(f"/orders/{order['id']}/tax-details")
     assert [item["id"] for item in details["items"]] == [item["id"] for item in order["items"]]
     taxes = [item["taxDetails"][0] for item in details["items"]]
     assert [(tax["rate"], tax["taxAmount"], tax["country"]) for tax in taxes] == [
@@ -91,8 +93,8 @@ async def test_taxes_are_detailed_by_item(far: Merchant) -> None:
     ]
 
 
-async def test_a_redirect_is_outstanding_until_the_buyer_is_back(far: Merchant) -> None:
-    order, source = await unpaid(far, "payco")
+async def test_a_redirect_is_outstanding_until_the_buyer_is_back(merchant: Merchant) -> None:
+    order, source = await unpaid(merchant, "payco")
     session = order["payment"]["session"]
     assert (order["state"], session["state"]) == ("pending_payment", "pending_redirect")
     assert session["nextAction"] == {
@@ -100,54 +102,54 @@ async def test_a_redirect_is_outstanding_until_the_buyer_is_back(far: Merchant) 
         "data": {"redirectUrl": source["redirect"]["redirectUrl"]},
     }
     refresh = f"/orders/{order['id']}/refresh"
-    assert await far.post(refresh) == order
-    await far.post(f"/_sandbox/sources/{source['id']}/state", {"state": "chargeable"})
-    paid = await far.post(refresh)
+    assert await merchant.post(refresh) == order
+    await merchant.post(f"/_sandbox/sources/{source['id']}/state", {"state": "chargeable"})
+    paid = await merchant.post(refresh)
     assert (paid["state"], paid["payment"]["session"]["state"]) == ("accepted", "complete")
     assert "nextAction" not in paid["payment"]["session"]
-    assert (await far.get(f"/sources/{source['id']}"))["state"] == "consumed"
-    assert await far.post(refresh) == paid
-    assert "order.accepted" in await far.event_types()
+    assert (await merchant.get(f"/sources/{source['id']}"))["state"] == "consumed"
+    assert await merchant.post(refresh) == paid
+    assert "order.accepted" in await merchant.event_types()
 
 
-async def test_money_on_its_way_is_asked_for_with_instructions(far: Merchant) -> None:
-    order, source = await unpaid(far, "wireTransfer")
+async def test_money_on_its_way_is_asked_for_with_instructions(merchant: Merchant) -> None:
+    order, source = await unpaid(merchant, "wireTransfer")
     session = order["payment"]["session"]
     assert session["state"] == "pending_funds"
     assert session["nextAction"]["action"] == "show_payment_instructions"
     assert session["nextAction"]["data"]["sourceId"] == source["id"]
-    paid = await far.post(f"/_sandbox/orders/{order['id']}/state", {"state": "accepted"})
+    paid = await merchant.post(f"/_sandbox/orders/{order['id']}/state", {"state": "accepted"})
     assert "nextAction" not in paid["payment"]["session"]
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-async def test_a_source_that_came_to_nothing_fails_the_charge(far: Merchant, state: str) -> None:
-    order, source = await unpaid(far, "payco")
-    await far.post(f"/_sandbox/sources/{source['id']}/state", {"state": state})
-    failed = await far.post(f"/orders/{order['id']}/refresh")
+async def test_a_source_that_came_to_nothing_fails_the_charge(merchant: Merchant, state: str) -> None:
+    order, source = await unpaid(merchant, "payco")
+    await merchant.post(f"/_sandbox/sources/{source['id']}/state", {"state": state})
+    failed = await merchant.post(f"/orders/{order['id']}/refresh")
     assert (failed["state"], failed["payment"]["session"]["state"]) == ("pending_payment", "failed")
     assert failed["payment"]["charges"][0]["state"] == "failed"
-    assert (await far.event_types())[-1] == "order.charge.failed"
+    assert (await merchant.event_types())[-1] == "order.charge.failed"
 
 
-async def test_a_payment_can_fail_with_any_code(far: Merchant) -> None:
-    order = await far.order(state="pending_payment")
+async def test_a_payment_can_fail_with_any_code(merchant: Merchant) -> None:
+    order = await merchant.order(state="pending_payment")
     door = f"/_sandbox/orders/{order['id']}/payment-failure"
-    await far.post(door, {"failureCode": "insufficient_funds", "failureMessage": "Too little."})
-    charge = (await far.get(f"/orders/{order['id']}"))["payment"]["charges"][0]
+    await merchant.post(door, {"failureCode": "insufficient_funds", "failureMessage": "Too little."})
+    charge = (await merchant.get(f"/orders/{order['id']}"))["payment"]["charges"][0]
     assert (charge["state"], charge["failureCode"]) == ("failed", "insufficient_funds")
-    accepted = await far.order()
-    assert (await far.refused(f"/_sandbox/orders/{accepted['id']}/payment-failure", {}))[0] == 409
+    accepted = await merchant.order()
+    assert (await merchant.refused(f"/_sandbox/orders/{accepted['id']}/payment-failure", {}))[0] == 409
 
 
 @pytest.mark.parametrize("outcome", ["pending_information", "failed", "succeeded"])
-async def test_refunds_end_as_the_rule_says(far: Merchant, outcome: str) -> None:
-    await far.client.put("/_sandbox/rules", json={"refundOutcome": outcome})
-    refund = await far.refund(await far.complete(), amount=5)
+async def test_refunds_end_as_the_rule_says(merchant: Merchant, outcome: str) -> None:
+    await merchant.client.put("/_sandbox/rules", json={"refundOutcome": outcome})
+    refund = await merchant.refund(await merchant.complete(), amount=5)
     assert refund["state"] == "pending"
 
     async def find_settled() -> Json | None:
-        found: Json = await far.get(f"/refunds/{refund['id']}")
+        found: Json = await merchant.get(f"/refunds/{refund['id']}")
         return found if found["state"] == outcome else None
 
     settled = await eventually(find_settled)
@@ -157,38 +159,38 @@ async def test_refunds_end_as_the_rule_says(far: Merchant, outcome: str) -> None
     assert booked == {"succeeded": "complete"}.get(outcome, outcome)
 
 
-async def test_a_buyer_gives_bank_data_until_the_token_expires(far: Merchant) -> None:
-    await far.client.put("/_sandbox/rules", json={"refundOutcome": "pending"})
-    refund = await far.refund(await far.complete(), amount=5)
+async def test_a_buyer_gives_bank_data_until_the_token_expires(merchant: Merchant) -> None:
+    await merchant.client.put("/_sandbox/rules", json={"refundOutcome": "pending"})
+    refund = await merchant.refund(await merchant.complete(), amount=5)
     door = f"/_sandbox/refunds/{refund['id']}/state"
-    waiting = await far.post(
+    waiting = await merchant.post(
         door, {"state": "pending_information", "expiresTime": "2026-12-24T18:00:00+01:00"}
     )
     assert waiting["tokenInformation"]["expiresTime"] == "2026-12-24T17:00:00.000Z"
-    assert waiting == await far.get(f"/refunds/{refund['id']}")
-    paid = await far.post(door, {"state": "succeeded"})
+    assert waiting == await merchant.get(f"/refunds/{refund['id']}")
+    paid = await merchant.post(door, {"state": "succeeded"})
     assert ("tokenInformation" in paid, paid["refundedAmount"]) == (False, 5.0)
-    assert (await far.event_types()).count("refund.pending_information") == 1
+    assert (await merchant.event_types()).count("refund.pending_information") == 1
 
 
-async def test_rules_return_to_their_defaults_with_a_reset(far: Merchant) -> None:
-    defaults = await far.get("/_sandbox/rules")
+async def test_rules_return_to_their_defaults_with_a_reset(merchant: Merchant) -> None:
+    defaults = await merchant.get("/_sandbox/rules")
     assert defaults == {
         "afterDefaultDetached": "clear",
         "verification": "pending",
         "refundOutcome": "succeeded",
         "eventTypes": "list",
     }
-    await far.client.put("/_sandbox/rules", json={"afterDefaultDetached": "promote"})
-    await far.client.post("/_sandbox/reset")
-    assert await far.get("/_sandbox/rules") == defaults
+    await merchant.client.put("/_sandbox/rules", json={"afterDefaultDetached": "promote"})
+    await merchant.client.post("/_sandbox/reset")
+    assert await merchant.get("/_sandbox/rules") == defaults
 
 
-async def with_credit(far: Merchant, amount: float) -> Json:
+async def with_credit(merchant: Merchant, amount: float) -> Json:
     """An order of 44, which store credit pays in part and a card otherwise."""
-    credit = await far.post("/sources", {"type": "customerCredit", "amount": amount, "currency": "USD"})
-    order = await far.order(creditSourceId=credit["id"])
-    assert (await far.get(f"/sources/{credit['id']}"))["state"] == "consumed"
+    credit = await merchant.post("/sources", {"type": "customerCredit", "amount": amount, "currency": "USD"})
+    order = await merchant.order(creditSourceId=credit["id"])
+    assert (await merchant.get(f"/sources/{credit['id']}"))["state"] == "consumed"
     return order
 
 
@@ -197,34 +199,34 @@ def moved(order: Json, kind: str) -> list[list[float]]:
     return [[entry["amount"] for entry in charge.get(kind, [])] for charge in order["payment"]["charges"]]
 
 
-async def test_store_credit_is_taken_first_and_given_back_last(far: Merchant) -> None:
-    order = await with_credit(far, 30)
+async def test_store_credit_is_taken_first_and_given_back_last(merchant: Merchant) -> None:
+    order = await with_credit(merchant, 30)
     types = [(source["type"], source["amount"]) for source in order["payment"]["sources"]]
     assert types == [("creditCard", 14.0), ("customerCredit", 30.0)]
     assert [charge["amount"] for charge in order["payment"]["charges"]] == [14.0, 30.0]
     for count in (1, 2):
-        await far.fulfil(order, {"itemId": order["items"][0]["id"], "quantity": 1})
-        order = await far.with_documents(order, count=count)
+        await merchant.fulfil(order, {"itemId": order["items"][0]["id"], "quantity": 1})
+        order = await merchant.with_documents(order, count=count)
     assert (moved(order, "captures"), order["state"]) == ([[14.0], [22.0, 8.0]], "complete")
     assert order["capturedAmount"] == 44.0
-    refund = await far.refund(order, amount=20)
-    order = await far.with_documents(order, "creditMemoPDFs")
+    refund = await merchant.refund(order, amount=20)
+    order = await merchant.with_documents(order, "creditMemoPDFs")
     assert moved(order, "refunds") == [[14.0], [6.0]]
-    shown = (await far.get(f"/refunds/{refund['id']}"))["charges"]
+    shown = (await merchant.get(f"/refunds/{refund['id']}"))["charges"]
     assert [charge["refunds"][0]["amount"] for charge in shown] == [14.0, 6.0]
 
 
-async def test_what_is_cancelled_is_released_from_the_card_first(far: Merchant) -> None:
-    order = await with_credit(far, 30)
-    await far.fulfil(order, {"itemId": order["items"][0]["id"], "quantity": 1, "cancelQuantity": 1})
-    order = await far.with_documents(order)
+async def test_what_is_cancelled_is_released_from_the_card_first(merchant: Merchant) -> None:
+    order = await with_credit(merchant, 30)
+    await merchant.fulfil(order, {"itemId": order["items"][0]["id"], "quantity": 1, "cancelQuantity": 1})
+    order = await merchant.with_documents(order)
     assert (moved(order, "cancels"), moved(order, "captures")) == ([[14.0], [8.0]], [[], [22.0]])
     assert (order["state"], order["capturedAmount"], order["cancelledAmount"]) == ("complete", 22.0, 22.0)
 
 
-async def test_store_credit_may_pay_all_of_it_and_nothing_else_is_store_credit(far: Merchant) -> None:
-    order = await with_credit(far, 100)
+async def test_store_credit_may_pay_all_of_it_and_nothing_else_is_store_credit(merchant: Merchant) -> None:
+    order = await with_credit(merchant, 100)
     assert [(one["type"], one["amount"]) for one in order["payment"]["sources"]] == [("customerCredit", 44.0)]
-    card = await far.post("/_sandbox/sources", {})
+    card = await merchant.post("/_sandbox/sources", {})
     wish = {"creditSourceId": card["id"]}
-    assert await far.refused("/_sandbox/orders", wish) == (400, "invalid_parameter", "creditSourceId")
+    assert await merchant.refused("/_sandbox/orders", wish) == (400, "invalid_parameter", "creditSourceId")

@@ -63,12 +63,12 @@ async def test_rotation_publishes_a_new_key_beside_or_instead_of_the_old(raw: ht
     assert await published() == [last]
 
 
-async def test_an_order_walks_through_review_dispute_and_return(far: Merchant) -> None:
-    order = await far.order(state="in_review")
+async def test_an_order_walks_through_review_dispute_and_return(merchant: Merchant) -> None:
+    order = await merchant.order(state="in_review")
     door = f"/_sandbox/orders/{order['id']}/state"
     for state in ("accepted", "dispute", "accepted", "fulfilled", "complete", "returned"):
-        assert (await far.post(door, {"state": state}))["state"] == state
-    assert await far.event_types() == [
+        assert (await merchant.post(door, {"state": state}))["state"] == state
+    assert await merchant.event_types() == [
         "order.review_opened",
         "order.accepted",
         "order.review_closed",
@@ -78,37 +78,37 @@ async def test_an_order_walks_through_review_dispute_and_return(far: Merchant) -
         "order.complete",
         "order.refunded",
     ]
-    assert (await far.refused(door, {"state": "accepted"}))[:2] == (409, "invalid_state")
+    assert (await merchant.refused(door, {"state": "accepted"}))[:2] == (409, "invalid_state")
 
 
-async def test_a_blocked_order_is_a_fraud_and_ends_there(far: Merchant) -> None:
-    order = await far.order(state="pending_payment")
+async def test_a_blocked_order_is_a_fraud_and_ends_there(merchant: Merchant) -> None:
+    order = await merchant.order(state="pending_payment")
     door = f"/_sandbox/orders/{order['id']}/state"
-    blocked = await far.post(door, {"state": "blocked"})
+    blocked = await merchant.post(door, {"state": "blocked"})
     assert (blocked["fraudState"], blocked["items"][0]["state"]) == ("blocked", "blocked")
-    assert (await far.refused(door, {"state": "accepted"}))[0] == 409
+    assert (await merchant.refused(door, {"state": "accepted"}))[0] == 409
 
 
-async def test_a_dispute_ends_in_the_state_it_interrupted_or_as_the_printed_one(far: Merchant) -> None:
-    order = await far.complete()
+async def test_a_dispute_ends_in_the_state_it_interrupted_or_as_the_printed_one(merchant: Merchant) -> None:
+    order = await merchant.complete()
     door = f"/_sandbox/orders/{order['id']}/state"
-    await far.post(door, {"state": "dispute"})
-    assert (await far.refused(door, {"state": "fulfilled"}))[0] == 409
-    assert (await far.post(door, {"state": "complete"}))["state"] == "complete"
-    await far.post(door, {"state": "dispute"})
-    resolved = await far.post(door, {"state": "accepted"})
+    await merchant.post(door, {"state": "dispute"})
+    assert (await merchant.refused(door, {"state": "fulfilled"}))[0] == 409
+    assert (await merchant.post(door, {"state": "complete"}))["state"] == "complete"
+    await merchant.post(door, {"state": "dispute"})
+    resolved = await merchant.post(door, {"state": "accepted"})
     assert (resolved["state"], resolved["items"][0]["state"]) == ("accepted", "fulfilled")
     assert {"fulfilled", "complete", "dispute"} < set(resolved["stateTransitions"])
-    assert (await far.event_types())[-1] == "order.dispute.resolved"
+    assert (await merchant.event_types())[-1] == "order.dispute.resolved"
 
 
 async def test_a_real_order_says_how_it_is_shipped_what_it_weighs_and_what_renews_itself(
-    far: Merchant,
+    merchant: Merchant,
 ) -> None:
     lamp = {"name": "Desk lamp", "price": 20, "weight": 1.5, "weightUnit": "kg"}
     plan = {"subscriptionId": "s-1", "planId": "p-1", "startTime": "2026-01-01T00:00:00Z"}
     support = {"name": "Support", "price": 5, "physical": False, "subscription": plan}
-    order = await far.order(items=[lamp, support], shipping=5, shippingTax=0.4, shippingTerms="DDP")
+    order = await merchant.order(items=[lamp, support], shipping=5, shippingTax=0.4, shippingTerms="DDP")
     assert order["shippingChoice"] == {
         "amount": 5.0,
         "description": "standard",
@@ -122,41 +122,45 @@ async def test_a_real_order_says_how_it_is_shipped_what_it_weighs_and_what_renew
     info = second["subscriptionInfo"]
     assert info | plan == info
     assert (info["autoRenewal"], info["freeTrial"]) == (True, False)
-    (found,) = (await far.get("/orders", {"subscriptionId": "s-1"}))["data"]
+    (found,) = (await merchant.get("/orders", {"subscriptionId": "s-1"}))["data"]
     assert found["id"] == order["id"]
-    download = await far.order(items=[{"name": "Song", "price": 1, "physical": False}])
+    download = await merchant.order(items=[{"name": "Song", "price": 1, "physical": False}])
     assert "shippingChoice" not in download
 
 
-async def test_an_impossible_order_is_not_placed(far: Merchant) -> None:
-    assert (await far.refused("/_sandbox/orders", {"state": "returned"}))[0] == 400
-    unknown = await far.refused("/_sandbox/orders", {"sellingEntity": "X"})
+async def test_an_impossible_order_is_not_placed(merchant: Merchant) -> None:
+    assert (await merchant.refused("/_sandbox/orders", {"state": "returned"}))[0] == 400
+    unknown = await merchant.refused("/_sandbox/orders", {"sellingEntity": "X"})
     assert unknown[:2] == (400, "selling_entity_not_found")
-    assert (await far.client.post("/_sandbox/orders", json={"colour": "red"})).status_code == 422
+    assert (await merchant.client.post("/_sandbox/orders", json={"colour": "red"})).status_code == 422
 
 
-async def test_a_webhook_is_created_listed_changed_and_deleted(far: Merchant) -> None:
-    made = await far.webhook("https://example.com/hook", ["order.accepted"])
+async def test_a_webhook_is_created_listed_changed_and_deleted(merchant: Merchant) -> None:
+    made = await merchant.webhook("https://example.com/hook", ["order.accepted"])
     assert (made["enabled"], made["transportType"], made["apiVersion"]) == (True, "HTTP", "default")
-    await far.webhook("https://example.com/other", ["refund.pending"])
-    assert len(await far.get("/webhooks")) == 2
-    assert [hook["id"] for hook in await far.get("/webhooks?types=order.accepted")] == [made["id"]]
+    await merchant.webhook("https://example.com/other", ["refund.pending"])
+    assert len(await merchant.get("/webhooks")) == 2
+    assert [hook["id"] for hook in await merchant.get("/webhooks?types=order.accepted")] == [made["id"]]
     path = f"/webhooks/{made['id']}"
-    changed = (await far.client.patch(path, json={"enabled": False})).json()
+    changed = (await merchant.client.patch(path, json={"enabled": False})).json()
     assert (changed["enabled"], changed["address"]) == (False, made["address"])
-    assert await far.refused(path, {"address": "nowhere"}, "PATCH") == (400, "invalid_parameter", "address")
-    assert await far.refused("/webhooks", {"address": "https://a.example"}) == (
+    assert await merchant.refused(path, {"address": "nowhere"}, "PATCH") == (
+        400,
+        "invalid_parameter",
+        "address",
+    )
+    assert await merchant.refused("/webhooks", {"address": "https://a.example"}) == (
         400,
         "missing_parameter",
         "types",
     )
-    assert (await far.client.delete(path)).status_code == 204
-    assert (await far.client.get(path)).status_code == 404
+    assert (await merchant.client.delete(path)).status_code == 204
+    assert (await merchant.client.get(path)).status_code == 404
 
 
-async def test_a_body_that_is_no_object_is_refused(far: Merchant) -> None:
+async def test_a_body_that_is_no_object_is_refused(merchant: Merchant) -> None:
     for body in (b"[]", b"{", b"\xff"):
-        response = await far.client.post("/customers", content=body)
+        response = await merchant.client.post("/customers", content=body)
         assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "invalid_request")
 
 

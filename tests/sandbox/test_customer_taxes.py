@@ -22,9 +22,11 @@ SHAPES = {
 }
 
 
-async def certificate(far: Merchant, **changes: Any) -> Json:
+async def certificate(merchant: Merchant, **changes: Any) -> Json:
     upload = {"file": ("resale.pdf", PDF, "application/pdf")}
-    answer = await far.client.post("/files", files=upload, data={"purpose": "tax_document_customer_upload"})
+    answer = await merchant.client.post(
+        "/files", files=upload, data={"purpose": "tax_document_customer_upload"}
+    )
     return {
         "companyName": "Ada Inc.",
         "taxAuthority": "MN",
@@ -35,11 +37,11 @@ async def certificate(far: Merchant, **changes: Any) -> Json:
     }
 
 
-async def test_certificates_add_up_and_their_dates_become_midnights(far: Merchant) -> None:
-    await far.post("/customers", {"id": "ada", "taxCertificate": await certificate(far)})
-    second = await certificate(far, taxAuthority="CA")
-    changed = await far.post("/customers/ada", {"taxCertificate": second, "type": "business"})
-    assert changed == await far.get("/customers/ada")
+async def test_certificates_add_up_and_their_dates_become_midnights(merchant: Merchant) -> None:
+    await merchant.post("/customers", {"id": "ada", "taxCertificate": await certificate(merchant)})
+    second = await certificate(merchant, taxAuthority="CA")
+    changed = await merchant.post("/customers/ada", {"taxCertificate": second, "type": "business"})
+    assert changed == await merchant.get("/customers/ada")
     assert "taxCertificate" not in changed
     kept = changed["taxCertificates"]
     assert [one["taxAuthority"] for one in kept] == ["MN", "CA"]
@@ -58,52 +60,54 @@ async def test_certificates_add_up_and_their_dates_become_midnights(far: Merchan
     ],
 )
 async def test_a_certificate_that_breaks_a_rule_is_refused(
-    far: Merchant, changes: Json, expected: tuple[str, str]
+    merchant: Merchant, changes: Json, expected: tuple[str, str]
 ) -> None:
-    await far.post("/customers", {"id": "ada"})
-    body = {"taxCertificate": await certificate(far, **changes)}
-    assert await far.refused("/customers/ada", body) == (400, *expected)
-    assert "taxCertificates" not in await far.get("/customers/ada")
+    await merchant.post("/customers", {"id": "ada"})
+    body = {"taxCertificate": await certificate(merchant, **changes)}
+    assert await merchant.refused("/customers/ada", body) == (400, *expected)
+    assert "taxCertificates" not in await merchant.get("/customers/ada")
 
 
-async def test_only_one_certificate_comes_at_a_time(far: Merchant) -> None:
-    both = [await certificate(far), await certificate(far)]
-    assert (await far.refused("/customers", {"taxCertificate": both}))[2] == "taxCertificate"
-    assert (await far.refused("/customers", {"taxCertificates": both}))[1] == "unknown_parameter"
+async def test_only_one_certificate_comes_at_a_time(merchant: Merchant) -> None:
+    both = [await certificate(merchant), await certificate(merchant)]
+    assert (await merchant.refused("/customers", {"taxCertificate": both}))[2] == "taxCertificate"
+    assert (await merchant.refused("/customers", {"taxCertificates": both}))[1] == "unknown_parameter"
 
 
-async def test_a_wish_to_be_forgotten_is_kept_and_confirmed_by_event(far: Merchant) -> None:
-    await far.post("/customers", {"id": "ada"})
-    await far.post("/customers", {"id": "bob"})
-    assert (await far.post("/customers/ada", {"requestToBeForgotten": True}))["requestToBeForgotten"] is True
-    listed = (await far.get("/customers?requestToBeForgotten=true"))["data"]
+async def test_a_wish_to_be_forgotten_is_kept_and_confirmed_by_event(merchant: Merchant) -> None:
+    await merchant.post("/customers", {"id": "ada"})
+    await merchant.post("/customers", {"id": "bob"})
+    assert (await merchant.post("/customers/ada", {"requestToBeForgotten": True}))[
+        "requestToBeForgotten"
+    ] is True
+    listed = (await merchant.get("/customers?requestToBeForgotten=true"))["data"]
     assert [customer["id"] for customer in listed] == ["ada"]
-    event = (await far.get("/events", {"limit": 1}))["data"][0]
+    event = (await merchant.get("/events", {"limit": 1}))["data"][0]
     assert (event["type"], event["data"]["previousAttributes"]) == (
         "customer.updated",
         {"requestToBeForgotten": False},
     )
-    assert (await far.refused("/customers", {"requestToBeForgotten": True}))[1] == "unknown_parameter"
+    assert (await merchant.refused("/customers", {"requestToBeForgotten": True}))[1] == "unknown_parameter"
 
 
 async def test_events_carry_their_resources_as_the_document_describes_them(
-    far: Merchant, official: OfficialDocument
+    merchant: Merchant, official: OfficialDocument
 ) -> None:
-    await far.post("/customers", {"id": "ada"})
-    source = await far.post("/_sandbox/sources", {"type": "payPalBilling"})
-    await far.post(f"/_sandbox/sources/{source['id']}/state", {"state": "chargeable"})
-    await far.post(f"/customers/ada/sources/{source['id']}")
-    await far.client.delete(f"/customers/ada/sources/{source['id']}")
-    found = await far.post("/tax-identifiers", {"type": "de", "value": "DE111111111"})
-    await far.post(f"/customers/ada/tax-identifiers/{found['id']}")
+    await merchant.post("/customers", {"id": "ada"})
+    source = await merchant.post("/_sandbox/sources", {"type": "payPalBilling"})
+    await merchant.post(f"/_sandbox/sources/{source['id']}/state", {"state": "chargeable"})
+    await merchant.post(f"/customers/ada/sources/{source['id']}")
+    await merchant.client.delete(f"/customers/ada/sources/{source['id']}")
+    found = await merchant.post("/tax-identifiers", {"type": "de", "value": "DE111111111"})
+    await merchant.post(f"/customers/ada/tax-identifiers/{found['id']}")
     for state in ("verified", "not_valid"):
-        await far.post(f"/_sandbox/tax-identifiers/{found['id']}/verification", {"state": state})
-    await far.client.delete(f"/tax-identifiers/{found['id']}")
-    await far.post("/customers/ada", {"locale": "de_DE"})
-    order = await far.order(customerId="ada", state="pending_payment")
-    await far.post(f"/_sandbox/orders/{order['id']}/payment-failure")
-    await far.client.delete("/customers/ada")
-    events = (await far.get("/events", {"limit": 100}))["data"]
+        await merchant.post(f"/_sandbox/tax-identifiers/{found['id']}/verification", {"state": state})
+    await merchant.client.delete(f"/tax-identifiers/{found['id']}")
+    await merchant.post("/customers/ada", {"locale": "de_DE"})
+    order = await merchant.order(customerId="ada", state="pending_payment")
+    await merchant.post(f"/_sandbox/orders/{order['id']}/payment-failure")
+    await merchant.client.delete("/customers/ada")
+    events = (await merchant.get("/events", {"limit": 100}))["data"]
     assert {event["type"] for event in events} == {
         "customer.created",
         "customer.updated",

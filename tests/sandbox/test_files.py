@@ -17,104 +17,112 @@ def in_(seconds: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def an_invoice(far: Merchant) -> str:
-    identity: str = (await far.complete())["invoicePDFs"][0]["id"]
+async def an_invoice(merchant: Merchant) -> str:
+    identity: str = (await merchant.complete())["invoicePDFs"][0]["id"]
     return identity
 
 
-async def a_link(far: Merchant, **more: object) -> Json:
-    return await far.post("/file-links", {"fileId": await an_invoice(far), "expiresTime": in_(3600), **more})
+async def a_link(merchant: Merchant, **more: object) -> Json:
+    return await merchant.post(
+        "/file-links", {"fileId": await an_invoice(merchant), "expiresTime": in_(3600), **more}
+    )
 
 
-async def test_a_link_opens_the_pdf_without_a_key(far: Merchant, raw: httpx.AsyncClient) -> None:
-    link = await a_link(far)
+async def test_a_link_opens_the_pdf_without_a_key(merchant: Merchant, raw: httpx.AsyncClient) -> None:
+    link = await a_link(merchant)
     opened = await raw.get(link["url"])
     assert opened.status_code == 200
     assert opened.headers["content-type"] == "application/pdf"
     assert opened.content.startswith(b"%PDF-")
     assert link["expired"] is False
-    shown = await far.get(f"/files/{link['fileId']}")
+    shown = await merchant.get(f"/files/{link['fileId']}")
     assert shown["links"] == [link]
 
 
 async def test_an_expired_link_opens_nothing_and_cannot_be_revived(
-    far: Merchant, raw: httpx.AsyncClient
+    merchant: Merchant, raw: httpx.AsyncClient
 ) -> None:
-    link = await a_link(far)
+    link = await a_link(merchant)
     live = {"fileId": link["fileId"], "expired": "false"}
-    assert len((await far.get("/file-links", live))["data"]) == 1
-    await far.post("/_sandbox/clock", {"advanceSeconds": 3601})
+    assert len((await merchant.get("/file-links", live))["data"]) == 1
+    await merchant.post("/_sandbox/clock", {"advanceSeconds": 3601})
     assert (await raw.get(link["url"])).status_code == 410
-    assert (await far.get(f"/file-links/{link['id']}"))["expired"] is True
-    assert (await far.get("/file-links", live))["data"] == []
-    assert len((await far.get("/file-links", {"expired": "true"}))["data"]) == 1
+    assert (await merchant.get(f"/file-links/{link['id']}"))["expired"] is True
+    assert (await merchant.get("/file-links", live))["data"] == []
+    assert len((await merchant.get("/file-links", {"expired": "true"}))["data"]) == 1
     body = {"expiresTime": in_(9999)}
-    assert (await far.refused(f"/file-links/{link['id']}", body))[0] == 409
+    assert (await merchant.refused(f"/file-links/{link['id']}", body))[0] == 409
 
 
-async def test_a_link_lives_as_long_as_its_latest_expiry_says(far: Merchant, raw: httpx.AsyncClient) -> None:
-    link = await a_link(far)
-    await far.post(f"/file-links/{link['id']}", {"expiresTime": in_(7200)})
-    await far.post("/_sandbox/clock", {"advanceSeconds": 3700})
+async def test_a_link_lives_as_long_as_its_latest_expiry_says(
+    merchant: Merchant, raw: httpx.AsyncClient
+) -> None:
+    link = await a_link(merchant)
+    await merchant.post(f"/file-links/{link['id']}", {"expiresTime": in_(7200)})
+    await merchant.post("/_sandbox/clock", {"advanceSeconds": 3700})
     assert (await raw.get(link["url"])).status_code == 200
 
 
-async def test_deleting_a_link_kills_its_address_only(far: Merchant, raw: httpx.AsyncClient) -> None:
-    link = await a_link(far)
-    assert (await far.client.delete(f"/file-links/{link['id']}")).status_code == 204
+async def test_deleting_a_link_kills_its_address_only(merchant: Merchant, raw: httpx.AsyncClient) -> None:
+    link = await a_link(merchant)
+    assert (await merchant.client.delete(f"/file-links/{link['id']}")).status_code == 204
     assert (await raw.get(link["url"])).status_code == 404
-    assert (await far.client.get(f"/file-links/{link['id']}")).status_code == 404
-    assert (await far.client.get(f"/files/{link['fileId']}/content")).status_code == 200
+    assert (await merchant.client.get(f"/file-links/{link['id']}")).status_code == 404
+    assert (await merchant.client.get(f"/files/{link['fileId']}/content")).status_code == 200
 
 
 @pytest.mark.parametrize("expires", ["2020-01-01T00:00:00Z", "tomorrow", "2099-01-01T00:00:00+02:00", 5])
-async def test_a_link_needs_an_expiry_that_lies_ahead(far: Merchant, expires: object) -> None:
-    body = {"fileId": await an_invoice(far), "expiresTime": expires}
-    response = await far.client.post("/file-links", json=body)
+async def test_a_link_needs_an_expiry_that_lies_ahead(merchant: Merchant, expires: object) -> None:
+    body = {"fileId": await an_invoice(merchant), "expiresTime": expires}
+    response = await merchant.client.post("/file-links", json=body)
     assert refusal(response) == (400, "invalid_parameter", "expiresTime")
     assert response.json()["errors"][0]["message"] == (
         "Please provide a valid link expiration time in ISO8601 format and UTC timezone"
     )
 
 
-async def test_a_link_needs_a_file_an_expiry_and_nothing_unknown(far: Merchant) -> None:
-    assert await far.refused("/file-links", {"expiresTime": in_(9)}) == (400, "missing_parameter", "fileId")
+async def test_a_link_needs_a_file_an_expiry_and_nothing_unknown(merchant: Merchant) -> None:
+    assert await merchant.refused("/file-links", {"expiresTime": in_(9)}) == (
+        400,
+        "missing_parameter",
+        "fileId",
+    )
     unknown = {"fileId": "x", "expiresTime": in_(9)}
-    assert await far.refused("/file-links", unknown) == (409, "not_found", "fileId")
+    assert await merchant.refused("/file-links", unknown) == (409, "not_found", "fileId")
     strange = unknown | {"url": "x"}
-    assert await far.refused("/file-links", strange) == (400, "unknown_parameter", "url")
+    assert await merchant.refused("/file-links", strange) == (400, "unknown_parameter", "url")
 
 
-async def test_milliseconds_in_an_expiry_and_metadata_are_accepted(far: Merchant) -> None:
-    link = await a_link(far, expiresTime="2099-10-25T20:36:00.000Z", metadata={"for": "ada"})
+async def test_milliseconds_in_an_expiry_and_metadata_are_accepted(merchant: Merchant) -> None:
+    link = await a_link(merchant, expiresTime="2099-10-25T20:36:00.000Z", metadata={"for": "ada"})
     assert link["expiresTime"] == "2099-10-25T20:36:00Z"
     assert link["metadata"] == {"for": "ada"}
 
 
-async def test_the_content_needs_the_secret_key(far: Merchant, raw: httpx.AsyncClient) -> None:
-    identity = await an_invoice(far)
+async def test_the_content_needs_the_secret_key(merchant: Merchant, raw: httpx.AsyncClient) -> None:
+    identity = await an_invoice(merchant)
     assert (await raw.get(f"/files/{identity}/content")).status_code == 401
-    assert (await far.client.get("/files/nothing/content")).status_code == 404
+    assert (await merchant.client.get("/files/nothing/content")).status_code == 404
 
 
-async def test_a_file_is_uploaded_by_multipart_or_as_base64(far: Merchant) -> None:
+async def test_a_file_is_uploaded_by_multipart_or_as_base64(merchant: Merchant) -> None:
     parts = {"file": ("card.png", PNG, "image/png")}
-    response = await far.client.post("/files", data={**UPLOAD, "title": "Exempt"}, files=parts)
+    response = await merchant.client.post("/files", data={**UPLOAD, "title": "Exempt"}, files=parts)
     multipart = response.raise_for_status().json()
     encoded = base64.b64encode(PNG).decode()
-    as_json = await far.post("/files", {**UPLOAD, "file": encoded, "fileName": "card.png"})
+    as_json = await merchant.post("/files", {**UPLOAD, "file": encoded, "fileName": "card.png"})
     assert multipart.pop("title") == "Exempt"
     varying = {"id", "url", "createdTime"}
     assert {k: v for k, v in multipart.items() if k not in varying} == {
         k: v for k, v in as_json.items() if k not in varying
     }
-    content = await far.client.get(f"/files/{multipart['id']}/content")
+    content = await merchant.client.get(f"/files/{multipart['id']}/content")
     assert (content.content, content.headers["content-type"]) == (PNG, "image/png")
 
 
-async def test_an_upload_with_an_expiry_comes_with_a_link(far: Merchant, raw: httpx.AsyncClient) -> None:
+async def test_an_upload_with_an_expiry_comes_with_a_link(merchant: Merchant, raw: httpx.AsyncClient) -> None:
     body = {**UPLOAD, "file": base64.b64encode(PNG).decode(), "fileName": "a.png"}
-    file = await far.post("/files", {**body, "linkExpiresTime": in_(60)})
+    file = await merchant.post("/files", {**body, "linkExpiresTime": in_(60)})
     assert (await raw.get(file["links"][0]["url"])).content == PNG
 
 
@@ -134,20 +142,22 @@ async def test_an_upload_with_an_expiry_comes_with_a_link(far: Merchant, raw: ht
         ),
     ],
 )
-async def test_an_unusable_upload_is_refused(far: Merchant, change: Json, expected: tuple[str, str]) -> None:
+async def test_an_unusable_upload_is_refused(
+    merchant: Merchant, change: Json, expected: tuple[str, str]
+) -> None:
     body = {**UPLOAD, "file": base64.b64encode(PNG).decode(), "fileName": "a.png", **change}
-    assert await far.refused("/files", body) == (400, *expected)
+    assert await merchant.refused("/files", body) == (400, *expected)
 
 
-async def test_a_deleted_file_takes_its_links_along(far: Merchant, raw: httpx.AsyncClient) -> None:
-    link = await a_link(far)
-    assert (await far.client.delete(f"/files/{link['fileId']}")).status_code == 204
-    assert (await far.client.get(f"/files/{link['fileId']}")).status_code == 404
+async def test_a_deleted_file_takes_its_links_along(merchant: Merchant, raw: httpx.AsyncClient) -> None:
+    link = await a_link(merchant)
+    assert (await merchant.client.delete(f"/files/{link['fileId']}")).status_code == 204
+    assert (await merchant.client.get(f"/files/{link['fileId']}")).status_code == 404
     assert (await raw.get(link["url"])).status_code == 404
 
 
-async def test_files_are_listed_by_purpose_and_size(far: Merchant) -> None:
-    identity = await an_invoice(far)
-    found = await far.get("/files", {"purpose": "customer_invoice", "size[gt]": 100, "type": "pdf"})
+async def test_files_are_listed_by_purpose_and_size(merchant: Merchant) -> None:
+    identity = await an_invoice(merchant)
+    found = await merchant.get("/files", {"purpose": "customer_invoice", "size[gt]": 100, "type": "pdf"})
     assert [file["id"] for file in found["data"]] == [identity]
-    assert (await far.get("/files", {"size[lt]": 100}))["data"] == []
+    assert (await merchant.get("/files", {"size[lt]": 100}))["data"] == []

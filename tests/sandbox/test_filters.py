@@ -49,7 +49,7 @@ def _questions(parameter: dict[str, Any]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("path", "parameter", "value"), documented())
 async def test_a_documented_parameter_is_understood(
-    far: Merchant, path: str, parameter: str, value: str
+    merchant: Merchant, path: str, parameter: str, value: str
 ) -> None:
-    response = await far.client.get(path, params={parameter: value})
+    response = await merchant.client.get(path, params={parameter: value})
     assert response.status_code == 200, response.text

@@ -38,13 +38,13 @@ def lie(raw: httpx.AsyncClient) -> Lie:
     return arm
 
 
-async def file_ids(far: Merchant) -> tuple[str, str]:
+async def file_ids(merchant: Merchant) -> tuple[str, str]:
     """An invoice of Ada and one of Grace, each with a link."""
     found = []
     for buyer in ("ada", "grace"):
-        order = await far.complete(customerId=buyer)
+        order = await merchant.complete(customerId=buyer)
         found.append(order["invoicePDFs"][0]["id"])
-        await far.post("/file-links", {"fileId": found[-1], "expiresTime": "2099-01-01T00:00:00Z"})
+        await merchant.post("/file-links", {"fileId": found[-1], "expiresTime": "2099-01-01T00:00:00Z"})
     return found[0], found[1]
 
 
@@ -70,8 +70,10 @@ async def test_a_lie_that_cannot_be_told_is_refused(raw: httpx.AsyncClient, faul
     assert (await raw.post("/_sandbox/faults", json=fault)).status_code == 422
 
 
-async def test_an_unfiltered_list_forgets_what_it_was_asked_for(far: Merchant, read: Lie, lie: Lie) -> None:
-    mine, other = await file_ids(far)
+async def test_an_unfiltered_list_forgets_what_it_was_asked_for(
+    merchant: Merchant, read: Lie, lie: Lie
+) -> None:
+    mine, other = await file_ids(merchant)
     await lie("unfiltered", "/file-links", times=1)
     links = (await read("/file-links", fileId=mine, expired="false"))["data"]
     assert {link["fileId"] for link in links} == {mine, other}
@@ -79,9 +81,9 @@ async def test_an_unfiltered_list_forgets_what_it_was_asked_for(far: Merchant, r
 
 
 async def test_a_stranger_answers_in_the_place_of_the_one_asked_for(
-    far: Merchant, read: Lie, lie: Lie
+    merchant: Merchant, read: Lie, lie: Lie
 ) -> None:
-    mine, other = await far.complete(customerId="ada"), await far.complete(customerId="grace")
+    mine, other = await merchant.complete(customerId="ada"), await merchant.complete(customerId="grace")
     path = f"/orders/{mine['id']}"
     await lie("stranger", "/orders/{id}", variant="open")
     assert (await read(path))["id"] == other["id"]
@@ -98,32 +100,32 @@ async def test_a_stranger_answers_in_the_place_of_the_one_asked_for(
     assert (nested["invoicePDFs"], nested["items"]) == (other["invoicePDFs"], mine["items"])
 
 
-async def test_a_stranger_stands_among_those_of_a_list(far: Merchant, read: Lie, lie: Lie) -> None:
-    mine, other = await file_ids(far)
+async def test_a_stranger_stands_among_those_of_a_list(merchant: Merchant, read: Lie, lie: Lie) -> None:
+    mine, other = await file_ids(merchant)
     await lie("stranger", "/file-links", variant="open")
     assert [link["fileId"] for link in (await read("/file-links", fileId=mine))["data"]] == [other, mine]
 
 
 async def test_a_new_link_may_be_that_of_another_file(
-    far: Merchant, raw: httpx.AsyncClient, lie: Lie
+    merchant: Merchant, raw: httpx.AsyncClient, lie: Lie
 ) -> None:
-    mine, other = await file_ids(far)
+    mine, other = await file_ids(merchant)
     await lie("stranger", "/file-links", variant="open")
     body = {"fileId": mine, "expiresTime": "2099-01-01T00:00:00Z"}
     answer = await raw.post("/file-links", json=body, headers={"Authorization": "Bearer sk_test_sandbox"})
     assert (answer.status_code, answer.json()["fileId"]) == (201, other)
 
 
-async def test_the_tracking_of_another_order_can_answer(far: Merchant, read: Lie, lie: Lie) -> None:
-    mine, other = await far.order(customerId="ada"), await far.order(customerId="grace")
+async def test_the_tracking_of_another_order_can_answer(merchant: Merchant, read: Lie, lie: Lie) -> None:
+    mine, other = await merchant.order(customerId="ada"), await merchant.order(customerId="grace")
     for order in (mine, other):
-        await far.post(f"/_sandbox/orders/{order['id']}/shipments")
+        await merchant.post(f"/_sandbox/orders/{order['id']}/shipments")
     await lie("stranger", "/orders/{id}/tracking", variant="open")
     assert (await read(f"/orders/{mine['id']}/tracking"))["orderId"] == other["id"]
 
 
-async def test_an_id_can_be_that_of_something_else(far: Merchant, read: Lie, lie: Lie) -> None:
-    mine, other = await far.order(customerId="ada"), await far.order(customerId="grace")
+async def test_an_id_can_be_that_of_something_else(merchant: Merchant, read: Lie, lie: Lie) -> None:
+    mine, other = await merchant.order(customerId="ada"), await merchant.order(customerId="grace")
     await lie("misnamed", "/orders/{id}", fields=["customerId"])
     assert (await read(f"/orders/{mine['id']}"))["customerId"] == "grace"
     await lie("misnamed", "/orders/{id}", fields=["id"])
@@ -131,9 +133,9 @@ async def test_an_id_can_be_that_of_something_else(far: Merchant, read: Lie, lie
 
 
 async def test_hostile_text_is_in_what_people_read_and_in_ids_when_asked(
-    far: Merchant, read: Lie, lie: Lie
+    merchant: Merchant, read: Lie, lie: Lie
 ) -> None:
-    order = await far.complete(customerId="ada", metadata={"gift": "yes"})
+    order = await merchant.complete(customerId="ada", metadata={"gift": "yes"})
     file_id = order["invoicePDFs"][0]["id"]
     await lie("hostile", variant="nul")
     shown = await read(f"/orders/{order['id']}")
@@ -148,8 +150,8 @@ async def test_hostile_text_is_in_what_people_read_and_in_ids_when_asked(
     assert file["id"] == f"{file_id}cut \ud83d"
 
 
-async def test_numbers_are_texts_and_ids_are_numbers(far: Merchant, read: Lie, lie: Lie) -> None:
-    order = await far.order()
+async def test_numbers_are_texts_and_ids_are_numbers(merchant: Merchant, read: Lie, lie: Lie) -> None:
+    order = await merchant.order()
     await lie("odd", variant="textNumbers")
     shown = await read(f"/orders/{order['id']}")
     assert (shown["totalAmount"], shown["liveMode"]) == ("44.0", False)
@@ -157,8 +159,10 @@ async def test_numbers_are_texts_and_ids_are_numbers(far: Merchant, read: Lie, l
     assert (await read(f"/orders/{order['id']}"))["id"] == int(order["id"])
 
 
-async def test_one_drawn_member_is_odd_the_same_for_the_same_seed(far: Merchant, read: Lie, lie: Lie) -> None:
-    order = await far.order()
+async def test_one_drawn_member_is_odd_the_same_for_the_same_seed(
+    merchant: Merchant, read: Lie, lie: Lie
+) -> None:
+    order = await merchant.order()
     told = set()
     for seed in (1, 2, 3, 4):
         await lie("odd", variant="list", seed=seed)
@@ -168,8 +172,8 @@ async def test_one_drawn_member_is_odd_the_same_for_the_same_seed(far: Merchant,
     assert len(told) > 1
 
 
-async def test_a_list_may_never_end(far: Merchant, read: Lie, lie: Lie) -> None:
-    orders = [(await far.order())["id"] for _ in range(3)][::-1]
+async def test_a_list_may_never_end(merchant: Merchant, read: Lie, lie: Lie) -> None:
+    orders = [(await merchant.order())["id"] for _ in range(3)][::-1]
 
     async def page(after: str | None = None) -> tuple[list[str], bool]:
         answer = await read("/orders", limit=2, **({"startingAfter": after} if after else {}))
@@ -183,8 +187,8 @@ async def test_a_list_may_never_end(far: Merchant, read: Lie, lie: Lie) -> None:
     assert [await page(orders[1]), await page(orders[2])] == [(orders[2:], True), (orders[:2], True)]
 
 
-async def test_every_moment_can_be_another(far: Merchant, read: Lie, lie: Lie) -> None:
-    order = await far.order()
+async def test_every_moment_can_be_another(merchant: Merchant, read: Lie, lie: Lie) -> None:
+    order = await merchant.order()
     await lie("untimely", variant="yearOne")
     shown = await read(f"/orders/{order['id']}")
     assert {shown["createdTime"], shown["stateTransitions"]["accepted"]} == {"0001-01-01T00:00:00Z"}
@@ -195,9 +199,9 @@ async def test_every_moment_can_be_another(far: Merchant, read: Lie, lie: Lie) -
     [("javascript", "javascript:"), ("foreign", "https://evil."), ("relative", "/links/"), ("empty", "")],
 )
 async def test_a_link_can_lead_anywhere(
-    far: Merchant, read: Lie, lie: Lie, variant: str, expected: str
+    merchant: Merchant, read: Lie, lie: Lie, variant: str, expected: str
 ) -> None:
-    mine, _ = await file_ids(far)
+    mine, _ = await file_ids(merchant)
     await lie("misleading", variant=variant)
     (link,) = (await read("/file-links", fileId=mine))["data"]
     assert link["url"].startswith(expected)
@@ -205,9 +209,9 @@ async def test_a_link_can_lead_anywhere(
 
 
 async def test_a_link_can_be_dead_on_arrival(
-    far: Merchant, raw: httpx.AsyncClient, read: Lie, lie: Lie
+    merchant: Merchant, raw: httpx.AsyncClient, read: Lie, lie: Lie
 ) -> None:
-    mine, _ = await file_ids(far)
+    mine, _ = await file_ids(merchant)
     now = (await raw.get("/_sandbox/clock")).json()["now"]
     await lie("misleading", variant="expired")
     (link,) = (await read("/file-links", fileId=mine))["data"]
@@ -225,21 +229,23 @@ async def delivered(receiver: Receiver) -> Json:
     return found
 
 
-async def test_a_delivered_event_lies_and_the_listed_one_does_not(far: Merchant, receiver: Receiver) -> None:
-    await far.webhook(receiver.url)
+async def test_a_delivered_event_lies_and_the_listed_one_does_not(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    await merchant.webhook(receiver.url)
     target = {"eventType": "order.complete"}
-    await far.post("/_sandbox/faults", {"kind": "hostile", "variant": "surrogate", "target": target})
-    event = await far.event(object={"id": "1", "name": "Ada"})
+    await merchant.post("/_sandbox/faults", {"kind": "hostile", "variant": "surrogate", "target": target})
+    event = await merchant.event(object={"id": "1", "name": "Ada"})
     assert (await delivered(receiver))["data"]["object"]["name"] == "Adacut \ud83d"
-    assert (await far.get(f"/events/{event['id']}"))["data"]["object"] == {"id": "1", "name": "Ada"}
+    assert (await merchant.get(f"/events/{event['id']}"))["data"]["object"] == {"id": "1", "name": "Ada"}
 
 
-async def test_an_event_can_speak_of_another_buyers_document(far: Merchant, receiver: Receiver) -> None:
-    await far.complete(customerId="grace")
-    await far.webhook(receiver.url)
+async def test_an_event_can_speak_of_another_buyers_document(merchant: Merchant, receiver: Receiver) -> None:
+    await merchant.complete(customerId="grace")
+    await merchant.webhook(receiver.url)
     target = {"eventType": "order.invoice.created"}
-    await far.post("/_sandbox/faults", {"kind": "misnamed", "fields": ["customerId"], "target": target})
-    await far.complete(customerId="ada")
+    await merchant.post("/_sandbox/faults", {"kind": "misnamed", "fields": ["customerId"], "target": target})
+    await merchant.complete(customerId="ada")
 
     async def find() -> list[Json]:
         letters = [json.loads(letter.body) for letter in receiver.letters]

@@ -40,8 +40,8 @@ class Wish(NamedTuple):
 Maker = Callable[[Merchant], Awaitable[Wish]]
 
 
-async def new_fulfillment(far: Merchant) -> Wish:
-    order = await far.order(items=PLENTY)
+async def new_fulfillment(merchant: Merchant) -> Wish:
+    order = await merchant.order(items=PLENTY)
     item = {
         **{
             "itemId": order["items"][0]["id"],
@@ -56,45 +56,45 @@ async def new_fulfillment(far: Merchant) -> Wish:
     return Wish("/fulfillments", {**body, "items": [item], "metadata": {"a": "b"}, **TRACKING})
 
 
-async def changed_fulfillment(far: Merchant) -> Wish:
-    order = await far.order()
-    made = await far.fulfil(order, {"itemId": order["items"][0]["id"], "quantity": 1})
+async def changed_fulfillment(merchant: Merchant) -> Wish:
+    order = await merchant.order()
+    made = await merchant.fulfil(order, {"itemId": order["items"][0]["id"], "quantity": 1})
     item = {"itemId": order["items"][0]["id"], **TRACKING}
     return Wish(f"/fulfillments/{made['id']}", {"items": [item], "metadata": {"a": "b"}, **TRACKING})
 
 
-async def changed_order(far: Merchant) -> Wish:
-    order = await far.order()
+async def changed_order(merchant: Merchant) -> Wish:
+    order = await merchant.order()
     items = [{"id": order["items"][0]["id"], "metadata": {"a": "b"}}]
     body = {"requestToBeForgotten": False, "upstreamId": "u", "items": items, "metadata": {"a": "b"}}
     return Wish(f"/orders/{order['id']}", body)
 
 
-async def refreshed_order(far: Merchant) -> Wish:
-    return Wish(f"/orders/{(await far.order())['id']}/refresh", {})
+async def refreshed_order(merchant: Merchant) -> Wish:
+    return Wish(f"/orders/{(await merchant.order())['id']}/refresh", {})
 
 
-async def new_refund(far: Merchant) -> Wish:
-    order = await far.complete(items=PLENTY)
+async def new_refund(merchant: Merchant) -> Wish:
+    order = await merchant.complete(items=PLENTY)
     body = {"orderId": order["id"], "currency": "USD", "amount": 1.0, "reason": "damaged"}
     return Wish("/refunds", {**body, "type": "tax", "metadata": {"a": "b"}})
 
 
-async def new_refund_of_items(far: Merchant) -> Wish:
-    order = await far.complete(items=PLENTY)
+async def new_refund_of_items(merchant: Merchant) -> Wish:
+    order = await merchant.complete(items=PLENTY)
     item = {"itemId": order["items"][0]["id"], "skuId": order["items"][0]["skuId"], "quantity": 1}
     body = {"orderId": order["id"], "invoiceId": order["invoicePDFs"][0]["id"], "currency": "USD"}
     return Wish("/refunds", {**body, "items": [{**item, "amount": 1.0}]})
 
 
-async def changed_refund(far: Merchant) -> Wish:
-    refund = await far.refund(await far.complete(), amount=1)
+async def changed_refund(merchant: Merchant) -> Wish:
+    refund = await merchant.refund(await merchant.complete(), amount=1)
     return Wish(f"/refunds/{refund['id']}", {"metadata": {"a": "b"}})
 
 
-async def new_customer(far: Merchant) -> Wish:
-    file = await new_file(far)
-    file_id = (await far.post(file.path, file.body))["id"]
+async def new_customer(merchant: Merchant) -> Wish:
+    file = await new_file(merchant)
+    file_id = (await merchant.post(file.path, file.body))["id"]
     certificate = {"companyName": "Ada", "taxAuthority": "MN", "startDate": "2020-01-01T00:00:00Z"}
     shipping = {"address": ADDRESS, "name": "Ada", "phone": "1", "email": "ada@example.com"}
     body = {
@@ -106,11 +106,11 @@ async def new_customer(far: Merchant) -> Wish:
     return Wish("/customers", body)
 
 
-async def changed_customer(far: Merchant) -> Wish:
-    wish = await new_customer(far)
-    await far.client.post("/customers", json={"id": "ada"})
-    minted = await far.post("/_sandbox/sources")
-    source = await far.post(f"/customers/ada/sources/{minted['id']}")
+async def changed_customer(merchant: Merchant) -> Wish:
+    wish = await new_customer(merchant)
+    await merchant.client.post("/customers", json={"id": "ada"})
+    minted = await merchant.post("/_sandbox/sources")
+    source = await merchant.post(f"/customers/ada/sources/{minted['id']}")
     body = {name: value for name, value in wish.body.items() if name != "id"}
     more = {"requestToBeForgotten": False, "defaultSourceId": source["id"]}
     return Wish("/customers/ada", {**body, **more})
@@ -123,19 +123,19 @@ async def new_source(_far: Merchant) -> Wish:
     return Wish("/sources", {**body, "customerCredit": {}, "owner": {**owner, **owner_more}})
 
 
-async def attached_source(far: Merchant) -> Wish:
-    await far.client.post("/customers", json={"id": "ada"})
-    return Wish(f"/customers/ada/sources/{(await far.post('/_sandbox/sources'))['id']}", {})
+async def attached_source(merchant: Merchant) -> Wish:
+    await merchant.client.post("/customers", json={"id": "ada"})
+    return Wish(f"/customers/ada/sources/{(await merchant.post('/_sandbox/sources'))['id']}", {})
 
 
 async def new_tax_identifier(_far: Merchant) -> Wish:
     return Wish("/tax-identifiers", {"type": "uk", "value": "GB123456789"})
 
 
-async def attached_tax_identifier(far: Merchant) -> Wish:
-    await far.client.post("/customers", json={"id": "ada", "type": "business"})
-    wish = await new_tax_identifier(far)
-    made = await far.post(wish.path, wish.body)
+async def attached_tax_identifier(merchant: Merchant) -> Wish:
+    await merchant.client.post("/customers", json={"id": "ada", "type": "business"})
+    wish = await new_tax_identifier(merchant)
+    made = await merchant.post(wish.path, wish.body)
     return Wish(f"/customers/ada/tax-identifiers/{made['id']}", {})
 
 
@@ -144,15 +144,15 @@ async def new_file(_far: Merchant) -> Wish:
     return Wish("/files", {**body, "linkExpiresTime": LATER})
 
 
-async def new_link(far: Merchant) -> Wish:
-    file = await new_file(far)
-    file_id = (await far.post(file.path, file.body))["id"]
+async def new_link(merchant: Merchant) -> Wish:
+    file = await new_file(merchant)
+    file_id = (await merchant.post(file.path, file.body))["id"]
     return Wish("/file-links", {"fileId": file_id, "expiresTime": LATER})
 
 
-async def changed_link(far: Merchant) -> Wish:
-    wish = await new_link(far)
-    link = await far.post(wish.path, wish.body)
+async def changed_link(merchant: Merchant) -> Wish:
+    wish = await new_link(merchant)
+    link = await merchant.post(wish.path, wish.body)
     return Wish(f"/file-links/{link['id']}", {"expiresTime": LATER})
 
 
@@ -167,9 +167,9 @@ async def new_webhook(_far: Merchant) -> Wish:
     return Wish("/webhooks", body)
 
 
-async def changed_webhook(far: Merchant) -> Wish:
-    wish = await new_webhook(far)
-    return Wish(f"/webhooks/{(await far.post(wish.path, wish.body))['id']}", wish.body)
+async def changed_webhook(merchant: Merchant) -> Wish:
+    wish = await new_webhook(merchant)
+    return Wish(f"/webhooks/{(await merchant.post(wish.path, wish.body))['id']}", wish.body)
 
 
 OPERATIONS: Mapping[tuple[str, str], tuple[Maker, ...]] = {
@@ -256,7 +256,7 @@ def test_every_operation_that_takes_a_body_is_tried() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
 async def test_every_documented_member_is_taken(
-    far: Merchant, official: OfficialDocument, operation: tuple[str, str]
+    merchant: Merchant, official: OfficialDocument, operation: tuple[str, str]
 ) -> None:
     method, path = operation
     content = official.raw["paths"][path][method.lower()].get("requestBody", {}).get("content", {})
@@ -265,8 +265,8 @@ async def test_every_documented_member_is_taken(
     }
     tried: set[str] = set(ALTERNATIVES.get(operation, ()))
     for make in OPERATIONS[operation]:
-        wish = await make(far)
-        answer = await far.client.request(method, wish.path, json=wish.body)
+        wish = await make(merchant)
+        answer = await merchant.client.request(method, wish.path, json=wish.body)
         assert answer.is_success, answer.text
         tried |= set(named(wish.body)) - {""}
     assert described - {f"{one}" for one in tried} == set()
@@ -275,13 +275,13 @@ async def test_every_documented_member_is_taken(
 @pytest.mark.proof
 @pytest.mark.parametrize(("operation", "make"), CASES)
 async def test_no_value_of_any_member_is_an_error_of_the_sandbox(
-    far: Merchant, operation: tuple[str, str], make: Maker
+    merchant: Merchant, operation: tuple[str, str], make: Maker
 ) -> None:
-    wish = await make(far)
+    wish = await make(merchant)
     for at in places(wish.body):
         for value in ODD:
             body = changed(wish.body, at, value)
             if operation == ("POST", "/customers") and at != ("id",):
                 body["id"] = uuid4().hex
-            answer = await far.client.request(operation[0], wish.path, json=body)
+            answer = await merchant.client.request(operation[0], wish.path, json=body)
             assert answer.status_code < 500, (at, value, answer.text)

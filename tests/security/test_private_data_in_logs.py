@@ -14,8 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
-from app import cli
-from app.web import logs
+from app import cli, logging
 from tests.security.matrix import EMAIL, ENTRIES, OWNER, SHIPPING, Prepare, Stage, Values
 from tests.security.planted_values import CANARIES, everywhere, headers_with, one_leaf_each
 from tests.support.clock import eventually
@@ -39,7 +38,7 @@ def log_as_in_production() -> None:
 
 
 def _without_messages(*, with_messages: bool, stream: Any = None) -> None:
-    logs.configure(with_messages=False, stream=stream)
+    logging.configure(with_messages=False, stream=stream)
 
 
 @dataclass

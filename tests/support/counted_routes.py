@@ -8,13 +8,13 @@ from pydantic import ConfigDict
 
 from app.idempotency.routes import IdempotentRoute
 from app.identity.bearer import OPS, CurrentPrincipal, require_scope
-from app.web.contract import Contract
+from app.web.api_model import ApiModel
 from app.web.problems import Malformed
 
 UPLOADS = "/v1/customers/me/tax-certificates"
 
 
-class Wish(Contract):
+class Wish(ApiModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "lamp"}]})
 
     name: str

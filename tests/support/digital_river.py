@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import httpx
 from pydantic import SecretStr
 
-from app.digital_river.calls import USUAL_DEADLINES, Deadlines
-from app.digital_river.transport import Transport
+from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.client.request import USUAL_DEADLINES, Deadlines
 from app.settings import Settings
 
 SECRET_KEY = "sk_test_canary_key"
@@ -55,12 +55,12 @@ class ScriptedDigitalRiver:
     @asynccontextmanager
     async def opened(
         self, *, per_second: int = 1000, deadlines: Deadlines = USUAL_DEADLINES
-    ) -> AsyncIterator[Transport]:
+    ) -> AsyncIterator[DigitalRiverClient]:
         handler = httpx.MockTransport(self)
-        async with Transport.open(
+        async with DigitalRiverClient.open(
             settings(per_second=per_second), handler=handler, deadlines=deadlines
-        ) as far:
-            yield far
+        ) as digital_river:
+            yield digital_river
 
 
 def found(**fields: object) -> Callable[[httpx.Request], httpx.Response]:

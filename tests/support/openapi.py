@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from app.web.contract import Contract
+from app.web.api_model import ApiModel
 
 Json = dict[str, Any]
 
@@ -32,12 +32,12 @@ def schemas_in_answers(document: Json) -> set[str]:
     return found
 
 
-def contract_models() -> list[type[Contract]]:
+def contract_models() -> list[type[ApiModel]]:
     """Every concrete model that crosses our boundary. Importing the app is what makes them known."""
-    return sorted(_below(Contract), key=lambda model: (model.__module__, model.__qualname__))
+    return sorted(_below(ApiModel), key=lambda model: (model.__module__, model.__qualname__))
 
 
-def _below(model: type[Contract]) -> Iterator[type[Contract]]:
+def _below(model: type[ApiModel]) -> Iterator[type[ApiModel]]:
     for child in model.__subclasses__():
         yield from _below(child)
         is_generic = any(child.__pydantic_generic_metadata__.values())

@@ -15,9 +15,9 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from app.digital_river import customers
-from app.digital_river.errors import BreakerOpen, Missing, Throttled
-from app.digital_river.transport import Transport
+from app.digital_river.api import customers
+from app.digital_river.client.errors import BreakerOpen, Missing, Throttled
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.ids import CustomerId
 from app.main import ApiResources, create_app
 from app.settings import Settings
@@ -90,7 +90,7 @@ class Portal:
             update={"webhook_secrets": tuple(SecretStr(secret) for secret in (SECRET, *secrets))}
         )
         resources: ApiResources = self.app.state.resources
-        receiver = WebhookReceiver(BatchWriter(resources.hot), settings, HANDLERS)
+        receiver = WebhookReceiver(BatchWriter(resources.hot_pool), settings, HANDLERS)
         self.app.state.resources = replace(resources, webhook_receiver=receiver)
 
     async def deliver(self, event: Json, *, secret: str = SECRET) -> httpx.Response:
@@ -116,11 +116,11 @@ class Portal:
     async def meet_far_side(self) -> None:
         """A good call, so that the breaker counts no failures of the tests before."""
         assert self.app is not None
-        far: Transport = self.app.state.resources.far
+        digital_river: DigitalRiverClient = self.app.state.resources.digital_river
 
         async def answers() -> bool:
             try:
-                await customers.fetch_customer(far, CustomerId("nobody"))
+                await customers.fetch_customer(digital_river, CustomerId("nobody"))
             except Missing:
                 return True
             except (BreakerOpen, Throttled):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from app.web import assembly, server
+from app.web import server, setup
 from tests.support.portal import Portal
 
 PATIENCE = 8.0
@@ -23,7 +23,7 @@ def shorten_timeouts() -> None:
     server.HEAD_SECONDS = HEAD
     server.DRAIN_SECONDS = DRAIN
     server.UNREAD_SECONDS = UNREAD
-    assembly.JSON_BODY_SECONDS = BODY
+    setup.JSON_BODY_SECONDS = BODY
 
 
 def post(path: str, *fields: str, body: str = "") -> bytes:

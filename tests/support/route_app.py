@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 
 from app.main import open_api_resources
 from app.settings import Settings
-from app.web import assembly
+from app.web import setup
 
 
 @asynccontextmanager
@@ -17,7 +17,7 @@ async def client_of_routes(settings: Settings, *routers: APIRouter) -> AsyncIter
     app = FastAPI(title="Routes of a test", version="1")
     for router in routers:
         app.include_router(router)
-    assembly.install(app, settings)
+    setup.install(app, settings)
     async with open_api_resources(settings) as resources:
         app.state.resources = resources
         transport = httpx.ASGITransport(app)

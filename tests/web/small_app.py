@@ -9,23 +9,23 @@ from starlette.responses import StreamingResponse
 
 from app.ids import OrderId
 from app.settings import Settings
-from app.web import assembly
-from app.web.contract import Contract, Instant, Money
+from app.web import setup
+from app.web.api_model import ApiModel, Instant, Money
 from app.web.etags import NOT_MODIFIED, conditional, require_match
+from app.web.id_types import ID, OrderPath
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
-from app.web.path_ids import ID, OrderPath
 from app.web.problems import Conflict, NotFound, PreconditionFailed, PreconditionRequired, responses
-from app.web.routes import StrictRoute
+from app.web.routing import StrictRoute
 
 
-class Address(Contract):
+class Address(ApiModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"postalCode": "50667", "country": "DE"}]})
 
     postal_code: str
     country: str
 
 
-class Profile(Contract):
+class Profile(ApiModel):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"fullName": "Ada", "shipping": None, "ships": [], "pickUp": None}]}
     )
@@ -36,12 +36,12 @@ class Profile(Contract):
     pick_up: Address | str | None = None
 
 
-class Invoice(Contract):
+class Invoice(ApiModel):
     total: Money
     created_at: Instant
 
 
-class Position(Contract):
+class Position(ApiModel):
     after: str
     number: int
 
@@ -133,5 +133,5 @@ def build(stage: Stage, chosen: Settings) -> FastAPI:
     app.state.stage = stage
     app.include_router(v1)
     app.include_router(letters)
-    assembly.install(app, chosen)
+    setup.install(app, chosen)
     return app

@@ -3,11 +3,11 @@
 import pytest
 from pydantic import ValidationError
 
-from app.web.contract import Contract
+from app.web.api_model import ApiModel
 from tests.web.small_app import Address, Profile
 
 
-def check_examples(model: type[Contract], *, may_be_partial: bool = False) -> None:
+def check_examples(model: type[ApiModel], *, may_be_partial: bool = False) -> None:
     """Fails unless the model has examples that come back from it as they are written.
 
     With `may_be_partial` they may leave out what a request may leave out."""
@@ -21,12 +21,12 @@ def check_examples(model: type[Contract], *, may_be_partial: bool = False) -> No
 
 
 @pytest.mark.parametrize("model", [Address, Profile])
-def test_examples_are_accepted_and_come_back_unchanged(model: type[Contract]) -> None:
+def test_examples_are_accepted_and_come_back_unchanged(model: type[ApiModel]) -> None:
     check_examples(model)
 
 
 def test_a_model_without_an_example_is_noticed() -> None:
-    class Silent(Contract):
+    class Silent(ApiModel):
         name: str
 
     with pytest.raises(AssertionError, match="Silent shows no example"):

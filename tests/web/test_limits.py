@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from app.db import buckets
+from app.db import token_buckets
 from tests.security.matrix import routes_of
 from tests.support.callers import (
     PER_ADDRESS,
@@ -46,7 +46,7 @@ async def limited_processes(
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is busy with tests is no database that hangs."""
-    monkeypatch.setattr(buckets, "TAKE_SECONDS", 10.0)
+    monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 10.0)
 
 
 @pytest.fixture

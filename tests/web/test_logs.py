@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.web import logs
+from app.logging import MASK, configure
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
 
@@ -19,7 +19,7 @@ def stream() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     kept, configuration = (root.handlers[:], root.level), structlog.get_config()
     written = io.StringIO()
-    logs.configure(with_messages=False, stream=written)
+    configure(with_messages=False, stream=written)
     yield written
     structlog.configure(**configuration)
     root.handlers, root.level = kept
@@ -47,8 +47,8 @@ def test_private_keys_are_masked_and_ids_are_not(stream: io.StringIO) -> None:
     }
     structlog.get_logger("x").info("stored", **private, token_id="kept", nested={"password": "x", "a": 1})
     (line,) = lines(stream)
-    assert {line[key] for key in private} == {logs.MASK}
-    assert (line["token_id"], line["nested"]) == ("kept", {"password": logs.MASK, "a": 1})
+    assert {line[key] for key in private} == {MASK}
+    assert (line["token_id"], line["nested"]) == ("kept", {"password": MASK, "a": 1})
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_private_texts_are_masked_under_any_key_also_in_the_logs_of_libraries(
     logging.getLogger("library").warning("saw %s", text)
     assert len(lines(stream)) == 2
     assert text not in stream.getvalue()
-    assert stream.getvalue().count(logs.MASK) == 4
+    assert stream.getvalue().count(MASK) == 4
 
 
 def test_an_object_leaves_only_its_type(stream: io.StringIO) -> None:
@@ -103,7 +103,7 @@ def test_an_exception_is_shown_by_class_and_place_but_not_by_its_words(
 
 
 def test_development_shows_the_words_too(stream: io.StringIO) -> None:
-    logs.configure(with_messages=True, stream=stream)
+    configure(with_messages=True, stream=stream)
     structlog.get_logger("x").error("failed", exc_info=ValueError("the reason"))
     assert lines(stream)[0]["messages"] == ["the reason"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import asyncpg
 import pytest
 
-from app.web import assembly, server
+from app.web import server, setup
 from tests.support.clock import eventually
 from tests.support.events import signed
 from tests.support.portal import Portal, settings_for
@@ -38,7 +38,7 @@ BODIES = (
 
 def lose_patience_soon() -> None:
     server.HEAD_SECONDS = PATIENCE
-    assembly.JSON_BODY_SECONDS = PATIENCE
+    setup.JSON_BODY_SECONDS = PATIENCE
 
 
 def hold_few() -> None:

@@ -13,9 +13,9 @@ from starlette.types import Message
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
-from app.digital_river.caller import CALLER, Caller
-from app.web import assembly
-from app.web.middleware import JsonBodies, LastResort
+from app.digital_river.client.caller import CALLER, Caller
+from app.web import setup
+from app.web.middleware import ErrorBoundary, JsonBodyLimit
 from tests.web.small_app import Stage, build, settings
 from tests.web.test_problems import problem
 
@@ -62,7 +62,7 @@ async def test_the_request_id_reaches_logs_and_the_far_side_and_ends_with_the_re
     async def see() -> None:
         seen.update(get_contextvars(), caller=CALLER.get())
 
-    assembly.install(app, settings())
+    setup.install(app, settings())
     transport = httpx.ASGITransport(app, client=("203.0.113.7", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://portal.test") as client:
         await client.get("/see", headers={"x-request-id": "abc"})
@@ -259,9 +259,9 @@ async def test_a_body_that_stays_incomplete_does_not_hold_the_service(*, silent:
     async def unreachable(*_: object) -> None:
         raise AssertionError("the app must not see half a body")
 
-    bodies = JsonBodies(unreachable, limit=100, seconds=0.05, reads_itself=lambda _: False)
+    bodies = JsonBodyLimit(unreachable, limit=100, seconds=0.05, reads_itself=lambda _: False)
     half: Message = {"type": "http.request", "body": b'{"full', "more_body": True}
-    answered, document = await exchange(LastResort(bodies), [half], silent=silent)
+    answered, document = await exchange(ErrorBoundary(bodies), [half], silent=silent)
     assert (answered, document["status"]) == (status, status)
 
 
@@ -272,7 +272,7 @@ async def test_after_the_body_the_app_still_hears_that_the_client_went_away() ->
         heard.append({"type": "body", "body": await Request(scope, receive).body()})
         heard.append(await receive())
 
-    bodies = JsonBodies(listening, limit=100, seconds=1, reads_itself=lambda _: False)
+    bodies = JsonBodyLimit(listening, limit=100, seconds=1, reads_itself=lambda _: False)
     parts: list[Message] = [
         {"type": "http.request", "body": b"{", "more_body": True},
         {"type": "http.request", "body": b"}", "more_body": False},

@@ -10,7 +10,7 @@ from sqlalchemy import exc as sql
 from structlog.testing import capture_logs
 
 from app.db.leases import LeaseBusy
-from app.digital_river import errors as far
+from app.digital_river.client import errors as upstream
 from app.web import problems as near
 from tests.web.small_app import Stage
 
@@ -32,15 +32,15 @@ def problem(response: httpx.Response) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (far.Unavailable(PRIVATE), 503),
-        (far.BreakerOpen(7.2), 503),
-        (far.Throttled(PRIVATE, retry_after=7.2), 503),
-        (far.Garbled(PRIVATE), 502),
-        (far.Unauthorised(401), 502),
-        (far.DigitalRiverError(PRIVATE), 502),
-        (far.Missing((PRIVATE,)), 404),
-        (far.Conflict((PRIVATE,)), 409),
-        (far.Refused(400, (PRIVATE,), (PRIVATE,)), 422),
+        (upstream.Unavailable(PRIVATE), 503),
+        (upstream.BreakerOpen(7.2), 503),
+        (upstream.Throttled(PRIVATE, retry_after=7.2), 503),
+        (upstream.Garbled(PRIVATE), 502),
+        (upstream.Unauthorised(401), 502),
+        (upstream.DigitalRiverError(PRIVATE), 502),
+        (upstream.Missing((PRIVATE,)), 404),
+        (upstream.ConflictingState((PRIVATE,)), 409),
+        (upstream.Refused(400, (PRIVATE,), (PRIVATE,)), 422),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -55,7 +55,7 @@ async def test_a_far_side_failure_becomes_its_problem_without_their_words(
 
 
 async def test_the_far_sides_wait_is_passed_on_rounded_up(http: httpx.AsyncClient, stage: Stage) -> None:
-    stage.error = far.Throttled("slow down", retry_after=7.2)
+    stage.error = upstream.Throttled("slow down", retry_after=7.2)
     assert (await http.get("/v1/raise")).headers["retry-after"] == "8"
 
 
@@ -126,9 +126,11 @@ async def test_a_bug_is_a_500_that_says_nothing_and_is_logged_once(
 
 
 async def test_of_several_failures_at_once_the_gravest_is_told(http: httpx.AsyncClient, stage: Stage) -> None:
-    stage.error = ExceptionGroup("reads", [far.Missing(), far.Unavailable("down")])
+    stage.error = ExceptionGroup("reads", [upstream.Missing(), upstream.Unavailable("down")])
     assert (await http.get("/v1/raise")).status_code == 503
-    stage.error = ExceptionGroup("reads", [far.Unavailable("down"), ExceptionGroup("inner", [KeyError("x")])])
+    stage.error = ExceptionGroup(
+        "reads", [upstream.Unavailable("down"), ExceptionGroup("inner", [KeyError("x")])]
+    )
     assert (await http.get("/v1/raise")).status_code == 500
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.web.contract import Contract
+from app.web.api_model import ApiModel
 from tests.support.declared_answers import Document
 from tests.support.openapi import Json, contract_models, operations, schemas_in_answers
 from tests.support.portal import published_document
@@ -73,7 +73,7 @@ def test_a_parameter_is_explained_or_shown(name: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.__module__}.{model.__name__}")
-def test_an_example_is_accepted_and_comes_back_unchanged(model: type[Contract]) -> None:
+def test_an_example_is_accepted_and_comes_back_unchanged(model: type[ApiModel]) -> None:
     check_examples(model, may_be_partial=model.__name__ not in ANSWERED)
 
 

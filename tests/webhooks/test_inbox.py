@@ -68,8 +68,8 @@ async def test_new_events_are_kept_whole_and_known_ones_left_alone(
     await stop_the_clock(own_database)
     handled = NewEvent(EventId("e1"), "order.invoice.created", "pending", "o1", NOON, '{"id": "e1"}')
     ignored = NewEvent(EventId("e2"), "order.updated", "ignored", None, None, None, b"digest")
-    assert await ingest.put(resources.hot, [handled], "webhook") == {"e1"}
-    assert await ingest.put(resources.hot, [ignored, handled], "sweep") == {"e2"}
+    assert await ingest.put(resources.hot_pool, [handled], "webhook") == {"e1"}
+    assert await ingest.put(resources.hot_pool, [ignored, handled], "sweep") == {"e2"}
     names = ("type", "state", "order_id", "happened_at", "body", "body_digest", "origin", "finished_at")
     kept = {
         name: tuple(row[n] for n in names)
@@ -92,8 +92,8 @@ async def test_workers_are_notified_of_what_is_new_only(own_database: Database, 
 
     await own_database.add_listener(inbox.CHANNEL, hear)
     event = NewEvent(EventId("e1"), "t", "ignored", None, None, "{}")
-    await ingest.put(resources.hot, [event], "webhook")
-    await ingest.put(resources.hot, [event], "webhook")
+    await ingest.put(resources.hot_pool, [event], "webhook")
+    await ingest.put(resources.hot_pool, [event], "webhook")
     # Notifications arrive in the order of their transactions: after this one nothing is on its way.
     await own_database.execute(f"NOTIFY {inbox.CHANNEL}, 'the end'")
     async with asyncio.timeout(5):

@@ -35,7 +35,7 @@ async def commits(database: Database) -> int:
 async def writer(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> BatchWriter:
     """Patient, so that a slow machine does not give up a write that a test holds up."""
     monkeypatch.setattr(ingest, "WRITE_SECONDS", 15.0)
-    return BatchWriter(resources.hot)
+    return BatchWriter(resources.hot_pool)
 
 
 @asynccontextmanager
@@ -153,7 +153,8 @@ async def test_the_same_events_in_opposite_orders_do_not_block_each_other_for_ev
                VALUES ('e4', 't', 'ignored', 'sweep', '{}')"""
         )
         puts = [
-            asyncio.create_task(ingest.put(resources.hot, one, "webhook")) for one in (events, events[::-1])
+            asyncio.create_task(ingest.put(resources.hot_pool, one, "webhook"))
+            for one in (events, events[::-1])
         ]
         await writes_waiting(own_database, 2)
     new = await asyncio.gather(*puts)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import structlog
 
-from app.digital_river.errors import Garbled
+from app.digital_river.client.errors import Garbled
 from app.resources import Resources
 from app.webhooks.sweep import SweepBusy, sweep_if_due, sweep_now
 from app.worker.handlers import HANDLERS
@@ -161,9 +161,9 @@ async def test_a_list_that_repeats_itself_is_left_and_hides_no_other(
         return httpx.Response(200, json={"data": [event], "hasMore": event_type == first})
 
     far_side = ScriptedDigitalRiver([page])
-    async with far_side.opened() as far:
+    async with far_side.opened() as digital_river:
         with pytest.raises(Garbled, match="repeats itself"):
-            await sweep_now(replace(resources, far=far), HANDLERS, None)
+            await sweep_now(replace(resources, digital_river=digital_river), HANDLERS, None)
     assert [request.url.params["type"] for request in far_side.requests] == [first, first, *others]
     assert await kept_event_ids(own_database) == set(HANDLERS)
 

@@ -60,7 +60,7 @@ async def test_every_session_is_in_utc_whatever_the_database_and_the_role_say(
     await session.close()
     async with resources.engine.connect() as connection:
         assert (await connection.exec_driver_sql("SHOW timezone")).scalar() == "UTC"
-    assert await resources.hot.fetchval("SHOW timezone") == "UTC"
+    assert await resources.hot_pool.fetchval("SHOW timezone") == "UTC"
     listeners: list[asyncpg.Connection] = []
     connect = asyncpg.connect
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from app.db.leases import LeaseBusy
-from app.digital_river import errors
+from app.digital_river.client import errors
 from app.documents.intake import Unreadable
 from app.ids import EventId
 from app.webhooks.inbox import Claim
@@ -22,7 +22,7 @@ def held(attempts: int = 1) -> Claim:
     [
         (errors.Throttled("429", retry_after=7), Postpone),
         (errors.BreakerOpen(7), Postpone),
-        (errors.Crowded(), Postpone),
+        (errors.NoConnectionFree(), Postpone),
         (LeaseBusy("link"), Postpone),
         (errors.Unauthorised(401), Postpone),
         (errors.Unavailable("503"), Retry),

@@ -8,7 +8,7 @@ What cannot be read costs as little as is honest (`read` leaves it out and says 
   thing that holds it, because a wrong sum or somebody else's order is worse than none. So does whatever has
   to be there.
 
-Texts are clean before they come here (`app.digital_river.tolerant_json`).
+Texts are clean before they come here (`app.digital_river.models.tolerant_json`).
 """
 
 import re
@@ -31,7 +31,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from app.digital_river.errors import Garbled
+from app.digital_river.client.errors import Garbled
 from app.digital_river.models.repairs import (
     ESSENTIAL,
     IDENTIFIER,
@@ -41,8 +41,8 @@ from app.digital_river.models.repairs import (
     repaired,
     without_nulls,
 )
-from app.digital_river.times import is_plausible
-from app.digital_river.tolerant_json import REPLACEMENT
+from app.digital_river.models.timestamps import is_plausible
+from app.digital_river.models.tolerant_json import REPLACEMENT
 
 LONGEST_LINE = 255
 # Beyond this no sum is possible, and nobody has it.

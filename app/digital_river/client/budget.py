@@ -1,0 +1,139 @@
+"""Keeps the process within the key's requests per second, so that a 429 stays an accident."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.digital_river.client.errors import Throttled
+from app.digital_river.client.metrics import BUDGET_PER_SECOND, BUDGET_WAITING
+
+WINDOW = 1.0
+# A page that needs several answers at once may take a fifth of a second's budget ahead of its time.
+BURST_SHARE = 5
+# Timers fire up to one tick of the clock early.
+CLOCK_SLACK = 1e-6
+
+_Queue = deque[asyncio.Future[None]]
+
+
+class Pace:
+    """When the next call may leave, as a pure function of the calls that left before.
+
+    No window of one second holds more than `per_second` calls, nor more than half as many background ones
+    (rounded up). Beyond a small burst the calls are spread evenly.
+    """
+
+    def __init__(self, per_second: int) -> None:
+        self.per_second = per_second
+        self._step = 1 / per_second
+        self._burst = (max(per_second // BURST_SHARE, 1) - 1) * self._step
+        self._spent: deque[float] = deque(maxlen=per_second)
+        self._next = float("-inf")
+        self._next_background = float("-inf")
+
+    def due(self, *, background: bool) -> float:
+        """The earliest instant at which the next call of this kind may leave."""
+        due = self._next - self._burst
+        if len(self._spent) == self.per_second:
+            due = max(due, self._spent[0] + WINDOW)
+        return max(due, self._next_background) if background else due
+
+    def spend(self, now: float, *, background: bool) -> None:
+        """One call leaves now."""
+        self._spent.append(now)
+        self._next = max(self._next, now) + self._step
+        if background:
+            self._next_background = now + 2 * self._step
+
+    def used(self, now: float) -> int:
+        """How many calls left during the last second."""
+        return sum(left > now - WINDOW for left in self._spent)
+
+
+class Budget:
+    """Turns to call, first come first served, interactive callers before background ones.
+
+    A turn is an instant, not an object: one whose owner was cancelled at the last moment just passes.
+    """
+
+    def __init__(self, per_second: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pace = Pace(per_second)
+        self._interactive: _Queue = deque()
+        self._background: _Queue = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        BUDGET_PER_SECOND.set(per_second)
+
+    @property
+    def per_second(self) -> int:
+        return self._pace.per_second
+
+    @property
+    def used(self) -> int:
+        """Calls that left during the last second."""
+        return self._pace.used(self._loop.time())
+
+    @property
+    def waiting(self) -> int:
+        """Callers of both kinds in the queues."""
+        return len(self._interactive) + len(self._background)
+
+    async def take(self, *, background: bool, patience: float) -> None:
+        """Wait for a turn, at most `patience` seconds.
+
+        Raises:
+            Throttled: the turn would come too late; said at once where that is certain.
+        """
+        queue = self._background if background else self._interactive
+        # Nobody overtakes those who wait.
+        if not self.waiting and self._is_due(background=background):
+            self._pace.spend(self._loop.time(), background=background)
+            return
+        rate = self.per_second / 2 if background else self.per_second
+        if (shortest := len(queue) / rate) > patience:
+            raise Throttled("the budget is used up", retry_after=shortest)
+        with self._place(queue, background=background) as turn:
+            try:
+                async with asyncio.timeout(patience):
+                    await turn
+            except TimeoutError:
+                raise Throttled("the budget is used up", retry_after=len(queue) / rate) from None
+
+    @contextmanager
+    def _place(self, queue: _Queue, *, background: bool) -> Iterator[asyncio.Future[None]]:
+        turn: asyncio.Future[None] = self._loop.create_future()
+        queue.append(turn)
+        self._hand_out()
+        gauge = BUDGET_WAITING.labels("background" if background else "interactive")
+        with gauge.track_inprogress():
+            try:
+                yield turn
+            finally:
+                if turn in queue:
+                    queue.remove(turn)
+                    self._hand_out()
+
+    def _is_due(self, *, background: bool) -> bool:
+        return self._pace.due(background=background) <= self._loop.time() + CLOCK_SLACK
+
+    def _hand_out(self) -> None:
+        """Give every due turn to whoever is first, and come back when the next one is due."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self.waiting:
+            background = not self._interactive
+            if not self._is_due(background=background):
+                self._timer = self._loop.call_at(self._pace.due(background=background), self._hand_out)
+                return
+            turn = (self._background if background else self._interactive).popleft()
+            if not turn.done():
+                self._pace.spend(self._loop.time(), background=background)
+                turn.set_result(None)
+
+    def close(self) -> None:
+        """Hand out nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

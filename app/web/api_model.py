@@ -1,0 +1,80 @@
+"""The language of our JSON: what every model that crosses our own HTTP boundary has in common.
+
+Each concrete model names at least one example in its configuration; the tests read every example back:
+
+    class Address(Contract):
+        model_config = ConfigDict(json_schema_extra={"examples": [{"postalCode": "50667", "country": "DE"}]})
+"""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# As asyncpg hands over PostgreSQL's infinities, which is how it stores these very instants: one in a row must
+# not hide the others.
+_INFINITIES = (datetime.min, datetime.max)  # noqa: DTZ901  # they come without a zone
+_MONEY_PATTERN = r"^-?\d{1,15}(\.\d{1,6})?$"
+_MONEY = re.compile(_MONEY_PATTERN, re.ASCII)
+
+
+class ApiModel(BaseModel):
+    """A strict, immutable model: camelCase on the wire, unknown fields refused, docstrings published."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        # What is sent is always there, also where it has a default.
+        json_schema_serialization_defaults_required=True,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        use_attribute_docstrings=True,
+    )
+
+
+def _instant(value: object) -> datetime:
+    if isinstance(value, datetime) and value.tzinfo is UTC:
+        return value
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        value = datetime.fromisoformat(value.upper())
+    if isinstance(value, datetime) and value in _INFINITIES:
+        return value.replace(tzinfo=UTC)
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError("A time like 2026-01-31T09:30:00Z is needed, with its offset from UTC")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("This time is out of range") from None
+
+
+def _money(value: object) -> Decimal:
+    if isinstance(value, str) and _MONEY.fullmatch(value):
+        return Decimal(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return value
+    raise ValueError("An amount is text like 12.50, with a point before the decimals")
+
+
+def _plain(amount: Decimal) -> str:
+    return format(amount, "f")
+
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-31T09:30:00Z"]}),
+]
+"""A moment: RFC 3339 with an offset when read, always UTC with `Z` when written. Bare numbers are refused."""
+
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_money),
+    PlainSerializer(_plain, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": _MONEY_PATTERN, "examples": ["12.50"]}),
+]
+"""An amount in the currency named beside it: a Decimal here, a plain decimal string on the wire."""

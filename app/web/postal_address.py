@@ -1,0 +1,66 @@
+"""What is the same of postal addresses wherever they stand: in orders, profiles, payment sources and tax."""
+
+from typing import Annotated, Any, Self
+
+import pycountry
+from pydantic import ConfigDict, StringConstraints
+
+from app.digital_river.models import Address
+from app.web.api_model import ApiModel
+
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_NO_CONTROLS)
+]
+"""One line of text, 1 to 200 characters."""
+
+_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
+_SUBDIVISIONS = frozenset(subdivision.code for subdivision in pycountry.subdivisions)
+
+ADDRESS_EXAMPLE: dict[str, Any] = {
+    "line1": "10380 Bren Road West",
+    "line2": None,
+    "city": "Minnetonka",
+    "postalCode": "55343",
+    "state": "MN",
+    "country": "US",
+}
+
+
+def is_country(code: str) -> bool:
+    """Whether this is the code of a country (ISO 3166-1 alpha-2)."""
+    return code in _COUNTRIES
+
+
+def is_state(country: str, code: str) -> bool:
+    """Whether the country (ISO 3166-1) has this subdivision (the part of ISO 3166-2 after the hyphen)."""
+    return f"{country}-{code}" in _SUBDIVISIONS
+
+
+class AddressView(ApiModel):
+    """A postal address; every part may be unknown."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ADDRESS_EXAMPLE]})
+
+    line1: str | None
+    line2: str | None
+    city: str | None
+    postal_code: str | None
+    state: str | None
+    country: str | None
+    """ISO 3166-1 alpha-2."""
+
+    @classmethod
+    def of(cls, address: Address | None) -> Self | None:
+        """The address with null for whatever is empty or unknown; None when there is no address."""
+        if address is None:
+            return None
+        return cls(
+            line1=address.line1 or None,
+            line2=address.line2 or None,
+            city=address.city or None,
+            postal_code=address.postal_code or None,
+            state=address.state or None,
+            country=address.country or None,
+        )

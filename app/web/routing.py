@@ -1,0 +1,106 @@
+"""What the app's own routes say about a request: its template, its neighbours' methods, its query names."""
+
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from fastapi import FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import ParamTypes
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.types import Scope
+
+from app.web.problems import FieldError, Invalid
+from app.web.validation import pointer_to
+
+
+@dataclass(frozen=True)
+class RouteInfo:
+    """`template` as in OpenAPI, `methods` of all routes with this template, the names this route reads."""
+
+    template: str
+    methods: tuple[str, ...]
+    query_names: frozenset[str]
+
+
+# By endpoint, made when an app is first asked: then all of its routes are there.
+_FACTS: WeakKeyDictionary[FastAPI, dict[int, RouteInfo]] = WeakKeyDictionary()
+
+
+def find_route(scope: Scope) -> RouteInfo | None:
+    """The facts of the route that was chosen for this request; None before that, and for unknown paths."""
+    endpoint = scope.get("endpoint")
+    if endpoint is None:
+        return None
+    app: FastAPI = scope["app"]
+    known = _FACTS.get(app)
+    if known is None:
+        known = _FACTS[app] = _all_facts(app)
+    return known.get(id(endpoint))
+
+
+class StrictRoute(APIRoute):
+    """A route that refuses query names it does not read, instead of ignoring them: 422 at `/query/<name>`,
+    also for values that hold a NUL character, which PostgreSQL cannot store."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        serve = super().get_route_handler()
+
+        async def serve_strictly(request: Request) -> Response:
+            if request.scope["query_string"]:
+                _refuse_unknown_query(request)
+            return await serve(request)
+
+        return serve_strictly
+
+
+def _refuse_unknown_query(request: Request) -> None:
+    facts = find_route(request.scope)
+    names = facts.query_names if facts else frozenset()
+    errors = _unknown(request.query_params.multi_items(), names)
+    if errors:
+        raise Invalid(errors=errors)
+
+
+def _unknown(given: Iterable[tuple[str, str]], names: frozenset[str]) -> list[FieldError]:
+    errors = {}
+    seen: set[str] = set()
+    for name, value in given:
+        if name in seen:
+            errors[name] = "This query parameter can be given once only."
+        seen.add(name)
+        if name not in names:
+            errors[name] = "This query parameter is not known here."
+        elif "\0" in value:
+            errors[name] = "This value must not hold a NUL character."
+    return [
+        FieldError(pointer=pointer_to("query", name[:100]), detail=detail)
+        for name, detail in list(errors.items())[:50]
+    ]
+
+
+def _all_facts(app: FastAPI) -> dict[int, RouteInfo]:
+    contexts = [route for route in iter_route_contexts(app.routes) if route.path and route.endpoint]
+    methods: dict[str, set[str]] = {}
+    for route in contexts:
+        methods.setdefault(str(route.path_format), set()).update(route.methods or ())
+    for offered in methods.values():
+        # Answered for all of them (`middleware.HeadAsGet`).
+        offered.update({"HEAD"} if "GET" in offered else ())
+    return {
+        id(route.endpoint): RouteInfo(
+            template=str(route.path_format),
+            methods=tuple(sorted(methods[str(route.path_format)])),
+            query_names=_query_names(getattr(route, "dependant", None)),
+        )
+        for route in contexts
+    }
+
+
+def _query_names(dependant: Dependant | None) -> frozenset[str]:
+    if dependant is None:
+        return frozenset()
+    fields = get_flat_params(dependant)
+    return frozenset(f.alias for f in fields if getattr(f.field_info, "in_", None) is ParamTypes.query)
