@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import Counter
 
 from app.db.engine import AsyncEngine
-from app.digital_river.api import file_links
+from app.digital_river.api import files
 from app.digital_river.client.errors import Garbled
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.documents import link_store
@@ -83,7 +83,7 @@ async def _find_live(
     client: DigitalRiverClient, policy: LinkPolicy, file_id: FileId, now: datetime
 ) -> Link | None:
     """The longest-lived link the file has at Digital River: ours from before a crash, say."""
-    listed = await file_links.fetch_live_links(client, file_id)
+    listed = await files.fetch_live_links(client, file_id)
     read = [policy.read(found, file_id, now) for found in listed]
     # One that ends soon is no fault: it may be the one that is to be renewed.
     _tell_refused(file_id, Tally(reason for reason in read if isinstance(reason, str) and reason != "life"))
@@ -100,7 +100,7 @@ async def _mint(resources: Resources, client: DigitalRiverClient, file_id: FileI
     lifetime = timedelta(seconds=resources.settings.file_link_lifetime)
     try:
         link = policy_of(resources.settings).read(
-            await file_links.create_link(client, file_id, now + lifetime), file_id, now
+            await files.create_link(client, file_id, now + lifetime), file_id, now
         )
     except Garbled as error:
         # There may be one all the same.

@@ -10,7 +10,7 @@ import structlog
 
 from app.access.ownership import Owner, fetch_owned_order
 from app.db.leases import LeaseBusy
-from app.digital_river.api import fulfillments, orders, refunds
+from app.digital_river.api import orders
 from app.digital_river.api.pagination import Entries, each_page
 from app.digital_river.client.errors import DigitalRiverError, Garbled, Missing, Refused
 from app.digital_river.client.http_client import DigitalRiverClient
@@ -132,10 +132,10 @@ async def get_order_parts(
     order = await get_owned_order(resources, owner, order_id)
     async with asyncio.TaskGroup() as group:
         paid_back = group.create_task(
-            _if_possible("refunds", refunds.fetch_refunds(resources.digital_river, order_id))
+            _if_possible("refunds", orders.fetch_refunds(resources.digital_river, order_id))
         )
         settled = group.create_task(
-            _if_possible("shipments", fulfillments.fetch_fulfillments(resources.digital_river, order_id))
+            _if_possible("shipments", orders.fetch_fulfillments(resources.digital_river, order_id))
         )
         listed = group.create_task(_if_possible("documents", _documents(resources, owner, order, base_url)))
     back, shipped = paid_back.result(), settled.result()
@@ -156,7 +156,7 @@ async def get_refunds(resources: Resources, owner: Owner, order_id: OrderId) -> 
         NotFound, DigitalRiverError: as `get_owned_order`.
     """
     order = await get_owned_order(resources, owner, order_id)
-    return order, await refunds.fetch_refunds(resources.digital_river, order_id)
+    return order, await orders.fetch_refunds(resources.digital_river, order_id)
 
 
 async def get_tracking(resources: Resources, owner: Owner, order_id: OrderId) -> TrackingView:
@@ -169,7 +169,7 @@ async def get_tracking(resources: Resources, owner: Owner, order_id: OrderId) ->
     found = await orders.find_tracking(resources.digital_river, order_id)
     if found is not None and found.shipments:
         return tracking.from_logistics(order, found)
-    shipped = await fulfillments.fetch_fulfillments(resources.digital_river, order_id)
+    shipped = await orders.fetch_fulfillments(resources.digital_river, order_id)
     return tracking.from_shop(order, shipped, unreadable=shipped.unreadable)
 
 
@@ -209,8 +209,8 @@ async def _fetch_all(client: DigitalRiverClient, customer_id: CustomerId) -> lis
 async def _whole(client: DigitalRiverClient, order: Order, slots: asyncio.Semaphore) -> OrderView:
     order_id = OrderId(order.id)
     async with slots:
-        paid_back = await refunds.fetch_refunds(client, order_id)
-        shipped = await fulfillments.fetch_fulfillments(client, order_id)
+        paid_back = await orders.fetch_refunds(client, order_id)
+        shipped = await orders.fetch_fulfillments(client, order_id)
     parts = OrderParts(
         order,
         refunds=paid_back.all(),

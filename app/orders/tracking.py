@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict
 
@@ -14,7 +15,6 @@ from app.digital_river.models import (
     Shipment,
     Tracking,
 )
-from app.orders.web_links import web_link
 from app.web.api_model import ApiModel, Instant
 
 _ENTRY: dict[str, Any] = {
@@ -190,3 +190,13 @@ def _piece(
     line = lines.get(item_id or "")
     product = shown or (line.product_details if line else None) or ProductDetails()
     return PieceView(item_id=item_id, name=product.name, image_url=web_link(product.image), quantity=quantity)
+
+
+def web_link(address: str | None) -> str | None:
+    """The address if a browser may open it; None for `javascript:`, relative ones and whatever else."""
+    try:
+        parts = urlsplit(address or "")
+        is_web = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return None
+    return address if is_web else None

@@ -35,8 +35,7 @@ from app.orders.schemas import (
 from app.orders.status import display_status
 from app.orders.summaries import LineView, OrderSummary
 from app.orders.timeline import timeline
-from app.orders.tracking import Settled, settled
-from app.orders.web_links import web_link
+from app.orders.tracking import Settled, settled, web_link
 from app.web.postal_address import AddressView
 
 LINES_IN_A_LIST = 3

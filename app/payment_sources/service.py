@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from app.db.leases import customer_lease
-from app.digital_river.api import customers, sources
+from app.digital_river.api import customers
 from app.digital_river.api.pagination import Entries
 from app.digital_river.client.errors import ConflictingState, Missing, Refused
 from app.digital_river.client.http_client import DigitalRiverClient
@@ -110,7 +110,7 @@ async def remove_source(resources: Resources, customer_id: CustomerId, source_id
 
 async def _fetch_usable(client: DigitalRiverClient, customer_id: CustomerId, source_id: SourceId) -> Source:
     try:
-        source = await sources.fetch_source(client, source_id)
+        source = await customers.fetch_source(client, source_id)
     except (Missing, Refused):
         raise Invalid.at(_POINTER, _UNKNOWN) from None
     holder = _holder_of(source)

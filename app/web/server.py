@@ -23,12 +23,21 @@ from typing import Any
 
 import httptools
 import structlog
+from prometheus_client import Counter
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from app.web.metrics import ENDED
 from app.web.problems import MEDIA_TYPE, HeadTooLarge, Malformed, Problem, RequestTimeout
+
+ENDED = Counter(
+    "portal_connections_ended",
+    "Connections that were ended because of their client: malformed, head-too-large or request-timeout (told "
+    "so), silent (nothing came), unfinished (a body whose request was answered long ago), unread (the client "
+    "takes no answer), crowded-out (the oldest that waited for its client, when there were too many).",
+    ["reason"],
+)
+
 
 # Request line and fields of one request. Also how much is parsed at once, which bounds what is kept of a head
 # that has no end.

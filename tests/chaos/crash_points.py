@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.digital_river.api import file_links
+from app.digital_river.api import files
 from app.webhooks import inbox, ingest, sweep_log
 from app.worker.loop import Worker
 
@@ -22,8 +22,8 @@ class Point:
 
 
 OF_WORKERS: Mapping[str, Point] = {
-    "before the call": Point("before", file_links, "create_link"),
-    "after the link was made": Point("after", file_links, "create_link"),
+    "before the call": Point("before", files, "create_link"),
+    "after the link was made": Point("after", files, "create_link"),
     # It is the last statement of its transaction.
     "before commit": Point("after", inbox, "finish"),
     "after commit": Point("after", Worker, "_do"),

@@ -9,7 +9,7 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
-from app.digital_river.api import customers, file_links, orders
+from app.digital_river.api import customers, files, orders
 from app.digital_river.client.errors import DigitalRiverError, Unavailable
 from app.digital_river.models import CustomerChanges
 from app.ids import CustomerId, FileId, OrderId
@@ -69,7 +69,7 @@ def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytes
                 customers.create_customer(
                     digital_river, CustomerId("canary"), CustomerChanges(email="canary@x.test")
                 ),
-                file_links.create_link(digital_river, FileId("canary"), datetime(2030, 1, 1, tzinfo=UTC)),
+                files.create_link(digital_river, FileId("canary"), datetime(2030, 1, 1, tzinfo=UTC)),
                 orders.fetch_any_order(digital_river, OrderId("canary")),
                 orders.fetch_any_order(digital_river, OrderId("canary")),
             ):

@@ -7,7 +7,7 @@ from io import BytesIO
 import httpx
 import pytest
 
-from app.digital_river.api import customers, file_links, files, orders, tax_identifiers
+from app.digital_river.api import customers, files, orders, tax_identifiers
 from app.digital_river.client.errors import DigitalRiverError, Missing, Unavailable
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import USUAL_DEADLINES, Upload
@@ -160,9 +160,7 @@ def test_one_request_keeps_its_id_through_all_repeats() -> None:
 def test_a_link_is_never_minted_twice_by_itself() -> None:
     count, error = attempts(
         ScriptedDigitalRiver([httpx.ReadTimeout("silence"), found()]),
-        lambda digital_river: file_links.create_link(
-            digital_river, FileId("f"), datetime(2030, 1, 1, tzinfo=UTC)
-        ),
+        lambda digital_river: files.create_link(digital_river, FileId("f"), datetime(2030, 1, 1, tzinfo=UTC)),
     )
     assert count == 1
     assert isinstance(error, Unavailable)

@@ -13,17 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from openapi_core.testing import MockRequest
 
-from app.digital_river.api import (
-    customers,
-    events,
-    file_links,
-    files,
-    fulfillments,
-    orders,
-    refunds,
-    sources,
-    tax_identifiers,
-)
+from app.digital_river.api import customers, events, files, orders, tax_identifiers
 from app.digital_river.client.caller import CALLER, Caller
 from app.digital_river.client.errors import Garbled, Missing
 from app.digital_river.client.http_client import DigitalRiverClient
@@ -63,8 +53,8 @@ CALLS: dict[str, Calling] = {
     ),
     "tracking": lambda digital_river: orders.find_tracking(digital_river, OrderId("1")),
     "file": lambda digital_river: files.fetch_file(digital_river, FileId("f")),
-    "new link": lambda digital_river: file_links.create_link(digital_river, FileId("f"), NOON),
-    "live links": lambda digital_river: file_links.fetch_live_links(digital_river, FileId("f")),
+    "new link": lambda digital_river: files.create_link(digital_river, FileId("f"), NOON),
+    "live links": lambda digital_river: files.fetch_live_links(digital_river, FileId("f")),
     "events": lambda digital_river: events.fetch_events(
         digital_river,
         event_type="order.accepted",
@@ -96,7 +86,7 @@ CALLS: dict[str, Calling] = {
     "detached source": lambda digital_river: customers.detach_source(
         digital_river, CustomerId("c"), SourceId(UUID)
     ),
-    "source": lambda digital_river: sources.fetch_source(digital_river, SourceId(UUID)),
+    "source": lambda digital_river: customers.fetch_source(digital_river, SourceId(UUID)),
     "new tax id": lambda digital_river: tax_identifiers.create_tax_identifier(
         digital_river, type_="de", value="DE123456789"
     ),
@@ -110,8 +100,8 @@ CALLS: dict[str, Calling] = {
     "deleted tax id": lambda digital_river: tax_identifiers.delete_tax_identifier(
         digital_river, TaxIdentifierId(UUID)
     ),
-    "refunds": lambda digital_river: refunds.fetch_refunds(digital_river, OrderId("1")),
-    "fulfillments": lambda digital_river: fulfillments.fetch_fulfillments(digital_river, OrderId("1")),
+    "refunds": lambda digital_river: orders.fetch_refunds(digital_river, OrderId("1")),
+    "fulfillments": lambda digital_river: orders.fetch_fulfillments(digital_river, OrderId("1")),
 }
 
 
@@ -245,7 +235,7 @@ def test_short_lists_are_read_to_their_end() -> None:
 
     async def story() -> list[str]:
         async with far_side.opened() as digital_river:
-            return [refund.id for refund in await refunds.fetch_refunds(digital_river, OrderId("1"))]
+            return [refund.id for refund in await orders.fetch_refunds(digital_river, OrderId("1"))]
 
     assert run_on_jumping_clock(story()) == ["1", "2", "3", "4", "5"]
     assert {request.url.params["limit"] for request in far_side.requests} == {"100"}
@@ -276,7 +266,7 @@ def test_a_list_is_left_when_it_begins_again(pages: int) -> None:
     async def story() -> None:
         async with far_side.opened() as digital_river:
             with pytest.raises(Garbled, match="repeats itself"):
-                await refunds.fetch_refunds(digital_river, OrderId("1"))
+                await orders.fetch_refunds(digital_river, OrderId("1"))
 
     run_on_jumping_clock(story())
     assert len(far_side.requests) == pages + 1
@@ -293,7 +283,7 @@ def test_a_list_without_an_end_is_left_soon() -> None:
     async def story() -> None:
         async with far_side.opened() as digital_river:
             with pytest.raises(Garbled, match="no end"):
-                await refunds.fetch_refunds(digital_river, OrderId("1"))
+                await orders.fetch_refunds(digital_river, OrderId("1"))
 
     run_on_jumping_clock(story())
     assert len(far_side.requests) <= 5

@@ -12,7 +12,7 @@ from io import BytesIO
 import httpx
 import pytest
 
-from app.digital_river.api import customers, events, file_links, files, orders, refunds
+from app.digital_river.api import customers, events, files, orders
 from app.digital_river.client.errors import ConflictingState, Missing, Refused, Unauthorised
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import Upload
@@ -81,9 +81,9 @@ async def test_an_invoice_is_found_linked_and_streamed(url: str, digital_river: 
 
     file_id = FileId(order.invoice_pdfs[0].id)
     assert (await files.fetch_file(digital_river, file_id)).purpose == "customer_invoice"
-    assert await file_links.fetch_live_links(digital_river, file_id) == []
-    link = await file_links.create_link(digital_river, file_id, datetime.now(UTC) + timedelta(hours=1))
-    assert [live.id for live in await file_links.fetch_live_links(digital_river, file_id)] == [link.id]
+    assert await files.fetch_live_links(digital_river, file_id) == []
+    link = await files.create_link(digital_river, file_id, datetime.now(UTC) + timedelta(hours=1))
+    assert [live.id for live in await files.fetch_live_links(digital_river, file_id)] == [link.id]
 
     async with files.stream_content(digital_river, file_id) as download:
         pdf = b"".join([chunk async for chunk in download.chunks])
@@ -92,7 +92,7 @@ async def test_an_invoice_is_found_linked_and_streamed(url: str, digital_river: 
 
     listed = await events.fetch_events(digital_river, event_type="order.invoice.created", created_from=began)
     assert file_id in {event["data"]["object"].get("fileId") for event in listed.data}
-    assert await refunds.fetch_refunds(digital_river, order_id) == []
+    assert await orders.fetch_refunds(digital_river, order_id) == []
 
 
 async def test_a_customers_orders_are_paged_newest_first(url: str, digital_river: DigitalRiverClient) -> None:
@@ -129,7 +129,7 @@ async def test_a_second_customer_under_one_id_is_a_conflict(digital_river: Digit
 async def test_a_link_into_the_past_is_refused(url: str, digital_river: DigitalRiverClient) -> None:
     order = await invoiced(url, digital_river, await order_of(url, "ada"))
     with pytest.raises(Refused) as caught:
-        await file_links.create_link(
+        await files.create_link(
             digital_river, FileId(order.invoice_pdfs[0].id), datetime.now(UTC) - timedelta(days=1)
         )
     assert caught.value.parameters == ("expiresTime",)

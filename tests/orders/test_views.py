@@ -15,8 +15,8 @@ from app.orders import refunds, schemas, summaries, tracking, views
 from app.orders.amounts import printed
 from app.orders.schemas import OrderView
 from app.orders.timeline import timeline
+from app.orders.tracking import web_link
 from app.orders.views import OrderParts
-from app.orders.web_links import web_link
 from app.web.api_model import ApiModel
 from app.web.paging import Page, PartialPage
 from tests.data.digital_river import Json

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from app.digital_river.client.errors import ConflictingState, Missing
 from app.digital_river.client.http_client import DigitalRiverClient
-from app.digital_river.client.paths import path
+from app.digital_river.client.request import path
 from app.digital_river.models import Customer, CustomerChanges, Source
 from app.ids import CustomerId, SourceId
 
@@ -96,3 +96,13 @@ async def detach_source(client: DigitalRiverClient, customer_id: CustomerId, sou
 
 def _written(changes: CustomerChanges) -> dict[str, object]:
     return changes.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+async def fetch_source(client: DigitalRiverClient, source_id: SourceId) -> Source:
+    """One source, whoever it belongs to: the caller checks `customer_id`.
+
+    Raises:
+        Missing: there is none.
+    """
+    where = path("/sources/{id}", id=source_id)
+    return await client.fetch_json("GET", where, model=Source, expected={"id": source_id})

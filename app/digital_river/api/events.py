@@ -4,8 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from app.digital_river.client.http_client import DigitalRiverClient
-from app.digital_river.client.paths import path
-from app.digital_river.client.request import Params
+from app.digital_river.client.request import Params, path
 from app.digital_river.models import Event, Listing
 from app.digital_river.models.timestamps import from_instant
 from app.ids import EventId

@@ -1,12 +1,12 @@
-"""Orders, and where their parcels are."""
+"""Orders, their refunds and shipments, and where their parcels are."""
 
 from datetime import datetime
 
+from app.digital_river.api.pagination import Entries, fetch_every
 from app.digital_river.client.errors import Garbled, Missing
 from app.digital_river.client.http_client import DigitalRiverClient
-from app.digital_river.client.paths import path
-from app.digital_river.client.request import Params
-from app.digital_river.models import Listing, Order, Tracking
+from app.digital_river.client.request import Params, path
+from app.digital_river.models import Fulfillment, Listing, Order, Refund, Tracking
 from app.digital_river.models.timestamps import from_instant, to_instant
 from app.ids import CustomerId, OrderId
 
@@ -75,3 +75,17 @@ async def find_tracking(client: DigitalRiverClient, order_id: OrderId) -> Tracki
         return await client.fetch_json("GET", where, model=Tracking, expected={"order_id": order_id})
     except Missing:
         return None
+
+
+async def fetch_refunds(client: DigitalRiverClient, order_id: OrderId) -> Entries[Refund]:
+    """All refunds of an order, newest first; none for an order that does not exist."""
+    return await fetch_every(
+        client, path("/refunds"), {"order_id": order_id}, {"orderId": order_id}, Listing[Refund]
+    )
+
+
+async def fetch_fulfillments(client: DigitalRiverClient, order_id: OrderId) -> Entries[Fulfillment]:
+    """All fulfillments of an order, newest first; none for an order that does not exist."""
+    return await fetch_every(
+        client, path("/fulfillments"), {"order_id": order_id}, {"orderId": order_id}, Listing[Fulfillment]
+    )

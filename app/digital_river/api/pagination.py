@@ -5,8 +5,7 @@ from typing import Protocol, Self, TypeVar
 
 from app.digital_river.client.errors import Garbled
 from app.digital_river.client.http_client import DigitalRiverClient
-from app.digital_river.client.paths import Path
-from app.digital_river.client.request import Params
+from app.digital_river.client.request import Params, Path
 from app.digital_river.models import Listing
 from app.digital_river.models.reading import EntryT
 

@@ -2,7 +2,7 @@
 
 from app.digital_river.api.pagination import Entries, fetch_every
 from app.digital_river.client.http_client import DigitalRiverClient
-from app.digital_river.client.paths import path
+from app.digital_river.client.request import path
 from app.digital_river.models import Listing, TaxIdentifier
 from app.ids import CustomerId, TaxIdentifierId
 

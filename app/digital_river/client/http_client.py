@@ -26,8 +26,7 @@ from app.digital_river.client.errors import (
     Unavailable,
 )
 from app.digital_river.client.gate import ClientStatus, Gate
-from app.digital_river.client.paths import Path
-from app.digital_river.client.request import USUAL_DEADLINES, Call, Deadlines, Download, Params, Upload
+from app.digital_river.client.request import USUAL_DEADLINES, Call, Deadlines, Download, Params, Path, Upload
 from app.digital_river.client.responses import ModelT, parse, read_whole
 from app.settings import Settings
 
