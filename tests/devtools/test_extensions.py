@@ -26,7 +26,7 @@ async def portal(place: Path, *arguments: str, first: Callable[[], None] | None 
 
 def forget_installed_packages() -> None:
     """For a forked process: as if no distribution with entry points were installed."""
-    MetadataPathFinder.find_distributions = lambda *_: iter(())  # type: ignore[method-assign, assignment]
+    MetadataPathFinder.find_distributions = lambda *_: iter(())  # type: ignore[method-assign]
 
 
 @pytest.mark.proof
