@@ -24,27 +24,10 @@ WHOLE = (
 PARTLY = ("checkouts", "dropin", "drjs")
 # Members whose values belong to the structure: enumerations, codes, and the like.
 WORDS = {
-    *{
-        "acceptHeader",
-        "brand",
-        "chargeType",
-        "code",
-        "country",
-        "countryOfOrigin",
-        "currency",
-        "customerType",
-    },
-    *{
-        "digitalriverVersion",
-        "elementType",
-        "entity",
-        "flow",
-        "fraudState",
-        "fundingSource",
-        "language",
-        "locale",
-    },
-    *{"parameter", "purpose", "shippingTerms", "status", "type", "usage", "weightUnit"},
+    *{"acceptHeader", "brand", "chargeType", "code", "country", "countryOfOrigin", "currency"},
+    *{"customerType", "digitalriverVersion", "elementType", "entity", "flow", "fraudState"},
+    *{"fundingSource", "language", "locale", "parameter", "purpose", "shippingTerms", "status"},
+    *{"type", "usage", "weightUnit"},
 }
 # Values with a meaning of their own: nothing known, a documented test value, the names of selling entities.
 MEANINGS = {"", "-", "---", "IT12345678901", "C5_INC-ENTITY", "DR_INC-ENTITY", "DR_IRELAND-ENTITY"}
