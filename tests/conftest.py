@@ -208,8 +208,8 @@ async def portal(
     await portal_process.settle(database)
 
 
-@pytest.fixture(autouse=True)
-def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _loopback_only() -> Iterator[None]:
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: Any) -> None:
@@ -217,7 +217,9 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
             pytest.fail(f"a test reached for the network: {address[0]}")
         connect(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -229,10 +231,13 @@ def _nothing_undeclared() -> Iterator[None]:
     assert not found, found
 
 
-@pytest.fixture(autouse=True)
-def _no_far_side_call_with_a_connection_in_hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whoever waits for the network inside a transaction holds locks as long as somebody else likes."""
-    holders: dict[int, asyncio.Task[Any] | None] = {}
+Holders = dict[int, asyncio.Task[Any] | None]
+
+
+@pytest.fixture(scope="session")
+def holders_of_connections() -> Iterator[Holders]:
+    """Which task holds each connection; a far-side call of a holder fails its test."""
+    holders: Holders = {}
 
     def taken(connection: object, *_: object) -> None:
         holders[id(connection)] = asyncio.current_task()
@@ -246,13 +251,21 @@ def _no_far_side_call_with_a_connection_in_hand(monkeypatch: pytest.MonkeyPatch)
         assert asyncio.current_task() not in holders.values(), "a far-side call with a connection in hand"
         return await call(self, *args)
 
-    monkeypatch.setattr(DigitalRiverClient, "_call", guarded)
     listeners = (("checkout", taken), ("checkin", returned))
     for name, listener in listeners:
         sa.event.listen(sa.pool.Pool, name, listener)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DigitalRiverClient, "_call", guarded)
+        yield holders
     for name, listener in listeners:
         sa.event.remove(sa.pool.Pool, name, listener)
+
+
+@pytest.fixture(autouse=True)
+def _no_far_side_call_with_a_connection_in_hand(holders_of_connections: Holders) -> None:
+    """A task that waits for the network inside a transaction holds its locks for as long as that takes.
+    What a connection that broke has left behind concerns its own test only."""
+    holders_of_connections.clear()
 
 
 @pytest.fixture
