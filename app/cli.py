@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from app.db import migrate as migration
 from app.db.errors import FAILURES, describe_failure
-from app.digital_river.client.errors import DigitalRiverError
+from app.digital_river.errors import DigitalRiverError
 from app.extensions import load_commands, load_development_database
 from app.ids import EventId
 from app.logging import configure

@@ -14,8 +14,8 @@ from app.customers.addresses import ShippingAddress, ShippingAddressView, nowher
 from app.customers.schemas import MOST_METADATA, ProfileChanges, ProfileView, Registration
 from app.db.leases import customer_lease
 from app.digital_river.api import customers
-from app.digital_river.client.errors import ConflictingState, Missing, Refused
 from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.errors import ConflictingState, Missing, Refused
 from app.digital_river.models import Customer, CustomerChanges
 from app.ids import CustomerId
 from app.resources import Resources

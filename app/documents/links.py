@@ -10,8 +10,8 @@ from prometheus_client import Counter
 
 from app.db.engine import AsyncEngine
 from app.digital_river.api import files
-from app.digital_river.client.errors import Garbled
 from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.errors import Garbled
 from app.documents import link_store
 from app.documents.link_policy import Link, LinkPolicy, Reason, policy_of
 from app.ids import FileId

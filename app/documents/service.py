@@ -10,8 +10,8 @@ import structlog
 from app.access.ownership import Anybody, Owner, fetch_owned_order
 from app.db.engine import AsyncEngine, Pool
 from app.db.leases import LeaseBusy
-from app.digital_river.client.errors import DigitalRiverError, Missing
 from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.errors import DigitalRiverError, Missing
 from app.digital_river.models import Order
 from app.documents import intake, links, store
 from app.documents.link_policy import Link, LinkPolicy, policy_of

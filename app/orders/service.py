@@ -12,8 +12,8 @@ from app.access.ownership import Owner, fetch_owned_order
 from app.db.leases import LeaseBusy
 from app.digital_river.api import orders
 from app.digital_river.api.pagination import Entries, each_page
-from app.digital_river.client.errors import DigitalRiverError, Garbled, Missing, Refused
 from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.errors import DigitalRiverError, Garbled, Missing, Refused
 from app.digital_river.models import Fulfillment, Listing, Order, Refund
 from app.documents import service as documents
 from app.documents.schemas import OrderDocumentsView, order_view

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from app.db.leases import customer_lease
 from app.digital_river.api import customers
 from app.digital_river.api.pagination import Entries
-from app.digital_river.client.errors import ConflictingState, Missing, Refused
 from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.errors import ConflictingState, Missing, Refused
 from app.digital_river.models import Customer, CustomerChanges, Source
 from app.ids import CustomerId, SourceId
 from app.resources import Resources

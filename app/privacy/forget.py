@@ -4,8 +4,8 @@ import structlog
 
 from app.db.engine import AsyncEngine
 from app.digital_river.api import customers
-from app.digital_river.client.errors import DigitalRiverError
 from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.errors import DigitalRiverError
 from app.digital_river.models import CustomerChanges
 from app.idempotency import store as idempotency
 from app.ids import CustomerId

@@ -16,7 +16,9 @@ from app.db.engine import AsyncEngine
 from app.digital_river import models
 from app.digital_river.api import customers, files
 from app.digital_river.api.pagination import Entries
-from app.digital_river.client.errors import (
+from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.client.request import Upload
+from app.digital_river.errors import (
     ConflictingState,
     DigitalRiverError,
     Garbled,
@@ -24,8 +26,6 @@ from app.digital_river.client.errors import (
     Refused,
     Unavailable,
 )
-from app.digital_river.client.http_client import DigitalRiverClient
-from app.digital_river.client.request import Upload
 from app.ids import CustomerId, FileId
 from app.tax import store
 from app.tax.schemas import NewTaxCertificate, TaxCertificateView, status_on

@@ -21,7 +21,9 @@ from app.db.leases import LEASE_SECONDS
 from app.digital_river.api import customers
 from app.digital_river.api import tax_identifiers as far_side
 from app.digital_river.api.pagination import Entries
-from app.digital_river.client.errors import (
+from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.client.retries import retry
+from app.digital_river.errors import (
     ConflictingState,
     DigitalRiverError,
     Missing,
@@ -29,8 +31,6 @@ from app.digital_river.client.errors import (
     Throttled,
     Unavailable,
 )
-from app.digital_river.client.http_client import DigitalRiverClient
-from app.digital_river.client.retries import retry
 from app.digital_river.models import TaxIdentifier
 from app.ids import CustomerId, TaxIdentifierId
 from app.resources import Resources

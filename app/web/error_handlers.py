@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from app.db.errors import is_outage
 from app.db.leases import LeaseBusy
-from app.digital_river.client import errors as upstream
+from app.digital_river import errors as upstream
 from app.web import problems as near
 from app.web.problems import MEDIA_TYPE, Problem
 from app.web.routing import find_route

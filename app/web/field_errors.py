@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.digital_river.client.errors import Refused
+from app.digital_river.errors import Refused
 from app.web.problems import FieldError, Invalid
 from app.web.validation import pointer_to
 

@@ -13,9 +13,9 @@ import structlog
 from app.db.engine import AsyncConnection, AsyncEngine, Pool
 from app.digital_river.api.events import EventPage, fetch_events
 from app.digital_river.api.pagination import each_page
-from app.digital_river.client.errors import DigitalRiverError, Garbled, Throttled, Unavailable
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.retries import retry
+from app.digital_river.errors import DigitalRiverError, Garbled, Throttled, Unavailable
 from app.resources import Resources
 from app.webhooks import ingest, sweep_log
 from app.webhooks.event import NotAnEvent, read_event

@@ -11,8 +11,8 @@ import structlog
 from app.db.errors import FAILURES
 from app.db.notifications import listen
 from app.digital_river.api.events import fetch_event
-from app.digital_river.client.errors import Garbled, Missing, Refused
 from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.errors import Garbled, Missing, Refused
 from app.digital_river.models.tolerant_json import read_leniently
 from app.documents.intake import Unreadable
 from app.ops import metrics

@@ -13,13 +13,7 @@ from datetime import timedelta
 
 from app.db.errors import is_outage
 from app.db.leases import LeaseBusy
-from app.digital_river.client.errors import (
-    BreakerOpen,
-    DigitalRiverError,
-    NoConnectionFree,
-    Throttled,
-    Unauthorised,
-)
+from app.digital_river.errors import BreakerOpen, DigitalRiverError, NoConnectionFree, Throttled, Unauthorised
 from app.documents.intake import Unreadable
 from app.webhooks.inbox import Claim
 

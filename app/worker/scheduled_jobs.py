@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from app.db.errors import is_outage
-from app.digital_river.client.errors import DigitalRiverError
+from app.digital_river.errors import DigitalRiverError
 from app.ops import metrics
 from app.ops.retention import prune_if_free
 from app.resources import Resources

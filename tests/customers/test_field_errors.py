@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.digital_river.client.errors import Refused
+from app.digital_river.errors import Refused
 from app.web.field_errors import invalid_fields
 from tests.support.buyers import ADDRESS, SHIPPING, AccountBuyer
 from tests.support.sandbox import Sandbox

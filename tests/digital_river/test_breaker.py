@@ -13,7 +13,7 @@ from app.digital_river.client.breaker import (
     Breaker,
     BreakerState,
 )
-from app.digital_river.client.errors import BreakerOpen, DigitalRiverError, Missing, Throttled, Unavailable
+from app.digital_river.errors import BreakerOpen, DigitalRiverError, Missing, Throttled, Unavailable
 from app.ids import OrderId
 from tests.support.clock import now, run_on_jumping_clock
 from tests.support.digital_river import ScriptedDigitalRiver, answer, found

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from app.digital_river.api import orders
 from app.digital_river.client.budget import BURST_SHARE, WINDOW, Budget, Pace
-from app.digital_river.client.errors import Throttled
 from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.errors import Throttled
 from app.ids import OrderId
 from tests.support.clock import now, run_on_jumping_clock
 from tests.support.digital_river import ScriptedDigitalRiver, found

@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import REGISTRY
 
 from app.digital_river.api import customers, files, orders
-from app.digital_river.client.errors import DigitalRiverError, Unavailable
+from app.digital_river.errors import DigitalRiverError, Unavailable
 from app.digital_river.models import CustomerChanges
 from app.ids import CustomerId, FileId, OrderId
 from tests.support.clock import run_on_jumping_clock

@@ -8,9 +8,9 @@ from aiohttp import web
 
 from app.digital_river.api import files, orders
 from app.digital_river.client.breaker import FAILURES_TO_OPEN, BreakerState
-from app.digital_river.client.errors import NoConnectionFree
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import Deadlines
+from app.digital_river.errors import NoConnectionFree
 from app.ids import FileId, OrderId
 from tests.digital_river.test_network import serving_at
 from tests.support.digital_river import settings

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from app.digital_river.api import files, orders
-from app.digital_river.client.errors import Throttled, Unavailable
 from app.digital_river.client.request import Deadlines
+from app.digital_river.errors import Throttled, Unavailable
 from app.ids import FileId, OrderId
 from tests.support.clock import now, run_on_jumping_clock
 from tests.support.digital_river import ScriptedDigitalRiver, found

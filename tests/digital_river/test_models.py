@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from app.digital_river.client.errors import Garbled
+from app.digital_river.errors import Garbled
 from app.digital_river.models import (
     Address,
     Charge,

@@ -14,9 +14,9 @@ import pytest
 from aiohttp import web
 
 from app.digital_river.api import customers, files, orders
-from app.digital_river.client.errors import Garbled, Refused, Unavailable
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import Upload
+from app.digital_river.errors import Garbled, Refused, Unavailable
 from app.digital_river.models import CustomerChanges
 from app.ids import CustomerId, FileId, OrderId
 from tests.support.digital_river import settings

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.digital_river.api import customers, orders
-from app.digital_river.client.errors import Throttled
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.pause import DEFAULT_SECONDS, LONGEST_SECONDS, seconds_of
+from app.digital_river.errors import Throttled
 from app.digital_river.models import CustomerChanges
 from app.ids import CustomerId, OrderId
 from tests.support.clock import now, run_on_jumping_clock

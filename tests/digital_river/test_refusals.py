@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.digital_river.api import orders
 from app.digital_river.client.error_responses import error_of, read_answer, scrubbed
-from app.digital_river.client.errors import (
+from app.digital_river.errors import (
     ConflictingState,
     DigitalRiverError,
     Garbled,

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from app.digital_river.api import customers, files, orders, tax_identifiers
-from app.digital_river.client.errors import DigitalRiverError, Missing, Unavailable
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import USUAL_DEADLINES, Upload
+from app.digital_river.errors import DigitalRiverError, Missing, Unavailable
 from app.digital_river.models import CustomerChanges
 from app.ids import CustomerId, FileId, OrderId, SourceId, TaxIdentifierId
 from tests.support.clock import now, run_on_jumping_clock

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.digital_river.client.errors import DigitalRiverError, Missing, Unavailable
 from app.digital_river.client.retries import retry
+from app.digital_river.errors import DigitalRiverError, Missing, Unavailable
 
 
 class Operation:

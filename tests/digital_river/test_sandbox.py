@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from app.digital_river.api import customers, events, files, orders
-from app.digital_river.client.errors import ConflictingState, Missing, Refused, Unauthorised
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import Upload
+from app.digital_river.errors import ConflictingState, Missing, Refused, Unauthorised
 from app.digital_river.models import CustomerChanges, Order
 from app.ids import CustomerId, FileId, OrderId
 from tests.support.digital_river import settings

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from app.digital_river.client.errors import Garbled
+from app.digital_river.errors import Garbled
 from app.documents import links
 from app.ids import FileId
 from app.resources import Resources, open_resources

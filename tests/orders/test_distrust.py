@@ -5,7 +5,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from app.digital_river.client.errors import Garbled
+from app.digital_river.errors import Garbled
 from app.ids import CustomerId, OrderId
 from app.orders import service
 from app.orders.service import OrderFilter, OrderPage

@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 
 from app.db.schema import metadata
-from app.digital_river.client.errors import DigitalRiverError
+from app.digital_river.errors import DigitalRiverError
 from app.webhooks import sweep
 from app.worker.handlers import HANDLERS
 from tests.support.clock import eventually

@@ -16,8 +16,8 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.digital_river.api import customers
-from app.digital_river.client.errors import BreakerOpen, Missing, Throttled
 from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.errors import BreakerOpen, Missing, Throttled
 from app.ids import CustomerId
 from app.main import ApiResources, create_app
 from app.settings import Settings

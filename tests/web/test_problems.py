@@ -10,7 +10,7 @@ from sqlalchemy import exc as sql
 from structlog.testing import capture_logs
 
 from app.db.leases import LeaseBusy
-from app.digital_river.client import errors as upstream
+from app.digital_river import errors as upstream
 from app.web import problems as near
 from tests.web.small_app import Stage
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import structlog
 
-from app.digital_river.client.errors import Garbled
+from app.digital_river.errors import Garbled
 from app.resources import Resources
 from app.webhooks.sweep import SweepBusy, sweep_if_due, sweep_now
 from app.worker.handlers import HANDLERS

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from app.db.leases import LeaseBusy
-from app.digital_river.client import errors
+from app.digital_river import errors
 from app.documents.intake import Unreadable
 from app.ids import EventId
 from app.webhooks.inbox import Claim

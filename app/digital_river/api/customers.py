@@ -2,9 +2,9 @@
 
 from contextlib import suppress
 
-from app.digital_river.client.errors import ConflictingState, Missing
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import path
+from app.digital_river.errors import ConflictingState, Missing
 from app.digital_river.models import Customer, CustomerChanges, Source
 from app.ids import CustomerId, SourceId
 

@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from app.digital_river.api.pagination import Entries, fetch_every
-from app.digital_river.client.errors import Garbled, Missing
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import Params, path
+from app.digital_river.errors import Garbled, Missing
 from app.digital_river.models import Fulfillment, Listing, Order, Refund, Tracking
 from app.digital_river.models.timestamps import from_instant, to_instant
 from app.ids import CustomerId, OrderId

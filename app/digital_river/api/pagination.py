@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Protocol, Self, TypeVar
 
-from app.digital_river.client.errors import Garbled
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import Params, Path
+from app.digital_river.errors import Garbled
 from app.digital_river.models import Listing
 from app.digital_river.models.reading import EntryT
 

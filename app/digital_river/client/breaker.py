@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-from app.digital_river.client.errors import BreakerOpen, DigitalRiverError, Unavailable
 from app.digital_river.client.metrics import BREAKER_OPEN, BREAKER_OPENINGS
+from app.digital_river.errors import BreakerOpen, DigitalRiverError, Unavailable
 
 FAILURES_TO_OPEN = 8
 FIRST_COOL_DOWN = 2.0

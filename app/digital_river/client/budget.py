@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.digital_river.client.errors import Throttled
 from app.digital_river.client.metrics import BUDGET_PER_SECOND, BUDGET_WAITING
+from app.digital_river.errors import Throttled
 
 WINDOW = 1.0
 # A page that needs several answers at once may take a fifth of a second's budget ahead of its time.

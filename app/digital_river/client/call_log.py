@@ -8,8 +8,8 @@ from typing import Any
 
 import structlog
 
-from app.digital_river.client.errors import DigitalRiverError, Garbled
 from app.digital_river.client.metrics import CALL_SECONDS, CALLS
+from app.digital_river.errors import DigitalRiverError, Garbled
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.digital_river.client.errors import NoConnectionFree
+from app.digital_river.errors import NoConnectionFree
 
 
 class Connections:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from app.digital_river.client.errors import (
+from app.digital_river.client.pause import DEFAULT_SECONDS, seconds_of
+from app.digital_river.errors import (
     ConflictingState,
     DigitalRiverError,
     Garbled,
@@ -14,7 +15,6 @@ from app.digital_river.client.errors import (
     Unauthorised,
     Unavailable,
 )
-from app.digital_river.client.pause import DEFAULT_SECONDS, seconds_of
 from app.digital_river.models.reading import FarSideModel, Many, read
 from app.digital_river.models.tolerant_json import read_leniently
 

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from app.digital_river.client.breaker import Breaker, BreakerState
 from app.digital_river.client.budget import Budget
-from app.digital_river.client.errors import Throttled
 from app.digital_river.client.pause import Pause
+from app.digital_river.errors import Throttled
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,10 @@ from httpx_aiohttp import AiohttpTransport
 from app.digital_river.client import call_log
 from app.digital_river.client.connections import Connections
 from app.digital_river.client.error_responses import error_of, read_answer
-from app.digital_river.client.errors import (
+from app.digital_river.client.gate import ClientStatus, Gate
+from app.digital_river.client.request import USUAL_DEADLINES, Call, Deadlines, Download, Params, Path, Upload
+from app.digital_river.client.responses import ModelT, parse, read_whole
+from app.digital_river.errors import (
     BreakerOpen,
     DigitalRiverError,
     Garbled,
@@ -25,9 +28,6 @@ from app.digital_river.client.errors import (
     Throttled,
     Unavailable,
 )
-from app.digital_river.client.gate import ClientStatus, Gate
-from app.digital_river.client.request import USUAL_DEADLINES, Call, Deadlines, Download, Params, Path, Upload
-from app.digital_river.client.responses import ModelT, parse, read_whole
 from app.settings import Settings
 
 APPLICATION = f"digital-river-portal/{version('digital-river-portal')}"

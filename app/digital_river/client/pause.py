@@ -4,8 +4,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from app.digital_river.client.errors import Throttled
 from app.digital_river.client.metrics import PAUSED_UNTIL, PAUSES
+from app.digital_river.errors import Throttled
 
 DEFAULT_SECONDS = 5.0
 LONGEST_SECONDS = 300.0

@@ -7,7 +7,7 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from app.digital_river.client.caller import caller_headers
-from app.digital_river.client.errors import Missing
+from app.digital_river.errors import Missing
 
 
 @dataclass(frozen=True)

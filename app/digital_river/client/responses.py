@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from app.digital_river.client.errors import Garbled, Missing
+from app.digital_river.errors import Garbled, Missing
 from app.digital_river.models.reading import Listing, read
 from app.digital_river.models.repairs import Misfit
 from app.digital_river.models.tolerant_json import read_leniently

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from app.digital_river.client.errors import DigitalRiverError
+from app.digital_river.errors import DigitalRiverError
 
 _T = TypeVar("_T")
 

@@ -31,7 +31,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from app.digital_river.client.errors import Garbled
+from app.digital_river.errors import Garbled
 from app.digital_river.models.repairs import (
     ESSENTIAL,
     IDENTIFIER,
