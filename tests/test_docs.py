@@ -91,9 +91,10 @@ def test_every_file_that_a_page_names_exists(page: str) -> None:
 @pytest.mark.parametrize("page", CURRENT)
 def test_every_make_target_and_command_that_a_page_names_exists(page: str) -> None:
     targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
-    assert set(re.findall(r"(?:^|`)make ([a-z]+)", read(page), re.MULTILINE)) <= targets
+    code = "\n".join([*blocks(read(page)), *_QUOTED.findall(prose(page))])
+    assert set(re.findall(r"^make ([a-z]+)", code, re.MULTILINE)) <= targets
     commands = set(getattr(get_command(cli.main), "commands", ()))
-    assert set(re.findall(r"(?:^|`)portal ([a-z]+)", read(page), re.MULTILINE)) <= commands
+    assert set(re.findall(r"^portal ([a-z]+)", code, re.MULTILINE)) <= commands
 
 
 @pytest.mark.parametrize("page", CURRENT)
