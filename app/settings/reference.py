@@ -53,5 +53,5 @@ def _meaning(field: FieldInfo) -> str:
         for name in ("ge", "le")
         if hasattr(limit, name)
     }
-    allowed = f" {limits['ge']:g} to {limits['le']:g}." if limits.keys() == {"ge", "le"} else ""
+    allowed = f" {limits['ge']} to {limits['le']}." if limits.keys() == {"ge", "le"} else ""
     return f"{field.description}{allowed}"
