@@ -261,24 +261,24 @@ class SettingsFields(
 
     @property
     def oidc_issuers(self) -> tuple[TrustedIssuer, ...]:
-        """All names of the identity provider, each with its audience; the main one first."""
+        """All issuers of the identity provider, each with its audience. `PORTAL_OIDC_ISSUER` is the first."""
         main = TrustedIssuer(
             issuer=self.oidc_issuer, audience=self.oidc_audience, jwks_url=self.oidc_jwks_url
         )
         others = (
-            one.model_copy(update={"audience": one.audience or self.oidc_audience})
-            for one in self.oidc_additional_issuers
+            trusted.model_copy(update={"audience": trusted.audience or self.oidc_audience})
+            for trusted in self.oidc_additional_issuers
         )
         return (main, *others)
 
     @property
     def is_live(self) -> bool:
-        """Which mode's events are processed. Development is test mode unless the settings say otherwise."""
+        """Whether events of live mode are processed, else those of test mode. The default is test mode."""
         return bool(self.live_mode)
 
     @property
     def requests_per_second(self) -> int:
-        """The outbound budget of this process (Digital River docs, Rate limits)."""
+        """How many calls per second this process may make (Digital River docs, Rate limits)."""
         if self.digital_river_requests_per_second:
             return self.digital_river_requests_per_second
         return _LIVE_REQUESTS_PER_SECOND if self.is_live else _TEST_REQUESTS_PER_SECOND
