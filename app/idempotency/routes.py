@@ -40,6 +40,20 @@ _STORED_HEADERS = ("content-type", "etag", "location")
 # They depend on the time or the token and not on the request, so the next attempt may succeed.
 _TRANSIENT_STATUSES = frozenset({401, 403, 408, 429})
 
+_KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias=KEY_HEADER,
+        min_length=1,
+        max_length=255,
+        pattern="^[!-~]+$",
+        description="Makes the request safe to repeat: for 24 hours the same key and request get the "
+        f"first answer again, with `{REPLAYED_HEADER}: true`. Another body or query is refused with 422, "
+        "a request while the first one is being served with 409 and `Retry-After`. Choose a new random "
+        "key for each thing to be done.",
+    ),
+]
+
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 log = structlog.get_logger()
@@ -126,19 +140,7 @@ async def _claim(
     request: Request,
     resources: ResourcesDep,
     principal: CurrentPrincipal,
-    key: Annotated[
-        str | None,
-        Header(
-            alias=KEY_HEADER,
-            min_length=1,
-            max_length=255,
-            pattern="^[!-~]+$",
-            description="Makes the request safe to repeat: for 24 hours the same key and request get the "
-            f"first answer again, with `{REPLAYED_HEADER}: true`. Another body or query is refused with 422, "
-            "a request while the first one is being served with 409 and `Retry-After`. Choose a new random "
-            "key for each thing to be done.",
-        ),
-    ] = None,
+    key: _KeyHeader = None,
 ) -> None:
     """Claim the request, replay it or refuse it. Runs after authentication and before the endpoint."""
     if key is None:

@@ -113,12 +113,10 @@ def _unsafe(settings: SettingsFields) -> list[str]:
         "PORTAL_DIGITAL_RIVER_SECRET_KEY and PORTAL_DIGITAL_RIVER_PUBLIC_KEY must be of one mode": (
             is_test == ("_test_" in settings.digital_river_public_key)
         ),
-        "PORTAL_PUBLIC_URL must start with https://": (
-            not settings.public_url or settings.public_url.startswith("https://")
-        ),
+        "PORTAL_PUBLIC_URL must start with https://": _is_safe_or_unset(settings.public_url),
         "PORTAL_CORS_ORIGINS must name origins, not *": "*" not in settings.cors_origins,
         "PORTAL_CORS_HEADERS must name headers, not *": "*" not in settings.cors_headers,
-        "PORTAL_TRUSTED_PROXIES must name proxies, not everybody": all(
+        "PORTAL_TRUSTED_PROXIES must name proxies, not every address": all(
             network.prefixlen for network in settings.trusted_proxies
         ),
         "PORTAL_DROPIN_RETURN_URL must start with https://": _is_safe_or_unset(settings.dropin_return_url),

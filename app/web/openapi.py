@@ -186,7 +186,7 @@ def _declare_problems(path: str, operation: JsonObject) -> None:
     if path.startswith(LIMITED_PREFIX):
         common += [TooManyRequests]
     if str(BadGateway.status) in declared:
-        # `error_handlers` maps Digital River's refusals to these, whatever the call was.
+        # `error_handlers` maps refusals by Digital River to these for every call.
         common += [Conflict, NotFound]
     if "requestBody" in operation:
         common += [Malformed, RequestTimeout, TooLarge, UnsupportedMedia]

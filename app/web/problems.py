@@ -88,7 +88,7 @@ class ProblemDocument(BareProblemDocument):
 
 
 class Problem(Exception):
-    """Raised anywhere while a request is served, and sent to the caller. It must not contain secrets.
+    """An error answer. Any code may raise it while a request is served. It must not contain secrets.
 
     `detail` tells a buyer what happened and what to do, in plain words. `hint` is for developers.
     """
@@ -97,7 +97,7 @@ class Problem(Exception):
     slug: ClassVar[str]
     title: ClassVar[str]
     default_detail: ClassVar[str]
-    """The detail, unless the one who raises the problem gives another."""
+    """The detail if the code that raises the problem gives none."""
 
     def __init__(
         self,
