@@ -75,7 +75,10 @@ async def _listed_customer(
     customer_id: Annotated[
         CustomerId | None,
         ID,
-        Query(alias="customerId", description="Whose; needed with `portal:support`, refused without it."),
+        Query(
+            alias="customerId",
+            description="The owner of the list. Required with `portal:support`, not allowed without it.",
+        ),
     ] = None,
 ) -> CustomerId:
     if SUPPORT not in principal.scopes:

@@ -47,10 +47,10 @@ _KeyHeader = Annotated[
         min_length=1,
         max_length=255,
         pattern="^[!-~]+$",
-        description="Makes the request safe to repeat: for 24 hours the same key and request get the "
-        f"first answer again, with `{REPLAYED_HEADER}: true`. Another body or query is refused with 422, "
-        "a request while the first one is being served with 409 and `Retry-After`. Choose a new random "
-        "key for each thing to be done.",
+        description="Makes the request safe to repeat. For 24 hours the same key and request get the first "
+        f"answer again, with `{REPLAYED_HEADER}: true`. The same key with another body or query gets a 422. "
+        "While the first request is still being served, a repeated one gets a 409 with `Retry-After`. Use a "
+        "new random key for each new action.",
     ),
 ]
 

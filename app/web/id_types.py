@@ -33,7 +33,7 @@ EventPath = Annotated[
     _EVENT_TEXT,
     Path(
         alias="eventId",
-        description="Percent-encoded where it holds more than letters, digits, `-`, `.`, `_` and `~`.",
+        description="Percent-encode all characters but letters, digits, `-`, `.`, `_` and `~`.",
         examples=["bdcf5832-fc2c-4c79-92e0-85b261818ae0"],
     ),
 ]

@@ -44,28 +44,28 @@ _REFERENCE = "#/components/schemas/{model}"
 
 _HEADERS: JsonObject = {
     "RequestId": {
-        "description": "The id of this request: the caller's own X-Request-ID if acceptable, else a new one.",
+        "description": "The id of this request: a valid X-Request-ID of the client, else a new id.",
         "schema": {"type": "string", "maxLength": 128},
     },
     "ETag": {
-        "description": "The version of this resource, for If-None-Match and If-Match.",
+        "description": "The version of this resource. Send it as If-None-Match or If-Match.",
         "schema": {"type": "string"},
     },
     "RetryAfter": {
-        "description": "Seconds to wait before trying again.",
+        "description": "Seconds to wait before the next attempt.",
         "schema": {"type": "integer", "minimum": 1},
     },
     "RateLimit": {
-        "description": "For the buyer, and for the address that the request came from: `r` more requests "
-        "pass now, and after `t` seconds more than that. Left out is what is not known at the moment.",
+        "description": "The limits of the buyer and of the client's address: `r` requests are left, and "
+        "after `t` seconds there are more. A limit is left out if its state is not known.",
         "schema": {"type": "string", "examples": ['"address";r=2998;t=1, "buyer";r=297;t=1']},
     },
     "RateLimitPolicy": {
-        "description": "How many requests (`q`) pass in how many seconds (`w`), evenly or all at once.",
+        "description": "The limits: `q` requests in `w` seconds, spread evenly or all at once.",
         "schema": {"type": "string", "examples": ['"address";q=3000;w=60, "buyer";q=300;w=60']},
     },
     "Challenge": {
-        "description": "What kind of token is needed, and why the one given was refused (RFC 6750).",
+        "description": "The kind of token that is required, and why the token was refused (RFC 6750).",
         "schema": {"type": "string"},
     },
 }
@@ -80,7 +80,7 @@ _IF_NONE_MATCH: JsonObject = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
-    "description": "ETags that the caller has already; 304 if one of them is still the version.",
+    "description": "ETags that the client already has. If one of them is current, the answer is 304.",
     "schema": {"type": "string"},
 }
 

@@ -15,29 +15,29 @@ CURSOR_LENGTH = 1024
 ItemT = TypeVar("ItemT")
 StateT = TypeVar("StateT", bound=BaseModel)
 
-Limit = Annotated[int, Query(ge=1, le=100, description="How many entries to return at most.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="The maximum number of entries on the page.")]
 Cursor = Annotated[
     str | None,
     Query(
         max_length=CURSOR_LENGTH,
-        description="`nextCursor` of the page before, unchanged. Absent for the first page.",
+        description="`nextCursor` of the previous page, unchanged. Omit it for the first page.",
     ),
 ]
 
 
 class Page(ApiModel, Generic[ItemT]):
-    """One piece of a list."""
+    """One page of a list."""
 
     data: list[ItemT]
     next_cursor: str | None = None
-    """Pass it as `cursor` to get the next piece; null at the end of the list."""
+    """Send it as `cursor` to get the next page. It is null on the last page."""
 
 
 class PartialPage(Page[ItemT], Generic[ItemT]):
-    """One piece of a list that is not ours: an entry of it may be beyond reading."""
+    """One page of a list from Digital River, which may contain entries that we cannot read."""
 
     unreadable: int
-    """How many entries of this piece exist and are left out because they cannot be read; usually 0."""
+    """The number of entries that are left out of this page because we cannot read them. Usually 0."""
 
 
 def encode_cursor(model: BaseModel) -> str:

@@ -35,14 +35,14 @@ JsonObject = dict[str, Any]
 
 
 class FieldError(BaseModel):
-    """One thing to change in the request."""
+    """One error in the request."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     pointer: str
     """JSON pointer into the body (`/shipping/address/country`), or `/query/…`, `/path/…`, `/header/…`."""
     detail: str
-    """What is wrong there, fit for showing beside the field."""
+    """What is wrong there. It may be shown beside the field."""
 
 
 def _absent_when_none(schema: JsonObject) -> None:
@@ -54,7 +54,7 @@ def _absent_when_none(schema: JsonObject) -> None:
 
 
 class BareProblemDocument(BaseModel):
-    """An error as RFC 9457 describes it, without a word on this occurrence."""
+    """An error as defined by RFC 9457, without a text about this occurrence."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -65,26 +65,26 @@ class BareProblemDocument(BaseModel):
     )
 
     type: str
-    """Stable identifier of the kind of problem."""
+    """The stable identifier of this type of problem."""
     title: str
-    """The kind of problem in words; the same for all problems of this type."""
+    """A short text that is the same for all problems of this type."""
     status: int
-    """The HTTP status, repeated."""
+    """The HTTP status code of the answer."""
     instance: str | None = None
-    """The path that was asked for."""
+    """The path of the request."""
     request_id: str | None = None
-    """Name this to support: it finds the request in the logs."""
+    """The id of the request. Support finds the request in the logs by it."""
 
 
 class ProblemDocument(BareProblemDocument):
-    """An error as RFC 9457 describes it."""
+    """An error as defined by RFC 9457."""
 
     detail: str
-    """What happened, in a sentence that may be shown to a buyer."""
+    """What happened, in a sentence that may be shown to the buyer."""
     hint: str | None = None
-    """What whoever writes the calling program can do about it; not for showing."""
+    """What the developer of the client can do. Do not show it to the buyer."""
     errors: list[FieldError] | None = None
-    """What to change, place by place."""
+    """The errors in the request, each with its place."""
 
 
 class Problem(Exception):
