@@ -101,10 +101,10 @@ class DigitalRiverSettings(SettingsSection):
         "250 in live mode, 25 in test mode. Divide the limit if several processes share a key.",
     )
     dropin_return_url: str = Field(
-        "", description="Where Drop-in sends the buyer after a redirect payment method succeeds."
+        "", description="URL to which Drop-in sends the buyer after a redirect payment method succeeds."
     )
     dropin_cancel_url: str = Field(
-        "", description="Where Drop-in sends the buyer after a redirect payment method is cancelled."
+        "", description="URL to which Drop-in sends the buyer after a redirect payment method is cancelled."
     )
     file_link_lifetime: int = Field(
         3600, ge=600, le=86400, description="Seconds that a new public link to a document lives."
@@ -148,7 +148,9 @@ class WebhookSettings(SettingsSection):
 class SignInSettings(SettingsSection):
     """Sign-in. How access tokens are verified. See [identity.md](identity.md) for examples."""
 
-    oidc_issuer: str = Field("", description="`iss` of the access tokens, letter for letter. Required.")
+    oidc_issuer: str = Field(
+        "", description="`iss` of the access tokens, exactly as they write it. Required."
+    )
     oidc_audience: str = Field(
         "", description="What `aud` must contain. Required unless `PORTAL_OIDC_ACCEPTED_CLIENT_IDS` is set."
     )
@@ -159,8 +161,7 @@ class SignInSettings(SettingsSection):
     )
     oidc_jwks_url: str = Field(
         "",
-        description="Where the issuer's public keys are. Without it, the discovery document of the issuer "
-        "tells.",
+        description="URL of the issuer's public keys. Without it, the issuer's discovery document names the URL.",
     )
     oidc_additional_issuers: tuple[TrustedIssuer, ...] = Field(
         (),
@@ -182,7 +183,7 @@ class SignInSettings(SettingsSection):
         ("scope", "scp"),
         description="JSON list of the claims that grant `portal:…` scopes: names, or paths with dots.",
     )
-    oidc_scope_prefix: str = Field("", description="What the provider puts before `portal:…`.")
+    oidc_scope_prefix: str = Field("", description="The prefix that the provider puts before `portal:…`.")
 
 
 class HttpSettings(SettingsSection):
