@@ -1,4 +1,4 @@
-"""What an installed package can add to `portal`, through entry points of its distribution.
+"""Loads what installed packages add to `portal` through entry points.
 
 `portal.commands`: each entry point names a function, which becomes a command under the entry point's name.
     Its parameters and docstring are read like those of the product's own commands.

@@ -1,4 +1,4 @@
-"""Names for identifiers, because mixing two of them up is how documents leak."""
+"""Gives each kind of id a type, so that mypy finds a mix-up, which could leak another buyer's document."""
 
 from typing import NewType
 

@@ -1,4 +1,4 @@
-"""One way of logging: JSON lines of an event name and keys, and nothing in them that must stay private."""
+"""Configures logging for every process: JSON lines with an event name and keys, without private data."""
 
 import logging
 import re
@@ -11,10 +11,10 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASK = "[hidden]"
-MOST_FRAMES = 40
-MOST_ERRORS = 10
+MAX_FRAMES = 40
+MAX_ERRORS = 10
 
-# A key is private when one of its words is; `token_id` or `secret_count` say nothing of what they name.
+# A key is private if one of its words is. `token_id` and `secret_count` do not reveal a token or a secret.
 _PRIVATE_WORDS = frozenset(
     {
         "authorization",
@@ -30,27 +30,26 @@ _PRIVATE_WORDS = frozenset(
     | {"address", "body", "claims", "email", "href", "link", "payload", "phone", "query", "url"}
 )
 _HARMLESS_LAST_WORDS = frozenset({"id", "ids", "count", "kind", "type"})
-# Links, mail addresses, JSON Web Tokens and Digital River's confidential keys and webhook secrets, wherever a
-# text holds them.
+# Links, mail addresses, JSON Web Tokens, Digital River's confidential keys and webhook secrets inside a text.
 _PRIVATE_TEXT = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S+|[^\s@]{1,64}@[^\s@]{1,255}|\beyJ[\w-]+\.[\w.-]+|\b(?:sk|whs)_\w+"
     r"|\b[Bb]earer\s+\S+"
 )
-MOST_CHARACTERS = 2000
-_PLAIN = (str, int, float, bool, type(None))
+MAX_CHARACTERS = 2000
+_PLAIN_TYPES = (str, int, float, bool, type(None))
 
 
 def configure(*, with_messages: bool, stream: TextIO | None = None) -> None:
-    """Write our own logs and those of libraries as JSON lines, to standard output unless told otherwise.
+    """Write our own logs and those of libraries as JSON lines to `stream`, by default standard output.
 
-    `with_messages` adds the texts of exceptions, which may quote rows and bodies: for development only.
-    uvicorn must be started with `log_config=None`, or it puts its own handlers back.
+    `with_messages` adds the texts of exceptions, which may quote rows and bodies. Use it in development only.
+    Start uvicorn with `log_config=None`, or it installs its own handlers.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-        _Exceptions(with_messages=with_messages),
+        _ExceptionFormatter(with_messages=with_messages),
         redact,
     ]
     renderer = structlog.processors.JSONRenderer()
@@ -70,25 +69,25 @@ def configure(*, with_messages: bool, stream: TextIO | None = None) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in ("uvicorn", "uvicorn.error"):
         _only_propagate(name, logging.INFO)
-    # Its lines carry query strings and double ours.
+    # Its lines contain query strings and repeat ours.
     _only_propagate("uvicorn.access", logging.CRITICAL)
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Mask private keys and private texts; of anything but plain values only the type remains."""
+    """Mask private keys and private texts. Of other objects only the type is logged."""
     for key, value in event.items():
         if key != "stack" and not key.startswith("_"):
-            event[key] = MASK if _is_private_key(key) else _plain(value)
+            event[key] = MASK if _is_private_key(key) else _redact_value(value)
     return event
 
 
 def is_private(text: str) -> bool:
-    """Whether some of this text would be masked in a log."""
-    return _masked(text) != text
+    """Whether a part of this text would be masked in a log."""
+    return _mask(text) != text
 
 
-class _Exceptions:
-    """Turns `exc_info` into `error` (names of classes) and `stack` (places in the code)."""
+class _ExceptionFormatter:
+    """Turns `exc_info` into `error` (class names) and `stack` (file, line and function)."""
 
     def __init__(self, *, with_messages: bool) -> None:
         self._with_messages = with_messages
@@ -99,26 +98,26 @@ class _Exceptions:
         if not isinstance(error, BaseException):
             return event
         chain = _chain(error)
-        event["error"] = [f"{type(one).__module__}.{type(one).__qualname__}" for one in chain]
-        frames = [frame for one in chain for frame in traceback.extract_tb(one.__traceback__)]
-        event["stack"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-MOST_FRAMES:]]
+        event["error"] = [f"{type(link).__module__}.{type(link).__qualname__}" for link in chain]
+        frames = [frame for link in chain for frame in traceback.extract_tb(link.__traceback__)]
+        event["stack"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-MAX_FRAMES:]]
         if self._with_messages:
-            event["messages"] = [str(one) for one in chain]
+            event["messages"] = [str(link) for link in chain]
         return event
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The error, then what it groups and what it came from."""
+    """The error, the errors that it groups, and the errors that caused it."""
     chain: list[BaseException] = []
     waiting = [error]
-    while waiting and len(chain) < MOST_ERRORS:
-        one = waiting.pop(0)
-        chain.append(one)
-        if isinstance(one, BaseExceptionGroup):
-            waiting += one.exceptions
-        earlier = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-        if earlier is not None:
-            waiting.append(earlier)
+    while waiting and len(chain) < MAX_ERRORS:
+        current = waiting.pop(0)
+        chain.append(current)
+        if isinstance(current, BaseExceptionGroup):
+            waiting += current.exceptions
+        cause = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+        if cause is not None:
+            waiting.append(cause)
     return chain
 
 
@@ -128,18 +127,21 @@ def _is_private_key(key: str) -> bool:
     return words[-1] not in _HARMLESS_LAST_WORDS and not _PRIVATE_WORDS.isdisjoint(words)
 
 
-def _plain(value: object) -> object:
+def _redact_value(value: object) -> object:
     if isinstance(value, str):
-        return _masked(value[:MOST_CHARACTERS])
+        return _mask(value[:MAX_CHARACTERS])
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(one) for one in value]
+        return [_redact_value(item) for item in value]
     if isinstance(value, dict):
-        return {str(key): MASK if _is_private_key(str(key)) else _plain(one) for key, one in value.items()}
-    return value if isinstance(value, _PLAIN) else f"<{type(value).__name__}>"
+        return {
+            str(key): MASK if _is_private_key(str(key)) else _redact_value(item)
+            for key, item in value.items()
+        }
+    return value if isinstance(value, _PLAIN_TYPES) else f"<{type(value).__name__}>"
 
 
-def _masked(text: str) -> str:
-    # The expression is dear and this runs on every value of every line; these tests are not.
+def _mask(text: str) -> str:
+    # This runs on every value of every line. The tests are cheap, the regular expression is not.
     may_be_private = "://" in text or "@" in text or "eyJ" in text
     if may_be_private or "sk_" in text or "whs_" in text or "earer" in text:
         return _PRIVATE_TEXT.sub(MASK, text)

@@ -10,7 +10,7 @@ from app.customers import router as customers
 from app.db.token_buckets import TokenBuckets
 from app.documents import router as documents
 from app.documents.downloads import Downloads
-from app.identity.tokens import Tokens
+from app.identity.tokens import TokenVerifier
 from app.ops import events, health, metrics
 from app.ops import status as glance
 from app.orders import router as orders
@@ -57,7 +57,7 @@ TAGS = [
 class ApiResources(Resources):
     """What the API holds open beside what every process does."""
 
-    tokens: Tokens
+    token_verifier: TokenVerifier
     limits: RateLimits
     downloads: Downloads
     webhook_receiver: WebhookReceiver
@@ -66,7 +66,7 @@ class ApiResources(Resources):
 @asynccontextmanager
 async def open_api_resources(settings: Settings) -> AsyncIterator[ApiResources]:
     """Open everything for the length of the block."""
-    async with open_resources(settings) as opened, Tokens.open(settings) as tokens:
+    async with open_resources(settings) as opened, TokenVerifier.open(settings) as token_verifier:
         secret = settings.digital_river_secret_key.get_secret_value()
         yield ApiResources(
             settings=opened.settings,
@@ -74,7 +74,7 @@ async def open_api_resources(settings: Settings) -> AsyncIterator[ApiResources]:
             hot_pool=opened.hot_pool,
             leases=opened.leases,
             digital_river=opened.digital_river,
-            tokens=tokens,
+            token_verifier=token_verifier,
             limits=RateLimits(TokenBuckets(opened.hot_pool, secret), settings),
             downloads=Downloads(settings),
             webhook_receiver=WebhookReceiver(BatchWriter(opened.hot_pool), settings, HANDLERS),
@@ -103,7 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         contact={"name": "Whoever operates this portal"},
         license_info={"name": "MIT", "identifier": "MIT"},
     )
-    setup.install(app, settings, is_limited=True)
+    setup.install(app, settings, rate_limited=True)
     # The hot paths first: routes are tried in this order. Not by `include_router`, which would try them
     # through a layer for each room and costs a tenth of a webhook's time.
     for router in (

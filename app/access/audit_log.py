@@ -1,4 +1,4 @@
-"""The table of what support read. A record is never changed: only whose it was is added, once it is known."""
+"""The table of reads by support. A record never changes, except that its customer is added once known."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NewType
@@ -12,17 +12,17 @@ from app.ids import CustomerId
 
 AuditRecordId = NewType("AuditRecordId", int)
 
-# What a path may name instead of a customer.
-_THINGS = {"order": "path_ids ->> 'orderId'", "document": "path_ids ->> 'documentId'"}
+# The ids that a path may hold instead of a customer's.
+_RESOURCE_IDS = {"order": "path_ids ->> 'orderId'", "document": "path_ids ->> 'documentId'"}
 
 audit_record = sa.Table(
     "audit_record",
     metadata,
     sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
     sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
-    # Who: the subject of the token.
+    # Who read: the subject of the token.
     sa.Column("subject", sa.Text, nullable=False),
-    # Whose: null for guests' things, for what was not found, and while a read is not answered yet.
+    # Whose data it was. Null for guests, for what was not found, and until the owner is known.
     sa.Column("customer_id", sa.Text),
     sa.Column("operation", sa.Text, nullable=False),
     sa.Column("path_ids", JSONB, nullable=False),
@@ -30,14 +30,16 @@ audit_record = sa.Table(
     sa.Index("ix_audit_record_customer", "customer_id", "at"),
     *(
         sa.Index(
-            f"ix_audit_record_{name}", sa.text(f"({thing})"), postgresql_where=sa.text("customer_id IS NULL")
+            f"ix_audit_record_{name}",
+            sa.text(f"({path_id})"),
+            postgresql_where=sa.text("customer_id IS NULL"),
         )
-        for name, thing in _THINGS.items()
+        for name, path_id in _RESOURCE_IDS.items()
     ),
 )
 
 
-async def keep_record(
+async def insert_record(
     connection: AsyncConnection,
     *,
     subject: str,
@@ -46,7 +48,7 @@ async def keep_record(
     path_ids: Mapping[str, str],
     request_id: str,
 ) -> AuditRecordId:
-    """Keep who is about to read what; returns the record's id."""
+    """Insert a record of a read that is about to happen. Returns the record's id."""
     statement = sa.insert(audit_record).values(
         subject=subject,
         customer_id=customer_id,
@@ -57,23 +59,25 @@ async def keep_record(
     return AuditRecordId((await connection.execute(statement.returning(audit_record.c.id))).scalar_one())
 
 
-async def attribute(connection: AsyncConnection, record_id: AuditRecordId, customer_id: CustomerId) -> None:
-    """Add to the record whose things were read."""
+async def set_customer(
+    connection: AsyncConnection, record_id: AuditRecordId, customer_id: CustomerId
+) -> None:
+    """Add to the record the customer whose data was read."""
     table = audit_record
     statement = sa.update(table).where(table.c.id == record_id).values(customer_id=customer_id)
     (await connection.execute(statement.returning(table.c.id))).one()
 
 
 async def list_records(
-    connection: AsyncConnection, customer_id: CustomerId, things: Collection[str]
+    connection: AsyncConnection, customer_id: CustomerId, resource_ids: Collection[str]
 ) -> Sequence[sa.RowMapping]:
-    """The records of reads that named this customer, or one of these orders and documents, the last first."""
+    """The records of reads that named this customer or one of these orders and documents, newest first."""
     table = audit_record
-    # One array, because a statement may have no more than 32,767 values.
-    wanted = sa.any_(sa.cast([*things], sa.ARRAY(sa.Text)))
+    # One array, because a statement may have at most 32,767 parameters.
+    ids = sa.any_(sa.cast([*resource_ids], sa.ARRAY(sa.Text)))
     named = (
-        sa.and_(table.c.customer_id.is_(None), sa.literal_column(thing, sa.Text) == wanted)
-        for thing in _THINGS.values()
+        sa.and_(table.c.customer_id.is_(None), sa.literal_column(path_id, sa.Text) == ids)
+        for path_id in _RESOURCE_IDS.values()
     )
     statement = sa.select(table.c.at, table.c.operation).where(
         sa.or_(table.c.customer_id == customer_id, *named)

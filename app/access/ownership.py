@@ -1,7 +1,7 @@
-"""Who must own what is read, and how PostgreSQL and Digital River are asked for nothing else.
+"""Makes every read name the owner of what it reads, so that no query returns another customer's data.
 
-Every read of one thing names an `Owner`: a customer, or `Anybody`, which only a read by support on record can
-have. There is no default and no None, so a read that forgets its owner is a type error.
+Every read of one resource names an `Owner`: a customer, or `Anybody`, which only a recorded read by support
+has. There is no default and no None, so a read that forgets its owner is a type error.
 """
 
 from typing import final
@@ -19,9 +19,9 @@ from app.ids import CustomerId, OrderId
 
 @final
 class Anybody:
-    """The owner may be anybody, or nobody: support is asking, and its read is on record.
+    """Any owner, or none: the read is by support and is in the audit log.
 
-    The service that finds the thing must say whose it is, with `attribute`, or there is no answer.
+    The service that finds the resource must name its owner with `attribute`. Otherwise the answer is a 500.
     """
 
     def __init__(self, engine: AsyncEngine, record_id: AuditRecordId) -> None:
@@ -30,22 +30,22 @@ class Anybody:
         self.is_attributed = False
 
     async def attribute(self, customer_id: CustomerId | None) -> None:
-        """Add to the record whose thing was found; None: a guest's. When this returns, it is committed."""
+        """Add the owner of what was found to the record, and commit it. None means that it is a guest's."""
         if customer_id is not None:
             async with self._engine.begin() as connection:
-                await audit_log.attribute(connection, self._record_id, customer_id)
+                await audit_log.set_customer(connection, self._record_id, customer_id)
         self.is_attributed = True
 
 
 Owner = CustomerId | Anybody
-"""Who must own what is read. The things of guests have no owner: only `Anybody` finds them."""
+"""The owner that a resource must have to be read. Guests' orders have no owner: only `Anybody` finds them."""
 
 
 def owned_by(column: sa.ColumnElement[str | None], owner: Owner) -> sa.ColumnElement[bool]:
-    """The filter of a statement by the column that names the owner of a row."""
+    """The condition that a row belongs to the owner, by the column with the customer id."""
     if isinstance(owner, Anybody):
         return sa.true()
-    # As a literal, because `== None` would become IS NULL, which finds the things of guests.
+    # A literal, because `== None` would become IS NULL, which finds guests' rows.
     return column == sa.literal(owner, sa.Text)
 
 
@@ -53,8 +53,8 @@ async def fetch_owned_order(client: DigitalRiverClient, owner: Owner, order_id: 
     """The order at Digital River, if it is the owner's. A read by support is attributed to its customer.
 
     Raises:
-        Missing: there is none, or it is somebody else's or a guest's.
-        DigitalRiverError: Digital River could not be asked, or the owner's order cannot be read.
+        Missing: the order does not exist, or belongs to another customer or a guest.
+        DigitalRiverError: the call failed, or the order cannot be read.
     """
     if not isinstance(owner, Anybody):
         return await orders.fetch_order(client, order_id, owner=owner)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response, status
 
-from app.access.authorization import OwnCustomer, ReadCustomer, WritingCustomer
+from app.access.authorization import OwnCustomer, ReadableCustomer, WritingCustomer
 from app.customers import service
 from app.customers.addresses import ShippingAddress, ShippingAddressView
 from app.customers.schemas import ProfileChanges, ProfileView, Registration
@@ -71,7 +71,7 @@ async def register_customer(
     responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_FAR_SIDE)},
 )
 async def get_customer(
-    request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: ReadCustomer
+    request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: ReadableCustomer
 ) -> Response:
     """The caller's own profile is there from the first request on, also without registering."""
     # Staff who look around shall not become customers.
@@ -109,7 +109,7 @@ async def change_customer(
     responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_FAR_SIDE)},
 )
 async def get_shipping_address(
-    request: Request, resources: ResourcesDep, customer_id: ReadCustomer
+    request: Request, resources: ResourcesDep, customer_id: ReadableCustomer
 ) -> Response:
     """404 when there is none."""
     return conditional(request, await service.get_shipping(resources.digital_river, customer_id))

@@ -19,8 +19,8 @@ from app.digital_river.errors import ConflictingState, Missing, Refused
 from app.digital_river.models import Customer, CustomerChanges
 from app.ids import CustomerId
 from app.resources import Resources
-from app.web.field_errors import invalid_fields
 from app.web.problems import BadGateway, Invalid, NotFound
+from app.web.validation import invalid_fields
 
 Json = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Is it the same request? Answered while its body goes by, so that an upload is never held in memory."""
+"""Compares requests by digests that are made while the body streams, so that no upload is held in memory."""
 
 import asyncio
 import hashlib
@@ -11,32 +11,34 @@ from starlette.types import Message, Receive
 
 from app.web.problems import Malformed, RequestTimeout
 
-# Stands in the digest for the boundary of a multipart body: browsers choose another one for each attempt.
-_BOUNDARY_MARK = b"\0boundary\0"
-# As much as a JSON route takes at all. What is longer is compared byte by byte.
-MOST_JSON = 1024 * 1024
-# Beyond it not every integer has a float of its own.
-_EXACT = 2**53
+# Replaces the boundary of a multipart body in the digest, because browsers choose a new one for each attempt.
+_BOUNDARY_PLACEHOLDER = b"\0boundary\0"
+# The limit of a JSON route. A longer body is compared byte by byte.
+MAX_JSON_BYTES = 1024 * 1024
+# Up to this integer every integer has a float of its own.
+_MAX_EXACT_INTEGER = 2**53
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What two requests are compared by: SHA-256 and size of their bodies, both without the boundaries of a
-    multipart body; and `request`, a digest of query and meaning, None where an older release has kept it."""
+    """What two requests are compared by. All of it is without the boundaries of a multipart body.
 
-    digest: bytes
-    size: int
-    request: bytes | None
+    `request_digest` covers the query and the meaning of the body. It is None if an older release stored it.
+    """
 
-    def is_of_same_request(self, kept: "Fingerprint") -> bool:
-        """Whether the request of the `kept` one was this one."""
-        if kept.request is None:
-            return (self.digest, self.size) == (kept.digest, kept.size)
-        return self.request == kept.request
+    body_digest: bytes
+    body_size: int
+    request_digest: bytes | None
+
+    def matches(self, stored: "Fingerprint") -> bool:
+        """Whether this request is the same as the stored one."""
+        if stored.request_digest is None:
+            return (self.body_digest, self.body_size) == (stored.body_digest, stored.body_size)
+        return self.request_digest == stored.request_digest
 
 
-class WatchedBody:
-    """A request's body on its way to whoever reads it; `receive` takes the place of the server's."""
+class FingerprintedBody:
+    """Makes the fingerprint of a request while the route reads its body through `receive`."""
 
     def __init__(self, receive: Receive, content_type: str, query: str = "") -> None:
         self._receive = receive
@@ -45,25 +47,25 @@ class WatchedBody:
         self._hash = hashlib.sha256()
         self._size = 0
         self._boundary = _boundary(content_type)
-        # What may be the beginning of a boundary whose end has not come yet.
-        self._held_back = b""
+        # Bytes that may be the start of a boundary; the next part decides.
+        self._unmatched = b""
         self.is_complete = False
 
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request" and not self.is_complete:
-            self._take(message.get("body", b""))
+            self._add(message.get("body", b""))
             if not message.get("more_body", False):
-                self._digest(self._held_back)
+                self._update(self._unmatched)
                 self.is_complete = True
         return message
 
-    async def read_on(self, *, at_most: int, seconds: float) -> None:
-        """Let the rest go by, until its end or until more than `at_most` bytes have passed.
+    async def read_rest(self, *, at_most: int, seconds: float) -> None:
+        """Read on until the end of the body, or until more than `at_most` bytes of it have been read.
 
         Raises:
             RequestTimeout: neither happened within `seconds`.
-            Malformed: the sender went away.
+            Malformed: the client closed the connection.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -75,35 +77,35 @@ class WatchedBody:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Of what has gone by so far; of the request, when its body is complete."""
+        """Of what has been read so far. It is that of the request once `is_complete`."""
         digest = self._hash.digest()
         meaning = digest if self._json is None else hashlib.sha256(_canonical(self._json)).digest()
         query = json.dumps(sorted(parse_qsl(self._query, keep_blank_values=True)))
         return Fingerprint(digest, self._size, hashlib.sha256(query.encode() + meaning).digest())
 
-    def _take(self, part: bytes) -> None:
+    def _add(self, part: bytes) -> None:
         if not self._boundary:
-            self._digest(part)
+            self._update(part)
             return
-        *pieces, rest = (self._held_back + part).split(self._boundary)
+        *pieces, rest = (self._unmatched + part).split(self._boundary)
         for piece in pieces:
-            self._digest(piece)
-            self._hash.update(_BOUNDARY_MARK)
+            self._update(piece)
+            self._hash.update(_BOUNDARY_PLACEHOLDER)
         cut = max(0, len(rest) - len(self._boundary) + 1)
-        self._digest(rest[:cut])
-        self._held_back = rest[cut:]
+        self._update(rest[:cut])
+        self._unmatched = rest[cut:]
 
-    def _digest(self, part: bytes) -> None:
+    def _update(self, part: bytes) -> None:
         self._hash.update(part)
         self._size += len(part)
         if self._json is not None:
             self._json += part
-            if self._size > MOST_JSON:
+            if self._size > MAX_JSON_BYTES:
                 self._json = None
 
 
 def _boundary(content_type: str) -> bytes:
-    """The boundary of a multipart body; empty for every other kind."""
+    """The boundary of a multipart body; empty for other content types."""
     kind, options = parse_options_header(content_type)
     return options.get(b"boundary", b"") if kind.startswith(b"multipart/") else b""
 
@@ -114,8 +116,8 @@ def _is_json(content_type: str) -> bool:
 
 
 def _canonical(body: bytes | bytearray) -> bytes:
-    """One spelling for all of the same JSON: whatever the order of members, white space, escapes, and how
-    numbers are written. What is no JSON stays as it is."""
+    """The same bytes for the same JSON value: the order of members, white space, escapes and the spelling of
+    numbers do not matter. A body that is not JSON stays as it is."""
     try:
         return json.dumps(json.loads(body, parse_float=_number), sort_keys=True).encode()
     except (ValueError, RecursionError):
@@ -123,6 +125,6 @@ def _canonical(body: bytes | bytearray) -> bytes:
 
 
 def _number(text: str) -> float:
-    """As the routes read it, with 1.0 and 1e0 as 1 (RFC 8785 §3.2.2.3: by value)."""
+    """The number as the routes read it: 1.0 and 1e0 are 1 (RFC 8785 §3.2.2.3)."""
     number = float(text)
-    return int(number) if number.is_integer() and abs(number) <= _EXACT else number
+    return int(number) if number.is_integer() and abs(number) <= _MAX_EXACT_INTEGER else number

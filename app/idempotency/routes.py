@@ -1,7 +1,7 @@
-"""Writes that survive impatience: a POST with an `Idempotency-Key` happens once, however often it is sent.
+"""Makes a POST with an `Idempotency-Key` safe to repeat: it happens once, however often the client sends it.
 
-A router opts in with `route_class=IdempotentRoute`. Scopes must be demanded by the router itself, because
-what the router demands is checked before a stored answer is given out again.
+A router opts in with `route_class=IdempotentRoute`. Scopes must be dependencies of the router and not of a
+route, because only the router's are checked before a stored response is sent again.
 """
 
 import asyncio
@@ -17,28 +17,42 @@ from fastapi.exceptions import RequestValidationError
 from app.db.engine import AsyncEngine
 from app.db.errors import FAILURES
 from app.idempotency import store
-from app.idempotency.fingerprint import WatchedBody
-from app.idempotency.store import LEASE_SECONDS, Answer, Busy, Held
+from app.idempotency.fingerprint import FingerprintedBody
+from app.idempotency.store import LEASE_SECONDS, Claim, InProgress, StoredResponse
 from app.identity.bearer import CurrentPrincipal
 from app.resources import ResourcesDep, resources_of
-from app.web.error_handlers import answer, problem_of
+from app.web.error_handlers import problem_response, to_problem
 from app.web.problems import Conflict, Internal, Invalid, ServiceUnavailable, responses
 from app.web.routing import StrictRoute
 
-HEADER = "Idempotency-Key"
-REPLAYED = "Idempotency-Replayed"
-SERVE_SECONDS = 170.0
-# So often who serves a request says that it is alive.
-BEAT_SECONDS = LEASE_SECONDS / 4
-# Who could not say so in time is stopped before the lease runs out: two never serve the same one knowingly.
-LAST_SECONDS = 5.0
-REPEAT_SECONDS = 90.0
-# Bodies are complete before a JSON route begins; an upload that was refused half-way is not waited for.
-REST_SECONDS = 0.5
+KEY_HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotency-Replayed"
+SERVE_TIMEOUT_SECONDS = 170.0
+# How often a process renews the lease of a request that it serves.
+RENEWAL_SECONDS = LEASE_SECONDS / 4
+# A request whose lease is not renewed is stopped this long before the end, so that no two processes serve it.
+LEASE_MARGIN_SECONDS = 5.0
+REPEATED_BODY_SECONDS = 90.0
+# A JSON body is complete before its route runs. An upload that was refused half-way is not read to the end.
+UNREAD_BODY_SECONDS = 0.5
 
-_KEPT_HEADERS = ("content-type", "etag", "location")
-# These say something of the moment or of the token, not of the request: the next attempt may fare better.
-_PASSING = frozenset({401, 403, 408, 429})
+_STORED_HEADERS = ("content-type", "etag", "location")
+# They depend on the time or the token and not on the request, so the next attempt may succeed.
+_TRANSIENT_STATUSES = frozenset({401, 403, 408, 429})
+
+_KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias=KEY_HEADER,
+        min_length=1,
+        max_length=255,
+        pattern="^[!-~]+$",
+        description="Makes the request safe to repeat. For 24 hours the same key and request get the first "
+        f"answer again, with `{REPLAYED_HEADER}: true`. The same key with another body or query gets a 422. "
+        "While the first request is still being served, a repeated one gets a 409 with `Retry-After`. Use a "
+        "new random key for each new action.",
+    ),
+]
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -46,15 +60,15 @@ log = structlog.get_logger()
 
 
 class IdempotentRoute(StrictRoute):
-    """A route whose POST honours `Idempotency-Key`; other methods pass untouched.
+    """A route whose POST obeys `Idempotency-Key`. Other methods are not affected.
 
-    The same key and request get the first answer again for 24 hours, with `Idempotency-Replayed: true`;
-    another query or body is 422, a concurrent request 409 with `Retry-After`. Keys are the caller's own, for
-    each path. Answers of 500 and above, and refusals before the work began (of the token, of the form of the
-    request), are not kept: the key is free again. So it is when the process dies, after the lease.
+    For 24 hours the same key and request get the first response again, with `Idempotency-Replayed: true`.
+    Another query or body gets a 422, a concurrent request a 409 with `Retry-After`. Each caller and path has
+    its own keys. A response of 500 or above is not stored, and neither is a refusal of the token or of the
+    form of the request: the key is free again. If the process dies, the key is free when the lease ends.
 
-    Bodies of JSON are compared by what they say, others byte by byte, except for the boundaries of multipart
-    bodies. An upload that was refused before all of it was read leaves its key free.
+    JSON bodies are compared by value, others byte by byte, except for the boundaries of multipart bodies. If
+    an upload is refused before all of it is read, its key is free again.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -67,7 +81,7 @@ class IdempotentRoute(StrictRoute):
         serve = super().get_route_handler()
 
         async def serve_once(request: Request) -> Response:
-            if request.method != "POST" or HEADER not in request.headers:
+            if request.method != "POST" or KEY_HEADER not in request.headers:
                 return await serve(request)
             return await _serve_once(serve, request)
 
@@ -79,74 +93,62 @@ class _Attempt:
 
     SCOPE = "portal_idempotency"
 
-    def __init__(self, body: WatchedBody, engine: AsyncEngine) -> None:
+    def __init__(self, body: FingerprintedBody, engine: AsyncEngine) -> None:
         self.body = body
-        self.held: Held | None = None
-        # Ends when the lease is about to; does not end before there is one.
+        self.claim: Claim | None = None
+        # Expires shortly before the lease does. Without a claim it does not expire.
         self.lease = asyncio.timeout(None)
         self._engine = engine
-        self._beating: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[None] | None = None
 
-    def hold(self, held: Held, claimed_at: float) -> None:
-        """Serve it from now on, for as long as the claim can be renewed."""
-        self.held = held
-        self._last_until(claimed_at)
-        self._beating = asyncio.create_task(self._beat(held))
+    def start_renewing(self, claim: Claim, claimed_at: float) -> None:
+        """Renew the claim from now on. The attempt ends if the claim cannot be renewed."""
+        self.claim = claim
+        self._extend_lease(claimed_at)
+        self._renewal = asyncio.create_task(self._renew(claim))
 
-    def stop_beating(self) -> None:
-        """Leave the claim to be settled. A beat under way finds it settled, and changes nothing."""
-        if self._beating is not None:
-            self._beating.cancel()
+    def stop_renewing(self) -> None:
+        """Stop, so that the claim can be settled. A renewal that is running changes nothing after that."""
+        if self._renewal is not None:
+            self._renewal.cancel()
 
-    async def _beat(self, held: Held) -> None:
+    async def _renew(self, claim: Claim) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(RENEWAL_SECONDS)
             began = loop.time()
-            # The next beat may succeed.
+            # The next renewal may succeed.
             with suppress(*FAILURES):
                 async with self._engine.begin() as connection:
-                    is_ours = await store.prolong(connection, held)
-                self._last_until(began if is_ours else -inf)
+                    is_ours = await store.renew_claim(connection, claim)
+                self._extend_lease(began if is_ours else -inf)
 
-    def _last_until(self, renewed_at: float) -> None:
+    def _extend_lease(self, renewed_at: float) -> None:
         if not self.lease.expired():
-            self.lease.reschedule(renewed_at + LEASE_SECONDS - LAST_SECONDS)
+            self.lease.reschedule(renewed_at + LEASE_SECONDS - LEASE_MARGIN_SECONDS)
 
 
-class _AnsweredBefore(Exception):
-    """Ends an attempt with the answer of the first one."""
+class _Replay(Exception):
+    """Ends an attempt with the stored response of the first one."""
 
-    def __init__(self, first: Answer) -> None:
+    def __init__(self, stored: StoredResponse) -> None:
         super().__init__()
-        self.first = first
+        self.stored = stored
 
 
 async def _claim(
     request: Request,
     resources: ResourcesDep,
     principal: CurrentPrincipal,
-    key: Annotated[
-        str | None,
-        Header(
-            alias=HEADER,
-            min_length=1,
-            max_length=255,
-            pattern="^[!-~]+$",
-            description="Makes the request safe to repeat: for 24 hours the same key and request get the "
-            f"first answer again, with `{REPLAYED}: true`. Another body or query is refused with 422, a "
-            "request while the first one is being served with 409 and `Retry-After`. Choose a new random key "
-            "for each thing to be done.",
-        ),
-    ] = None,
+    key: _KeyHeader = None,
 ) -> None:
-    """Take the request, or refuse it; runs when the caller is known and before the work begins."""
+    """Claim the request, replay it or refuse it. Runs after authentication and before the endpoint."""
     if key is None:
         return
-    if len(request.headers.getlist(HEADER)) != 1:
-        raise Invalid.at(f"/header/{HEADER}", "Send one key.")
+    if len(request.headers.getlist(KEY_HEADER)) != 1:
+        raise Invalid.at(f"/header/{KEY_HEADER}", "Send one key.")
     attempt: _Attempt = request.scope[_Attempt.SCOPE]
-    name = store.name_of(
+    name = store.request_name(
         issuer=resources.settings.oidc_issuer,
         subject=principal.subject,
         customer_id=principal.customer_id,
@@ -155,90 +157,90 @@ async def _claim(
     )
     began = asyncio.get_running_loop().time()
     async with resources.engine.begin() as connection:
-        claimed = await store.claim_request(connection, name, principal.customer_id)
-    if isinstance(claimed, Busy):
-        hint = f"A request with this {HEADER} is being served at this moment."
-        raise Conflict("This is being done already.", hint=hint, retry_after=claimed.seconds)
-    if isinstance(claimed, Held):
-        attempt.hold(claimed, began)
+        outcome = await store.claim_request(connection, name, principal.customer_id)
+    if isinstance(outcome, InProgress):
+        hint = f"A request with this {KEY_HEADER} is being served at this moment."
+        raise Conflict("This is being done already.", hint=hint, retry_after=outcome.seconds)
+    if isinstance(outcome, Claim):
+        attempt.start_renewing(outcome, began)
         return
-    await attempt.body.read_on(at_most=claimed.request.size, seconds=REPEAT_SECONDS)
-    if not attempt.body.fingerprint.is_of_same_request(claimed.request):
-        raise Invalid.at(f"/header/{HEADER}", "This key was used before, with another query or body.")
-    raise _AnsweredBefore(claimed)
+    await attempt.body.read_rest(at_most=outcome.fingerprint.body_size, seconds=REPEATED_BODY_SECONDS)
+    if not attempt.body.fingerprint.matches(outcome.fingerprint):
+        raise Invalid.at(f"/header/{KEY_HEADER}", "This key was used before, with another query or body.")
+    raise _Replay(outcome)
 
 
 async def _serve_once(serve: _Handler, request: Request) -> Response:
-    body = WatchedBody(request.receive, request.headers.get("content-type", ""), request.url.query)
+    body = FingerprintedBody(request.receive, request.headers.get("content-type", ""), request.url.query)
     engine = resources_of(request).engine
     attempt = request.scope[_Attempt.SCOPE] = _Attempt(body, engine)
     try:
         response = await _serve_in_time(serve, Request(request.scope, body.receive), attempt)
-    except _AnsweredBefore as before:
-        first = before.first
-        return Response(first.content, first.status, {**first.headers, REPLAYED: "true"})
+    except _Replay as replay:
+        stored = replay.stored
+        return Response(stored.content, stored.status, {**stored.headers, REPLAYED_HEADER: "true"})
     except Exception as error:
-        # What was refused before the endpoint ran needs no memory, and its answer is the framework's.
-        is_early = isinstance(error, RequestValidationError) or attempt.held is None
-        if is_early or not _is_kept(problem_of(error, request).status):
-            await _free(engine, attempt)
+        # A refusal before the endpoint ran is not stored. FastAPI's handlers answer it.
+        is_early = isinstance(error, RequestValidationError) or attempt.claim is None
+        if is_early or not _is_stored(to_problem(error, request).status):
+            await _release(engine, attempt)
             raise
-        response = await answer(request, error)
-    await _keep(engine, attempt, response)
+        response = await problem_response(request, error)
+    await _store(engine, attempt, response)
     return response
 
 
 async def _serve_in_time(serve: _Handler, request: Request, attempt: _Attempt) -> Response:
     try:
-        async with asyncio.timeout(SERVE_SECONDS) as deadline, attempt.lease:
+        async with asyncio.timeout(SERVE_TIMEOUT_SECONDS) as deadline, attempt.lease:
             return await serve(request)
     except TimeoutError:
         if not (deadline.expired() or attempt.lease.expired()):
             raise
         raise ServiceUnavailable("This took too long. Please try again.") from None
     finally:
-        attempt.stop_beating()
+        attempt.stop_renewing()
 
 
-def _is_kept(status: int) -> bool:
-    return status < Internal.status and status not in _PASSING
+def _is_stored(status: int) -> bool:
+    return status < Internal.status and status not in _TRANSIENT_STATUSES
 
 
-async def _keep(engine: AsyncEngine, attempt: _Attempt, response: Response) -> None:
-    """Keep the answer for those who repeat the request. What was done cannot be undone when that fails: this
-    caller learns of it, and the key is free when the lease has run out."""
-    if attempt.held is None:
+async def _store(engine: AsyncEngine, attempt: _Attempt, response: Response) -> None:
+    """Store the response for repeats of the request. If that fails, this caller still gets the response, and
+    the key is free when the lease ends."""
+    if attempt.claim is None:
         return
     if not attempt.body.is_complete:
         await _read_rest(attempt.body)
-    if not _is_kept(response.status_code) or not attempt.body.is_complete:
-        await _free(engine, attempt)
+    if not _is_stored(response.status_code) or not attempt.body.is_complete:
+        await _release(engine, attempt)
         return
-    kept = Answer(
-        request=attempt.body.fingerprint,
+    stored = StoredResponse(
+        fingerprint=attempt.body.fingerprint,
         status=response.status_code,
-        headers={name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers},
+        headers={name: response.headers[name] for name in _STORED_HEADERS if name in response.headers},
         content=bytes(response.body),
     )
     try:
         async with engine.begin() as connection:
-            is_kept = await store.keep_answer(connection, attempt.held, kept)
-        if not is_kept:
+            is_stored = await store.store_response(connection, attempt.claim, stored)
+        if not is_stored:
             log.warning("idempotency.lease_lost")
     except FAILURES as error:
         log.error("idempotency.answer_not_kept", error=type(error).__name__)
 
 
-async def _read_rest(body: WatchedBody) -> None:
-    """See the end of a body that the route had no interest in. What an upload still sends stays unread."""
+async def _read_rest(body: FingerprintedBody) -> None:
+    """Read the end of a body that the route did not read. An upload that is still being sent stays unread."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(REST_SECONDS):
+        async with asyncio.timeout(UNREAD_BODY_SECONDS):
             await body.receive()
 
 
-async def _free(engine: AsyncEngine, attempt: _Attempt) -> None:
-    """Let the request be made again; should that fail, the lease runs out by itself."""
-    if attempt.held is not None:
+async def _release(engine: AsyncEngine, attempt: _Attempt) -> None:
+    """Release the claim, so that the request can be repeated. If that fails, the lease ends by itself."""
+    if attempt.claim is not None:
         with suppress(*FAILURES):
             async with engine.begin() as connection:
-                await store.free_request(connection, attempt.held)
+                await store.release_claim(connection, attempt.claim)

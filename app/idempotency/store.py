@@ -1,4 +1,4 @@
-"""The table of requests that must happen once, and every statement about it."""
+"""The table of requests that must happen once, and all its statements."""
 
 import hashlib
 import json
@@ -15,26 +15,26 @@ from app.db.schema import inlined, metadata
 from app.idempotency.fingerprint import Fingerprint
 from app.ids import CustomerId
 
-# Prolonged while the request is served: a process that dies blocks its key no longer than that.
+# Renewed while the request is served. A process that dies blocks its key no longer than this.
 LEASE_SECONDS = 30.0
-KEPT_FOR = timedelta(hours=24)
-# Each kept answer clears away more than one that is past its time, so that the table does not grow for ever.
-CLEARED_AT_ONCE = 20
-_OF_ANSWER = ("body_digest", "body_size", "request_digest", "status", "headers", "content")
+RESPONSE_LIFETIME = timedelta(hours=24)
+# Each stored response deletes up to so many expired ones, so that the table does not grow for ever.
+EXPIRED_BATCH_SIZE = 20
+_RESPONSE_COLUMNS = ("body_digest", "body_size", "request_digest", "status", "headers", "content")
 
 idempotent_request = sa.Table(
     "idempotent_request",
     metadata,
-    # A digest of caller, route and key: none of them is needed again, and all of them are of any length.
+    # A digest of caller, route and key. None of them is needed again, and each can be long.
     sa.Column("name", sa.LargeBinary, primary_key=True),
-    # Whose answer it is, for the day on which they ask to be forgotten.
+    # The customer whose response it is, so that their erasure finds it.
     sa.Column("customer_id", sa.Text),
     sa.Column("holder", UUID(as_uuid=True), nullable=False),
-    # While it is served, the end of its lease; once it is answered, the end of the answer.
+    # While the request is served: the end of its lease. Afterwards: the expiry of the response.
     sa.Column("valid_until", sa.DateTime(timezone=True), nullable=False),
     sa.Column("body_digest", sa.LargeBinary),
     sa.Column("body_size", sa.BigInteger),
-    # Of query and meaning of the body: what requests are compared by, where it is known.
+    # A digest of the query and the meaning of the body. Requests are compared by it if it is known.
     sa.Column("request_digest", sa.LargeBinary),
     sa.Column("status", sa.Integer),
     sa.Column("headers", JSONB),
@@ -45,49 +45,49 @@ idempotent_request = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A request that its holder alone may serve now."""
+class Claim:
+    """The right to serve a request. No other holder has it at the same time."""
 
     name: bytes
     holder: uuid.UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Busy:
-    """The request is being served already; `seconds` until it is free if its holder has died."""
+class InProgress:
+    """Another holder is serving the request; `seconds` until its lease ends."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The first answer to a request, and the request that it answered."""
+class StoredResponse:
+    """The first response to a request, and the fingerprint of that request."""
 
-    request: Fingerprint
+    fingerprint: Fingerprint
     status: int
     headers: Mapping[str, str]
     content: bytes
 
 
-def name_of(*, issuer: str, subject: str, customer_id: CustomerId | None, route: str, key: str) -> bytes:
-    """The request's name: the same for the same caller, route and key, and for no others. One subject may
-    speak for several customers, so both are the caller."""
+def request_name(*, issuer: str, subject: str, customer_id: CustomerId | None, route: str, key: str) -> bytes:
+    """A digest that is the same only for the same caller, route and key. Subject and customer together are
+    the caller, because one subject may act for several customers."""
     return hashlib.sha256(json.dumps([issuer, subject, customer_id, route, key]).encode()).digest()
 
 
 async def claim_request(
     connection: AsyncConnection, name: bytes, customer_id: CustomerId | None
-) -> Held | Answer | Busy:
-    """Take the request to serve it, learn its answer, or learn that another one is being served. Commit
-    before you serve it."""
+) -> Claim | StoredResponse | InProgress:
+    """Claim the request, or return its stored response, or say that another holder is serving it. The caller
+    must commit before it serves the request."""
     table = idempotent_request
-    held = Held(name, uuid.uuid4())
+    claim = Claim(name, uuid.uuid4())
     fresh = {
-        "holder": held.holder,
+        "holder": claim.holder,
         "valid_until": sa.func.now() + timedelta(seconds=LEASE_SECONDS),
-        **dict.fromkeys(_OF_ANSWER, sa.null()),
+        **dict.fromkeys(_RESPONSE_COLUMNS, sa.null()),
     }
-    claim = (
+    upsert = (
         insert(table)
         .values(name=name, customer_id=customer_id, **fresh)
         .on_conflict_do_update(
@@ -95,69 +95,69 @@ async def claim_request(
         )
         .returning(table.c.name)
     )
-    if (await connection.execute(claim)).first() is not None:
-        return held
+    if (await connection.execute(upsert)).first() is not None:
+        return claim
     left = sa.func.extract("epoch", table.c.valid_until - sa.func.now()).label("left")
     row = (await connection.execute(sa.select(table, left).where(table.c.name == name))).first()
-    # No row: its holder has just freed it. To this caller it was concurrent all the same.
+    # No row: its holder has just released it. It was still concurrent with this request.
     if row is None or row.status is None:
-        return Busy(0.0 if row is None else float(row.left))
-    request = Fingerprint(row.body_digest, row.body_size, row.request_digest)
-    return Answer(request, row.status, row.headers, row.content)
+        return InProgress(0.0 if row is None else float(row.left))
+    fingerprint = Fingerprint(row.body_digest, row.body_size, row.request_digest)
+    return StoredResponse(fingerprint, row.status, row.headers, row.content)
 
 
-async def prolong(connection: AsyncConnection, held: Held) -> bool:
-    """Begin the lease anew. False when it has run out and another holder has the request."""
+async def renew_claim(connection: AsyncConnection, claim: Claim) -> bool:
+    """Renew the lease. False if it has run out and another holder has the request."""
     table = idempotent_request
     statement = (
         sa.update(table)
-        .where(table.c.name == held.name, table.c.holder == held.holder, table.c.status.is_(None))
+        .where(table.c.name == claim.name, table.c.holder == claim.holder, table.c.status.is_(None))
         .values(valid_until=sa.func.now() + timedelta(seconds=LEASE_SECONDS))
         .returning(table.c.name)
     )
     return (await connection.execute(statement)).first() is not None
 
 
-async def keep_answer(connection: AsyncConnection, held: Held, answer: Answer) -> bool:
-    """Keep the answer for 24 hours. False when the lease has run out and another holder has the request."""
+async def store_response(connection: AsyncConnection, claim: Claim, response: StoredResponse) -> bool:
+    """Store the response for 24 hours. False if the lease has run out and another holder has the request."""
     table = idempotent_request
-    keep = (
+    update = (
         sa.update(table)
-        .where(table.c.name == held.name, table.c.holder == held.holder)
+        .where(table.c.name == claim.name, table.c.holder == claim.holder)
         .values(
-            valid_until=sa.func.now() + KEPT_FOR,
-            body_digest=answer.request.digest,
-            body_size=answer.request.size,
-            request_digest=answer.request.request,
-            status=answer.status,
-            headers=dict(answer.headers),
-            content=answer.content,
+            valid_until=sa.func.now() + RESPONSE_LIFETIME,
+            body_digest=response.fingerprint.body_digest,
+            body_size=response.fingerprint.body_size,
+            request_digest=response.fingerprint.request_digest,
+            status=response.status,
+            headers=dict(response.headers),
+            content=response.content,
         )
         .returning(table.c.name)
     )
-    past = (
+    expired = (
         sa.select(table.c.name)
         .where(table.c.valid_until <= sa.func.now())
         .order_by(table.c.valid_until)
-        .limit(inlined(CLEARED_AT_ONCE))
+        .limit(inlined(EXPIRED_BATCH_SIZE))
         .with_for_update(skip_locked=True)
         .cte("past")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
-    is_kept = (await connection.execute(keep)).first() is not None
-    await connection.execute(sa.delete(table).where(table.c.name == past.c.name))
-    return is_kept
+    is_stored = (await connection.execute(update)).first() is not None
+    await connection.execute(sa.delete(table).where(table.c.name == expired.c.name))
+    return is_stored
 
 
-async def free_request(connection: AsyncConnection, held: Held) -> None:
-    """Let the request be served again at once."""
+async def release_claim(connection: AsyncConnection, claim: Claim) -> None:
+    """Give up the claim, so that the request can be served again at once."""
     table = idempotent_request
-    statement = sa.delete(table).where(table.c.name == held.name, table.c.holder == held.holder)
+    statement = sa.delete(table).where(table.c.name == claim.name, table.c.holder == claim.holder)
     await connection.execute(statement)
 
 
-async def erase_answers(connection: AsyncConnection, customer_id: CustomerId) -> None:
-    """Erase the kept answers to this customer's requests; what is being served stays claimed."""
+async def delete_responses(connection: AsyncConnection, customer_id: CustomerId) -> None:
+    """Delete the stored responses to this customer. Requests that are being served stay claimed."""
     table = idempotent_request
     statement = sa.delete(table).where(table.c.customer_id == customer_id, table.c.status.is_not(None))
     await connection.execute(statement)

@@ -1,4 +1,4 @@
-"""What the claims of a genuine token say: whether it is an access token for us, and for whom it speaks."""
+"""Checks the claims of a signed token: is it an access token for us, and who is its subject?"""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -10,75 +10,79 @@ from joserfc.jwt import JWTClaimsRegistry
 from app.ids import CustomerId
 from app.web.id_types import ID_PATTERN
 
-LONGEST_SUBJECT = 255
-LATEST_MOMENT = 1e11
-LONGEST_CUSTOMER_ID = 40  # Digital River docs, Customers
+MAX_SUBJECT_LENGTH = 255
+MAX_TIMESTAMP = 1e11
+MAX_CUSTOMER_ID_LENGTH = 40  # Digital River docs, Customers
 CLOCK_LEEWAY_SECONDS = 30
 
 _CUSTOMER_ID = re.compile(ID_PATTERN, re.ASCII)
-# RFC 9068 §2.1. Most providers write the general one, or none.
-_EXPLICIT = "at+jwt"
-_TYPES = frozenset({_EXPLICIT, "jwt"})
-# Keycloak writes the type into the payload, whatever the header says.
-_OTHER_PAYLOADS = frozenset({"id", "refresh", "offline", "logout"})
+# RFC 9068 §2.1. Most providers write the general type `JWT`, or no type.
+_ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105  # a media type
+_HEADER_TYPES = frozenset({_ACCESS_TOKEN_TYPE, "jwt"})
+# Keycloak writes its own type into the payload, next to the type in the header.
+_OTHER_PAYLOAD_TYPES = frozenset({"id", "refresh", "offline", "logout"})
 # OpenID Connect Core §3.3.2.11; FAPI 1.0 part 2 for `s_hash`.
-_OF_ID_TOKENS = frozenset({"at_hash", "c_hash", "s_hash"})
-# Names of the client that the token was issued to: RFC 9068 and Cognito, OpenID Connect, Entra v1, Okta.
-_CLIENTS = ("client_id", "azp", "appid", "cid")
-# What no ID token has. A `nonce` alone proves nothing: Keycloak wrote it into access tokens until 24.
-_OF_ACCESS_TOKENS = frozenset({"scope", "scp", "client_id", "cid"})
+_ID_TOKEN_CLAIMS = frozenset({"at_hash", "c_hash", "s_hash"})
+# The client that the token was issued to, as named by RFC 9068 and Cognito, OpenID Connect, Entra v1, Okta.
+_CLIENT_ID_CLAIMS = ("client_id", "azp", "appid", "cid")
+# Claims that no ID token has. A `nonce` alone proves nothing: Keycloak up to 24 writes it into access tokens.
+_ACCESS_TOKEN_CLAIMS = frozenset({"scope", "scp", "client_id", "cid"})
 
 Claims = Mapping[str, Any]
 
 
-class RefusalError(Exception):
-    """Why a token is not accepted; for the log."""
+class TokenRefused(Exception):
+    """The token is not accepted. The message is for the log only."""
 
 
-def check_kind(header: Claims, claims: Claims, *, only_explicit: bool) -> None:
-    """That it is an access token which whoever bears it may use (RFC 9068 §4, RFC 8725 §3.11 and §3.12).
+def check_token_type(header: Claims, claims: Claims, *, require_header_type: bool) -> None:
+    """Check that this is an access token that any bearer may use (RFC 9068 §4, RFC 8725 §3.11 and §3.12).
 
     Raises:
-        RefusalError: it is certainly something else; with `only_explicit`, or does not say in its header.
+        TokenRefused: it is another kind of token, or its header does not say `at+jwt` and must.
     """
     kind = header.get("typ")
     name = kind.lower().removeprefix("application/") if isinstance(kind, str) else None
-    if name != _EXPLICIT and (only_explicit or (kind is not None and name not in _TYPES)):
-        raise RefusalError("not of the type of an access token")
+    if name != _ACCESS_TOKEN_TYPE and (
+        require_header_type or (kind is not None and name not in _HEADER_TYPES)
+    ):
+        raise TokenRefused("its type is not that of an access token")
     if claims.get("cnf") is not None:
-        raise RefusalError("bound to a key, whose possession nobody has proven")
-    if claims.get("token_use", "access") != "access" or _payload_type(claims) in _OTHER_PAYLOADS:
-        raise RefusalError("said by its payload to be no access token")
+        raise TokenRefused("it is bound to a key, and we do not check the proof of possession")
+    if claims.get("token_use", "access") != "access" or _payload_type(claims) in _OTHER_PAYLOAD_TYPES:
+        raise TokenRefused("its payload names another kind of token")
     if isinstance(claims.get("events"), Mapping):
-        raise RefusalError("a security event, or a logout token")
-    if name != _EXPLICIT and _is_id_token(claims):
-        raise RefusalError("an ID token")
+        raise TokenRefused("it is a security event or a logout token")
+    if name != _ACCESS_TOKEN_TYPE and _is_id_token(claims):
+        raise TokenRefused("it is an ID token")
 
 
 def check_audience(claims: Claims, audience: str, clients: Collection[str]) -> None:
-    """That it was issued for us, to one of these clients if there are any. With them it may name no audience,
-    if it says that it is an access token: an ID token without an audience there is none (Cognito).
+    """Check that the token was issued for our audience, and to one of these clients if there are any.
+
+    If there are clients, a token that says it is an access token may lack `aud`, as Cognito's do. An ID token
+    always has it.
 
     Raises:
-        RefusalError: it was not.
+        TokenRefused: it is for another audience or from another client.
     """
-    client = next((claims[name] for name in _CLIENTS if name in claims), None)
+    client = next((claims[name] for name in _CLIENT_ID_CLAIMS if name in claims), None)
     if clients and not (isinstance(client, str) and client in clients):
-        raise RefusalError("issued to another client")
-    given = claims.get("aud")
-    if given is None:
+        raise TokenRefused("it was issued to another client")
+    audiences = claims.get("aud")
+    if audiences is None:
         is_access_token = claims.get("token_use") == "access" or _payload_type(claims) == "bearer"
         if not clients or not is_access_token:
-            raise RefusalError("meant for nobody in particular")
-    elif not audience or audience not in (given if isinstance(given, list) else [given]):
-        raise RefusalError("meant for somebody else")
+            raise TokenRefused("it names no audience")
+    elif not audience or audience not in (audiences if isinstance(audiences, list) else [audiences]):
+        raise TokenRefused("it is for another audience")
 
 
 def check_times(claims: Claims, now: float) -> float:
-    """Returns the expiry, in seconds since the epoch.
+    """Check the validity period. Returns the expiry, in seconds since the epoch.
 
     Raises:
-        RefusalError: the token is not valid yet, or not any more, or has no end.
+        TokenRefused: the token is not valid yet, has expired, or has no expiry.
     """
     times = {name: claims[name] for name in ("exp", "nbf", "iat") if claims.get(name) is not None}
     begins = {name: time for name, time in times.items() if name != "exp"}
@@ -86,50 +90,50 @@ def check_times(claims: Claims, now: float) -> float:
         JWTClaimsRegistry(int(now), exp={"essential": True}).validate({"exp": times.get("exp")})
         JWTClaimsRegistry(int(now), CLOCK_LEEWAY_SECONDS).validate(begins)
     except JoseError as error:
-        raise RefusalError(str(error)) from None
-    # joserfc counts in whole seconds, and takes integers that no float can hold.
-    if times["exp"] <= now or not all(0 <= time < LATEST_MOMENT for time in times.values()):
-        raise RefusalError("expired within this second, or a time out of range")
+        raise TokenRefused(str(error)) from None
+    # joserfc counts in whole seconds, and accepts integers that no float can hold.
+    if times["exp"] <= now or not all(0 <= time < MAX_TIMESTAMP for time in times.values()):
+        raise TokenRefused("it expired within this second, or a time is out of range")
     return float(times["exp"])
 
 
 def read_subject(claims: Claims) -> str:
-    """Who it is. It goes into audit records: what cannot be stored, or not be told from others by reading it,
-    is nobody.
+    """The subject. Audit records hold it, so it must be text that PostgreSQL can store and a reader can tell
+    from other subjects.
 
     Raises:
-        RefusalError: there is no usable one.
+        TokenRefused: it is missing, too long, not printable, or has spaces around it.
     """
     subject = claims.get("sub")
-    if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT:
-        raise RefusalError("no usable subject")
+    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_LENGTH:
+        raise TokenRefused("its subject is missing or too long")
     if not subject.isprintable() or subject != subject.strip():
-        raise RefusalError("a subject that cannot be printed")
+        raise TokenRefused("its subject cannot be printed")
     return subject
 
 
 def read_customer_id(claims: Claims, path: str) -> CustomerId | None:
-    """The customer that the claim names: as text, as a whole number, or as a list of only one of them."""
+    """The customer id in this claim: text, a whole number, or a list with exactly one of them; else None."""
     value = find_claim(claims, path)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < 10**LONGEST_CUSTOMER_ID else None
-    if isinstance(value, str) and len(value) <= LONGEST_CUSTOMER_ID and _CUSTOMER_ID.fullmatch(value):
+        value = str(value) if abs(value) < 10**MAX_CUSTOMER_ID_LENGTH else None
+    if isinstance(value, str) and len(value) <= MAX_CUSTOMER_ID_LENGTH and _CUSTOMER_ID.fullmatch(value):
         return CustomerId(value)
     return None
 
 
 def read_scopes(claims: Claims, paths: Collection[str], prefix: str) -> frozenset[str]:
-    """What these claims grant, together: text separated by spaces (RFC 9068) or lists, names with or without
-    the prefix."""
-    granted = (one for path in paths for one in _names(find_claim(claims, path)))
-    return frozenset(one.removeprefix(prefix) for one in granted)
+    """All scopes that these claims grant, without the prefix. A claim is a list of names, or one text with
+    spaces between the names (RFC 9068)."""
+    names = (name for path in paths for name in _scope_names(find_claim(claims, path)))
+    return frozenset(name.removeprefix(prefix) for name in names)
 
 
 def find_claim(claims: Claims, path: str) -> object:
-    """The claim of exactly this name, or else the member that the path's dots lead to: names may have dots
-    themselves, as `https://shop.example/customer_id` does."""
+    """The claim of exactly this name, else the member at this path with dots, else None. A name may contain
+    dots, as `https://shop.example/customer_id` does."""
     if path in claims:
         return claims[path]
     end = path.rfind(".")
@@ -141,11 +145,11 @@ def find_claim(claims: Claims, path: str) -> object:
     return None
 
 
-def _names(granted: object) -> Iterator[str]:
+def _scope_names(granted: object) -> Iterator[str]:
     if isinstance(granted, str):
         yield from granted.split()
     elif isinstance(granted, list):
-        yield from (one for one in granted if isinstance(one, str))
+        yield from (name for name in granted if isinstance(name, str))
 
 
 def _payload_type(claims: Claims) -> str | None:
@@ -154,7 +158,7 @@ def _payload_type(claims: Claims) -> str | None:
 
 
 def _is_id_token(claims: Claims) -> bool:
-    if not _OF_ID_TOKENS.isdisjoint(claims):
+    if not _ID_TOKEN_CLAIMS.isdisjoint(claims):
         return True
-    says_otherwise = _payload_type(claims) == "bearer" or not _OF_ACCESS_TOKENS.isdisjoint(claims)
-    return "nonce" in claims and not says_otherwise
+    is_access_token = _payload_type(claims) == "bearer" or not _ACCESS_TOKEN_CLAIMS.isdisjoint(claims)
+    return "nonce" in claims and not is_access_token

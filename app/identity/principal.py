@@ -1,4 +1,4 @@
-"""The one answer to "who is calling?": a customer, an operator, or both."""
+"""Who is calling: a customer, an operator, or both."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from app.web.problems import Forbidden
 class Principal:
     """Who a verified token speaks for.
 
-    `customer_id` is None when the token names no possible Digital River customer, as an operator's may not.
+    `customer_id` is None if the token holds no valid customer id. An operator's token may hold none.
     """
 
     customer_id: CustomerId | None
@@ -19,15 +19,15 @@ class Principal:
 
     @property
     def name(self) -> str:
-        """Tells callers apart, whether they are customers or not."""
+        """The same for every request of one caller; the quota of a caller is counted under this name."""
         return f"subject {self.subject}" if self.customer_id is None else f"customer {self.customer_id}"
 
 
-def customer_of(principal: Principal) -> CustomerId:
+def get_customer_id(principal: Principal) -> CustomerId:
     """The customer who is calling.
 
     Raises:
-        Forbidden: the token names none.
+        Forbidden: the token names no customer.
     """
     if principal.customer_id is None:
         raise Forbidden("You are signed in, but not as a customer.")

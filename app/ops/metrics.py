@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_latest, start_http_server
 
 from app.db.engine import AsyncEngine
@@ -31,9 +31,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/metrics")
-async def get_metrics(
-    request: Request, resources: ResourcesDep, authorization: Annotated[str, Header()] = ""
-) -> Response:
+async def get_metrics(resources: ResourcesDep, authorization: Annotated[str, Header()] = "") -> Response:
     """Prometheus' text format. Without personal data, but for operators: see docs/operations.md."""
     token = resources.settings.metrics_token.get_secret_value()
     if token and not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):

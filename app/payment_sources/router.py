@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from app.access.authorization import OwnCustomer, ReadCustomer
+from app.access.authorization import OwnCustomer, ReadableCustomer
 from app.idempotency.routes import IdempotentRoute
 from app.identity.bearer import CurrentCustomer
 from app.payment_sources import drop_in, service
@@ -64,7 +64,7 @@ async def get_drop_in_configuration(
     summary="List saved payment methods",
     responses=responses(Forbidden, Invalid, NotFound, BadGateway, ServiceUnavailable),
 )
-async def list_payment_sources(resources: ResourcesDep, customer_id: ReadCustomer) -> PaymentSourcesPage:
+async def list_payment_sources(resources: ResourcesDep, customer_id: ReadableCustomer) -> PaymentSourcesPage:
     """All of them, with what may be shown to their owner."""
     saved = await service.list_sources(resources.digital_river, customer_id)
     return PaymentSourcesPage(data=[_view(one) for one in saved], unreadable=saved.unreadable)

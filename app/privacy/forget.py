@@ -52,7 +52,7 @@ async def forget(
         raise
     await _keep_answer(engine, record_id, answer)
     async with engine.begin() as connection:
-        await idempotency.erase_answers(connection, customer_id)
+        await idempotency.delete_responses(connection, customer_id)
         await tax.erase(connection, customer_id)
         await store.keep_erasure(connection, record_id)
     log.info("customer.forget_recorded")

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from app.access.authorization import OwnCustomer, ReadCustomer
+from app.access.authorization import OwnCustomer, ReadableCustomer
 from app.idempotency.routes import IdempotentRoute
 from app.identity.bearer import OPS, CurrentPrincipal, require_scope
 from app.ids import CustomerId
@@ -59,7 +59,9 @@ async def forget_customer(
     response_model=CustomerExport,
     responses={**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, ServiceUnavailable)},
 )
-async def export_customer(request: Request, resources: ResourcesDep, customer_id: ReadCustomer) -> Response:
+async def export_customer(
+    request: Request, resources: ResourcesDep, customer_id: ReadableCustomer
+) -> Response:
     """Everything held or reachable, complete or not at all. Lists are newest first and not paged."""
     everything = await export.collect(resources, customer_id)
     disposition = 'attachment; filename="customer.json"'

@@ -1,4 +1,4 @@
-"""The configuration of every process: read once from the environment, checked as a whole, secrets masked."""
+"""Reads the configuration of a process from its environment once, and refuses missing or unsafe values."""
 
 from typing import Any, Self
 
@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from app.settings.checks import find_problems
 from app.settings.fields import SettingsFields
 
-# pydantic's messages about a value that is not JSON, or is other JSON, name Python types.
+# pydantic's own messages about a value of the wrong JSON type name Python types.
 _JSON_ERRORS = {
     **dict.fromkeys(("tuple_type", "list_type", "set_type"), "must be a JSON list"),
     **dict.fromkeys(("dict_type", "model_type"), "must be a JSON object"),
@@ -21,7 +21,7 @@ class UnusableSettings(SystemExit):
 
 
 class _Environment(EnvSettingsSource):
-    """Passes on text that should be JSON and is not, so that validation names it together with all else."""
+    """Passes on text that is not valid JSON, so that validation reports it with all other problems."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         try:
@@ -54,7 +54,7 @@ def read_settings() -> Settings:
     """The settings of this process.
 
     Raises:
-        UnusableSettings: something is missing, malformed or unsafe; all of it is named at once.
+        UnusableSettings: a setting is missing, malformed or unsafe. The message names all of them.
     """
     try:
         return Settings()
@@ -62,6 +62,6 @@ def read_settings() -> Settings:
         lines = []
         for problem in error.errors(include_url=False, include_input=False):
             name = "".join(f"PORTAL_{str(part).upper()}: " for part in problem["loc"][:1])
-            told = _JSON_ERRORS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-            lines += [f"  {name}{line}" for line in told.split("; ")]
+            text = _JSON_ERRORS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+            lines += [f"  {name}{line}" for line in text.split("; ")]
         raise UnusableSettings("The portal cannot start:\n" + "\n".join(lines)) from None

@@ -1,13 +1,13 @@
-"""Which settings are missing, contradictory or unsafe in production. Each problem names its setting."""
+"""Finds settings that are missing, contradictory or unsafe in production. Each problem names its setting."""
 
 from app.database_url import DatabaseUrl, UnusableDatabaseUrl
 from app.settings.fields import SettingsFields
 
-MINIMUM_SECRET_LENGTH = 16
+MIN_SECRET_LENGTH = 16
 
 
 def find_problems(settings: SettingsFields) -> list[str]:
-    """All that keeps a process from starting with these settings, each as one line."""
+    """Why a process must not start with these settings: one line for each problem."""
     problems = [*_missing(settings), *_unusable(settings), *_contradictory(settings)]
     if settings.environment == "production":
         problems += _unsafe(settings)
@@ -29,14 +29,14 @@ def _missing(settings: SettingsFields) -> list[str]:
             "PORTAL_DATABASE_URL": settings.database_url.get_secret_value(),
             "PORTAL_DIGITAL_RIVER_PUBLIC_KEY": settings.digital_river_public_key,
             "PORTAL_LIVE_MODE": settings.live_mode is not None,
-            # Without it, `contentUrl` would follow the Host header that a caller sends.
+            # Without it, `contentUrl` would be made from the Host header, which the caller chooses.
             "PORTAL_PUBLIC_URL": settings.public_url,
         }
     return [f"{name} is missing" for name, value in required.items() if not value]
 
 
 def _unusable(settings: SettingsFields) -> list[str]:
-    """What is wrong with the database's address and the files that it names."""
+    """Problems of the database URL and of the files that it names."""
     if not (url := settings.database_url.get_secret_value()):
         return []
     try:
@@ -53,7 +53,7 @@ def _unusable(settings: SettingsFields) -> list[str]:
 
 
 def _contradictory(settings: SettingsFields) -> list[str]:
-    names = [one.issuer for one in settings.oidc_issuers]
+    names = [trusted.issuer for trusted in settings.oidc_issuers]
     is_prefix_of_ours = bool(settings.oidc_scope_prefix) and "portal:".startswith(settings.oidc_scope_prefix)
     checks = {
         "PORTAL_OIDC_ADDITIONAL_ISSUERS must name each issuer once, and not PORTAL_OIDC_ISSUER again": (
@@ -61,8 +61,8 @@ def _contradictory(settings: SettingsFields) -> list[str]:
         ),
         "PORTAL_OIDC_ADDITIONAL_ISSUERS must give an issuer that is not empty": all(names[1:]),
         "PORTAL_OIDC_JWKS_URL and each jwksUrl must start with https:// or http://": all(
-            not one.jwks_url or one.jwks_url.startswith(("https://", "http://"))
-            for one in settings.oidc_issuers
+            not trusted.jwks_url or trusted.jwks_url.startswith(("https://", "http://"))
+            for trusted in settings.oidc_issuers
         ),
         "PORTAL_OIDC_ALGORITHMS must name one or more": bool(settings.oidc_algorithms),
         "PORTAL_OIDC_SCOPE_CLAIMS must name one or more": bool(settings.oidc_scope_claims),
@@ -85,20 +85,23 @@ def _contradictory(settings: SettingsFields) -> list[str]:
 
 def _unsafe(settings: SettingsFields) -> list[str]:
     key = settings.digital_river_secret_key.get_secret_value()
-    short = [s for s in settings.webhook_secrets if len(s.get_secret_value()) < MINIMUM_SECRET_LENGTH]
+    short = [
+        secret for secret in settings.webhook_secrets if len(secret.get_secret_value()) < MIN_SECRET_LENGTH
+    ]
     is_test = "_test_" in key
     checks = {
         "PORTAL_DIGITAL_RIVER_URL must start with https://": settings.digital_river_url.startswith(
             "https://"
         ),
-        # If the keys have an address of their own, the issuer's name is never requested.
+        # If `PORTAL_OIDC_JWKS_URL` is set, no request goes to the issuer.
         "PORTAL_OIDC_ISSUER (or PORTAL_OIDC_JWKS_URL) must start with https://": (
             settings.oidc_jwks_url or settings.oidc_issuer
         ).startswith("https://"),
         "PORTAL_OIDC_ADDITIONAL_ISSUERS must start with https://": all(
-            (one.jwks_url or one.issuer).startswith("https://") for one in settings.oidc_additional_issuers
+            (trusted.jwks_url or trusted.issuer).startswith("https://")
+            for trusted in settings.oidc_additional_issuers
         ),
-        f"PORTAL_WEBHOOK_SECRETS must have {MINIMUM_SECRET_LENGTH} characters or more each": not short,
+        f"PORTAL_WEBHOOK_SECRETS must have {MIN_SECRET_LENGTH} characters or more each": not short,
         "PORTAL_DIGITAL_RIVER_SECRET_KEY must be a confidential key (sk_…)": key.startswith("sk_"),
         "PORTAL_DIGITAL_RIVER_PUBLIC_KEY must be a public key (pk_…)": (
             settings.digital_river_public_key.startswith("pk_")
@@ -110,12 +113,10 @@ def _unsafe(settings: SettingsFields) -> list[str]:
         "PORTAL_DIGITAL_RIVER_SECRET_KEY and PORTAL_DIGITAL_RIVER_PUBLIC_KEY must be of one mode": (
             is_test == ("_test_" in settings.digital_river_public_key)
         ),
-        "PORTAL_PUBLIC_URL must start with https://": (
-            not settings.public_url or settings.public_url.startswith("https://")
-        ),
+        "PORTAL_PUBLIC_URL must start with https://": _is_safe_or_unset(settings.public_url),
         "PORTAL_CORS_ORIGINS must name origins, not *": "*" not in settings.cors_origins,
         "PORTAL_CORS_HEADERS must name headers, not *": "*" not in settings.cors_headers,
-        "PORTAL_TRUSTED_PROXIES must name proxies, not everybody": all(
+        "PORTAL_TRUSTED_PROXIES must name proxies, not every address": all(
             network.prefixlen for network in settings.trusted_proxies
         ),
         "PORTAL_DROPIN_RETURN_URL must start with https://": _is_safe_or_unset(settings.dropin_return_url),

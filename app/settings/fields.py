@@ -101,10 +101,10 @@ class DigitalRiverSettings(SettingsSection):
         "250 in live mode, 25 in test mode. Divide the limit if several processes share a key.",
     )
     dropin_return_url: str = Field(
-        "", description="Where Drop-in sends the buyer after a redirect payment method succeeds."
+        "", description="URL to which Drop-in sends the buyer after a redirect payment method succeeds."
     )
     dropin_cancel_url: str = Field(
-        "", description="Where Drop-in sends the buyer after a redirect payment method is cancelled."
+        "", description="URL to which Drop-in sends the buyer after a redirect payment method is cancelled."
     )
     file_link_lifetime: int = Field(
         3600, ge=600, le=86400, description="Seconds that a new public link to a document lives."
@@ -148,7 +148,9 @@ class WebhookSettings(SettingsSection):
 class SignInSettings(SettingsSection):
     """Sign-in. How access tokens are verified. See [identity.md](identity.md) for examples."""
 
-    oidc_issuer: str = Field("", description="`iss` of the access tokens, letter for letter. Required.")
+    oidc_issuer: str = Field(
+        "", description="`iss` of the access tokens, exactly as they write it. Required."
+    )
     oidc_audience: str = Field(
         "", description="What `aud` must contain. Required unless `PORTAL_OIDC_ACCEPTED_CLIENT_IDS` is set."
     )
@@ -159,8 +161,7 @@ class SignInSettings(SettingsSection):
     )
     oidc_jwks_url: str = Field(
         "",
-        description="Where the issuer's public keys are. Without it, the discovery document of the issuer "
-        "tells.",
+        description="URL of the issuer's public keys. Without it, the issuer's discovery document names the URL.",
     )
     oidc_additional_issuers: tuple[TrustedIssuer, ...] = Field(
         (),
@@ -182,7 +183,7 @@ class SignInSettings(SettingsSection):
         ("scope", "scp"),
         description="JSON list of the claims that grant `portal:…` scopes: names, or paths with dots.",
     )
-    oidc_scope_prefix: str = Field("", description="What the provider puts before `portal:…`.")
+    oidc_scope_prefix: str = Field("", description="The prefix that the provider puts before `portal:…`.")
 
 
 class HttpSettings(SettingsSection):
@@ -261,24 +262,24 @@ class SettingsFields(
 
     @property
     def oidc_issuers(self) -> tuple[TrustedIssuer, ...]:
-        """All names of the identity provider, each with its audience; the main one first."""
+        """All issuers of the identity provider, each with its audience. `PORTAL_OIDC_ISSUER` is the first."""
         main = TrustedIssuer(
             issuer=self.oidc_issuer, audience=self.oidc_audience, jwks_url=self.oidc_jwks_url
         )
         others = (
-            one.model_copy(update={"audience": one.audience or self.oidc_audience})
-            for one in self.oidc_additional_issuers
+            trusted.model_copy(update={"audience": trusted.audience or self.oidc_audience})
+            for trusted in self.oidc_additional_issuers
         )
         return (main, *others)
 
     @property
     def is_live(self) -> bool:
-        """Which mode's events are processed. Development is test mode unless the settings say otherwise."""
+        """Whether events of live mode are processed, else those of test mode. The default is test mode."""
         return bool(self.live_mode)
 
     @property
     def requests_per_second(self) -> int:
-        """The outbound budget of this process (Digital River docs, Rate limits)."""
+        """How many calls per second this process may make (Digital River docs, Rate limits)."""
         if self.digital_river_requests_per_second:
             return self.digital_river_requests_per_second
         return _LIVE_REQUESTS_PER_SECOND if self.is_live else _TEST_REQUESTS_PER_SECOND

@@ -1,4 +1,4 @@
-"""Renders `docs/configuration.md` from the settings, so that the page names each of them and stays true."""
+"""Renders `docs/configuration.md` from the settings, so that the page is complete and correct."""
 
 import json
 from pathlib import Path

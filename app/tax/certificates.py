@@ -30,8 +30,8 @@ from app.ids import CustomerId, FileId
 from app.tax import store
 from app.tax.schemas import NewTaxCertificate, TaxCertificateView, status_on
 from app.tax.upload import Form
-from app.web.field_errors import invalid_fields
 from app.web.problems import Invalid
+from app.web.validation import invalid_fields
 
 PURPOSE = "tax_document_customer_upload"
 

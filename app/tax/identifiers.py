@@ -37,9 +37,9 @@ from app.resources import Resources
 from app.tax import store
 from app.tax.schemas import NewTaxIdentifier
 from app.tax.store import Replacement
-from app.web.field_errors import invalid_fields
 from app.web.problems import NotFound
 from app.web.problems import ServiceUnavailable as Later
+from app.web.validation import invalid_fields
 
 PAUSES = (0.2, 1.0)
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response, status
 
-from app.access.authorization import OwnCustomer, ReadCustomer
+from app.access.authorization import OwnCustomer, ReadableCustomer
 from app.idempotency.routes import IdempotentRoute
 from app.resources import ResourcesDep
 from app.tax import certificates, identifiers
@@ -52,7 +52,7 @@ def _certificate_form() -> dict[str, object]:
     summary="List tax identifiers",
     responses=_READS,
 )
-async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadCustomer) -> TaxIdentifiersPage:
+async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadableCustomer) -> TaxIdentifiersPage:
     """Newest first, one of each type, all on one page."""
     found = await identifiers.list_identifiers(resources, customer_id)
     return TaxIdentifiersPage(data=[TaxIdentifierView.of(one) for one in found], unreadable=found.unreadable)
@@ -96,7 +96,9 @@ async def delete_tax_identifier(
     summary="List US exemption certificates",
     responses=_READS,
 )
-async def list_tax_certificates(resources: ResourcesDep, customer_id: ReadCustomer) -> TaxCertificatesPage:
+async def list_tax_certificates(
+    resources: ResourcesDep, customer_id: ReadableCustomer
+) -> TaxCertificatesPage:
     """Newest first, all on one page."""
     found = await certificates.list_certificates(resources.digital_river, customer_id)
     return TaxCertificatesPage(data=found, unreadable=found.unreadable)

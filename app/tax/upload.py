@@ -19,7 +19,7 @@ from starlette.requests import Request
 
 from app.digital_river.client.request import Upload
 from app.web.problems import InsufficientStorage, Invalid, Malformed, TooLarge, UnsupportedMedia
-from app.web.request_body import late, stream_body
+from app.web.request_body import body_timeout, stream_body
 from app.web.validation import pointer_to
 
 # Digital River docs, Files: PDF, JPG or PNG of at most 10 MB.
@@ -77,7 +77,7 @@ async def read_form(request: Request) -> AsyncIterator[Form]:
             with _disk_errors():
                 parts = await _FormParser(request).parse()
     except TimeoutError:
-        raise late(f"The form was not complete after {SECONDS:g} seconds.") from None
+        raise body_timeout(f"The form was not complete after {SECONDS:g} seconds.") from None
     except TooLarge:
         raise _too_large() from None
     except MultiPartException:

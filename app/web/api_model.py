@@ -1,8 +1,8 @@
-"""The language of our JSON: what every model that crosses our own HTTP boundary has in common.
+"""Defines what all models of our HTTP contract have in common: camelCase, strictness, times and money.
 
-Each concrete model names at least one example in its configuration; the tests read every example back:
+Each concrete model has at least one example in its configuration. The tests parse every example:
 
-    class Address(Contract):
+    class Address(ApiModel):
         model_config = ConfigDict(json_schema_extra={"examples": [{"postalCode": "50667", "country": "DE"}]})
 """
 
@@ -15,21 +15,20 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, Wi
 from pydantic.alias_generators import to_camel
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-# As asyncpg hands over PostgreSQL's infinities, which is how it stores these very instants: one in a row must
-# not hide the others.
+# asyncpg returns PostgreSQL's infinities as these values. One such row must not make a whole list unreadable.
 _INFINITIES = (datetime.min, datetime.max)  # noqa: DTZ901  # they come without a zone
 _MONEY_PATTERN = r"^-?\d{1,15}(\.\d{1,6})?$"
 _MONEY = re.compile(_MONEY_PATTERN, re.ASCII)
 
 
 class ApiModel(BaseModel):
-    """A strict, immutable model: camelCase on the wire, unknown fields refused, docstrings published."""
+    """A strict, immutable model: camelCase in JSON, unknown fields refused, docstrings published."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
         extra="forbid",
         frozen=True,
-        # What is sent is always there, also where it has a default.
+        # We send every member, also one with its default value.
         json_schema_serialization_defaults_required=True,
         populate_by_name=True,
         serialize_by_alias=True,
@@ -37,7 +36,7 @@ class ApiModel(BaseModel):
     )
 
 
-def _instant(value: object) -> datetime:
+def _parse_instant(value: object) -> datetime:
     if isinstance(value, datetime) and value.tzinfo is UTC:
         return value
     if isinstance(value, str) and _INSTANT.fullmatch(value):
@@ -52,7 +51,7 @@ def _instant(value: object) -> datetime:
         raise ValueError("This time is out of range") from None
 
 
-def _money(value: object) -> Decimal:
+def _parse_money(value: object) -> Decimal:
     if isinstance(value, str) and _MONEY.fullmatch(value):
         return Decimal(value)
     if isinstance(value, Decimal) and value.is_finite():
@@ -60,21 +59,21 @@ def _money(value: object) -> Decimal:
     raise ValueError("An amount is text like 12.50, with a point before the decimals")
 
 
-def _plain(amount: Decimal) -> str:
+def _format_money(amount: Decimal) -> str:
     return format(amount, "f")
 
 
 Instant = Annotated[
     datetime,
-    BeforeValidator(_instant),
+    BeforeValidator(_parse_instant),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-31T09:30:00Z"]}),
 ]
-"""A moment: RFC 3339 with an offset when read, always UTC with `Z` when written. Bare numbers are refused."""
+"""A time: RFC 3339 with an offset in requests, UTC with `Z` in answers. Numbers are refused."""
 
 Money = Annotated[
     Decimal,
-    BeforeValidator(_money),
-    PlainSerializer(_plain, return_type=str),
+    BeforeValidator(_parse_money),
+    PlainSerializer(_format_money, return_type=str),
     WithJsonSchema({"type": "string", "pattern": _MONEY_PATTERN, "examples": ["12.50"]}),
 ]
-"""An amount in the currency named beside it: a Decimal here, a plain decimal string on the wire."""
+"""An amount in the currency of a neighbouring member: a Decimal here, a decimal string in JSON."""

@@ -1,4 +1,4 @@
-"""From whatever was raised to the one answer a caller sees (far side to near side), and what is logged."""
+"""Maps every exception to the one problem that a caller sees, and logs what the caller must not see."""
 
 from urllib.parse import quote
 
@@ -10,44 +10,44 @@ from starlette.exceptions import HTTPException
 from app.db.errors import is_outage
 from app.db.leases import LeaseBusy
 from app.digital_river import errors as upstream
-from app.web import problems as near
+from app.web import problems
 from app.web.problems import MEDIA_TYPE, Problem
 from app.web.routing import find_route
-from app.web.validation import refused
+from app.web.validation import validation_problem
 
 log = structlog.get_logger(__name__)
 
 DATABASE_RETRY_SECONDS = 5.0
 
-_BY_STATUS: dict[int, type[Problem]] = {
+_PROBLEM_BY_STATUS: dict[int, type[Problem]] = {
     kind.status: kind
     for kind in (
-        near.Malformed,
-        near.Forbidden,
-        near.NotFound,
-        near.RequestTimeout,
-        near.Conflict,
-        near.TooLarge,
-        near.UnsupportedMedia,
-        near.Invalid,
-        near.TooManyRequests,
-        near.ServiceUnavailable,
+        problems.Malformed,
+        problems.Forbidden,
+        problems.NotFound,
+        problems.RequestTimeout,
+        problems.Conflict,
+        problems.TooLarge,
+        problems.UnsupportedMedia,
+        problems.Invalid,
+        problems.TooManyRequests,
+        problems.ServiceUnavailable,
     )
 }
 
 
 def install(app: FastAPI) -> None:
-    """Make every failure that FastAPI sees a problem; `middleware.Envelope` hands the others to `answer`."""
+    """Answer the exceptions that FastAPI catches. `middleware.ErrorBoundary` catches the others."""
     for kind in (Problem, RequestValidationError, HTTPException, upstream.DigitalRiverError, LeaseBusy):
-        app.add_exception_handler(kind, answer)
+        app.add_exception_handler(kind, problem_response)
 
 
-async def answer(request: Request, error: Exception) -> Response:
-    """The problem document for this error; logs what a caller must not see."""
-    problem = problem_of(error, request)
+async def problem_response(request: Request, error: Exception) -> Response:
+    """The answer to a request that raised this error. Logs the error."""
+    problem = to_problem(error, request)
     _log(error, problem)
     document = problem.document(
-        # Percent-encoded again, because an instance is a URI reference and a path may hold anything.
+        # Encoded again, because an instance is a URI reference and a decoded path may hold any character.
         instance=quote(request.scope["path"], errors="replace"),
         request_id=request.scope.get("request_id"),
     )
@@ -55,55 +55,55 @@ async def answer(request: Request, error: Exception) -> Response:
     return Response(body, status_code=problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
-def problem_of(error: Exception, request: Request) -> Problem:
-    """What to tell the caller about any error. Of several at once the gravest is told."""
-    told: Problem = near.Internal()
+def to_problem(error: Exception, request: Request) -> Problem:
+    """The problem for this error. For a group of errors it is the most serious one."""
+    problem: Problem = problems.Internal()
     match error:
         case Problem():
-            told = error
+            problem = error
         case RequestValidationError():
-            told = refused(error)
+            problem = validation_problem(error)
         case HTTPException():
-            told = _from_framework(error, request)
+            problem = _from_framework(error, request)
         case upstream.DigitalRiverError():
-            told = _from_far_side(error)
+            problem = _from_digital_river(error)
         case ExceptionGroup():
-            parts = [problem_of(one, request) for one in error.exceptions]
-            told = max(parts, key=lambda part: (part.status == near.Internal.status, part.status))
+            parts = [to_problem(part, request) for part in error.exceptions]
+            problem = max(parts, key=lambda part: (part.status == problems.Internal.status, part.status))
         case LeaseBusy():
-            told = near.ServiceUnavailable()
+            problem = problems.ServiceUnavailable()
         case _ if is_outage(error):
-            told = near.ServiceUnavailable(retry_after=DATABASE_RETRY_SECONDS)
-    return told
+            problem = problems.ServiceUnavailable(retry_after=DATABASE_RETRY_SECONDS)
+    return problem
 
 
 def _from_framework(error: HTTPException, request: Request) -> Problem:
-    if error.status_code == near.MethodNotAllowed.status:
-        facts = find_route(request.scope)
-        allowed = facts.methods if facts else ()
-        return near.MethodNotAllowed(headers={"Allow": ", ".join(allowed)} if allowed else error.headers)
-    return _BY_STATUS.get(error.status_code, near.Malformed)()
+    if error.status_code == problems.MethodNotAllowed.status:
+        route = find_route(request.scope)
+        allowed = route.methods if route else ()
+        return problems.MethodNotAllowed(headers={"Allow": ", ".join(allowed)} if allowed else error.headers)
+    return _PROBLEM_BY_STATUS.get(error.status_code, problems.Malformed)()
 
 
-def _from_far_side(error: upstream.DigitalRiverError) -> Problem:
+def _from_digital_river(error: upstream.DigitalRiverError) -> Problem:
     match error:
         case upstream.Throttled() | upstream.Unavailable():
-            return near.ServiceUnavailable(retry_after=error.retry_after)
+            return problems.ServiceUnavailable(retry_after=error.retry_after)
         case upstream.Missing():
-            return near.NotFound()
+            return problems.NotFound()
         case upstream.ConflictingState():
-            return near.Conflict()
+            return problems.Conflict()
         case upstream.Refused():
-            return near.Invalid.at("", "The shop's payment partner does not accept these values.")
+            return problems.Invalid.at("", "The shop's payment partner does not accept these values.")
         case _:
-            return near.BadGateway()
+            return problems.BadGateway()
 
 
 def _log(error: Exception, problem: Problem) -> None:
     match error:
         case upstream.DigitalRiverError():
-            # Unauthorised and Garbled are for us to repair; the others happen to everybody.
-            write = log.error if problem.status == near.BadGateway.status else log.warning
+            # Unauthorised and Garbled need a repair on our side; the others are outages or refusals.
+            write = log.error if problem.status == problems.BadGateway.status else log.warning
             write(
                 "far_side_failed",
                 error=type(error).__name__,
@@ -114,10 +114,10 @@ def _log(error: Exception, problem: Problem) -> None:
             pass
         case LeaseBusy():
             log.warning("lease_busy")
-        case ExceptionGroup() if problem.status != near.Internal.status:
-            for one in error.exceptions:
-                _log(one, problem)
-        case _ if problem.status == near.ServiceUnavailable.status:
+        case ExceptionGroup() if problem.status != problems.Internal.status:
+            for part in error.exceptions:
+                _log(part, problem)
+        case _ if problem.status == problems.ServiceUnavailable.status:
             log.error("database_unavailable", error=type(error).__name__)
         case _:
             log.error("unhandled_error", exc_info=error)

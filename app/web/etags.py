@@ -1,4 +1,4 @@
-"""Versions of a resource: cheap re-reads with If-None-Match, safe writes with If-Match (RFC 9110 §13)."""
+"""Conditional requests: cheap repeated reads by If-None-Match, safe writes by If-Match (RFC 9110 §13)."""
 
 import hashlib
 import re
@@ -24,39 +24,39 @@ def etag_of(model: BaseModel) -> str:
 def conditional(
     request: Request, model: BaseModel, *, status_code: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The model as JSON with its ETag; 304 without a body when the caller has this version already."""
+    """The model as JSON with its ETag; 304 without a body if the caller already has this version."""
     body = _json(model)
     tag = _etag(body)
-    given = request.headers.getlist("if-none-match")
-    sent = {**(headers or {}), "ETag": tag}
-    # RFC 9110 §13.1.2: If-None-Match uses the weak comparison, in which W/"x" and "x" are the same.
-    if request.method in {"GET", "HEAD"} and given and _names(",".join(given), tag, weakly=True):
-        return Response(status_code=304, headers=sent)
-    return Response(body, status_code=status_code, headers=sent, media_type="application/json")
+    header = request.headers.getlist("if-none-match")
+    response_headers = {**(headers or {}), "ETag": tag}
+    # RFC 9110 §13.1.2: If-None-Match uses the weak comparison, in which W/"x" equals "x".
+    if request.method in {"GET", "HEAD"} and header and _includes(",".join(header), tag, weak=True):
+        return Response(status_code=304, headers=response_headers)
+    return Response(body, status_code=status_code, headers=response_headers, media_type="application/json")
 
 
 def require_match(request: Request, current: BaseModel) -> None:
-    """Let a change pass only when the caller has seen the present version.
+    """Check that the caller has seen the current version before it changes the resource.
 
     Raises:
         PreconditionRequired: there is no If-Match header.
-        PreconditionFailed: it names other versions.
-        Invalid: it is not a list of entity tags.
+        PreconditionFailed: If-Match names other versions only.
+        Invalid: If-Match is not a list of entity tags.
     """
-    given = ",".join(request.headers.getlist("if-match"))
-    if not given.strip():
+    header = ",".join(request.headers.getlist("if-match"))
+    if not header.strip():
         raise PreconditionRequired(hint="Read the resource first and send its ETag as If-Match.")
-    if given.strip() != "*" and _TAG.sub("", given).strip(", \t"):
+    if header.strip() != "*" and _TAG.sub("", header).strip(", \t"):
         raise Invalid.at("/header/If-Match", 'An ETag in double quotes is needed, as in "5f0a".')
-    if not _names(given, etag_of(current), weakly=False):
+    if not _includes(header, etag_of(current), weak=False):
         raise PreconditionFailed(hint="Read it again before changing it.")
 
 
-def _names(given: str, tag: str, *, weakly: bool) -> bool:
-    if given.strip() == "*":
+def _includes(header: str, tag: str, *, weak: bool) -> bool:
+    if header.strip() == "*":
         return True
-    named = _TAG.findall(given)
-    return tag in ([name.removeprefix("W/") for name in named] if weakly else named)
+    tags = _TAG.findall(header)
+    return tag in ([name.removeprefix("W/") for name in tags] if weak else tags)
 
 
 def _json(model: BaseModel) -> bytes:

@@ -1,8 +1,8 @@
-"""Identifiers as they arrive from outside: what no system ever made is refused before anybody looks for it.
+"""Checks the form of ids in requests, so that impossible ones cost no query and no call to Digital River.
 
-Digital River documents ids as opaque text of any length that may hold special characters; seen are digits,
-UUIDs, prefixed UUIDs and callers' own customer ids. Accepted are 1 to 100 characters that stand in one path
-segment unharmed. A leading dot is refused, because `..` would climb in a far-side URL.
+Digital River documents ids as opaque text of any length, with special characters. We have seen digits,
+UUIDs and prefixed UUIDs. The shop chooses customer ids. We accept 1 to 100 characters that are safe in a path
+segment. An id must not start with a dot, because `..` in the URL of a call would name another resource.
 """
 
 from typing import Annotated
@@ -13,16 +13,16 @@ from pydantic import StringConstraints
 from app.ids import CustomerId, EventId, OrderId, SourceId, TaxIdentifierId
 
 ID_PATTERN = r"^[A-Za-z0-9_:@|+=~-][A-Za-z0-9_.:@|+=~-]*$"
-LONGEST_ID = 100
+MAX_ID_LENGTH = 100
 
-ID = StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=ID_PATTERN)
+ID = StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=ID_PATTERN)
 """For ids in bodies and queries, as in `source_id: Annotated[SourceId, ID]`."""
 
-# Control characters apart: PostgreSQL's text holds no NUL.
+# Without control characters, because PostgreSQL's text holds no NUL.
 _EVENT_TEXT = StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
 
 EventText = Annotated[str, _EVENT_TEXT]
-"""For what operators ask about events: whatever the webhook endpoint accepts as an id, a type, an order."""
+"""For operators' queries: an id, a type or an order as the webhook endpoint accepts them."""
 
 CustomerPath = Annotated[
     CustomerId, ID, Path(alias="customerId", description="`me`, or the caller's own id.", examples=["me"])
@@ -33,7 +33,7 @@ EventPath = Annotated[
     _EVENT_TEXT,
     Path(
         alias="eventId",
-        description="Percent-encoded where it holds more than letters, digits, `-`, `.`, `_` and `~`.",
+        description="Percent-encode all characters but letters, digits, `-`, `.`, `_` and `~`.",
         examples=["bdcf5832-fc2c-4c79-92e0-85b261818ae0"],
     ),
 ]

@@ -1,4 +1,4 @@
-"""What every request has, whichever room is asked: a name, a log line, safe headers, a bounded body."""
+"""The middlewares that every request passes: request id, log line, security headers, bounded JSON bodies."""
 
 import re
 from collections.abc import Callable
@@ -12,24 +12,24 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from app.digital_river.client.caller import CALLER, Caller
 from app.logging import is_private
-from app.web.error_handlers import answer
+from app.web.error_handlers import problem_response
 from app.web.rate_limits import RequestQuota
-from app.web.request_body import read_body, require_text
+from app.web.request_body import check_json_text, read_body
 from app.web.routing import find_route
 
 log = structlog.get_logger("app.requests")
 
-# It is logged and sent on, so a payment card's digits are no name for a request.
+# The id is logged and sent to Digital River, so it must not look like a card number.
 _REQUEST_ID = re.compile(rb"(?!(?:\d{15,19}|(?:\d{4}-){3}\d+)$)[A-Za-z0-9._-]{1,128}")
 
-_POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-# FastAPI's page starts Swagger UI with an inline script; Swagger UI draws with inline styles and images.
-_DOCS_POLICY = (
+_CONTENT_POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+# FastAPI's page starts Swagger UI with an inline script; Swagger UI uses inline styles and images.
+_DOCS_CONTENT_POLICY = (
     b"default-src 'none'; connect-src 'self'; img-src 'self' data:; "
     b"script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-_ALWAYS = (
+_SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -42,8 +42,10 @@ _IS_HEAD = "portal_is_head"
 
 
 class HeadAsGet:
-    """Answers HEAD wherever GET is answered: with the same status and header fields, and no content (RFC 9110
-    §9.3.2). Outermost, so that all within it sees a GET."""
+    """Answers HEAD like GET, with the same status and header fields and no content (RFC 9110 §9.3.2).
+
+    It is the outermost middleware, so that all others see a GET.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -63,17 +65,19 @@ class HeadAsGet:
 
 
 def is_head(scope: Scope) -> bool:
-    """Whether the content of the answer goes nowhere: for an answer whose content is costly to get."""
+    """Whether the client sent HEAD: the route may skip content that is costly to get."""
     return _IS_HEAD in scope
 
 
 class RequestContext:
-    """Names the request, adds the common headers to every answer and writes its log line."""
+    """Gives the request its id, adds the common headers to every answer and writes the log line."""
 
     def __init__(self, app: ASGIApp, *, docs_paths: frozenset[str], https_only: bool) -> None:
         self._app = app
         self._docs_paths = docs_paths
-        self._always = (*_ALWAYS, _TRANSPORT_SECURITY) if https_only else _ALWAYS
+        self._security_headers = (
+            (*_SECURITY_HEADERS, _TRANSPORT_SECURITY) if https_only else _SECURITY_HEADERS
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -84,83 +88,86 @@ class RequestContext:
         scope["request_id"] = request_id
         status = 0
 
-        async def send_dressed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._dress(message, scope, request_id)
+                self._add_headers(message, scope, request_id)
             await send(message)
 
         client = scope.get("client")
         caller = CALLER.set(Caller(request_id=request_id, forwarded_for=client[0] if client else None))
         bound = bind_contextvars(request_id=request_id)
         try:
-            await self._app(scope, receive, send_dressed)
+            await self._app(scope, receive, send_with_headers)
         finally:
             _log_line(scope, status, began)
             reset_contextvars(**bound)
             CALLER.reset(caller)
 
-    def _dress(self, message: Message, scope: Scope, request_id: str) -> None:
-        headers = [*message.get("headers", ()), (b"x-request-id", request_id.encode()), *self._always]
+    def _add_headers(self, message: Message, scope: Scope, request_id: str) -> None:
+        headers = [
+            *message.get("headers", ()),
+            (b"x-request-id", request_id.encode()),
+            *self._security_headers,
+        ]
         present = {name for name, _ in headers}
         if b"cache-control" not in present:
             headers.append((b"cache-control", b"private, no-store"))
         if b"content-security-policy" not in present:
-            policy = _DOCS_POLICY if scope["path"] in self._docs_paths else _POLICY
+            policy = _DOCS_CONTENT_POLICY if scope["path"] in self._docs_paths else _CONTENT_POLICY
             headers.append((b"content-security-policy", policy))
-        tally: RequestQuota | None = scope.get(RequestQuota.SCOPE)
-        if tally is not None:
-            headers += tally.headers()
+        quota: RequestQuota | None = scope.get(RequestQuota.SCOPE)
+        if quota is not None:
+            headers += quota.headers()
         message["headers"] = headers
 
 
 class ErrorBoundary:
-    """Answers whatever FastAPI's own handlers did not catch, so that nothing reaches the server.
+    """Turns exceptions that FastAPI's own handlers did not catch into answers.
 
-    Except when the answer has begun: then only a broken connection tells the caller that it is incomplete.
+    If the answer has begun, the exception goes on to the server, which breaks the connection: only this tells
+    the caller that the answer is incomplete.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
+        has_begun = False
 
-        async def send_noticed(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_noting_start(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
             await send(message)
 
         try:
-            await self._app(scope, receive, send_noticed)
+            await self._app(scope, receive, send_noting_start)
         except Exception as error:
-            if begun or scope["type"] != "http":
+            if has_begun or scope["type"] != "http":
                 raise
-            response = await answer(Request(scope, receive), error)
+            response = await problem_response(Request(scope, receive), error)
             await response(scope, receive, send)
 
 
 class JsonBodyLimit:
     """Reads the bodies of JSON routes before the app does, with a limit and a deadline.
 
-    `reads_itself(path)` exempts routes that read their own body.
+    `is_exempt(path)` is true for routes that read their own body.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, limit: int, seconds: float, reads_itself: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, seconds: float, is_exempt: Callable[[str], bool]) -> None:
         self._app = app
         self._limit = limit
         self._seconds = seconds
-        self._reads_itself = reads_itself
+        self._is_exempt = is_exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _has_body(scope) or self._reads_itself(scope["path"]):
+        if scope["type"] != "http" or not _has_body(scope) or self._is_exempt(scope["path"]):
             await self._app(scope, receive, send)
             return
         body = await read_body(Request(scope, receive), self._limit, self._seconds)
-        require_text(body)
+        check_json_text(body)
         delivered = False
 
         async def replay() -> Message:
@@ -187,11 +194,11 @@ def _request_id(scope: Scope) -> str:
 
 
 def _log_line(scope: Scope, status: int, began: float) -> None:
-    facts = find_route(scope)
+    route = find_route(scope)
     log.info(
         "request",
         method="HEAD" if is_head(scope) else scope["method"],
-        route=facts.template if facts else None,
+        route=route.template if route else None,
         status=status or None,
         ms=round((perf_counter() - began) * 1000, 2),
     )

@@ -1,11 +1,14 @@
-"""The published document: what FastAPI derives from the routes, completed by what holds for all of them."""
+"""Completes FastAPI's OpenAPI document with the problems and headers of all routes, and publishes it."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
 
 from app.web.api_model import ApiModel
 from app.web.problems import (
@@ -28,38 +31,41 @@ from app.web.problems import (
     UnsupportedMedia,
     responses,
 )
-from app.web.rate_limits import LIMITED
+from app.web.rate_limits import LIMITED_PREFIX
 
 JsonObject = dict[str, Any]
 
+DOCS_PATH = "/docs"
+_ASSETS_PATH = "/docs/assets"
+
 _METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options"})
-_OURS = (LIMITED, "/ops/")
+_AUTHENTICATED = (LIMITED_PREFIX, "/ops/")
 _REFERENCE = "#/components/schemas/{model}"
 
 _HEADERS: JsonObject = {
     "RequestId": {
-        "description": "The id of this request: the caller's own X-Request-ID if acceptable, else a new one.",
+        "description": "The id of this request: a valid X-Request-ID of the client, else a new id.",
         "schema": {"type": "string", "maxLength": 128},
     },
     "ETag": {
-        "description": "The version of this resource, for If-None-Match and If-Match.",
+        "description": "The version of this resource. Send it as If-None-Match or If-Match.",
         "schema": {"type": "string"},
     },
     "RetryAfter": {
-        "description": "Seconds to wait before trying again.",
+        "description": "Seconds to wait before the next attempt.",
         "schema": {"type": "integer", "minimum": 1},
     },
     "RateLimit": {
-        "description": "For the buyer, and for the address that the request came from: `r` more requests "
-        "pass now, and after `t` seconds more than that. Left out is what is not known at the moment.",
+        "description": "The limits of the buyer and of the client's address: `r` requests are left, and "
+        "after `t` seconds there are more. A limit is left out if its state is not known.",
         "schema": {"type": "string", "examples": ['"address";r=2998;t=1, "buyer";r=297;t=1']},
     },
     "RateLimitPolicy": {
-        "description": "How many requests (`q`) pass in how many seconds (`w`), evenly or all at once.",
+        "description": "The limits: `q` requests in `w` seconds, spread evenly or all at once.",
         "schema": {"type": "string", "examples": ['"address";q=3000;w=60, "buyer";q=300;w=60']},
     },
     "Challenge": {
-        "description": "What kind of token is needed, and why the one given was refused (RFC 6750).",
+        "description": "The kind of token that is required, and why the token was refused (RFC 6750).",
         "schema": {"type": "string"},
     },
 }
@@ -74,18 +80,35 @@ _IF_NONE_MATCH: JsonObject = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
-    "description": "ETags that the caller has already; 304 if one of them is still the version.",
+    "description": "ETags that the client already has. If one of them is current, the answer is 304.",
     "schema": {"type": "string"},
 }
 
 
 def install(app: FastAPI) -> None:
-    """Make `/openapi.json` and the documentation pages show `document`."""
+    """Serve `document` at `/openapi.json`, and Swagger UI at `DOCS_PATH`.
+
+    Swagger UI's script and styles come from this process, so the page needs no internet. The app must be made
+    without FastAPI's own docs page.
+    """
     app.openapi = lambda: document(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    page = get_swagger_ui_html(
+        openapi_url=app.openapi_url or "",
+        title=app.title,
+        swagger_js_url=f"{_ASSETS_PATH}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_ASSETS_PATH}/swagger-ui.css",
+        swagger_favicon_url=f"{_ASSETS_PATH}/favicon-32x32.png",
+    )
+
+    async def show() -> HTMLResponse:
+        return page
+
+    app.add_api_route(DOCS_PATH, show, include_in_schema=False)
+    app.mount(_ASSETS_PATH, StaticFiles(packages=[("fastapi_swagger", "resources")]))
 
 
 def document(app: FastAPI) -> JsonObject:
-    """The OpenAPI document, made once per app: call it when all routes are there."""
+    """The OpenAPI document. It is made once per app, so call this after all routes are added."""
     if app.openapi_schema is None:
         app.openapi_schema = _complete(
             get_openapi(
@@ -109,12 +132,12 @@ def _complete(found: JsonObject) -> JsonObject:
     for replaced in ("HTTPValidationError", "ValidationError"):
         schemas.pop(replaced, None)
     for problem in (ProblemDocument, BareProblemDocument):
-        schema = problem.model_json_schema(ref_template=_REFERENCE)
-        schemas.update(schema.pop("$defs", {}))
-        schemas[problem.__name__] = schema
+        problem_schema = problem.model_json_schema(ref_template=_REFERENCE)
+        schemas.update(problem_schema.pop("$defs", {}))
+        schemas[problem.__name__] = problem_schema
     _restore_examples(schemas, ApiModel)
-    for one in schemas.values():
-        _describe_defaults(one)
+    for schema in schemas.values():
+        _describe_defaults(schema)
     components["schemas"] = dict(sorted(schemas.items()))
     components["headers"] = _HEADERS
     for path, operation in _operations(found):
@@ -125,7 +148,7 @@ def _complete(found: JsonObject) -> JsonObject:
 
 
 def _restore_examples(schemas: JsonObject, model: type[ApiModel]) -> None:
-    """Publish examples as they are written: FastAPI leaves null out wherever it stands, in examples too."""
+    """Publish examples as they are written. FastAPI removes every null, also from examples."""
     for child in model.__subclasses__():
         extra = child.model_config.get("json_schema_extra")
         if isinstance(extra, dict) and "examples" in schemas.get(child.__name__, ()):
@@ -134,8 +157,8 @@ def _restore_examples(schemas: JsonObject, model: type[ApiModel]) -> None:
 
 
 def _describe_defaults(schema: JsonObject) -> None:
-    """Say in words what an absent member means: generators of clients make members that have a `default`
-    mandatory, and in answers, where every member is present, it means nothing."""
+    """Move the default of an optional member into its description. Client generators make members with a
+    `default` mandatory. In answers every member is present, so the default is dropped there."""
     for name, member in schema.get("properties", {}).items():
         default = member.pop("default", None)
         if default is not None and name not in schema.get("required", ()):
@@ -151,26 +174,26 @@ def _operations(found: JsonObject) -> Iterator[tuple[str, JsonObject]]:
 
 
 def _declare_problems(path: str, operation: JsonObject) -> None:
-    """Add what the route did not declare itself: its own words for a status stay as they are."""
+    """Add the problems that the route did not declare. The route's own entry for a status stays."""
     declared: JsonObject = operation["responses"]
-    # FastAPI's 422 is the only one that speaks plain JSON.
+    # FastAPI's own 422 is the only problem with the media type application/json.
     if "application/json" in declared.get("422", {}).get("content", {}):
         del declared["422"]
-        declared |= _as_text(Invalid)
+        declared |= _responses_of(Invalid)
     common: list[type[Problem]] = [HeadTooLarge]
-    if path.startswith(_OURS):
+    if path.startswith(_AUTHENTICATED):
         common += [Invalid, Internal, ServiceUnavailable, Unauthenticated, Forbidden]
-    if path.startswith(LIMITED):
+    if path.startswith(LIMITED_PREFIX):
         common += [TooManyRequests]
     if str(BadGateway.status) in declared:
-        # What Digital River refuses is told with the status that it has used, whatever it was asked.
+        # `error_handlers` maps refusals by Digital River to these for every call.
         common += [Conflict, NotFound]
     if "requestBody" in operation:
         common += [Malformed, RequestTimeout, TooLarge, UnsupportedMedia]
-    operation["responses"] = dict(sorted({**_as_text(*common), **declared}.items()))
+    operation["responses"] = dict(sorted({**_responses_of(*common), **declared}.items()))
 
 
-def _as_text(*kinds: type[Problem]) -> JsonObject:
+def _responses_of(*kinds: type[Problem]) -> JsonObject:
     return {str(status): entry for status, entry in responses(*kinds).items()}
 
 
@@ -180,7 +203,7 @@ def _declare_headers(path: str, operation: JsonObject) -> None:
     is_idempotent = any(parameter.get("name") == "Idempotency-Key" for parameter in parameters)
     for status, response in declared.items():
         names = {"X-Request-ID": "RequestId", **_HEADERS_OF_STATUS.get(status, {})}
-        if path.startswith(LIMITED):
+        if path.startswith(LIMITED_PREFIX):
             names |= _LIMIT_HEADERS
         if status == "200" and "304" in declared:
             names["ETag"] = "ETag"

@@ -1,4 +1,4 @@
-"""Lists in pieces: one shape for every list, and cursors that nobody can turn into an error of ours."""
+"""The shape of every paged list, and its opaque cursors. An altered cursor is a 422 and never a 500."""
 
 import base64
 from typing import Annotated, Generic, TypeVar
@@ -15,29 +15,29 @@ CURSOR_LENGTH = 1024
 ItemT = TypeVar("ItemT")
 StateT = TypeVar("StateT", bound=BaseModel)
 
-Limit = Annotated[int, Query(ge=1, le=100, description="How many entries to return at most.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="The maximum number of entries on the page.")]
 Cursor = Annotated[
     str | None,
     Query(
         max_length=CURSOR_LENGTH,
-        description="`nextCursor` of the page before, unchanged. Absent for the first page.",
+        description="`nextCursor` of the previous page, unchanged. Omit it for the first page.",
     ),
 ]
 
 
 class Page(ApiModel, Generic[ItemT]):
-    """One piece of a list."""
+    """One page of a list."""
 
     data: list[ItemT]
     next_cursor: str | None = None
-    """Pass it as `cursor` to get the next piece; null at the end of the list."""
+    """Send it as `cursor` to get the next page. It is null on the last page."""
 
 
 class PartialPage(Page[ItemT], Generic[ItemT]):
-    """One piece of a list that is not ours: an entry of it may be beyond reading."""
+    """One page of a list from Digital River, which may contain entries that we cannot read."""
 
     unreadable: int
-    """How many entries of this piece exist and are left out because they cannot be read; usually 0."""
+    """The number of entries that are left out of this page because we cannot read them. Usually 0."""
 
 
 def encode_cursor(model: BaseModel) -> str:
@@ -46,12 +46,12 @@ def encode_cursor(model: BaseModel) -> str:
 
 
 def decode_cursor(text: str, model_type: type[StateT]) -> StateT:
-    """The position that `encode_cursor` made into this text.
+    """The position in a cursor that `encode_cursor` made.
 
-    A cursor is not signed, because it holds a position and never a right: statements filter by owner.
+    A cursor is not signed, because it gives no access: every statement filters by owner.
 
     Raises:
-        Invalid: at `/query/cursor`, for anything this service would not have made itself.
+        Invalid: at `/query/cursor`, if `encode_cursor` cannot have made this text.
     """
     refusal = Invalid.at("/query/cursor", "This cursor is not one that was given out here.")
     if len(text) > CURSOR_LENGTH:
@@ -61,7 +61,7 @@ def decode_cursor(text: str, model_type: type[StateT]) -> StateT:
         model = model_type.model_validate_json(raw, strict=True, extra="forbid")
     except ValueError:
         raise refusal from None
-    # A NUL survives JSON but no PostgreSQL text; none was ever given out.
+    # JSON can hold a NUL, but PostgreSQL's text cannot, and no cursor of ours has one.
     if b"\\u0000" in raw or encode_cursor(model) != text:
         raise refusal
     return model

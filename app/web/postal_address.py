@@ -1,4 +1,4 @@
-"""What is the same of postal addresses wherever they stand: in orders, profiles, payment sources and tax."""
+"""The postal address that orders, profiles, payment sources and tax documents share."""
 
 from typing import Annotated, Any, Self
 
@@ -29,7 +29,7 @@ ADDRESS_EXAMPLE: dict[str, Any] = {
 
 
 def is_country(code: str) -> bool:
-    """Whether this is the code of a country (ISO 3166-1 alpha-2)."""
+    """Whether this is a country code (ISO 3166-1 alpha-2)."""
     return code in _COUNTRIES
 
 
@@ -53,7 +53,7 @@ class AddressView(ApiModel):
 
     @classmethod
     def of(cls, address: Address | None) -> Self | None:
-        """The address with null for whatever is empty or unknown; None when there is no address."""
+        """The address with null for each empty or unknown part; None if there is no address."""
         if address is None:
             return None
         return cls(

@@ -1,24 +1,24 @@
-"""Everything that can go wrong from a caller's point of view, as RFC 9457 problems.
+"""Defines every error answer of the API as an RFC 9457 problem.
 
 Problem                        type urn:portal:problem:<slug>
-├── Malformed             400  the request cannot be read at all
-├── Unauthenticated       401  no token, or not a good one
-├── Forbidden             403  a good token without the right
-├── NotFound              404  does not exist, or is not the caller's: the same answer
+├── Malformed             400  the request cannot be parsed
+├── Unauthenticated       401  no token, or an invalid one
+├── Forbidden             403  a valid token that does not allow this
+├── NotFound              404  does not exist, or is not the caller's: one answer for both
 ├── MethodNotAllowed      405
 ├── RequestTimeout        408  the body did not arrive in time
-├── Conflict              409  contradicts what is there
+├── Conflict              409  contradicts the current state
 ├── PreconditionFailed    412  If-Match names an older version
 ├── TooLarge              413
 ├── UnsupportedMedia      415  wrong Content-Type, or a compressed body
-├── Invalid               422  readable but wrong: `errors` says where
+├── Invalid               422  can be parsed, but has wrong values: `errors` says where
 ├── PreconditionRequired  428  If-Match is missing
-├── TooManyRequests       429  of this buyer or this address; with Retry-After
-├── HeadTooLarge          431  line and header fields have no end
-├── Internal              500  our mistake; says nothing
-├── BadGateway            502  Digital River answered something unusable
-├── Unavailable           503  something needed is down; with Retry-After
-└── InsufficientStorage   507  no room to keep the body on its way
+├── TooManyRequests       429  from this buyer or this address; with Retry-After
+├── HeadTooLarge          431  request line and header fields are too large
+├── Internal              500  a fault of ours; without details
+├── BadGateway            502  Digital River's answer is unusable
+├── ServiceUnavailable    503  PostgreSQL, Digital River or the issuer is down; with Retry-After
+└── InsufficientStorage   507  no disk space for the body
 """
 
 import math
@@ -35,18 +35,18 @@ JsonObject = dict[str, Any]
 
 
 class FieldError(BaseModel):
-    """One thing to change in the request."""
+    """One error in the request."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     pointer: str
     """JSON pointer into the body (`/shipping/address/country`), or `/query/…`, `/path/…`, `/header/…`."""
     detail: str
-    """What is wrong there, fit for showing beside the field."""
+    """What is wrong there. It may be shown beside the field."""
 
 
 def _absent_when_none(schema: JsonObject) -> None:
-    """A problem leaves out what it does not know: no member of it is ever null."""
+    """Remove null from the schema: a problem omits unknown members."""
     for member in schema["properties"].values():
         branches = member.pop("anyOf", None)
         if branches is not None:
@@ -54,7 +54,7 @@ def _absent_when_none(schema: JsonObject) -> None:
 
 
 class BareProblemDocument(BaseModel):
-    """An error as RFC 9457 describes it, without a word on this occurrence."""
+    """An error as defined by RFC 9457, without a text about this occurrence."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -65,40 +65,39 @@ class BareProblemDocument(BaseModel):
     )
 
     type: str
-    """Stable identifier of the kind of problem."""
+    """The stable identifier of this type of problem."""
     title: str
-    """The kind of problem in words; the same for all problems of this type."""
+    """A short text that is the same for all problems of this type."""
     status: int
-    """The HTTP status, repeated."""
+    """The HTTP status code of the answer."""
     instance: str | None = None
-    """The path that was asked for."""
+    """The path of the request."""
     request_id: str | None = None
-    """Name this to support: it finds the request in the logs."""
+    """The id of the request. Support finds the request in the logs by it."""
 
 
 class ProblemDocument(BareProblemDocument):
-    """An error as RFC 9457 describes it."""
+    """An error as defined by RFC 9457."""
 
     detail: str
-    """What happened, in a sentence that may be shown to a buyer."""
+    """What happened, in a sentence that may be shown to the buyer."""
     hint: str | None = None
-    """What whoever writes the calling program can do about it; not for showing."""
+    """What the developer of the client can do. Do not show it to the buyer."""
     errors: list[FieldError] | None = None
-    """What to change, place by place."""
+    """The errors in the request, each with its place."""
 
 
 class Problem(Exception):
-    """Raised anywhere while a request is served; becomes the answer. Nothing secret belongs in it.
+    """An error answer. Any code may raise it while a request is served. It must not contain secrets.
 
-    `detail` is a sentence for buyers: what happened and what they can do, in words of their own. What only a
-    programmer understands is a `hint`.
+    `detail` tells a buyer what happened and what to do, in plain words. `hint` is for developers.
     """
 
     status: ClassVar[int]
     slug: ClassVar[str]
     title: ClassVar[str]
-    usually: ClassVar[str]
-    """The detail, where nothing better is known."""
+    default_detail: ClassVar[str]
+    """The detail if the code that raises the problem gives none."""
 
     def __init__(
         self,
@@ -108,7 +107,7 @@ class Problem(Exception):
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.detail = detail or self.usually
+        self.detail = detail or self.default_detail
         super().__init__(hint or self.detail)
         self.hint = hint
         self.errors = tuple(errors)
@@ -134,25 +133,25 @@ class Problem(Exception):
 
     @classmethod
     def schema(cls) -> JsonObject:
-        """Where the published document describes it."""
+        """The reference to its schema in the OpenAPI document."""
         return {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
 
     @classmethod
     def example(cls) -> JsonObject:
-        """What such a problem looks like, for the published document."""
+        """An example for the OpenAPI document."""
         return cls().document().model_dump(exclude_none=True)
 
 
 class Malformed(Problem):
     status, slug, title = 400, "malformed", "The request cannot be read"
-    usually = "This request could not be understood. Please reload the page and try again."
+    default_detail = "This request could not be understood. Please reload the page and try again."
 
 
 class Unauthenticated(Problem):
     """`challenge` is the WWW-Authenticate header (RFC 6750 §3)."""
 
     status, slug, title = 401, "unauthenticated", "A valid access token is needed"
-    usually = "Please sign in to continue."
+    default_detail = "Please sign in to continue."
 
     def __init__(
         self, detail: str | None = None, *, hint: str | None = None, challenge: str = "Bearer"
@@ -162,29 +161,29 @@ class Unauthenticated(Problem):
 
 class Forbidden(Problem):
     status, slug, title = 403, "forbidden", "The access token does not allow this"
-    usually = "You are signed in, but you are not allowed to do this."
+    default_detail = "You are signed in, but you are not allowed to do this."
 
 
 class NotFound(Problem):
     status, slug, title = 404, "not-found", "Nothing was found here"
-    usually = "This does not exist, or it is not yours."
+    default_detail = "This does not exist, or it is not yours."
 
 
 class MethodNotAllowed(Problem):
     status, slug, title = 405, "method-not-allowed", "This method is not offered here"
-    usually = "This cannot be done here."
+    default_detail = "This cannot be done here."
 
 
 class RequestTimeout(Problem):
     status, slug, title = 408, "request-timeout", "The request did not arrive in time"
-    usually = "What you sent did not arrive in time. Please try again."
+    default_detail = "What you sent did not arrive in time. Please try again."
 
 
 class Conflict(Problem):
-    """`retry_after` in seconds, where time alone may help, becomes a Retry-After header."""
+    """`retry_after`, in seconds, becomes a Retry-After header if it is given."""
 
     status, slug, title = 409, "conflict", "The request contradicts the present state"
-    usually = "This does not fit what is there at the moment. Please reload the page and try again."
+    default_detail = "This does not fit what is there at the moment. Please reload the page and try again."
 
     def __init__(
         self, detail: str | None = None, *, hint: str | None = None, retry_after: float | None = None
@@ -194,40 +193,40 @@ class Conflict(Problem):
 
 class PreconditionFailed(Problem):
     status, slug, title = 412, "precondition-failed", "The resource has changed since it was read"
-    usually = "Somebody changed this in the meantime. Please reload the page and try again."
+    default_detail = "Somebody changed this in the meantime. Please reload the page and try again."
 
 
 class TooLarge(Problem):
     status, slug, title = 413, "too-large", "The request is too large"
-    usually = "What you sent is too large."
+    default_detail = "What you sent is too large."
 
 
 class UnsupportedMedia(Problem):
     status, slug, title = 415, "unsupported-media", "This kind of content is not accepted"
-    usually = "This kind of content cannot be accepted."
+    default_detail = "This kind of content cannot be accepted."
 
 
 class Invalid(Problem):
     status, slug, title = 422, "invalid", "The request holds values that cannot be accepted"
-    usually = "Some values cannot be accepted."
+    default_detail = "Some values cannot be accepted."
 
     @classmethod
     def at(cls, pointer: str, detail: str) -> "Invalid":
-        """One thing is wrong, at one place. Of header fields and query parameters no buyer knows."""
+        """One error at one place. It is also the detail, unless it is about a header, query or path."""
         is_buyers = not pointer.startswith(("/header/", "/query/", "/path/"))
         return cls(detail if is_buyers else None, errors=[FieldError(pointer=pointer, detail=detail)])
 
 
 class PreconditionRequired(Problem):
     status, slug, title = 428, "precondition-required", "If-Match is needed for this change"
-    usually = "Please reload the page before you change this."
+    default_detail = "Please reload the page before you change this."
 
 
 class TooManyRequests(Problem):
-    """`retry_after` as of Unavailable."""
+    """`retry_after` as in ServiceUnavailable."""
 
     status, slug, title = 429, "too-many-requests", "Too many requests were sent in a short time"
-    usually = "These were too many requests in a short time. Please wait a moment and try again."
+    default_detail = "These were too many requests in a short time. Please wait a moment and try again."
 
     def __init__(
         self, detail: str | None = None, *, hint: str | None = None, retry_after: float | None = None
@@ -236,27 +235,27 @@ class TooManyRequests(Problem):
 
 
 class HeadTooLarge(Problem):
-    """Also when trailer fields or a chunk's extensions have no end."""
+    """Also for trailer fields and for the extensions of a chunk."""
 
     status, slug, title = 431, "head-too-large", "The request's line and header fields are too large"
-    usually = "This request is too long. Please reload the page and try again."
+    default_detail = "This request is too long. Please reload the page and try again."
 
 
 class Internal(Problem):
     status, slug, title = 500, "internal", "Something went wrong on our side"
-    usually = "Something went wrong on our side. Please try again later."
+    default_detail = "Something went wrong on our side. Please try again later."
 
 
 class BadGateway(Problem):
     status, slug, title = 502, "bad-gateway", "The shop's payment partner gave no usable answer"
-    usually = "The shop's payment partner gave no usable answer. Please try again later."
+    default_detail = "The shop's payment partner gave no usable answer. Please try again later."
 
 
 class ServiceUnavailable(Problem):
-    """`retry_after` in seconds becomes a Retry-After header, rounded up, never less than one."""
+    """`retry_after`, in seconds, becomes a Retry-After header: rounded up, and at least 1."""
 
     status, slug, title = 503, "unavailable", "The service is unavailable for a moment"
-    usually = "This does not work at the moment. Please try again in a moment."
+    default_detail = "This does not work at the moment. Please try again in a moment."
 
     def __init__(
         self, detail: str | None = None, *, hint: str | None = None, retry_after: float | None = None
@@ -266,7 +265,7 @@ class ServiceUnavailable(Problem):
 
 class InsufficientStorage(Problem):
     status, slug, title = 507, "insufficient-storage", "There is no room for this file at the moment"
-    usually = "There is no room for this file at the moment. Please try again later."
+    default_detail = "There is no room for this file at the moment. Please try again later."
 
 
 def _retry_after(seconds: float | None) -> dict[str, str]:

@@ -1,5 +1,7 @@
-"""Keeps one buyer, or one address, from taking the frontend API away from all others: 429, and headers that
-warn before (draft-ietf-httpapi-ratelimit-headers-11)."""
+"""Limits the requests of one buyer and of one address, so that neither can use up the API.
+
+RateLimit headers (draft-ietf-httpapi-ratelimit-headers-11) warn the client before it gets a 429.
+"""
 
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -13,21 +15,23 @@ from app.db.token_buckets import WINDOW_SECONDS, TokenBuckets
 from app.settings import Settings
 from app.web.problems import TooManyRequests
 
-LIMITED = "/v1/"
-# What one customer of a provider is given, and changes the rest of at will.
-IPV6_NETWORK = 64
+LIMITED_PREFIX = "/v1/"
+# A provider gives one customer a network of this size, whose addresses the customer can change at will.
+IPV6_PREFIX_LENGTH = 64
 
-By = Literal["address", "buyer"]
+LimitKind = Literal["address", "buyer"]
 
-REFUSED = Counter("portal_rate_limited", "Requests refused with 429, by whose limit was reached.", ["by"])
+RATE_LIMITED = Counter(
+    "portal_rate_limited", "Requests refused with 429, by whose limit was reached.", ["by"]
+)
 
 
 class RateLimits:
-    """How many requests of each kind of caller pass in a window, and the buckets that know how many did."""
+    """The sizes of the limits, and the buckets that count the requests."""
 
     def __init__(self, buckets: TokenBuckets, settings: Settings) -> None:
         self.buckets = buckets
-        self.sizes: dict[By, int] = {
+        self.sizes: dict[LimitKind, int] = {
             "address": settings.rate_limit_per_address,
             "buyer": settings.rate_limit_per_buyer,
         }
@@ -36,55 +40,57 @@ class RateLimits:
 
 
 class RequestQuota:
-    """How one request stands with the limits: counted when it is known whose it is, told with the answer."""
+    """Counts one request against the limits, and reports them in the headers of the answer."""
 
-    SCOPE = "portal_tally"
+    SCOPE = "portal_request_quota"
 
     def __init__(self, limits: RateLimits) -> None:
         self._limits = limits
-        self._told: list[str] = []
+        self._reported: list[str] = []
 
-    async def count(self, by: By, who: str) -> None:
-        """Count the request as one of theirs.
+    async def count(self, by: LimitKind, name: str) -> None:
+        """Count the request against the limit of the buyer or address with this name.
 
         Raises:
-            TooManyRequests: they have made too many.
+            TooManyRequests: the limit is reached.
         """
         size = self._limits.sizes[by]
-        standing = await self._limits.buckets.take(f"{by} {who}", size)
-        if standing is None:
+        state = await self._limits.buckets.take(f"{by} {name}", size)
+        if state is None:
             return
-        # Within so many seconds there are no more than those, even if not one of them is used.
-        wait = max(1, ceil(WINDOW_SECONDS / size if standing.is_admitted else standing.wait))
-        self._told.append(f'"{by}";r={standing.remaining};t={wait}')
-        if not standing.is_admitted:
-            REFUSED.labels(by).inc()
+        # The number of remaining requests does not grow before this time, even if none of them is used.
+        wait = max(1, ceil(WINDOW_SECONDS / size if state.is_admitted else state.wait))
+        self._reported.append(f'"{by}";r={state.remaining};t={wait}')
+        if not state.is_admitted:
+            RATE_LIMITED.labels(by).inc()
             raise TooManyRequests(retry_after=wait)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """What the answer says of it."""
+        """The RateLimit headers of the answer."""
         policy = (b"ratelimit-policy", self._limits.policy)
-        return [policy, (b"ratelimit", ", ".join(self._told).encode())] if self._told else [policy]
+        return [policy, (b"ratelimit", ", ".join(self._reported).encode())] if self._reported else [policy]
 
 
 class AddressLimit:
-    """Opens the tally of each request below LIMITED, and counts it by where it came from, before anything
-    is spent on it. `app.state.resources.limits` must be there."""
+    """Counts each request under LIMITED_PREFIX by its address, before it costs anything else.
+
+    Leaves the `RequestQuota` in the scope. Needs `app.state.resources.limits`.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(LIMITED):
-            tally = scope[RequestQuota.SCOPE] = RequestQuota(scope["app"].state.resources.limits)
+        if scope["type"] == "http" and scope["path"].startswith(LIMITED_PREFIX):
+            quota = scope[RequestQuota.SCOPE] = RequestQuota(scope["app"].state.resources.limits)
             client = scope.get("client")
-            await tally.count("address", origin_of(client[0] if client else ""))
+            await quota.count("address", network_of(client[0] if client else ""))
         await self._app(scope, receive, send)
 
 
 @lru_cache(maxsize=4096)
-def origin_of(host: str) -> str:
-    """Who stands behind this address: itself, or its network of IPv6; all that is no address are one."""
+def network_of(host: str) -> str:
+    """The name under which a client address is counted: an IPv4 address, an IPv6 network, or `unknown`."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -93,4 +99,4 @@ def origin_of(host: str) -> str:
         return str(address)
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
-    return str(ip_network((int(address), IPV6_NETWORK), strict=False))
+    return str(ip_network((int(address), IPV6_PREFIX_LENGTH), strict=False))

@@ -1,4 +1,4 @@
-"""Reading a body that a stranger sends: never beyond a limit, never past a deadline, never inflated."""
+"""Reads a request body within a size limit and a deadline, and without decompressing it."""
 
 import asyncio
 import re
@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from app.web.problems import Malformed, RequestTimeout, TooLarge, UnsupportedMedia
 
-# The JSON escapes of a text from left to right: a whole pair of surrogates, one that cannot stand, any other.
+# The escapes of JSON texts, in this order: a pair of surrogates, U+0000 or a lone surrogate, any other.
 _ESCAPES = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|(?P<refused>\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2}))"
@@ -21,26 +21,26 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
     """The whole body, at most `limit` bytes, arrived within `seconds`.
 
     Raises:
-        UnsupportedMedia: the body is compressed; a small one could unfold into a huge one.
-        TooLarge: it is, or announces to be, longer than `limit`.
-        RequestTimeout: it was not complete in time.
-        Malformed: the sender went away, or its Content-Length is no number.
+        UnsupportedMedia: the body is compressed; a small one could expand into a huge one.
+        TooLarge: the body, or its Content-Length, exceeds `limit`.
+        RequestTimeout: the body was not complete in time.
+        Malformed: the client closed the connection, or Content-Length is not a number.
     """
     try:
         async with asyncio.timeout(seconds):
             parts = [part async for part in stream_body(request, limit)]
     except TimeoutError:
-        raise late(f"The body was not complete after {seconds:g} seconds.") from None
+        raise body_timeout(f"The body was not complete after {seconds:g} seconds.") from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def stream_body(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """The body as it arrives, at most `limit` bytes; the caller bounds the time.
+    """The body as it arrives, at most `limit` bytes. The caller sets the deadline.
 
     Raises:
-        UnsupportedMedia, TooLarge, Malformed: as `read_body` does.
+        UnsupportedMedia, TooLarge, Malformed: as in `read_body`.
     """
-    _check_announced(request, limit)
+    _check_headers(request, limit)
     size = 0
     try:
         async for part in request.stream():
@@ -53,18 +53,18 @@ async def stream_body(request: Request, limit: int) -> AsyncGenerator[bytes, Non
         raise Malformed(hint="The connection ended before the body was complete.") from None
 
 
-def late(hint: str) -> RequestTimeout:
-    """The rest of a late body is not waited for: its connection ends with the answer (RFC 9110, 15.5.9)."""
+def body_timeout(hint: str) -> RequestTimeout:
+    """A 408 that closes the connection, because the rest of the body may still arrive (RFC 9110 §15.5.9)."""
     return RequestTimeout(hint=hint, headers={"Connection": "close"})
 
 
-def require_text(body: bytes) -> None:
-    """Let pass only bytes whose JSON texts can be stored and sent back.
+def check_json_text(body: bytes) -> None:
+    """Check that PostgreSQL can store the texts of a JSON body.
 
-    Python's parser takes other encodings, U+0000 and halves of surrogate pairs; PostgreSQL takes none.
+    Python's parser accepts other encodings, U+0000 and lone surrogates. PostgreSQL accepts none of them.
 
     Raises:
-        Malformed: the body is not UTF-8, or holds such a character, plainly or as an escape.
+        Malformed: the body is not UTF-8, or holds such a character, as itself or as an escape.
     """
     try:
         body.decode()
@@ -75,14 +75,14 @@ def require_text(body: bytes) -> None:
         raise Malformed(hint="The body holds U+0000 or half of a surrogate pair, which no text can hold.")
 
 
-def _check_announced(request: Request, limit: int) -> None:
+def _check_headers(request: Request, limit: int) -> None:
     headers = request.headers
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMedia(hint="Send the body without Content-Encoding.")
-    if (announced := headers.get("content-length")) is not None:
-        if not (announced.isascii() and announced.isdigit()):
+    if (length := headers.get("content-length")) is not None:
+        if not (length.isascii() and length.isdigit()):
             raise Malformed(hint="Content-Length is not a number.")
-        if len(announced.lstrip("0")) > len(str(limit)) or int(announced) > limit:
+        if len(length.lstrip("0")) > len(str(limit)) or int(length) > limit:
             raise _too_large(limit)
 
 

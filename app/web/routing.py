@@ -1,4 +1,4 @@
-"""What the app's own routes say about a request: its template, its neighbours' methods, its query names."""
+"""Looks up a route's template, methods and query names, and refuses query names that it does not read."""
 
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
@@ -18,32 +18,34 @@ from app.web.validation import pointer_to
 
 @dataclass(frozen=True)
 class RouteInfo:
-    """`template` as in OpenAPI, `methods` of all routes with this template, the names this route reads."""
+    """`template` is as in OpenAPI; `methods` are those of all routes with this template."""
 
     template: str
     methods: tuple[str, ...]
     query_names: frozenset[str]
 
 
-# By endpoint, made when an app is first asked: then all of its routes are there.
-_FACTS: WeakKeyDictionary[FastAPI, dict[int, RouteInfo]] = WeakKeyDictionary()
+# By id of the endpoint. Filled at the first request of an app, when all of its routes are there.
+_ROUTES: WeakKeyDictionary[FastAPI, dict[int, RouteInfo]] = WeakKeyDictionary()
 
 
 def find_route(scope: Scope) -> RouteInfo | None:
-    """The facts of the route that was chosen for this request; None before that, and for unknown paths."""
+    """The route of this request; None before routing, and for unknown paths."""
     endpoint = scope.get("endpoint")
     if endpoint is None:
         return None
     app: FastAPI = scope["app"]
-    known = _FACTS.get(app)
-    if known is None:
-        known = _FACTS[app] = _all_facts(app)
-    return known.get(id(endpoint))
+    routes = _ROUTES.get(app)
+    if routes is None:
+        routes = _ROUTES[app] = _read_routes(app)
+    return routes.get(id(endpoint))
 
 
 class StrictRoute(APIRoute):
-    """A route that refuses query names it does not read, instead of ignoring them: 422 at `/query/<name>`,
-    also for values that hold a NUL character, which PostgreSQL cannot store."""
+    """A route that refuses query names it does not read, and values with a NUL, which PostgreSQL cannot hold.
+
+    The answer is a 422 with the pointer `/query/<name>`.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         serve = super().get_route_handler()
@@ -57,14 +59,14 @@ class StrictRoute(APIRoute):
 
 
 def _refuse_unknown_query(request: Request) -> None:
-    facts = find_route(request.scope)
-    names = facts.query_names if facts else frozenset()
-    errors = _unknown(request.query_params.multi_items(), names)
+    route = find_route(request.scope)
+    names = route.query_names if route else frozenset()
+    errors = _find_query_errors(request.query_params.multi_items(), names)
     if errors:
         raise Invalid(errors=errors)
 
 
-def _unknown(given: Iterable[tuple[str, str]], names: frozenset[str]) -> list[FieldError]:
+def _find_query_errors(given: Iterable[tuple[str, str]], names: frozenset[str]) -> list[FieldError]:
     errors = {}
     seen: set[str] = set()
     for name, value in given:
@@ -81,13 +83,13 @@ def _unknown(given: Iterable[tuple[str, str]], names: frozenset[str]) -> list[Fi
     ]
 
 
-def _all_facts(app: FastAPI) -> dict[int, RouteInfo]:
+def _read_routes(app: FastAPI) -> dict[int, RouteInfo]:
     contexts = [route for route in iter_route_contexts(app.routes) if route.path and route.endpoint]
     methods: dict[str, set[str]] = {}
     for route in contexts:
         methods.setdefault(str(route.path_format), set()).update(route.methods or ())
     for offered in methods.values():
-        # Answered for all of them (`middleware.HeadAsGet`).
+        # `middleware.HeadAsGet` answers HEAD for every GET.
         offered.update({"HEAD"} if "GET" in offered else ())
     return {
         id(route.endpoint): RouteInfo(

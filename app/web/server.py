@@ -1,16 +1,16 @@
-"""The door of the process: uvicorn's HTTP/1.1, with an end to everything that a client could draw out.
+"""Adds the limits to uvicorn's HTTP/1.1 protocol that keep slow or hostile clients from blocking the process.
 
-uvicorn itself bounds no request head, no trailer and no pipeline, waits for a head and for the rest of an
-answered request without end, and for a client that takes no answer too. Here each of these has a limit:
+uvicorn does not limit the size of a request head, a trailer or a pipeline. It has no time limit for a head,
+for the rest of a request that was answered early, or for a client that does not read its answer. Here:
 
 opened ──▶ head ──▶ body ──▶ answer ──▶ idle ──▶ head …
 HEAD_SECONDS│        │         │          └ uvicorn's keep-alive time-out
-            │        │         └ UNREAD_SECONDS without the client taking any of it
-            │        └ the app's own limit and deadline; DRAIN_SECONDS when it answers before the end
-            └ MAX_HEAD bytes, MOST_FIELDS fields
+            │        │         └ UNREAD_SECONDS in which the client reads nothing
+            │        └ the app's limit and deadline; DRAIN_SECONDS if it answers before the end
+            └ MAX_HEAD_BYTES bytes, MAX_FIELDS fields
 
-Beyond MOST_CONNECTIONS the connection that has waited longest for its client gives way to the new one, so
-that clients who only hold connections keep nobody out.
+Beyond MAX_CONNECTIONS a new connection ends the one that has waited longest for its client, so that clients
+who only hold connections do not lock out others.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from uvicorn.server import ServerState
 
 from app.web.problems import MEDIA_TYPE, HeadTooLarge, Malformed, Problem, RequestTimeout
 
-ENDED = Counter(
+CONNECTIONS_ENDED = Counter(
     "portal_connections_ended",
     "Connections that were ended because of their client: malformed, head-too-large or request-timeout (told "
     "so), silent (nothing came), unfinished (a body whose request was answered long ago), unread (the client "
@@ -39,22 +39,22 @@ ENDED = Counter(
 )
 
 
-# Request line and fields of one request. Also how much is parsed at once, which bounds what is kept of a head
-# that has no end.
-MAX_HEAD = 16 * 1024
-MOST_FIELDS = 100
+# Of the request line and fields of one request. Also the most that is parsed at once, which bounds the memory
+# for an endless head.
+MAX_HEAD_BYTES = 16 * 1024
+MAX_FIELDS = 100
 HEAD_SECONDS = 10.0
-LAST_LOOK_SECONDS = 0.05
-# Load balancers keep idle connections for a minute; closing first would lose a request now and then.
+HEAD_GRACE_SECONDS = 0.05
+# Load balancers keep idle connections for a minute. If we closed first, a request could get lost.
 KEEP_ALIVE_SECONDS = 75
-# For the answer to be read while the client still sends: closing at once could destroy it on its way.
+# Time for the client to read the answer while it still sends. Closing at once could destroy the answer.
 DRAIN_SECONDS = 2.0
-# For 48 KiB, the distance between uvloop's water marks, when an answer is longer than that.
+# The time for 48 KiB, the distance between uvloop's water marks, if an answer is longer than that.
 UNREAD_SECONDS = 30.0
-# With pools of PostgreSQL and of the far side this stays below 1024 files, the usual limit of a process.
-MOST_CONNECTIONS = 800
-# uvicorn stops reading after the first; what it has read by then may hold thousands.
-MOST_PIPELINED = 16
+# Together with the pools for PostgreSQL and Digital River below 1024 files, the usual limit of a process.
+MAX_CONNECTIONS = 800
+# uvicorn stops reading after the first request, but what it has read by then may hold thousands.
+MAX_PIPELINED = 16
 
 log = structlog.get_logger("app.connections")
 
@@ -68,7 +68,7 @@ class _Phase(Enum):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. For uvicorn's `http=`, with `ws="none"`: an upgrade would leave these limits behind."""
+    """One connection. For uvicorn's `http=`, with `ws="none"`: an upgrade would escape these limits."""
 
     def __init__(
         self,
@@ -80,19 +80,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.headers = []
         self._phase = _Phase.BETWEEN
-        # Bytes since the last piece of a request that was whole.
+        # Bytes since the last complete piece of a request.
         self._pending = 0
-        self._waits_since = self.loop.time()
+        self._waiting_since = self.loop.time()
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._refusal: Problem | None = None
-        self._is_deaf = False
+        self._ignores_input = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._end_in(HEAD_SECONDS, self._look_once_more)
-        if len(self.connections) > MOST_CONNECTIONS:
-            self._make_room()
+        self._end_in(HEAD_SECONDS, self._allow_grace)
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._end_oldest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
@@ -101,30 +101,30 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        for start in range(0, len(data), MAX_HEAD):
-            if self._is_deaf:
+        for start in range(0, len(data), MAX_HEAD_BYTES):
+            if self._ignores_input:
                 return
-            self._parse(data[start : start + MAX_HEAD])
+            self._parse(data[start : start + MAX_HEAD_BYTES])
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._phase = _Phase.HEAD
         self._pending = 0
-        self._waits_since = self.loop.time()
+        self._waiting_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > MAX_HEAD or len(self.headers) > MOST_FIELDS:
+        if size > MAX_HEAD_BYTES or len(self.headers) > MAX_FIELDS:
             self._refusal = HeadTooLarge()
             raise self._refusal
-        if len(self.pipeline) >= MOST_PIPELINED:
+        if len(self.pipeline) >= MAX_PIPELINED:
             self._refusal = Malformed(hint="Too many requests were sent without waiting for an answer.")
             raise self._refusal
         super().on_headers_complete()
         self._phase = _Phase.BODY
         self._pending = 0
         self._clear_deadline()
-        # Trailer fields arrive through the same callback; they must not join the header of a running request.
+        # Trailer fields arrive through the same callback and must not join the header of a running request.
         self.headers = []
 
     def on_body(self, body: bytes) -> None:
@@ -136,7 +136,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._phase = _Phase.BETWEEN
         self._pending = 0
         if self.cycle.response_complete:
-            # It had been answered before its end, and may be followed by the next one after all.
+            # The request was answered before its end. The next request may follow it.
             self._clear_deadline()
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -144,17 +144,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._waits_since = self.loop.time()
+        self._waiting_since = self.loop.time()
         if self.transport.is_closing():
-            self._expect_reading()
+            self._await_reading()
         elif self._phase is _Phase.BODY and self.cycle.response_complete:
             self._unset_keepalive_if_required()
             self._end_in(DRAIN_SECONDS, lambda: self._end_for("unfinished"))
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._waits_since = self.loop.time()
-        self._expect_reading()
+        self._waiting_since = self.loop.time()
+        self._await_reading()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -162,7 +162,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._clear_unread()
 
     def timeout_keep_alive_handler(self) -> None:
-        # Not `close`, which would wait for a client that has not even read the last answer.
+        # `close` would wait for a client that has not read the last answer.
         self.transport.abort()
 
     def _parse(self, piece: bytes) -> None:
@@ -170,45 +170,45 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            # No other protocol is spoken here: answered as if it had not been asked for, and then closed.
-            self._listen_no_longer()
+            # We support no other protocol: answer the request as plain HTTP, then close.
+            self._stop_reading()
             return
         except httptools.HttpParserError:
             self._refuse(self._refusal or Malformed(hint="This is not a request of HTTP/1.1."))
             return
-        if self._pending > MAX_HEAD or len(self.headers) > MOST_FIELDS:
+        if self._pending > MAX_HEAD_BYTES or len(self.headers) > MAX_FIELDS:
             self._refuse(HeadTooLarge())
-        elif self._expects_head() and self._deadline is None:
-            self._end_in(HEAD_SECONDS, self._look_once_more)
+        elif self._awaits_head() and self._deadline is None:
+            self._end_in(HEAD_SECONDS, self._allow_grace)
 
-    def _expects_head(self) -> bool:
-        """Whether the client has begun a head. Empty lines before one are allowed, but not for ever."""
+    def _awaits_head(self) -> bool:
+        """Whether the client must complete a head now. Empty lines before a head have a deadline too."""
         is_idle = self.timeout_keep_alive_task is not None
-        return self._phase is _Phase.HEAD or not (self._phase is _Phase.BODY or self._is_in_hand() or is_idle)
+        return self._phase is _Phase.HEAD or not (self._phase is _Phase.BODY or self._is_serving() or is_idle)
 
     @property
-    def waits_since(self) -> float:
-        """Since when we wait for this client, on the loop's clock; infinite while the client waits for us."""
-        is_ours = self._is_in_hand() and self._phase is _Phase.BETWEEN and not self.flow.write_paused
-        return inf if is_ours else self._waits_since
+    def waiting_since(self) -> float:
+        """Since when we wait for the client, by the loop's clock. Infinite while the client waits for us."""
+        client_waits = self._is_serving() and self._phase is _Phase.BETWEEN and not self.flow.write_paused
+        return inf if client_waits else self._waiting_since
 
-    def _is_in_hand(self) -> bool:
+    def _is_serving(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, problem: Problem) -> None:
-        """Tell the client, if this is the answer that it waits for, and end the connection."""
+        """Send the problem if the client waits for this answer, and end the connection."""
         if self.transport.is_closing():
             return
-        ENDED.labels(problem.slug).inc()
-        if self._is_in_hand() and self._phase is not _Phase.BODY:
-            # Complete requests came before: theirs are the answers that are waited for.
-            self._listen_no_longer()
+        CONNECTIONS_ENDED.labels(problem.slug).inc()
+        if self._is_serving() and self._phase is not _Phase.BODY:
+            # The client waits for the answers to complete requests that came before.
+            self._stop_reading()
             return
-        self._is_deaf = True
+        self._ignores_input = True
         is_awaited = self._phase is not _Phase.BODY
-        if self._is_in_hand():
+        if self._is_serving():
             is_awaited = not (self.pipeline or self.cycle.response_started)
-            # The app is told that the client has gone, and what it says from now on goes nowhere.
+            # The app sees a disconnected client, and uvicorn drops what it sends from now on.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if is_awaited:
@@ -219,9 +219,9 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.abort()
 
-    def _listen_no_longer(self) -> None:
-        """Answer what was asked up to here, then close."""
-        self._is_deaf = True
+    def _stop_reading(self) -> None:
+        """Answer the requests up to here, then close."""
+        self._ignores_input = True
         self._clear_deadline()
         self.cycle.keep_alive = False
 
@@ -240,11 +240,11 @@ class BoundedProtocol(HttpToolsProtocol):
         ]
         return b"\r\n".join([*lines, b"", body])
 
-    def _make_room(self) -> None:
-        """End the connection that has waited longest for its client; this one, if no other waits."""
-        ours = (one for one in self.connections if isinstance(one, BoundedProtocol))
-        oldest = min(ours, key=lambda one: one.waits_since)
-        ENDED.labels("crowded-out").inc()
+    def _end_oldest(self) -> None:
+        """End the connection that has waited longest for its client, or this one if no other waits."""
+        candidates = (other for other in self.connections if isinstance(other, BoundedProtocol))
+        oldest = min(candidates, key=lambda other: other.waiting_since)
+        CONNECTIONS_ENDED.labels("crowded-out").inc()
         self.connections.discard(oldest)
         oldest.transport.abort()
 
@@ -257,7 +257,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def _expect_reading(self) -> None:
+    def _await_reading(self) -> None:
         self._clear_unread()
         self._unread = self.loop.call_later(UNREAD_SECONDS, lambda: self._end_for("unread"))
 
@@ -266,9 +266,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unread.cancel()
             self._unread = None
 
-    def _look_once_more(self) -> None:
-        """Timers go off before sockets are read: what came while this process was busy is not late."""
-        self._end_in(LAST_LOOK_SECONDS, self._end_late_head)
+    def _allow_grace(self) -> None:
+        """Check again shortly after: timers fire before sockets are read, so the head may have arrived."""
+        self._end_in(HEAD_GRACE_SECONDS, self._end_late_head)
 
     def _end_late_head(self) -> None:
         if self._phase is _Phase.HEAD:
@@ -277,5 +277,5 @@ class BoundedProtocol(HttpToolsProtocol):
             self._end_for("silent")
 
     def _end_for(self, reason: str) -> None:
-        ENDED.labels(reason).inc()
+        CONNECTIONS_ENDED.labels(reason).inc()
         self.transport.abort()

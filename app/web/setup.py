@@ -1,4 +1,4 @@
-"""Puts the web room's parts on an app, in the one order in which they keep their promises."""
+"""Installs error handlers, OpenAPI and middlewares on an app, in the order in which they must run."""
 
 import re
 
@@ -6,28 +6,28 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from app.settings import Settings
-from app.web import docs, error_handlers, openapi
+from app.web import error_handlers, openapi
 from app.web.middleware import ErrorBoundary, HeadAsGet, JsonBodyLimit, RequestContext
 from app.web.rate_limits import AddressLimit
 
 JSON_BODY_LIMIT = 1024 * 1024
 JSON_BODY_SECONDS = 15.0
 
-# The webhook endpoint verifies raw bytes under its own limit; certificates are streamed and may have 10 MB.
-_READS_ITSELF = re.compile(r"/webhooks/.*|/v1/customers/[^/]+/tax-certificates")
+# The webhook endpoint verifies raw bytes under its own limit. Certificates are streamed, up to 10 MB.
+_STREAMED_PATHS = re.compile(r"/webhooks/.*|/v1/customers/[^/]+/tax-certificates")
 
-_READ_HEADERS = (
+_REQUEST_HEADERS = (
     "Authorization",
     "Content-Type",
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
     "X-Request-ID",
-    # W3C Trace Context: what measures a page adds them to all of its requests.
+    # W3C Trace Context: monitoring scripts of a page add these to all of its requests.
     "traceparent",
     "tracestate",
 )
-_SHOWN_HEADERS = (
+_EXPOSED_HEADERS = (
     "Content-Disposition",
     "ETag",
     "Idempotency-Replayed",
@@ -40,24 +40,23 @@ _SHOWN_HEADERS = (
 )
 
 
-def install(app: FastAPI, settings: Settings, *, is_limited: bool = False) -> None:
-    """Failures, OpenAPI, and the middlewares: outside in HeadAsGet, Envelope, CORS (if any), LastResort,
-    AddressLimit (where requests are limited), JsonBodies.
+def install(app: FastAPI, settings: Settings, *, rate_limited: bool = False) -> None:
+    """Install error handlers, OpenAPI and the middlewares. From the outside in these are HeadAsGet,
+    RequestContext, CORS (if configured), ErrorBoundary, AddressLimit (if `rate_limited`) and JsonBodyLimit.
 
-    Every refusal is answered inside of the first three, so it too carries a request id and their headers.
+    Refusals are answered inside the first three, so they too carry a request id and the common headers.
     """
     error_handlers.install(app)
     openapi.install(app)
-    docs.install(app)
-    # A redirect would repeat the caller's Host header in its Location; unknown paths are 404.
+    # A redirect would copy the caller's Host header into Location. Unknown paths are 404.
     app.router.redirect_slashes = False
     app.add_middleware(
         JsonBodyLimit,
         limit=JSON_BODY_LIMIT,
         seconds=JSON_BODY_SECONDS,
-        reads_itself=lambda path: _READS_ITSELF.fullmatch(path) is not None,
+        is_exempt=lambda path: _STREAMED_PATHS.fullmatch(path) is not None,
     )
-    if is_limited:
+    if rate_limited:
         app.add_middleware(AddressLimit)
     app.add_middleware(ErrorBoundary)
     if settings.cors_origins:
@@ -65,12 +64,12 @@ def install(app: FastAPI, settings: Settings, *, is_limited: bool = False) -> No
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
-            allow_headers=(*_READ_HEADERS, *settings.cors_headers),
-            expose_headers=_SHOWN_HEADERS,
+            allow_headers=(*_REQUEST_HEADERS, *settings.cors_headers),
+            expose_headers=_EXPOSED_HEADERS,
         )
     app.add_middleware(
         RequestContext,
-        docs_paths=frozenset({docs.PAGE}),
+        docs_paths=frozenset({openapi.DOCS_PATH}),
         https_only=settings.environment == "production",
     )
     app.add_middleware(HeadAsGet)

@@ -1,16 +1,21 @@
-"""Says where a refused value stands in the request, in the caller's own names, so that a form can show it."""
+"""Tells the caller which fields of the request are wrong, so that a form can mark them.
+
+The errors come from FastAPI's validation or from Digital River.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 
+from app.digital_river.errors import Refused
 from app.web.problems import FieldError, Invalid, Malformed, Problem, UnsupportedMedia
 
-MOST_ERRORS = 50
-MOST_POINTER_CHARACTERS = 300
-MOST_DETAIL_CHARACTERS = 300
+MAX_ERRORS = 50
+MAX_POINTER_LENGTH = 300
+MAX_DETAIL_LENGTH = 300
 
+_NOT_ACCEPTED = "This value is not accepted."
 _DETAILS = {
     "missing": "This is required.",
     "extra_forbidden": "This name is not known here.",
@@ -22,43 +27,60 @@ _DETAILS = {
 }
 
 
-def refused(error: RequestValidationError) -> Problem:
-    """FastAPI's validation errors as one problem, with nothing of the refused values in it."""
+def validation_problem(error: RequestValidationError) -> Problem:
+    """FastAPI's validation errors as one problem. It does not contain the refused values."""
     errors: Sequence[Mapping[str, Any]] = error.errors()
-    for one in errors:
-        if one["type"] == "json_invalid":
-            return Malformed(hint=f"The body is not valid JSON, seen at character {one['loc'][-1]}.")
-    # FastAPI hands the bytes over unread when their Content-Type is not a kind of JSON.
+    for item in errors:
+        if item["type"] == "json_invalid":
+            return Malformed(hint=f"The body is not valid JSON, seen at character {item['loc'][-1]}.")
+    # FastAPI leaves the body as bytes if its Content-Type is not JSON.
     if isinstance(error.body, bytes):
         return UnsupportedMedia(hint="Send the body as application/json.")
     fields = [
-        FieldError(pointer=_pointer(one, error.body), detail=_detail(one)) for one in errors[:MOST_ERRORS]
+        FieldError(pointer=_pointer(item, error.body), detail=_detail(item)) for item in errors[:MAX_ERRORS]
     ]
     return Invalid(errors=fields)
 
 
 def pointer_to(*steps: str | int) -> str:
-    """RFC 6901: the steps from the document's root as one pointer."""
+    """The JSON pointer (RFC 6901) with these steps from the root."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def invalid_fields(
+    refused: Refused, *, below: str = "", our_names: Mapping[str, str] | None = None
+) -> Invalid:
+    """The problem for a refusal by Digital River, with pointers into the body of our request.
+
+    `below` is the member of Digital River's customer that the body of our request stands for. `our_names`
+    maps Digital River's names of members to ours. Without a named member there is no pointer.
+    """
+    pointers = set()
+    for parameter in refused.parameters:
+        if steps := _refused_steps(parameter, below):
+            first = (our_names or {}).get(steps[0], steps[0])
+            pointers.add(pointer_to(first, *steps[1:]))
+    errors = [FieldError(pointer=pointer, detail=_NOT_ACCEPTED) for pointer in sorted(pointers)]
+    return Invalid(errors=errors)
 
 
 def _pointer(error: Mapping[str, Any], body: object) -> str:
     place, *steps = error["loc"]
     if place == "body":
-        pointer = pointer_to(*_walked(steps, body, may_be_absent=error["type"] == "missing"))
+        pointer = pointer_to(*_existing_steps(steps, body, may_be_absent=error["type"] == "missing"))
     elif place == "header" and steps:
         pointer = pointer_to("header", "-".join(word.capitalize() for word in str(steps[0]).split("-")))
     else:
         pointer = pointer_to(str(place), *steps)
-    return pointer[:MOST_POINTER_CHARACTERS]
+    return pointer[:MAX_POINTER_LENGTH]
 
 
-def _walked(steps: Sequence[str | int], body: Any, *, may_be_absent: bool) -> Iterator[str | int]:
-    """The steps that exist in the body: pydantic also names the branches of unions, which no caller knows."""
-    here = body
+def _existing_steps(steps: Sequence[str | int], body: Any, *, may_be_absent: bool) -> Iterator[str | int]:
+    """The steps that exist in the body. pydantic also names branches of unions, unknown to the caller."""
+    value = body
     for position, step in enumerate(steps, start=1):
         try:
-            here = here[step]
+            value = value[step]
         except (KeyError, IndexError, TypeError):
             if not (may_be_absent and position == len(steps)):
                 continue
@@ -69,6 +91,18 @@ def _detail(error: Mapping[str, Any]) -> str:
     kind = error["type"]
     if kind == "missing" and error["loc"] == ("body",):
         return "A JSON body is required."
-    # "value_error" is our own validators': their words stand in the context, without pydantic's prefix.
+    # Our own validators raise "value_error". Their text is in the context, without pydantic's prefix.
     text = str(error["ctx"]["error"]) if kind == "value_error" else _DETAILS.get(kind, str(error["msg"]))
-    return f"{text.rstrip('.')}."[:MOST_DETAIL_CHARACTERS]
+    return f"{text.rstrip('.')}."[:MAX_DETAIL_LENGTH]
+
+
+def _refused_steps(parameter: str, below: str) -> list[str]:
+    if parameter.startswith("metadata."):
+        return ["metadata", parameter.removeprefix("metadata.")]
+    steps = parameter.split(".") if parameter else []
+    # Digital River docs, API basics, errors: both `address.postalCode` and `shipping.address.postalCode`.
+    if steps[:1] == ["address"]:
+        steps = ["shipping", *steps]
+    if not below:
+        return steps
+    return steps[1:] if steps[:1] == [below] else []

@@ -42,7 +42,7 @@ class NotAuthentic(Problem):
     """Without detail: a forger learns nothing about why a delivery fails."""
 
     status, slug, title = 401, "not-authentic", "The delivery could not be authenticated"
-    usually = ""
+    default_detail = ""
 
     @classmethod
     def schema(cls) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import SecretStr
 
 from app.access import audit_log
-from app.access.authorization import ListedCustomer, OwnCustomer, ReadCustomer, RequiredOwner
+from app.access.authorization import ListedCustomer, OwnCustomer, ReadableCustomer, RequiredOwner
 from app.access.ownership import Anybody
 from app.ids import CustomerId
 from app.resources import open_resources
@@ -28,7 +28,7 @@ v1 = APIRouter(prefix="/v1")
 
 
 @v1.get("/customers/{customerId}")
-async def read(customer_id: ReadCustomer) -> str:
+async def read(customer_id: ReadableCustomer) -> str:
     return customer_id
 
 

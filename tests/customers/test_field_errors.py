@@ -3,7 +3,7 @@
 import pytest
 
 from app.digital_river.errors import Refused
-from app.web.field_errors import invalid_fields
+from app.web.validation import invalid_fields
 from tests.support.buyers import ADDRESS, SHIPPING, AccountBuyer
 from tests.support.sandbox import Sandbox
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.idempotency import routes, store
-from app.idempotency.store import CLEARED_AT_ONCE, LEASE_SECONDS
+from app.idempotency.store import EXPIRED_BATCH_SIZE, LEASE_SECONDS
 from app.ids import CustomerId
 from app.resources import open_resources
 from app.settings import Settings
@@ -246,7 +246,7 @@ async def test_a_process_that_dies_blocks_the_key_for_one_lease(
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(routes, "RENEWAL_SECONDS", 0.02)
 
 
 @pytest.mark.usefixtures("quick")
@@ -296,8 +296,8 @@ async def test_who_cannot_say_that_it_is_alive_is_stopped_before_somebody_else_b
     async def fail(*_: object) -> bool:
         raise OSError("the database is away")
 
-    monkeypatch.setattr(store, "prolong", fail)
-    monkeypatch.setattr(routes, "LAST_SECONDS", LEASE_SECONDS - 0.2)
+    monkeypatch.setattr(store, "renew_claim", fail)
+    monkeypatch.setattr(routes, "LEASE_MARGIN_SECONDS", LEASE_SECONDS - 0.2)
     works.gate.clear()
     assert (await wish(api, ada)).status_code == 503
 
@@ -384,7 +384,7 @@ async def test_a_route_without_a_body_notices_a_repeat_too(
 async def test_the_table_forgets_what_nobody_may_ask_for_any_more(
     api: httpx.AsyncClient, ada: Token, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
-    for number in range(CLEARED_AT_ONCE + 5):
+    for number in range(EXPIRED_BATCH_SIZE + 5):
         await wish(api, ada, key=f"old-{number}")
     await pass_time(database, sandbox, DAY + 60)
     await wish(api, ada, key="new-1")
@@ -410,7 +410,7 @@ async def test_a_customer_who_is_forgotten_leaves_no_answers(
     async with open_resources(settings) as resources:
         for _ in range(2):
             async with resources.engine.begin() as connection:
-                await store.erase_answers(connection, CustomerId("ada"))
+                await store.delete_responses(connection, CustomerId("ada"))
     works.gate.set()
     await running
     left = await database.fetch("SELECT customer_id FROM idempotent_request ORDER BY customer_id")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from app.idempotency.fingerprint import Fingerprint, WatchedBody
+from app.idempotency.fingerprint import Fingerprint, FingerprintedBody
 from tests.support.counted_routes import UPLOADS, CountedWork
 
 Token = dict[str, str]
@@ -89,8 +89,8 @@ async def fingerprint_of(parts: Sequence[bytes], boundary: str) -> Fingerprint:
     async def receive() -> Message:
         return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting)}
 
-    body = WatchedBody(receive, f'multipart/form-data; boundary="{boundary}"')
-    await body.read_on(at_most=10**9, seconds=5)
+    body = FingerprintedBody(receive, f'multipart/form-data; boundary="{boundary}"')
+    await body.read_rest(at_most=10**9, seconds=5)
     return body.fingerprint
 
 

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.access.authorization import own_customer
+from app.access.authorization import get_own_customer
 from app.identity.bearer import OPS, CurrentCustomer, CurrentPrincipal, require_scope
 from app.identity.principal import Principal
-from app.identity.tokens import Tokens
+from app.identity.tokens import TokenVerifier
 from app.web import setup
 from tests.identity.issuer import Clock, Issuer, settings
 
@@ -30,7 +30,7 @@ def build() -> FastAPI:
 
     @app.get("/v1/customers/{named}")
     async def own(named: str, principal: CurrentPrincipal) -> str:
-        return own_customer(principal, named)
+        return get_own_customer(principal, named)
 
     @app.get("/ops/status")
     async def status(principal: Annotated[Principal, require_scope(OPS)]) -> str:
@@ -48,9 +48,11 @@ async def calling(
     app = build()
     setup.install(app, chosen)
     app.state.resources = SimpleNamespace()
-    opened = Tokens.open(chosen, transport=issuer.transport, now=issuer.clock, clock=clock or issuer.clock)
+    opened = TokenVerifier.open(
+        chosen, transport=issuer.transport, now=issuer.clock, clock=clock or issuer.clock
+    )
     async with (
-        opened as app.state.resources.tokens,
+        opened as app.state.resources.token_verifier,
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://portal.test") as client,
     ):
         yield client

@@ -51,7 +51,7 @@ async def test_an_issuer_may_end_with_a_slash(issuer: Issuer) -> None:
 async def test_an_issuer_that_does_not_answer_is_given_up(
     http: httpx.AsyncClient, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys, "FETCH_SECONDS", 0.05)
+    monkeypatch.setattr(keys, "FETCH_TIMEOUT_SECONDS", 0.05)
     issuer.gate.clear()
     async with asyncio.timeout(5):
         assert (await ask(http, issuer.token())).status_code == 503

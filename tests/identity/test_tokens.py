@@ -264,7 +264,7 @@ async def test_a_token_seen_before_outlives_its_key_by_five_minutes(
 async def test_of_too_many_tokens_the_one_seen_first_is_forgotten(
     http: httpx.AsyncClient, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "MOST_REMEMBERED", 2)
+    monkeypatch.setattr(tokens, "CACHE_SIZE", 2)
     seen = [issuer.token(sub=f"customer-{number}") for number in range(3)]
     for token in seen:
         assert (await ask(http, token)).status_code == 200

@@ -90,10 +90,10 @@ async def answer_once(resources: Resources) -> None:
     name = key("an own request").encode()
     async with resources.engine.begin() as connection:
         held = await idempotency.claim_request(connection, name, CustomerId(SHOPPER))
-    assert isinstance(held, idempotency.Held)
-    answer = idempotency.Answer(Fingerprint(b"", 0, b""), 200, {}, b"")
+    assert isinstance(held, idempotency.Claim)
+    answer = idempotency.StoredResponse(Fingerprint(b"", 0, b""), 200, {}, b"")
     async with resources.engine.begin() as connection:
-        await idempotency.keep_answer(connection, held, answer)
+        await idempotency.store_response(connection, held, answer)
 
 
 async def export_events(connection: AsyncConnection, customer_id: CustomerId) -> None:
@@ -273,12 +273,12 @@ AROUND: Mapping[str, Question] = {
         answer_once, "pk_idempotent_request", "ix_idempotent_request_valid_until", pages=300
     ),
     "forget answers": question(
-        told(idempotency.erase_answers, CustomerId(SHOPPER)),
+        told(idempotency.delete_responses, CustomerId(SHOPPER)),
         "ix_idempotent_request_customer_id",
     ),
     "keep an audit record": question(
         told(
-            audit_log.keep_record,
+            audit_log.insert_record,
             subject="support",
             customer_id=CustomerId(SHOPPER),
             operation="GET /v1/orders",

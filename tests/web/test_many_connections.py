@@ -42,7 +42,7 @@ def lose_patience_soon() -> None:
 
 
 def hold_few() -> None:
-    server.MOST_CONNECTIONS = SMALL_HOUSE
+    server.MAX_CONNECTIONS = SMALL_HOUSE
 
 
 @dataclass

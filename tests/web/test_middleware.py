@@ -259,7 +259,7 @@ async def test_a_body_that_stays_incomplete_does_not_hold_the_service(*, silent:
     async def unreachable(*_: object) -> None:
         raise AssertionError("the app must not see half a body")
 
-    bodies = JsonBodyLimit(unreachable, limit=100, seconds=0.05, reads_itself=lambda _: False)
+    bodies = JsonBodyLimit(unreachable, limit=100, seconds=0.05, is_exempt=lambda _: False)
     half: Message = {"type": "http.request", "body": b'{"full', "more_body": True}
     answered, document = await exchange(ErrorBoundary(bodies), [half], silent=silent)
     assert (answered, document["status"]) == (status, status)
@@ -272,7 +272,7 @@ async def test_after_the_body_the_app_still_hears_that_the_client_went_away() ->
         heard.append({"type": "body", "body": await Request(scope, receive).body()})
         heard.append(await receive())
 
-    bodies = JsonBodyLimit(listening, limit=100, seconds=1, reads_itself=lambda _: False)
+    bodies = JsonBodyLimit(listening, limit=100, seconds=1, is_exempt=lambda _: False)
     parts: list[Message] = [
         {"type": "http.request", "body": b"{", "more_body": True},
         {"type": "http.request", "body": b"}", "more_body": False},

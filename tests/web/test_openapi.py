@@ -93,4 +93,4 @@ async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None
 
 async def test_docstrings_of_fields_are_published(document: dict[str, Any]) -> None:
     page = document["components"]["schemas"]["Page_str_"]
-    assert "next piece" in page["properties"]["nextCursor"]["description"]
+    assert "next page" in page["properties"]["nextCursor"]["description"]

@@ -99,11 +99,11 @@ async def test_a_head_without_end_is_refused_once_it_is_too_large(kind: str, api
         one_problem(await connection.flood(endless(first, more)), 431)
 
 
-@pytest.mark.parametrize("count", [server.MOST_FIELDS - 1, server.MOST_FIELDS, 10_000])
+@pytest.mark.parametrize("count", [server.MAX_FIELDS - 1, server.MAX_FIELDS, 10_000])
 async def test_as_many_fields_as_allowed_are_read_and_one_more_is_not(count: int, api: Portal) -> None:
     received = await say(api, get(LIVE, *(f"X-{n}: 1" for n in range(count - 1)), "Connection: close"))
     # Host and Connection are fields too.
-    is_too_many = count + 1 > server.MOST_FIELDS
+    is_too_many = count + 1 > server.MAX_FIELDS
     assert statuses(received) == [431 if is_too_many else 200]
 
 
@@ -279,7 +279,7 @@ async def test_requests_in_a_row_are_answered_in_order(api: Portal) -> None:
 async def test_too_many_requests_in_a_row_are_not_all_kept_in_memory(api: Portal) -> None:
     answered = statuses(await say(api, get(LIVE) * 5000))
     assert set(answered) == {200}
-    assert len(answered) <= server.MOST_PIPELINED + 1
+    assert len(answered) <= server.MAX_PIPELINED + 1
 
 
 async def test_nonsense_after_a_request_does_not_spoil_its_answer(api: Portal) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.server import MAX_HEAD
+from app.web.server import MAX_HEAD_BYTES
 from app.webhooks.signature import Refused, Verdict, verify
 
 NOW = 1_800_000_000.0
@@ -146,7 +146,7 @@ def test_any_signature_counts_wherever_it_stands_among_many(before: int, after: 
 def test_a_head_full_of_signatures_costs_no_more_than_a_body() -> None:
     """As long as the server lets in, with everything in it that could be compared."""
     digits = base64.b64encode(bytes(32)).decode()
-    heads = [f"{NOW:.0f}" + part * (MAX_HEAD // len(part)) for part in (",", ",x", f",{digits}")]
+    heads = [f"{NOW:.0f}" + part * (MAX_HEAD_BYTES // len(part)) for part in (",", ",x", f",{digits}")]
     secrets = [bytes([number]) * 32 for number in range(1, 11)]
     for head in heads:
         began = time.process_time()
