@@ -35,8 +35,8 @@ _VARIABLES = {
     "sslcrl": "PGSSLCRL",
     "sslpassword": "",
 }
-_TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword")
-_SESSIONS = ("any", "primary", "standby", "prefer-standby", "read-write", "read-only")
+_TLS_PARAMETERS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword")
+_SESSION_ATTRIBUTES = ("any", "primary", "standby", "prefer-standby", "read-write", "read-only")
 
 
 class UnusableDatabaseUrl(ValueError):
@@ -66,7 +66,7 @@ class DatabaseUrl:
             raise UnusableDatabaseUrl("must start with postgresql://")
         if parts.netloc.count("@") > 1 or "@" in parts.path + parts.query or parts.fragment:
             raise UnusableDatabaseUrl("holds one of @ : / ? # in a user, password or name: percent-encode it")
-        parameters = _places(parts) | _query(parts.query)
+        parameters = _address_parts(parts) | _query_parameters(parts.query)
         for name, variable in _VARIABLES.items():
             if not parameters.get(name):
                 parameters[name] = os.environ.get(variable, "")
@@ -96,13 +96,13 @@ class DatabaseUrl:
         pairs = zip(self.hosts, self.ports, strict=True)
         return ", ".join(dict.fromkeys(h if h.startswith("/") else f"{h}:{p}" for h, p in pairs))
 
-    def arguments(self) -> dict[str, Any]:
+    def connect_arguments(self) -> dict[str, Any]:
         """What `asyncpg.connect` takes. Reads the certificates, so that renewed ones are found.
 
         Raises:
             UnusableDatabaseUrl: one of the files cannot be used.
         """
-        given = {
+        parameters = {
             "host": list(self.hosts),
             "port": list(self.ports),
             "user": self.parameters["user"] or None,
@@ -112,10 +112,10 @@ class DatabaseUrl:
         }
         context = self._context()
         if self.demands_tls:
-            return {**given, "ssl": context}
+            return {**parameters, "ssl": context}
         # Whether there is TLS at all is then for the server to say, which asyncpg knows how to ask.
-        told = {name: self.parameters[name] for name in _TLS if self.parameters[name]}
-        return {**given, "dsn": f"postgresql://?{urlencode(told | {'sslmode': self.mode})}"}
+        tls = {name: self.parameters[name] for name in _TLS_PARAMETERS if self.parameters[name]}
+        return {**parameters, "dsn": f"postgresql://?{urlencode(tls | {'sslmode': self.mode})}"}
 
     def _require_known_values(self) -> None:
         mode, root = self.parameters["sslmode"], self.parameters["sslrootcert"]
@@ -128,44 +128,46 @@ class DatabaseUrl:
         if self.parameters["sslkey"] and not self.parameters["sslcert"]:
             raise UnusableDatabaseUrl("has an sslkey without sslcert")
         session = self.parameters["target_session_attrs"]
-        if session and session not in _SESSIONS:
-            raise UnusableDatabaseUrl(f"needs target_session_attrs to be one of {', '.join(_SESSIONS)}")
+        if session and session not in _SESSION_ATTRIBUTES:
+            raise UnusableDatabaseUrl(
+                f"needs target_session_attrs to be one of {', '.join(_SESSION_ATTRIBUTES)}"
+            )
 
     def _context(self) -> ssl.SSLContext:
         """libpq's meanings: `require` looks at the issuer only when there is something to compare it with,
         and only `verify-full` at the name."""
-        given = self.parameters
+        parameters = self.parameters
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = self.mode == "verify-full"
         context.set_alpn_protocols(["postgresql"])
-        if given["sslrootcert"] == SYSTEM_TRUST:
+        if parameters["sslrootcert"] == SYSTEM_TRUST:
             context.load_default_certs()
-        elif given["sslrootcert"]:
-            _load("sslrootcert", given["sslrootcert"], context.load_verify_locations)
+        elif parameters["sslrootcert"]:
+            _load_file("sslrootcert", parameters["sslrootcert"], context.load_verify_locations)
         else:
             context.verify_mode = ssl.CERT_NONE
-        if given["sslcrl"]:
-            _load("sslcrl", given["sslcrl"], context.load_verify_locations)
+        if parameters["sslcrl"]:
+            _load_file("sslcrl", parameters["sslcrl"], context.load_verify_locations)
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
-        if given["sslcert"]:
-            key, password = given["sslkey"] or None, given["sslpassword"]
-            _load(
+        if parameters["sslcert"]:
+            key, password = parameters["sslkey"] or None, parameters["sslpassword"]
+            _load_file(
                 "sslcert or sslkey",
-                given["sslcert"],
+                parameters["sslcert"],
                 # Without a password, OpenSSL would ask for one in the terminal.
                 lambda path: context.load_cert_chain(path, key, password=lambda: password),
             )
         return context
 
 
-def _places(parts: SplitResult) -> dict[str, str]:
-    userinfo, _, hosts = parts.netloc.rpartition("@")
+def _address_parts(url: SplitResult) -> dict[str, str]:
+    userinfo, _, hosts = url.netloc.rpartition("@")
     user, _, password = userinfo.partition(":")
-    places = {"user": user, "password": password, "dbname": parts.path.removeprefix("/"), "host": hosts}
-    return {name: unquote(text) for name, text in places.items()}
+    parts = {"user": user, "password": password, "dbname": url.path.removeprefix("/"), "host": hosts}
+    return {name: unquote(text) for name, text in parts.items()}
 
 
-def _query(query: str) -> dict[str, str]:
+def _query_parameters(query: str) -> dict[str, str]:
     """By hand: a plus is a plus to libpq, and a space in forms of the web."""
     pairs = [pair.partition("=") for pair in query.split("&") if pair]
     if unknown := sorted({name for name, _, _ in pairs} - set(_VARIABLES)):
@@ -219,7 +221,7 @@ def _is_local(host: str) -> bool:
         return False
 
 
-def _load(name: str, path: str, load: Callable[[str], object]) -> None:
+def _load_file(name: str, path: str, load: Callable[[str], object]) -> None:
     try:
         load(path)
     except (OSError, ValueError) as error:

@@ -19,7 +19,7 @@ import psutil
 
 from app.db import migrate
 from bench.load import Outcome, at_rate, full_speed, request
-from bench.processes import SECRET, get, post, running_floor, running_portal, running_sandbox, send
+from bench.processes import SECRET, get, post, running_baseline, running_portal, running_sandbox, send
 from devtools.embedded_postgres import EmbeddedPostgres, embedded_postgres
 
 CLIENTS = 32
@@ -27,8 +27,8 @@ EVENTS = 4000
 ROUNDS = 3
 LISTS = 3000
 RATE, RATE_SECONDS = 200, 30
-JOURNEYS = 30
-TROUBLE_SECONDS = 12
+PROCESSED_EVENTS = 30
+OUTAGE_SECONDS = 12
 # Its body is kept, as the floor keeps it; of types that nobody handles only a digest is.
 HANDLED = "order.invoice.created"
 CUSTOMER = "ada"
@@ -50,32 +50,32 @@ def measure(server: EmbeddedPostgres) -> None:
     """All figures, one after the other, each printed when it is known."""
     asyncio.run(_prepare(server.url("portal")))
     with running_sandbox() as sandbox, running_portal(server, sandbox, "api") as (api, port, ready):
-        with running_floor(server, "ingest") as floor:
-            ingest(port, floor)
+        with running_baseline(server, "ingest") as baseline:
+            ingest(port, baseline)
         rate(port)
         token = post(f"{sandbox}/_sandbox/tokens", {"customerId": CUSTOMER})["accessToken"]
-        with running_floor(server, "listing") as floor:
-            listing(port, floor, token)
+        with running_baseline(server, "listing") as baseline:
+            listing(port, baseline, token)
         memory = psutil.Process(api.pid).memory_info().rss / 2**20
         _print("API process: resident", f"{memory:.0f} MB", "≤ 150 MB")
         _print("API process: ready after", f"{ready:.1f} s", "≤ 3 s")
         asyncio.run(_clear(server.url("portal")))
         with running_portal(server, sandbox, "worker"):
             asyncio.run(_wait_for_sweep(server.url("portal")))
-            journeys(server, sandbox, port)
-            troubles(server, sandbox, port, token)
+            event_processing(server, sandbox, port)
+            outages(server, sandbox, port, token)
 
 
-def ingest(portal: int, floor: int) -> None:
+def ingest(portal: int, baseline: int) -> None:
     """Accepted events per second at full speed, beside an app that only verifies and inserts."""
-    speeds: dict[int, list[float]] = {portal: [], floor: []}
+    speeds: dict[int, list[float]] = {portal: [], baseline: []}
     for _ in range(ROUNDS):
-        for port in (floor, portal):
+        for port in (baseline, portal):
             # No worker runs yet: what is kept waits.
             outcome = asyncio.run(full_speed(port, _deliveries(EVENTS, HANDLED), CLIENTS))
             assert set(outcome.statuses) == {202}, outcome.statuses
             speeds[port].append(outcome.per_second)
-    ratio = statistics.median(speeds[portal]) / statistics.median(speeds[floor])
+    ratio = statistics.median(speeds[portal]) / statistics.median(speeds[baseline])
     _print("webhooks accepted, portal : bare app", f"{ratio:.2f}", "≥ 0.75")
     _print("  of that, portal", f"{statistics.median(speeds[portal]):.0f} /s on this machine")
 
@@ -90,52 +90,52 @@ def rate(portal: int) -> None:
     _print("  of these not accepted", f"{refused}", "0")
 
 
-def troubles(server: EmbeddedPostgres, sandbox: str, portal: int, token: str) -> None:
+def outages(server: EmbeddedPostgres, sandbox: str, portal: int, token: str) -> None:
     """How long a delivery takes while Digital River hangs, and while PostgreSQL restarts."""
     post(f"{sandbox}/_sandbox/faults", {"kind": "delay", "seconds": 60.0})
-    _print_trouble("Digital River hangs", asyncio.run(_beside_hanging_buyers(portal, token)))
+    _print_outage("Digital River hangs", asyncio.run(_send_beside_hanging_buyers(portal, token)))
     with ThreadPoolExecutor(1) as threads:
-        deliveries = _deliveries(RATE * TROUBLE_SECONDS)
+        deliveries = _deliveries(RATE * OUTAGE_SECONDS)
         running = threads.submit(asyncio.run, at_rate(portal, deliveries, RATE, CLIENTS))
-        time.sleep(TROUBLE_SECONDS / 3)
+        time.sleep(OUTAGE_SECONDS / 3)
         server.stop()
         time.sleep(1)
         server.start()
-        _print_trouble("PostgreSQL restarts", running.result())
+        _print_outage("PostgreSQL restarts", running.result())
 
 
-async def _beside_hanging_buyers(portal: int, token: str) -> Outcome:
+async def _send_beside_hanging_buyers(portal: int, token: str) -> Outcome:
     orders = request("GET", "/v1/orders", {"Authorization": f"Bearer {token}"})
     buyers = asyncio.create_task(full_speed(portal, [orders] * CLIENTS, CLIENTS))
-    outcome = await at_rate(portal, _deliveries(RATE * TROUBLE_SECONDS), RATE, CLIENTS)
+    outcome = await at_rate(portal, _deliveries(RATE * OUTAGE_SECONDS), RATE, CLIENTS)
     await buyers
     return outcome
 
 
-def _print_trouble(what: str, outcome: Outcome) -> None:
+def _print_outage(what: str, outcome: Outcome) -> None:
     refused = {status: count for status, count in sorted(outcome.statuses.items()) if status != 202}
     _print(f"p99 at {RATE} events/s while {what}", f"{outcome.percentile(0.99) * 1000:.0f} ms", "≤ 3 s")
     _print("  of these not accepted", ", ".join(f"{n} × {status}" for status, n in refused.items()) or "0")
 
 
-def listing(portal: int, floor: int, token: str) -> None:
+def listing(portal: int, baseline: int, token: str) -> None:
     """Lists of twenty documents per second, beside a bare route that answers the same rows."""
     ours = request("GET", "/v1/documents", {"Authorization": f"Bearer {token}"})
     theirs = request("GET", f"/v1/documents?customer={CUSTOMER}", {})
-    speeds: dict[int, list[float]] = {portal: [], floor: []}
+    speeds: dict[int, list[float]] = {portal: [], baseline: []}
     for _ in range(ROUNDS):
-        for port, message in ((floor, theirs), (portal, ours)):
+        for port, message in ((baseline, theirs), (portal, ours)):
             outcome = asyncio.run(full_speed(port, [message] * LISTS, CLIENTS))
             assert set(outcome.statuses) == {200}, outcome.statuses
             speeds[port].append(outcome.per_second)
-    ratio = statistics.median(speeds[portal]) / statistics.median(speeds[floor])
+    ratio = statistics.median(speeds[portal]) / statistics.median(speeds[baseline])
     _print("lists of 20 documents, portal : bare route", f"{ratio:.2f}", "≥ 0.6")
 
 
-def journeys(server: EmbeddedPostgres, sandbox: str, portal: int) -> None:
+def event_processing(server: EmbeddedPostgres, sandbox: str, portal: int) -> None:
     """From the event's arrival to its link in PostgreSQL, one at a time, within the test key's budget."""
     address = f"http://127.0.0.1:{portal}/webhooks/digital-river"
-    for _ in range(JOURNEYS):
+    for _ in range(PROCESSED_EVENTS):
         item = {"name": "Lamp", "price": 10, "quantity": 1}
         order = post(f"{sandbox}/_sandbox/orders", {"customerId": CUSTOMER, "items": [item]})
         line = {"itemId": order["items"][0]["id"], "quantity": 1}
@@ -185,7 +185,7 @@ def _signed(body: bytes) -> dict[str, str]:
 
 async def _prepare(url: str) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute("CREATE TABLE floor_event (id text PRIMARY KEY, type text, body text)")
+    await connection.execute("CREATE TABLE baseline_event (id text PRIMARY KEY, type text, body text)")
     await connection.execute(
         """INSERT INTO document (file_id, order_id, customer_id, kind, file_name, created_at)
            SELECT 'f' || i, 'o' || i, CASE WHEN i < 40 THEN $1 ELSE 'c' || i % 500 END, 'invoice',
@@ -204,7 +204,7 @@ async def _prepare(url: str) -> None:
 
 async def _clear(url: str) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute("TRUNCATE webhook_event, document, file_link, floor_event")
+    await connection.execute("TRUNCATE webhook_event, document, file_link, baseline_event")
     await connection.close()
 
 
@@ -226,7 +226,7 @@ async def _durations(url: str) -> list[float]:
            WHERE state = 'done' AND origin = 'webhook' ORDER BY 1"""
     )
     await connection.close()
-    assert len(rows) == JOURNEYS, f"{len(rows)} of {JOURNEYS} events became documents"
+    assert len(rows) == PROCESSED_EVENTS, f"{len(rows)} of {PROCESSED_EVENTS} events became documents"
     return [row["seconds"] for row in rows]
 
 

@@ -45,7 +45,7 @@ async def at_rate(port: int, requests: Sequence[bytes], per_second: float, clien
     outcome = Outcome()
     due: asyncio.Queue[tuple[float, bytes] | None] = asyncio.Queue()
     started = time.perf_counter()
-    senders = [asyncio.create_task(_paced(port, due, outcome)) for _ in range(clients)]
+    senders = [asyncio.create_task(_scheduled_client(port, due, outcome)) for _ in range(clients)]
     for number, message in enumerate(requests):
         moment = started + number / per_second
         await asyncio.sleep(max(0.0, moment - time.perf_counter()))
@@ -65,7 +65,9 @@ async def _client(port: int, queue: Iterator[bytes], outcome: Outcome) -> None:
     await writer.wait_closed()
 
 
-async def _paced(port: int, due: asyncio.Queue[tuple[float, bytes] | None], outcome: Outcome) -> None:
+async def _scheduled_client(
+    port: int, due: asyncio.Queue[tuple[float, bytes] | None], outcome: Outcome
+) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while (item := await due.get()) is not None:
         moment, message = item

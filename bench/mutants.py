@@ -11,8 +11,8 @@ from devtools.embedded_postgres import embedded_postgres
 from tests.conftest import READY_SERVER, make_template
 
 # Each of them mostly waits.
-AT_ONCE = 4
-NOTICED = ("killed", "timeout")
+PARALLEL_RUNS = 4
+DETECTED = ("killed", "timeout")
 
 
 def main(chosen: list[str]) -> None:
@@ -27,7 +27,7 @@ def main(chosen: list[str]) -> None:
             make_template(server.url("postgres"))
             environment = {**os.environ, READY_SERVER: server.url("postgres")}
             subprocess.run(
-                [mutmut, "run", "--max-children", str(AT_ONCE), *chosen], env=environment, check=True
+                [mutmut, "run", "--max-children", str(PARALLEL_RUNS), *chosen], env=environment, check=True
             )
     results = subprocess.run(
         [mutmut, "results", "--all", "true"], stdout=subprocess.PIPE, text=True, check=True
@@ -42,7 +42,7 @@ def table(results: str) -> str:
     for line in results.splitlines():
         mutant, _, verdict = line.strip().rpartition(": ")
         verdicts.setdefault(mutant.rpartition(".")[0], Counter())[verdict] += 1
-        if verdict not in NOTICED:
+        if verdict not in DETECTED:
             alive.append(f"{mutant}: {verdict}")
     rows = [_row(module, counted) for module, counted in sorted(verdicts.items())]
     head = f"{'module':26}{'mutants':>9}{'killed':>9}{'timeout':>9}{'alive':>9}{'score':>9}"
@@ -50,7 +50,7 @@ def table(results: str) -> str:
 
 
 def _row(module: str, counted: Counter[str]) -> str:
-    noticed = sum(counted[verdict] for verdict in NOTICED)
+    noticed = sum(counted[verdict] for verdict in DETECTED)
     alive = counted.total() - noticed
     return (
         f"{module:26}{counted.total():>9}{counted['killed']:>9}{counted['timeout']:>9}{alive:>9}"

@@ -66,11 +66,11 @@ def running_portal(
 
 
 @contextmanager
-def running_floor(server: EmbeddedPostgres, app: str) -> Iterator[int]:
+def running_baseline(server: EmbeddedPostgres, app: str) -> Iterator[int]:
     port = _free_port()
     environment = {"BENCH_DATABASE_URL": server.url("portal"), "BENCH_SECRET": SECRET}
     quiet = ["--port", str(port), "--no-access-log", "--log-level", "error"]
-    with _process(["-m", "uvicorn", f"bench.floor:{app}", *quiet], environment):
+    with _process(["-m", "uvicorn", f"bench.baseline:{app}", *quiet], environment):
         _wait_for(f"http://127.0.0.1:{port}/")
         yield port
 

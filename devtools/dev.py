@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 STOP_SECONDS = 15.0
 WATCH_SECONDS = 0.2
 
-STORY = """
+WELCOME = """
 The portal is running.
 
   API        {api}    documentation: {api}/docs
@@ -58,16 +58,16 @@ def run() -> None:
         try:
             _watch(_start(stack, folder))
         except KeyboardInterrupt:
-            _say("\nStopping.")
+            _print("\nStopping.")
 
 
 def _start(stack: ExitStack, folder: Path) -> Sequence["_Process"]:
-    database_url = os.environ.get("PORTAL_DATABASE_URL") or _own_database(stack, folder)
+    database_url = os.environ.get("PORTAL_DATABASE_URL") or _fresh_database(stack, folder)
     try:
         migrate.upgrade(database_url)
     except FAILURES as error:
         raise DevelopmentError(describe_failure(error, database_url)) from None
-    api_port, sandbox_port = _port("PORTAL_PORT", 8000), _port("SANDBOX_PORT", 8800)
+    api_port, sandbox_port = _choose_port("PORTAL_PORT", 8000), _choose_port("SANDBOX_PORT", 8800)
     api_url = f"http://{HOST}:{api_port}"
 
     sandbox = _Process(folder, "sandbox", ["sandbox"], {"SANDBOX_PORT": str(sandbox_port)})
@@ -89,18 +89,18 @@ def _start(stack: ExitStack, folder: Path) -> Sequence["_Process"]:
     servers = [_Process(folder, name, ["app.cli", name], portal) for name in ("api", "worker")]
     for server in servers:
         stack.callback(server.stop)
-    _tell(folder, api_url, sandbox_url, seed.read_line())
+    _print_welcome(folder, api_url, sandbox_url, seed.read_line())
     return [sandbox, *servers]
 
 
-def _own_database(stack: ExitStack, folder: Path) -> str:
+def _fresh_database(stack: ExitStack, folder: Path) -> str:
     """A new database on an embedded server. The sandbox forgets when it stops; so must what it has caused."""
     server: EmbeddedPostgres = stack.enter_context(embedded_postgres(folder / "postgres"))
     server.recreate("portal")
     return server.url("portal")
 
 
-def _port(variable: str, default: int) -> int:
+def _choose_port(variable: str, default: int) -> int:
     """The port that the environment names, else the default one, else, when that is taken, a free one."""
     if variable in os.environ:
         return int(os.environ[variable])
@@ -159,11 +159,11 @@ class _Process:
             self._process.stdout.close()
 
 
-def _tell(folder: Path, api_url: str, sandbox_url: str, seeded: Mapping[str, Any]) -> None:
+def _print_welcome(folder: Path, api_url: str, sandbox_url: str, seeded: Mapping[str, Any]) -> None:
     header = folder / "buyer"
     header.touch(mode=0o600)
     header.write_text(f"Authorization: Bearer {seeded['token']}\n")
-    _say(STORY.format(api=api_url, sandbox=sandbox_url, logs=folder / "logs", header=header, **seeded))
+    _print(WELCOME.format(api=api_url, sandbox=sandbox_url, logs=folder / "logs", header=header, **seeded))
 
 
 def _watch(processes: Sequence[_Process]) -> NoReturn:
@@ -178,5 +178,5 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, flush=True)  # noqa: T201

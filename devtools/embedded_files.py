@@ -33,7 +33,7 @@ class Account:
     gid: int
 
     @property
-    def is_somebody_else(self) -> bool:
+    def is_other_user(self) -> bool:
         return self.uid != os.getuid()
 
     @classmethod
@@ -49,21 +49,21 @@ class Account:
         raise EmbeddedPostgresError("running as root, and there is no account 'postgres' or 'nobody' to use")
 
 
-def reachable(folder: Path, account: Account) -> Path:
+def reachable_folder(folder: Path, account: Account) -> Path:
     """`folder` itself, or a stand-in when the server's account may not walk to it (a 0700 home, say) or
     others may put something else in its way."""
-    if not account.is_somebody_else or (_is_open_to_all(folder.parent) and _is_ours(folder.parent)):
+    if not account.is_other_user or (_is_readable_by_all(folder.parent) and _is_path_safe(folder.parent)):
         return folder
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    return _own_shared_folder() / f"data-{name}"
+    return _ensure_user_folder() / f"data-{name}"
 
 
-def _is_open_to_all(folder: Path) -> bool:
+def _is_readable_by_all(folder: Path) -> bool:
     existing = [part for part in (folder, *folder.parents) if part.exists()]
     return all(part.stat().st_mode & 0o001 for part in existing)
 
 
-def _is_ours(folder: Path) -> bool:
+def _is_path_safe(folder: Path) -> bool:
     """Whether nobody but us and root can change what stands on the way to it."""
     existing = [part.stat() for part in (folder, *folder.parents) if part.exists()]
     return all(
@@ -72,14 +72,14 @@ def _is_ours(folder: Path) -> bool:
     )
 
 
-def _own_shared_folder() -> Path:
+def _ensure_user_folder() -> Path:
     """One for each user of this machine: what is in it, nobody else has put there."""
     folder = SHARED_FOLDER / f"portal-postgres-of-{os.getuid()}"
-    own_folder(folder)
+    ensure_own_folder(folder)
     return folder
 
 
-def own_folder(folder: Path) -> None:
+def ensure_own_folder(folder: Path) -> None:
     """Make the folder, or make sure that it is ours: whose it is decides what we run and write there.
 
     Raises:
@@ -105,10 +105,10 @@ def find_binaries(account: Account) -> Path:
             f"no PORTAL_DATABASE_URL, and the package {DISTRIBUTION} that holds an embedded server is absent"
         )
     package = Path(spec.origin).parent
-    if not account.is_somebody_else or _is_open_to_all(package):
+    if not account.is_other_user or _is_readable_by_all(package):
         return package / "pginstall" / "bin"
     version = metadata.version(DISTRIBUTION)
-    copy = _own_shared_folder() / f"binaries-{version}"
+    copy = _ensure_user_folder() / f"binaries-{version}"
     if not copy.exists():
         _copy_binaries(package, copy)
     return copy / package.name / "pginstall" / "bin"

@@ -21,7 +21,13 @@ from pathlib import Path
 
 import asyncpg
 
-from devtools.embedded_files import Account, EmbeddedPostgresError, find_binaries, own_folder, reachable
+from devtools.embedded_files import (
+    Account,
+    EmbeddedPostgresError,
+    ensure_own_folder,
+    find_binaries,
+    reachable_folder,
+)
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -35,7 +41,7 @@ class EmbeddedPostgres:
         """Prepare a server with its data below `folder`; without `durable` fast and unsafe, for tests."""
         self._account = Account.choose()
         self._durable = durable
-        self.folder = reachable(folder.parent.resolve() / folder.name, self._account)
+        self.folder = reachable_folder(folder.parent.resolve() / folder.name, self._account)
         self._binaries = find_binaries(self._account)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = -1
@@ -54,14 +60,14 @@ class EmbeddedPostgres:
     def start(self) -> None:
         """Start, and return when connections are accepted. Must be called from the main thread: on
         Linux the server is tied to the life of the thread that started it."""
-        self._take_folder()
+        self._lock_folder()
         self._initialise()
         self._port = self._port or _free_port()
         for _ in range(5):
             if self._try_start():
                 return
             self._port = _free_port()
-        self._release_folder()
+        self._unlock_folder()
         raise EmbeddedPostgresError(f"PostgreSQL did not start; see {self.folder / 'server.log'}")
 
     def recreate(self, database: str) -> None:
@@ -78,21 +84,21 @@ class EmbeddedPostgres:
                 self._process.kill()
                 self._process.wait()
             self._process = None
-        self._release_folder()
+        self._unlock_folder()
 
-    def _take_folder(self) -> None:
+    def _lock_folder(self) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        own_folder(self.folder)
+        ensure_own_folder(self.folder)
         self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._release_folder()
+            self._unlock_folder()
             raise EmbeddedPostgresError(
                 f"another process uses the database in {self.folder}; stop it, or set PORTAL_DATA_DIR"
             ) from error
 
-    def _release_folder(self) -> None:
+    def _unlock_folder(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -107,7 +113,7 @@ class EmbeddedPostgres:
         password.unlink(missing_ok=True)
         with os.fdopen(os.open(password, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(24))
-        if self._account.is_somebody_else:
+        if self._account.is_other_user:
             for path in (data, password):
                 os.chown(path, self._account.uid, self._account.gid)
         options = ["--username=portal", "--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"]
@@ -151,14 +157,14 @@ class EmbeddedPostgres:
                 # Runs after the change of user, which would clear the tie again.
                 preexec_fn=die_with_parent,  # noqa: PLW1509
             )
-        if self._answers():
+        if self._wait_until_ready():
             return True
         self._process.kill()
         self._process.wait()
         self._process = None
         return False
 
-    def _answers(self) -> bool:
+    def _wait_until_ready(self) -> bool:
         """True once the server says it is ready, False when it has ended or is too slow."""
         process = self._process
         deadline = time.monotonic() + START_SECONDS
@@ -176,15 +182,15 @@ class EmbeddedPostgres:
 
     @property
     def _user(self) -> int | None:
-        return self._account.uid if self._account.is_somebody_else else None
+        return self._account.uid if self._account.is_other_user else None
 
     @property
     def _group(self) -> int | None:
-        return self._account.gid if self._account.is_somebody_else else None
+        return self._account.gid if self._account.is_other_user else None
 
     @property
     def _groups(self) -> list[int] | None:
-        return [] if self._account.is_somebody_else else None
+        return [] if self._account.is_other_user else None
 
 
 @contextmanager

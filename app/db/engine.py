@@ -35,7 +35,7 @@ STATEMENT_SECONDS = 10.0
 # A connection is refused quickly when the server is down; waiting for a free one must not take longer.
 POOL_SECONDS = 3.0
 # A list takes milliseconds; a buyer shall not wait for a database that hangs.
-HOT_SECONDS = 5.0
+HOT_STATEMENT_SECONDS = 5.0
 # A server that lives confirms within milliseconds that it has stopped a statement, or says good-bye.
 RELEASE_SECONDS = 0.1
 
@@ -69,7 +69,7 @@ async def connect(
         asyncpg.PostgresError, OSError: PostgreSQL cannot be reached, or refuses us.
     """
     try:
-        where = DatabaseUrl.parse(url).arguments()
+        where = DatabaseUrl.parse(url).connect_arguments()
     except UnusableDatabaseUrl as error:
         raise ConnectionError(f"PORTAL_DATABASE_URL {error}") from None
     # UTC outranks what a database or a role says: PostgreSQL subtracts days in the session's zone, and where
@@ -111,7 +111,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-async def _leave_as_it_is(_: asyncpg.Connection) -> None:
+async def _skip_reset(_: asyncpg.Connection) -> None:
     """Hot statements stand alone and leave nothing in their session; a reset doubles the round trips."""
 
 
@@ -120,12 +120,12 @@ async def open_hot_pool(settings: Settings) -> AsyncIterator[Pool]:
     """A pool of bare asyncpg connections. Opened lazily: a process may start before its database."""
     url = settings.database_url.get_secret_value()
     pool = _HotPool(
-        connect=partial(connect, url, "portal-hot", command_timeout=HOT_SECONDS),
+        connect=partial(connect, url, "portal-hot", command_timeout=HOT_STATEMENT_SECONDS),
         min_size=0,
         max_size=settings.database_pool,
         max_queries=50_000,
         max_inactive_connection_lifetime=300.0,
-        reset=_leave_as_it_is,
+        reset=_skip_reset,
         loop=asyncio.get_running_loop(),
         connection_class=_Connection,
         record_class=asyncpg.Record,

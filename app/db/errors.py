@@ -58,32 +58,32 @@ def describe_failure(error: BaseException, url: str) -> str:
         address = DatabaseUrl.parse(url)
     except UnusableDatabaseUrl as unusable:
         return f"PORTAL_DATABASE_URL {unusable}"
-    told = _describe(_driver_error(error), address.mode)
-    return " ".join(f"PostgreSQL at {address.place} {told}".split())
+    text = _describe(_driver_error(error), address.mode)
+    return " ".join(f"PostgreSQL at {address.place} {text}".split())
 
 
 def _describe(error: BaseException, mode: str) -> str:
     match error:
         case asyncpg.InvalidAuthorizationSpecificationError():
-            told = f"does not let us in: {error.args[0]}"
+            text = f"does not let us in: {error.args[0]}"
         case asyncpg.InvalidCatalogNameError():
-            told = f"does not have what we ask for: {error.args[0]}"
+            text = f"does not have what we ask for: {error.args[0]}"
         case ssl.SSLCertVerificationError():
-            told = f"cannot prove who it is (sslmode={mode}): {error.verify_message}"
+            text = f"cannot prove who it is (sslmode={mode}): {error.verify_message}"
         case ssl.SSLError():
-            told = f"does not agree with us on TLS (sslmode={mode}): {error.reason}"
+            text = f"does not agree with us on TLS (sslmode={mode}): {error.reason}"
         case TimeoutError() | sql.TimeoutError():
-            told = "does not answer in time"
+            text = "does not answer in time"
         case OSError():
-            told = f"cannot be reached: {error.strerror or error}"
+            text = f"cannot be reached: {error.strerror or error}"
         case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError():
-            told = "is not migrated: run `portal migrate`"
+            text = "is not migrated: run `portal migrate`"
         case asyncpg.PostgresError():
             # Without its detail, which may quote a row.
-            told = f"refuses: {error.args[0]} ({type(error).__name__})"
+            text = f"refuses: {error.args[0]} ({type(error).__name__})"
         case _:
-            told = f"cannot be used: {type(error).__name__}"
-    return told
+            text = f"cannot be used: {type(error).__name__}"
+    return text
 
 
 def _driver_error(error: BaseException) -> BaseException:

@@ -19,7 +19,7 @@ from app.ids import CustomerId
 POLL_SECONDS = 0.05
 # What a lease outlives a dead holder is shorter than what waiters bear: they survive the crash of a holder.
 LEASE_SECONDS = 10.0
-PATIENCE_SECONDS = 15.0
+MAX_WAIT_SECONDS = 15.0
 
 lease = sa.Table(
     "lease",
@@ -51,7 +51,7 @@ class Leases:
 
     @asynccontextmanager
     async def hold(
-        self, name: str, *, seconds: float = LEASE_SECONDS, patience: float = PATIENCE_SECONDS
+        self, name: str, *, seconds: float = LEASE_SECONDS, max_wait: float = MAX_WAIT_SECONDS
     ) -> AsyncIterator[datetime]:
         """Hold `name` for the block, however long it takes; yields the database's time of taking it.
         `seconds` is what the lease outlives a holder that dies.
@@ -63,11 +63,11 @@ class Leases:
         holder = uuid.uuid4()
         async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout(patience) as waiting:
+                async with asyncio.timeout(max_wait) as waiting:
                     await stack.enter_async_context(queue)
                     # Before it is taken: cancelled a moment too late, it would stay taken.
                     stack.push_async_callback(self._release, name, holder)
-                    now = await self._claim_patiently(name, holder, seconds)
+                    now = await self._claim_when_free(name, holder, seconds)
             except TimeoutError as error:
                 if not waiting.expired():
                     raise
@@ -117,7 +117,7 @@ class Leases:
         async with self._engine.begin() as connection:
             return (await connection.execute(statement.returning(now))).scalar()
 
-    async def _claim_patiently(self, name: str, holder: uuid.UUID, seconds: float) -> datetime:
+    async def _claim_when_free(self, name: str, holder: uuid.UUID, seconds: float) -> datetime:
         # Polled, because the holder may be another process.
         while (now := await self.claim(name, holder, seconds)) is None:  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311

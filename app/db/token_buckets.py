@@ -18,10 +18,10 @@ WINDOW_SECONDS = 60
 PORTION_SECONDS = 2.0
 FIRST_PORTION = 4
 # Of what the bucket holds. The last tokens go one by one, to whichever process needs them.
-LARGEST_SHARE = 16
+PORTION_DIVISOR = 16
 TAKE_SECONDS = 0.5
-BLIND_SECONDS = 2.0
-MOST_REMEMBERED = 10_000
+FAILURE_PAUSE_SECONDS = 2.0
+MAX_LOCAL_BUCKETS = 10_000
 # PostgreSQL's times have microseconds: to a whole token so little may seem to be missing.
 ROUNDING = 0.001
 
@@ -70,39 +70,39 @@ class _LocalBucket:
 
     tokens: int = 0
     # In the bucket, when the portion was taken from it.
-    behind: int = 0
-    given: int = 0
-    spoils_at: float = 0.0
+    remaining_in_shared: int = 0
+    portion_size: int = 0
+    expires_at: float = 0.0
     empty_until: float = 0.0
-    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    refill_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def spend(self) -> BucketState | None:
         """One token, or the refusal that is remembered; None when PostgreSQL must be asked."""
         now = monotonic()
         if now < self.empty_until:
             return BucketState(False, 0, self.empty_until - now)
-        if self.tokens and now < self.spoils_at:
+        if self.tokens and now < self.expires_at:
             self.tokens -= 1
-            return BucketState(True, self.tokens + self.behind, 0.0)
+            return BucketState(True, self.tokens + self.remaining_in_shared, 0.0)
         return None
 
     def fill(self, portion: int, held: float, seconds_each: float) -> BucketState:
         """Spend the first token of a new portion, while the bucket holds `held` more; or note the refusal."""
         now = monotonic()
-        self.tokens = self.given = portion
+        self.tokens = self.portion_size = portion
         if not portion:
             wait = (1 - held) * seconds_each
             self.empty_until = now + wait
             return BucketState(False, 0, wait)
         self.tokens -= 1
-        self.behind = floor(held + ROUNDING)
-        self.spoils_at = now + PORTION_SECONDS
-        return BucketState(True, self.tokens + self.behind, 0.0)
+        self.remaining_in_shared = floor(held + ROUNDING)
+        self.expires_at = now + PORTION_SECONDS
+        return BucketState(True, self.tokens + self.remaining_in_shared, 0.0)
 
-    def wants(self) -> int:
+    def next_portion(self) -> int:
         """How large the next portion should be: a busy key comes back less and less often."""
-        was_used_up = not self.tokens and monotonic() < self.spoils_at
-        return max(FIRST_PORTION, 2 * self.given) if was_used_up else FIRST_PORTION
+        was_used_up = not self.tokens and monotonic() < self.expires_at
+        return max(FIRST_PORTION, 2 * self.portion_size) if was_used_up else FIRST_PORTION
 
 
 class TokenBuckets:
@@ -117,41 +117,41 @@ class TokenBuckets:
         processes; without it a stored digest does not tell whose it is."""
         self._pool = pool
         self._secret = blake2b(secret.encode()).digest()
-        self._purses: dict[str, _LocalBucket] = {}
-        self._blind_until = 0.0
+        self._buckets: dict[str, _LocalBucket] = {}
+        self._paused_until = 0.0
 
     async def take(self, key: str, limit: int) -> BucketState | None:
         """Take one token for `key`, which may have `limit` of them in a window.
 
         None when PostgreSQL cannot tell in time. Let the request pass then: a limit that refuses everybody
         makes an outage worse, and what cannot be had without PostgreSQL is refused further on anyway."""
-        purse = self._purses.get(key) or self._open(key)
-        standing = purse.spend()
-        if standing is None:
+        bucket = self._buckets.get(key) or self._add_bucket(key)
+        state = bucket.spend()
+        if state is None:
             # One of them asks; the others find here what it was given.
-            async with purse.asking:
-                standing = purse.spend() or await self._ask(purse, key, limit)
-        return standing
+            async with bucket.refill_lock:
+                state = bucket.spend() or await self._refill(bucket, key, limit)
+        return state
 
-    def _open(self, key: str) -> _LocalBucket:
-        if len(self._purses) >= MOST_REMEMBERED:
-            del self._purses[next(iter(self._purses))]
-        purse = self._purses[key] = _LocalBucket()
-        return purse
+    def _add_bucket(self, key: str) -> _LocalBucket:
+        if len(self._buckets) >= MAX_LOCAL_BUCKETS:
+            del self._buckets[next(iter(self._buckets))]
+        bucket = self._buckets[key] = _LocalBucket()
+        return bucket
 
-    async def _ask(self, purse: _LocalBucket, key: str, limit: int) -> BucketState | None:
-        if monotonic() < self._blind_until:
+    async def _refill(self, bucket: _LocalBucket, key: str, limit: int) -> BucketState | None:
+        if monotonic() < self._paused_until:
             return None
         digest = blake2b(key.encode(errors="surrogatepass"), digest_size=16, key=self._secret).digest()
         seconds_each = WINDOW_SECONDS / limit
         try:
             async with asyncio.timeout(TAKE_SECONDS):
                 portion, fills_in = await self._pool.fetchrow(
-                    _TAKE, digest, limit, seconds_each, purse.wants(), LARGEST_SHARE
+                    _TAKE, digest, limit, seconds_each, bucket.next_portion(), PORTION_DIVISOR
                 )
         except FAILURES as error:
             # For a while no request asks: one that waits is enough.
-            self._blind_until = monotonic() + BLIND_SECONDS
+            self._paused_until = monotonic() + FAILURE_PAUSE_SECONDS
             log.warning("limits.blind", error=type(error).__name__)
             return None
-        return purse.fill(portion, limit - fills_in / seconds_each, seconds_each)
+        return bucket.fill(portion, limit - fills_in / seconds_each, seconds_each)

@@ -12,7 +12,7 @@ import structlog
 
 from app.db.engine import AsyncConnection, AsyncEngine, Pool
 from app.digital_river.api.events import EventPage, fetch_events
-from app.digital_river.api.pagination import each_page
+from app.digital_river.api.pagination import iterate_pages
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.retries import retry
 from app.digital_river.errors import DigitalRiverError, Garbled, Throttled, Unavailable
@@ -205,7 +205,7 @@ async def _pull(
     for event_type in sorted(types):
         fetch_page = partial(_fetch_patiently, resources.digital_river.background, event_type, back_to)
         try:
-            async for page in each_page(fetch_page, of="the list of events", most=MOST_PAGES):
+            async for page in iterate_pages(fetch_page, list_name="the list of events", max_pages=MOST_PAGES):
                 finds += await _keep(resources.hot_pool, page.data, types, now)
         except Garbled as error:
             # A list that cannot be read to its end must not hide those of other types.

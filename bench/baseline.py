@@ -35,7 +35,7 @@ async def _receive(request: Request) -> Response:
         return Response(status_code=401)
     event = json.loads(body)
     await request.app.state.pool.execute(
-        "INSERT INTO floor_event (id, type, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        "INSERT INTO baseline_event (id, type, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         event["id"],
         event["type"],
         body.decode(),
