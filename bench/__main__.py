@@ -1,4 +1,4 @@
-"""`make bench`: starts what it measures on this machine and prints ratios from one run."""
+"""`make bench`: starts the portal, a baseline and the sandbox on this machine, and prints measured ratios."""
 
 import asyncio
 import base64
@@ -29,7 +29,7 @@ LISTS = 3000
 RATE, RATE_SECONDS = 200, 30
 PROCESSED_EVENTS = 30
 OUTAGE_SECONDS = 12
-# Its body is kept, as the floor keeps it; of types that nobody handles only a digest is.
+# The portal keeps the body of such an event, as the baseline does. It keeps only a digest of others.
 HANDLED = "order.invoice.created"
 CUSTOMER = "ada"
 
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def measure(server: EmbeddedPostgres) -> None:
-    """All figures, one after the other, each printed when it is known."""
+    """Measure all figures one after the other, and print each at once."""
     asyncio.run(_prepare(server.url("portal")))
     with running_sandbox() as sandbox, running_portal(server, sandbox, "api") as (api, port, ready):
         with running_baseline(server, "ingest") as baseline:
@@ -67,11 +67,11 @@ def measure(server: EmbeddedPostgres) -> None:
 
 
 def ingest(portal: int, baseline: int) -> None:
-    """Accepted events per second at full speed, beside an app that only verifies and inserts."""
+    """Accepted events per second at full speed, compared with an app that only verifies and inserts."""
     speeds: dict[int, list[float]] = {portal: [], baseline: []}
     for _ in range(ROUNDS):
         for port in (baseline, portal):
-            # No worker runs yet: what is kept waits.
+            # No worker runs yet, so the events stay pending.
             outcome = asyncio.run(full_speed(port, _deliveries(EVENTS, HANDLED), CLIENTS))
             assert set(outcome.statuses) == {202}, outcome.statuses
             speeds[port].append(outcome.per_second)
@@ -81,7 +81,7 @@ def ingest(portal: int, baseline: int) -> None:
 
 
 def rate(portal: int) -> None:
-    """How long a delivery takes at a steady rate."""
+    """The latency of a delivery at a steady rate."""
     outcome: Outcome = asyncio.run(at_rate(portal, _deliveries(RATE * RATE_SECONDS, HANDLED), RATE, CLIENTS))
     _print(
         f"p99 at {RATE} events/s for {RATE_SECONDS} s", f"{outcome.percentile(0.99) * 1000:.1f} ms", "≤ 50 ms"
@@ -91,7 +91,7 @@ def rate(portal: int) -> None:
 
 
 def outages(server: EmbeddedPostgres, sandbox: str, portal: int, token: str) -> None:
-    """How long a delivery takes while Digital River hangs, and while PostgreSQL restarts."""
+    """The latency of a delivery while Digital River hangs, and while PostgreSQL restarts."""
     post(f"{sandbox}/_sandbox/faults", {"kind": "delay", "seconds": 60.0})
     _print_outage("Digital River hangs", asyncio.run(_send_beside_hanging_buyers(portal, token)))
     with ThreadPoolExecutor(1) as threads:
@@ -119,7 +119,7 @@ def _print_outage(what: str, outcome: Outcome) -> None:
 
 
 def listing(portal: int, baseline: int, token: str) -> None:
-    """Lists of twenty documents per second, beside a bare route that answers the same rows."""
+    """Lists of twenty documents per second, compared with a bare route that returns the same rows."""
     ours = request("GET", "/v1/documents", {"Authorization": f"Bearer {token}"})
     theirs = request("GET", f"/v1/documents?customer={CUSTOMER}", {})
     speeds: dict[int, list[float]] = {portal: [], baseline: []}
@@ -133,7 +133,7 @@ def listing(portal: int, baseline: int, token: str) -> None:
 
 
 def event_processing(server: EmbeddedPostgres, sandbox: str, portal: int) -> None:
-    """From the event's arrival to its link in PostgreSQL, one at a time, within the test key's budget."""
+    """The time from an event's arrival to its link in PostgreSQL, one by one, within the key's budget."""
     address = f"http://127.0.0.1:{portal}/webhooks/digital-river"
     for _ in range(PROCESSED_EVENTS):
         item = {"name": "Lamp", "price": 10, "quantity": 1}
@@ -154,7 +154,7 @@ def _invoice_event(sandbox: str, order_id: str) -> dict[str, Any]:
             file_id = pdfs[0]["id"]
             subject = {"id": file_id, "fileId": file_id, "orderId": order_id, "customerId": CUSTOMER}
             return {**_event("order.invoice.created"), "data": {"object": subject}}
-        # The sandbox counts our calls too: 25 a second, as Digital River's test keys have.
+        # The sandbox limits these calls too: 25 per second, as Digital River limits test keys.
         time.sleep(0.25)
 
 
@@ -168,7 +168,7 @@ def _event(event_type: str) -> dict[str, Any]:
 
 
 def _deliveries(count: int, event_type: str = "order.updated") -> Sequence[bytes]:
-    """Signed events with a body of a usual size; unless told otherwise, of a type that nobody handles."""
+    """Signed events with a body of a typical size; by default of a type without a handler."""
     padding = {"data": {"object": {"id": "188418250336", "note": "x" * 300}}}
     bodies = (json.dumps({**_event(event_type), **padding}).encode() for _ in range(count))
     return [request("POST", "/webhooks/digital-river", _signed(body), body) for body in bodies]
@@ -209,7 +209,7 @@ async def _clear(url: str) -> None:
 
 
 async def _wait_for_sweep(url: str) -> None:
-    """A worker begins with a sweep; its backlog is idle after that."""
+    """A worker begins with a sweep; after it, the worker is idle."""
     connection = await asyncpg.connect(url)
     while not await connection.fetchval("SELECT count(*) FROM sweep WHERE finished_at IS NOT NULL"):  # noqa: ASYNC110
         await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""The least that could do the same work, to measure the portal against: verify, insert; select, answer."""
+"""Minimal apps that do the same work, as a baseline for the portal: verify and insert; select and answer."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Load over plain sockets: cheap enough that the server is what is measured."""
+"""Sends load over plain sockets, which cost so little that the measurement is about the server."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Outcome:
-    """What came back: how many of each status, how long each took, and all of it together, in seconds."""
+    """The responses: the count of each status, each latency and the total duration, in seconds."""
 
     seconds: float = 0.0
     statuses: dict[int, int] = field(default_factory=dict)
@@ -31,7 +31,7 @@ def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") 
 
 
 async def full_speed(port: int, requests: Sequence[bytes], clients: int) -> Outcome:
-    """Send all requests over `clients` connections, each as fast as the answers come."""
+    """Send all requests over `clients` connections, each request right after the response before it."""
     outcome = Outcome()
     queue = iter(requests)
     started = time.perf_counter()
@@ -41,7 +41,7 @@ async def full_speed(port: int, requests: Sequence[bytes], clients: int) -> Outc
 
 
 async def at_rate(port: int, requests: Sequence[bytes], per_second: float, clients: int) -> Outcome:
-    """Send the requests at a fixed rate, whether answers come or not; waiting for a connection counts."""
+    """Send the requests at a fixed rate, also if responses are late. The wait for a connection counts."""
     outcome = Outcome()
     due: asyncio.Queue[tuple[float, bytes] | None] = asyncio.Queue()
     started = time.perf_counter()

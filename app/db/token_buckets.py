@@ -1,4 +1,7 @@
-"""Counts what each key does, in all processes together: token buckets in PostgreSQL, spent in portions."""
+"""Limits how often each key may act in all processes together: token buckets in PostgreSQL.
+
+A process takes tokens from PostgreSQL in portions and spends them without further statements.
+"""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -14,15 +17,15 @@ from app.db.errors import FAILURES
 from app.db.schema import metadata
 
 WINDOW_SECONDS = 60
-# What is left of a portion then is lost, so that a key at rest hoards nothing.
+# After this time the rest of a portion is lost, so that an idle key keeps no tokens.
 PORTION_SECONDS = 2.0
 FIRST_PORTION = 4
-# Of what the bucket holds. The last tokens go one by one, to whichever process needs them.
+# A portion is at most the tokens in the bucket divided by this. So processes take the last tokens one by one.
 PORTION_DIVISOR = 16
 TAKE_SECONDS = 0.5
 FAILURE_PAUSE_SECONDS = 2.0
 MAX_LOCAL_BUCKETS = 10_000
-# PostgreSQL's times have microseconds: to a whole token so little may seem to be missing.
+# PostgreSQL stores times in microseconds, so a whole token may seem to lack this fraction.
 ROUNDING = 0.001
 
 log = structlog.get_logger()
@@ -31,12 +34,12 @@ rate_bucket = sa.Table(
     "rate_bucket",
     metadata,
     sa.Column("digest", sa.LargeBinary, primary_key=True),
-    # This one moment tells how much is missing. When it is past the bucket is full, as one without a row is.
-    # No index: every portion moves it.
+    # This time gives the number of missing tokens. A bucket is full if it is past or there is no row.
+    # No index, because each portion changes it.
     sa.Column("full_at", sa.DateTime(timezone=True), nullable=False),
-    # What the last one to ask was given.
+    # The size of the last portion.
     sa.Column("portion", sa.Integer, nullable=False),
-    # A crash of the server fills all buckets, which is no harm; and no write waits for the disk.
+    # No write waits for the disk. A crash of the server fills all buckets, which does no harm.
     prefixes=["UNLOGGED"],
 )
 
@@ -56,7 +59,7 @@ RETURNING portion, extract(epoch FROM full_at - now())::float8 AS fills_in
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """What became of one request: `remaining` more would pass now; after a refusal the next one in `wait`
+    """The result of one request: `remaining` more would pass now. After a refusal, the next passes in `wait`
     seconds."""
 
     is_admitted: bool
@@ -66,10 +69,10 @@ class BucketState:
 
 @dataclass(slots=True)
 class _LocalBucket:
-    """What this process knows of one key: its portion, or until when there is nothing to be had."""
+    """The state of one key in this process: its portion, or until when its bucket in PostgreSQL is empty."""
 
     tokens: int = 0
-    # In the bucket, when the portion was taken from it.
+    # In PostgreSQL, when the portion was taken.
     remaining_in_shared: int = 0
     portion_size: int = 0
     expires_at: float = 0.0
@@ -77,7 +80,7 @@ class _LocalBucket:
     refill_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def spend(self) -> BucketState | None:
-        """One token, or the refusal that is remembered; None when PostgreSQL must be asked."""
+        """Spend a token, or repeat a refusal; None if a new portion from PostgreSQL is needed."""
         now = monotonic()
         if now < self.empty_until:
             return BucketState(False, 0, self.empty_until - now)
@@ -87,7 +90,7 @@ class _LocalBucket:
         return None
 
     def fill(self, portion: int, held: float, seconds_each: float) -> BucketState:
-        """Spend the first token of a new portion, while the bucket holds `held` more; or note the refusal."""
+        """Store a new portion and spend its first token; none is a refusal. The bucket has `held` more."""
         now = monotonic()
         self.tokens = self.portion_size = portion
         if not portion:
@@ -100,35 +103,35 @@ class _LocalBucket:
         return BucketState(True, self.tokens + self.remaining_in_shared, 0.0)
 
     def next_portion(self) -> int:
-        """How large the next portion should be: a busy key comes back less and less often."""
+        """The size of the next portion. It doubles for a busy key, which then needs fewer statements."""
         was_used_up = not self.tokens and monotonic() < self.expires_at
         return max(FIRST_PORTION, 2 * self.portion_size) if was_used_up else FIRST_PORTION
 
 
 class TokenBuckets:
-    """A bucket for each key, as large as its limit, filled evenly within WINDOW_SECONDS.
+    """A bucket for each key, as large as its limit. It fills evenly within WINDOW_SECONDS.
 
-    In any T seconds a key passes at most once its limit, and what flows into a bucket in T + PORTION_SECONDS,
-    however many processes there are.
+    In T seconds, a key passes at most its limit plus what flows into its bucket in T + PORTION_SECONDS. This
+    holds for any number of processes.
     """
 
     def __init__(self, pool: asyncpg.Pool, secret: str) -> None:
-        """Hot: it takes the pool, because every request takes a token. `secret` is the same in all
-        processes; without it a stored digest does not tell whose it is."""
+        """Take the hot pool, because each request takes a token. `secret` must be the same in all processes;
+        without it, a stored digest does not reveal its key."""
         self._pool = pool
         self._secret = blake2b(secret.encode()).digest()
         self._buckets: dict[str, _LocalBucket] = {}
         self._paused_until = 0.0
 
     async def take(self, key: str, limit: int) -> BucketState | None:
-        """Take one token for `key`, which may have `limit` of them in a window.
+        """Take one token for `key`, which gets `limit` of them in a window.
 
-        None when PostgreSQL cannot tell in time. Let the request pass then: a limit that refuses everybody
-        makes an outage worse, and what cannot be had without PostgreSQL is refused further on anyway."""
+        None if PostgreSQL does not answer in time. The caller should then let the request pass: to refuse all
+        requests would make an outage worse, and a request that needs PostgreSQL fails later anyway."""
         bucket = self._buckets.get(key) or self._add_bucket(key)
         state = bucket.spend()
         if state is None:
-            # One of them asks; the others find here what it was given.
+            # One request takes a portion; the others wait here and then spend it.
             async with bucket.refill_lock:
                 state = bucket.spend() or await self._refill(bucket, key, limit)
         return state
@@ -150,7 +153,7 @@ class TokenBuckets:
                     _TAKE, digest, limit, seconds_each, bucket.next_portion(), PORTION_DIVISOR
                 )
         except FAILURES as error:
-            # For a while no request asks: one that waits is enough.
+            # For a while no request tries PostgreSQL, so that not each of them waits.
             self._paused_until = monotonic() + FAILURE_PAUSE_SECONDS
             log.warning("limits.blind", error=type(error).__name__)
             return None

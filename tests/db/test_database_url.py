@@ -98,7 +98,7 @@ def test_what_the_url_leaves_out_the_variables_of_libpq_say(monkeypatch: pytest.
     monkeypatch.setenv("PGHOST", "db")
     monkeypatch.setenv("PGSSLMODE", "require")
     address = DatabaseUrl.parse("postgresql:///x")
-    assert (address.is_local, address.mode, address.place) == (False, "require", "db:5432")
+    assert (address.is_local, address.mode, address.endpoints) == (False, "require", "db:5432")
     assert DatabaseUrl.parse("postgresql://localhost/x?sslmode=disable").mode == "disable"
 
 

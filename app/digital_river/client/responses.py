@@ -43,9 +43,11 @@ def parse_response(
     """The model in a JSON body. Unreadable parts are left out and logged. `route` is a path template.
 
     `expected` maps attributes of the model to values: a single resource must have these values or None there,
-    and an entry of a list without exactly these values is left out. So if Digital River mixes up two responses
-    or ignores a filter, a buyer does not see data of another customer. `required` maps names in JSON to
-    values: a resource without exactly these values counts as missing. It is checked first.
+    and an entry of a list without exactly these values is left out. So if Digital River mixes up responses or
+    ignores a filter, a buyer does not see data of another customer.
+
+    `required` maps names in JSON to values: a resource without exactly these values counts as missing,
+    even if it is invalid otherwise.
 
     Raises:
         Missing: a required value is absent or different.
