@@ -30,7 +30,7 @@ def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") 
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-async def full_speed(port: int, requests: Sequence[bytes], clients: int) -> Outcome:
+async def send_at_full_speed(port: int, requests: Sequence[bytes], clients: int) -> Outcome:
     """Send all requests over `clients` connections, each request right after the response before it."""
     outcome = Outcome()
     queue = iter(requests)
@@ -40,7 +40,7 @@ async def full_speed(port: int, requests: Sequence[bytes], clients: int) -> Outc
     return outcome
 
 
-async def at_rate(port: int, requests: Sequence[bytes], per_second: float, clients: int) -> Outcome:
+async def send_at_rate(port: int, requests: Sequence[bytes], per_second: float, clients: int) -> Outcome:
     """Send the requests at a fixed rate, also if responses are late. The wait for a connection counts."""
     outcome = Outcome()
     due: asyncio.Queue[tuple[float, bytes] | None] = asyncio.Queue()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from app.db import migrate
-from app.db.errors import FAILURES, describe_failure
+from app.db.errors import DATABASE_ERRORS, describe_error
 from devtools.embedded_postgres import EmbeddedPostgres, die_with_parent, embedded_postgres
 
 HOST = "127.0.0.1"
@@ -65,8 +65,8 @@ def _start(stack: ExitStack, folder: Path) -> Sequence["_Process"]:
     database_url = os.environ.get("PORTAL_DATABASE_URL") or _fresh_database(stack, folder)
     try:
         migrate.upgrade(database_url)
-    except FAILURES as error:
-        raise DevelopmentError(describe_failure(error, database_url)) from None
+    except DATABASE_ERRORS as error:
+        raise DevelopmentError(describe_error(error, database_url)) from None
     api_port, sandbox_port = _choose_port("PORTAL_PORT", 8000), _choose_port("SANDBOX_PORT", 8800)
     api_url = f"http://{HOST}:{api_port}"
 

@@ -8,7 +8,7 @@ from sqlalchemy import exc as sql
 from app.database_url import DatabaseUrl, UnusableDatabaseUrl
 
 # All errors that a statement may raise. While SQLAlchemy connects, it does not wrap asyncpg's errors.
-FAILURES = (
+DATABASE_ERRORS = (
     sql.SQLAlchemyError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -52,7 +52,7 @@ def is_outage(error: BaseException) -> bool:
             return isinstance(error, _OUTAGES)
 
 
-def describe_failure(error: BaseException, url: str) -> str:
+def describe_error(error: BaseException, url: str) -> str:
     """One line for an operator: what is wrong with PostgreSQL at this URL. It contains no secret."""
     try:
         address = DatabaseUrl.parse(url)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.errors import FAILURES
+from app.db.errors import DATABASE_ERRORS
 from app.db.schema import metadata
 from app.ids import CustomerId
 
@@ -101,7 +101,7 @@ class Leases:
         while True:
             await asyncio.sleep(seconds / 3)
             # The next renewal may succeed. If none does in time, the lease expires as if the holder had died.
-            with suppress(*FAILURES):
+            with suppress(*DATABASE_ERRORS):
                 await self.claim(name, holder, seconds)
 
     async def claim(self, name: str, holder: uuid.UUID, seconds: float) -> datetime | None:
@@ -127,6 +127,6 @@ class Leases:
     async def _release(self, name: str, holder: uuid.UUID) -> None:
         statement = sa.delete(lease).where(lease.c.name == name, lease.c.holder == holder)
         # A failed release causes only a delay: the lease expires.
-        with suppress(*FAILURES):
+        with suppress(*DATABASE_ERRORS):
             async with self._engine.begin() as connection:
                 await connection.execute(statement)

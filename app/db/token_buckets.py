@@ -13,7 +13,7 @@ import asyncpg
 import sqlalchemy as sa
 import structlog
 
-from app.db.errors import FAILURES
+from app.db.errors import DATABASE_ERRORS
 from app.db.schema import metadata
 
 WINDOW_SECONDS = 60
@@ -73,7 +73,7 @@ class _LocalBucket:
 
     tokens: int = 0
     # In PostgreSQL, when the portion was taken.
-    remaining_in_shared: int = 0
+    left_in_database: int = 0
     portion_size: int = 0
     expires_at: float = 0.0
     empty_until: float = 0.0
@@ -86,21 +86,21 @@ class _LocalBucket:
             return BucketState(False, 0, self.empty_until - now)
         if self.tokens and now < self.expires_at:
             self.tokens -= 1
-            return BucketState(True, self.tokens + self.remaining_in_shared, 0.0)
+            return BucketState(True, self.tokens + self.left_in_database, 0.0)
         return None
 
-    def fill(self, portion: int, held: float, seconds_each: float) -> BucketState:
-        """Store a new portion and spend its first token; none is a refusal. The bucket has `held` more."""
+    def fill(self, portion: int, left: float, seconds_each: float) -> BucketState:
+        """Store a new portion and spend its first token; none is a refusal. The bucket has `left` more."""
         now = monotonic()
         self.tokens = self.portion_size = portion
         if not portion:
-            wait = (1 - held) * seconds_each
+            wait = (1 - left) * seconds_each
             self.empty_until = now + wait
             return BucketState(False, 0, wait)
         self.tokens -= 1
-        self.remaining_in_shared = floor(held + ROUNDING)
+        self.left_in_database = floor(left + ROUNDING)
         self.expires_at = now + PORTION_SECONDS
-        return BucketState(True, self.tokens + self.remaining_in_shared, 0.0)
+        return BucketState(True, self.tokens + self.left_in_database, 0.0)
 
     def next_portion(self) -> int:
         """The size of the next portion. It doubles for a busy key, which then needs fewer statements."""
@@ -152,7 +152,7 @@ class TokenBuckets:
                 portion, fills_in = await self._pool.fetchrow(
                     _TAKE, digest, limit, seconds_each, bucket.next_portion(), PORTION_DIVISOR
                 )
-        except FAILURES as error:
+        except DATABASE_ERRORS as error:
             # For a while no request tries PostgreSQL, so that not each of them waits.
             self._paused_until = monotonic() + FAILURE_PAUSE_SECONDS
             log.warning("limits.blind", error=type(error).__name__)

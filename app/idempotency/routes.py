@@ -15,7 +15,7 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from app.db.engine import AsyncEngine
-from app.db.errors import FAILURES
+from app.db.errors import DATABASE_ERRORS
 from app.idempotency import store
 from app.idempotency.fingerprint import WatchedBody
 from app.idempotency.store import LEASE_SECONDS, Answer, Busy, Held
@@ -104,7 +104,7 @@ class _Attempt:
             await asyncio.sleep(BEAT_SECONDS)
             began = loop.time()
             # The next beat may succeed.
-            with suppress(*FAILURES):
+            with suppress(*DATABASE_ERRORS):
                 async with self._engine.begin() as connection:
                     is_ours = await store.prolong(connection, held)
                 self._last_until(began if is_ours else -inf)
@@ -225,7 +225,7 @@ async def _keep(engine: AsyncEngine, attempt: _Attempt, response: Response) -> N
             is_kept = await store.keep_answer(connection, attempt.held, kept)
         if not is_kept:
             log.warning("idempotency.lease_lost")
-    except FAILURES as error:
+    except DATABASE_ERRORS as error:
         log.error("idempotency.answer_not_kept", error=type(error).__name__)
 
 
@@ -239,6 +239,6 @@ async def _read_rest(body: WatchedBody) -> None:
 async def _free(engine: AsyncEngine, attempt: _Attempt) -> None:
     """Let the request be made again; should that fail, the lease runs out by itself."""
     if attempt.held is not None:
-        with suppress(*FAILURES):
+        with suppress(*DATABASE_ERRORS):
             async with engine.begin() as connection:
                 await store.free_request(connection, attempt.held)

@@ -116,7 +116,7 @@ async def sweep_if_due(resources: Resources, types: Collection[str]) -> Finds | 
     """Sweep if it is time and no other process sweeps; None when there was nothing to do.
 
     Raises:
-        DigitalRiverError, or one of the database's FAILURES: it failed, and will be tried again.
+        DigitalRiverError, or one of the DATABASE_ERRORS: it failed, and will be tried again.
     """
     interval = timedelta(seconds=resources.settings.sweep_interval)
     async with resources.engine.connect() as connection:
@@ -137,7 +137,7 @@ async def sweep_now(resources: Resources, types: Collection[str], reach: timedel
 
     Raises:
         SweepBusy: another process is sweeping.
-        DigitalRiverError, or one of the database's `FAILURES`: as `sweep_if_due`.
+        DigitalRiverError, or one of the DATABASE_ERRORS: as `sweep_if_due`.
     """
     async with resources.leases.hold_if_free(LEASE, seconds=LEASE_SECONDS) as held:
         if held is None:

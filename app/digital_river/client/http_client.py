@@ -50,7 +50,7 @@ _T = TypeVar("_T")
 class DigitalRiverClient:
     """Calls Digital River with our key. Each failure of a call is a DigitalRiverError.
 
-    After Unavailable, the client repeats GET, HEAD and DELETE up to twice, and POST only if no connection was
+    After Unavailable, the client retries GET, HEAD and DELETE up to twice, and POST only if no connection was
     made. One deadline covers all attempts. A 429 pauses all calls of the process; an interactive call waits
     for the end of a pause that is shorter than its deadline.
     """
@@ -115,13 +115,13 @@ class DigitalRiverClient:
     ) -> ModelT:
         """Call, and read the JSON response into `model`. `expected` and `required`: see `parse_response`."""
         call = Call(method, path, self._deadlines.total, params, body)
-        return await self._call(call, _reader(model, path, expected, required))
+        return await self._send_with_retries(call, _json_reader(model, path, expected, required))
 
     async def call_without_result(self, method: str, path: Path) -> None:
         """Call, and ignore the body of a 2xx."""
         call = Call(method, path, self._deadlines.total)
         try:
-            await self._call(call, httpx.Response.aclose)
+            await self._send_with_retries(call, httpx.Response.aclose)
         except Missing:
             # If its response was lost, the first DELETE may have worked.
             if call.method != "DELETE" or call.attempts == 1:
@@ -132,7 +132,7 @@ class DigitalRiverClient:
     ) -> ModelT:
         """POST a form; the client reads the file while it sends it."""
         call = Call("POST", path, self._deadlines.upload, fields=fields, upload=upload)
-        return await self._call(call, _reader(model, path, {}))
+        return await self._send_with_retries(call, _json_reader(model, path, {}))
 
     @asynccontextmanager
     async def stream(self, path: Path) -> AsyncIterator[Download]:
@@ -140,7 +140,7 @@ class DigitalRiverClient:
         async with self._connections.acquire(max_wait=self._deadlines.pool):
             call = Call("GET", path, self._deadlines.total, holds_connection=True)
             call.headers |= {"accept": "*/*", "accept-encoding": "identity"}
-            response = await self._call(call, _return_response)
+            response = await self._send_with_retries(call, _return_response)
             try:
                 async with aclosing(stream_chunks(response, self._deadlines.read)) as chunks:
                     length = response.headers.get("content-length", "")
@@ -151,7 +151,7 @@ class DigitalRiverClient:
             finally:
                 await response.aclose()
 
-    async def _call(self, call: Call, receive: Callable[[httpx.Response], Awaitable[_T]]) -> _T:
+    async def _send_with_retries(self, call: Call, receive: Callable[[httpx.Response], Awaitable[_T]]) -> _T:
         clock = asyncio.get_running_loop().time
         deadline = clock() + call.total
         while True:
@@ -159,7 +159,7 @@ class DigitalRiverClient:
             call.attempts += 1
             try:
                 async with self._connection_for(call, deadline):
-                    return await self._attempt(call, deadline, receive)
+                    return await self._send_once(call, deadline, receive)
             except (BreakerOpen, NoConnectionFree):
                 raise
             except Throttled as error:
@@ -173,7 +173,7 @@ class DigitalRiverClient:
                     raise
                 await asyncio.sleep(delay)
 
-    async def _attempt(
+    async def _send_once(
         self, call: Call, deadline: float, receive: Callable[[httpx.Response], Awaitable[_T]]
     ) -> _T:
         route = call.path.template
@@ -181,7 +181,7 @@ class DigitalRiverClient:
             try:
                 async with asyncio.timeout_at(deadline):
                     response = await self._client.send(self._request(call), stream=True)
-                    return await _received(response, receive, record)
+                    return await _read_response(response, receive, record)
             except DigitalRiverError as error:
                 error.request_id = record.fields.get("dr_request_id")
                 raise
@@ -208,7 +208,7 @@ class DigitalRiverClient:
         )
 
 
-async def _received(
+async def _read_response(
     response: httpx.Response, receive: Callable[[httpx.Response], Awaitable[_T]], record: call_log.CallRecord
 ) -> _T:
     record.fields["status"] = response.status_code
@@ -227,12 +227,12 @@ async def _raise_for(response: httpx.Response, record: call_log.CallRecord) -> N
         body = await read_body(response.aiter_bytes(), MAX_ERROR_BYTES)
     except (Garbled, *TRANSPORT_ERRORS):
         body = b""  # The status is enough to choose the error.
-    error = read_error_response(response.status_code, response.headers, body)
-    record.fields |= {"codes": error.codes, "parameters": error.parameters, "messages": error.messages}
-    raise error_for(error)
+    refusal = read_error_response(response.status_code, response.headers, body)
+    record.fields |= {"codes": refusal.codes, "parameters": refusal.parameters, "messages": refusal.messages}
+    raise error_for(refusal)
 
 
-def _reader(
+def _json_reader(
     model: type[ModelT],
     path: Path,
     expected: Mapping[str, str],
