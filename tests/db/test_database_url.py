@@ -49,7 +49,7 @@ def test_the_parts_are_read_as_libpq_reads_them(url: str, meant: dict[str, Any])
         (f"postgresql://u:a#{SECRET}@db/x", "percent-encode"),
         (f"postgresql://u:{SECRET}/x", "port that is no number"),
         ("postgresql://db:0/x", "port that is no number"),
-        ("postgresql://a,b/x?port=1,2,3", "other numbers of hosts and of ports"),
+        ("postgresql://a,b/x?port=1,2,3", "different numbers of hosts and of ports"),
         ("postgresql://a,,b/x", "an empty host"),
         ("postgresql://db/x?ssl=true", "unknown parameters: ssl "),
         ("postgresql://db/x?sslmod=require&foo=1", "unknown parameters: foo, sslmod "),
