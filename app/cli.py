@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from pydantic import SecretStr
 
 from app.db import migrate as migration
-from app.db.errors import FAILURES, describe_failure
+from app.db.errors import DATABASE_ERRORS, describe_error
 from app.digital_river.errors import DigitalRiverError
 from app.extensions import load_commands, load_development_database
 from app.ids import EventId
@@ -67,8 +67,8 @@ def _failures_in_a_line(settings: Settings) -> Iterator[None]:
     """What an operator can repair is said in one line; a trace of it tells nothing more."""
     try:
         yield
-    except FAILURES as error:
-        raise SystemExit(describe_failure(error, settings.database_url.get_secret_value())) from None
+    except DATABASE_ERRORS as error:
+        raise SystemExit(describe_error(error, settings.database_url.get_secret_value())) from None
     except CommandError as error:
         # Alembic's: the database is of a version that this one does not know, for example.
         raise SystemExit(f"The database cannot be migrated: {error}") from None

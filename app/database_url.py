@@ -1,7 +1,7 @@
-"""The address of PostgreSQL, read in one way for everybody who connects, with the parameters of libpq.
+"""Parses the URL of PostgreSQL, with the parameters of libpq, so that all connections read it in one way.
 
-PostgreSQL docs, "Connection URIs", "SSL Support" and "Environment Variables" of libpq. Unlike there, a
-parameter that would be ignored is refused, and TLS that is demanded looks for no file in the home directory.
+PostgreSQL docs, "Connection URIs", "SSL Support" and "Environment Variables" of libpq. There are two
+differences: a parameter that would be ignored is refused, and no file in the home directory is used for TLS.
 """
 
 import ipaddress
@@ -14,13 +14,13 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlencode, urlsplit
 
 DEFAULT_PORT, LAST_PORT = 5432, 65535
-# Where PostgreSQL's own programs, and those of distributions, put their sockets; then TCP.
+# The socket folders of PostgreSQL's own programs and of distributions; then TCP.
 DEFAULT_HOSTS = ("/run/postgresql", "/var/run/postgresql", "/tmp", "localhost")  # noqa: S108
 WEAK_MODES = ("disable", "allow", "prefer")
 MODES = (*WEAK_MODES, "require", "verify-ca", "verify-full")
 SYSTEM_TRUST = "system"
 
-# Each parameter, and the variable of libpq that stands in for it.
+# Each parameter, and the environment variable of libpq that replaces it.
 _VARIABLES = {
     "host": "PGHOST",
     "port": "PGPORT",
@@ -35,17 +35,17 @@ _VARIABLES = {
     "sslcrl": "PGSSLCRL",
     "sslpassword": "",
 }
-_TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword")
-_SESSIONS = ("any", "primary", "standby", "prefer-standby", "read-write", "read-only")
+_TLS_PARAMETERS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword")
+_SESSION_ATTRIBUTES = ("any", "primary", "standby", "prefer-standby", "read-write", "read-only")
 
 
 class UnusableDatabaseUrl(ValueError):
-    """The address cannot be used. The message continues "PORTAL_DATABASE_URL …" and holds no secret."""
+    """The URL cannot be used. The message continues "PORTAL_DATABASE_URL …" and contains no secret."""
 
 
 @dataclass(frozen=True)
 class DatabaseUrl:
-    """Where PostgreSQL is, who we are there, and what TLS must prove. What is absent is ""."""
+    """The hosts, ports and other parameters of a connection to PostgreSQL; "" for absent parameters."""
 
     hosts: Sequence[str]
     ports: Sequence[int]
@@ -53,10 +53,10 @@ class DatabaseUrl:
 
     @classmethod
     def parse(cls, url: str) -> "DatabaseUrl":
-        """Read `postgresql://user:password@host:port/database?sslmode=…`; several hosts go with commas.
+        """Parse `postgresql://user:password@host:port/database?sslmode=…`; commas separate several hosts.
 
         Raises:
-            UnusableDatabaseUrl: it is malformed, or holds a parameter or a value that nobody knows.
+            UnusableDatabaseUrl: the URL is malformed, or has an unknown parameter or value.
         """
         try:
             parts = urlsplit(url)
@@ -66,7 +66,7 @@ class DatabaseUrl:
             raise UnusableDatabaseUrl("must start with postgresql://")
         if parts.netloc.count("@") > 1 or "@" in parts.path + parts.query or parts.fragment:
             raise UnusableDatabaseUrl("holds one of @ : / ? # in a user, password or name: percent-encode it")
-        parameters = _places(parts) | _query(parts.query)
+        parameters = _address_parts(parts) | _query_parameters(parts.query)
         for name, variable in _VARIABLES.items():
             if not parameters.get(name):
                 parameters[name] = os.environ.get(variable, "")
@@ -77,13 +77,13 @@ class DatabaseUrl:
 
     @property
     def mode(self) -> str:
-        """What TLS must prove; as with libpq, `prefer` unless something is said."""
+        """The sslmode; as with libpq, `prefer` is the default."""
         trusts_system = self.parameters["sslrootcert"] == SYSTEM_TRUST
         return self.parameters["sslmode"] or ("verify-full" if trusts_system else "prefer")
 
     @property
     def is_local(self) -> bool:
-        """Whether nothing that is said leaves this machine: a socket or a loopback address."""
+        """Whether all traffic stays on this machine: a socket or a loopback address."""
         return all(map(_is_local, self.hosts))
 
     @property
@@ -91,18 +91,18 @@ class DatabaseUrl:
         return self.mode not in WEAK_MODES
 
     @property
-    def place(self) -> str:
-        """Host and port, for messages."""
+    def endpoints(self) -> str:
+        """Hosts and ports, for messages."""
         pairs = zip(self.hosts, self.ports, strict=True)
         return ", ".join(dict.fromkeys(h if h.startswith("/") else f"{h}:{p}" for h, p in pairs))
 
-    def arguments(self) -> dict[str, Any]:
-        """What `asyncpg.connect` takes. Reads the certificates, so that renewed ones are found.
+    def connect_arguments(self) -> dict[str, Any]:
+        """The arguments of `asyncpg.connect`. Each call reads the certificates, which may have been renewed.
 
         Raises:
-            UnusableDatabaseUrl: one of the files cannot be used.
+            UnusableDatabaseUrl: a file cannot be used.
         """
-        given = {
+        parameters = {
             "host": list(self.hosts),
             "port": list(self.ports),
             "user": self.parameters["user"] or None,
@@ -112,10 +112,10 @@ class DatabaseUrl:
         }
         context = self._context()
         if self.demands_tls:
-            return {**given, "ssl": context}
-        # Whether there is TLS at all is then for the server to say, which asyncpg knows how to ask.
-        told = {name: self.parameters[name] for name in _TLS if self.parameters[name]}
-        return {**given, "dsn": f"postgresql://?{urlencode(told | {'sslmode': self.mode})}"}
+            return {**parameters, "ssl": context}
+        # The server decides whether there is TLS; asyncpg asks it if it gets these parameters in a DSN.
+        tls = {name: self.parameters[name] for name in _TLS_PARAMETERS if self.parameters[name]}
+        return {**parameters, "dsn": f"postgresql://?{urlencode(tls | {'sslmode': self.mode})}"}
 
     def _require_known_values(self) -> None:
         mode, root = self.parameters["sslmode"], self.parameters["sslrootcert"]
@@ -128,45 +128,47 @@ class DatabaseUrl:
         if self.parameters["sslkey"] and not self.parameters["sslcert"]:
             raise UnusableDatabaseUrl("has an sslkey without sslcert")
         session = self.parameters["target_session_attrs"]
-        if session and session not in _SESSIONS:
-            raise UnusableDatabaseUrl(f"needs target_session_attrs to be one of {', '.join(_SESSIONS)}")
+        if session and session not in _SESSION_ATTRIBUTES:
+            raise UnusableDatabaseUrl(
+                f"needs target_session_attrs to be one of {', '.join(_SESSION_ATTRIBUTES)}"
+            )
 
     def _context(self) -> ssl.SSLContext:
-        """libpq's meanings: `require` looks at the issuer only when there is something to compare it with,
-        and only `verify-full` at the name."""
-        given = self.parameters
+        """A TLS context by the rules of libpq: `require` checks the issuer only with an sslrootcert, and only
+        `verify-full` checks the host name."""
+        parameters = self.parameters
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = self.mode == "verify-full"
         context.set_alpn_protocols(["postgresql"])
-        if given["sslrootcert"] == SYSTEM_TRUST:
+        if parameters["sslrootcert"] == SYSTEM_TRUST:
             context.load_default_certs()
-        elif given["sslrootcert"]:
-            _load("sslrootcert", given["sslrootcert"], context.load_verify_locations)
+        elif parameters["sslrootcert"]:
+            _load_file("sslrootcert", parameters["sslrootcert"], context.load_verify_locations)
         else:
             context.verify_mode = ssl.CERT_NONE
-        if given["sslcrl"]:
-            _load("sslcrl", given["sslcrl"], context.load_verify_locations)
+        if parameters["sslcrl"]:
+            _load_file("sslcrl", parameters["sslcrl"], context.load_verify_locations)
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
-        if given["sslcert"]:
-            key, password = given["sslkey"] or None, given["sslpassword"]
-            _load(
+        if parameters["sslcert"]:
+            key, password = parameters["sslkey"] or None, parameters["sslpassword"]
+            _load_file(
                 "sslcert or sslkey",
-                given["sslcert"],
+                parameters["sslcert"],
                 # Without a password, OpenSSL would ask for one in the terminal.
                 lambda path: context.load_cert_chain(path, key, password=lambda: password),
             )
         return context
 
 
-def _places(parts: SplitResult) -> dict[str, str]:
-    userinfo, _, hosts = parts.netloc.rpartition("@")
+def _address_parts(url: SplitResult) -> dict[str, str]:
+    userinfo, _, hosts = url.netloc.rpartition("@")
     user, _, password = userinfo.partition(":")
-    places = {"user": user, "password": password, "dbname": parts.path.removeprefix("/"), "host": hosts}
-    return {name: unquote(text) for name, text in places.items()}
+    parts = {"user": user, "password": password, "dbname": url.path.removeprefix("/"), "host": hosts}
+    return {name: unquote(text) for name, text in parts.items()}
 
 
-def _query(query: str) -> dict[str, str]:
-    """By hand: a plus is a plus to libpq, and a space in forms of the web."""
+def _query_parameters(query: str) -> dict[str, str]:
+    """Not `parse_qsl`, which reads a plus as a space. libpq does not."""
     pairs = [pair.partition("=") for pair in query.split("&") if pair]
     if unknown := sorted({name for name, _, _ in pairs} - set(_VARIABLES)):
         shown = ", ".join(
@@ -177,36 +179,37 @@ def _query(query: str) -> dict[str, str]:
 
 
 def _endpoints(hosts: str, ports: str) -> tuple[Sequence[str], Sequence[int]]:
-    """A port stands behind its host, or in the list of ports, of which one may do for all hosts."""
+    """Hosts and their ports. A port stands beside its host or in the list of ports; one may serve all."""
     named = (
-        [_split_port(one) for one in hosts.split(",")] if hosts else [(host, "") for host in DEFAULT_HOSTS]
+        [_split_port(endpoint) for endpoint in hosts.split(",")]
+        if hosts
+        else [(host, "") for host in DEFAULT_HOSTS]
     )
     listed = ports.split(",") if ports else [""]
     if len(listed) == 1:
         listed *= len(named)
     if len(listed) != len(named):
-        raise UnusableDatabaseUrl("names other numbers of hosts and of ports")
+        raise UnusableDatabaseUrl("names different numbers of hosts and of ports")
     numbers = [
-        beside or listed_one or str(DEFAULT_PORT)
-        for (_, beside), listed_one in zip(named, listed, strict=True)
+        own or from_list or str(DEFAULT_PORT) for (_, own), from_list in zip(named, listed, strict=True)
     ]
     if not all(host for host, _ in named):
         raise UnusableDatabaseUrl("names an empty host")
-    # Not shown: after a password with a slash or a colon, it is a piece of that.
+    # The port is not shown: if the password contains a slash or a colon, it may be a part of the password.
     if not all(number.isascii() and number.isdigit() and 0 < int(number) <= LAST_PORT for number in numbers):
         raise UnusableDatabaseUrl(f"has a port that is no number from 1 to {LAST_PORT}")
     return [host for host, _ in named], [int(number) for number in numbers]
 
 
-def _split_port(one: str) -> tuple[str, str]:
-    if one.startswith("/"):
-        return one, ""
-    if one.startswith("["):
-        host, _, rest = one[1:].partition("]")
+def _split_port(endpoint: str) -> tuple[str, str]:
+    if endpoint.startswith("/"):
+        return endpoint, ""
+    if endpoint.startswith("["):
+        host, _, rest = endpoint[1:].partition("]")
         return host, rest.removeprefix(":")
-    if one.count(":") > 1:
-        return one, ""
-    host, _, port = one.partition(":")
+    if endpoint.count(":") > 1:
+        return endpoint, ""
+    host, _, port = endpoint.partition(":")
     return host, port
 
 
@@ -219,10 +222,10 @@ def _is_local(host: str) -> bool:
         return False
 
 
-def _load(name: str, path: str, load: Callable[[str], object]) -> None:
+def _load_file(name: str, path: str, load: Callable[[str], object]) -> None:
     try:
         load(path)
     except (OSError, ValueError) as error:
-        # OpenSSL's own words for a file of something else are of no help.
+        # OpenSSL's message does not say that the file contains something else.
         why = "is not what it should be" if isinstance(error, ssl.SSLError) else "cannot be read"
         raise UnusableDatabaseUrl(f"names a file for {name} that {why}: {path}") from None

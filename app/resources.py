@@ -1,4 +1,4 @@
-"""What a process holds open while it lives: settings, PostgreSQL and the far side."""
+"""The resources of a process for its lifetime: settings, PostgreSQL and the client of Digital River."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from app.settings import Settings
 
 @dataclass(frozen=True)
 class Resources:
-    """The collaborators that services are given. `hot` is asyncpg without SQLAlchemy, for the hot paths."""
+    """The open resources. `hot_pool` is asyncpg without SQLAlchemy, for the hot statements."""
 
     settings: Settings
     engine: AsyncEngine
@@ -26,7 +26,7 @@ class Resources:
 
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Open everything for the length of the block. PostgreSQL and the far side need not be up yet."""
+    """Open all resources until the end of the block. PostgreSQL and Digital River may still be down."""
     async with (
         open_engine(settings) as engine,
         open_hot_pool(settings) as hot_pool,
@@ -42,13 +42,13 @@ def resources_of(request: Request) -> Resources:
 
 
 def base_url_of(request: Request) -> str:
-    """Where this API is reached, with a slash at its end: as configured, else as the request was sent."""
+    """The URL of this API, ending with a slash: as configured, else as in the request."""
     configured = resources_of(request).settings.public_url
     return f"{configured.rstrip('/')}/" if configured else str(request.base_url)
 
 
 async def _resources(request: Request) -> Resources:
-    # Not `resources_of` itself, which FastAPI would run in a thread, since it is not async.
+    # Not `resources_of`: FastAPI would run it in a thread, because it is not async.
     return resources_of(request)
 
 

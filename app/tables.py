@@ -1,4 +1,4 @@
-"""Imports every module that defines a table: what alembic compares a database with."""
+"""Imports all modules that define tables, so that alembic compares a database with all of them."""
 
 from app.access import audit_log
 from app.db import leases, token_buckets

@@ -1,4 +1,4 @@
-"""`make bench`: starts what it measures on this machine and prints ratios from one run."""
+"""`make bench`: starts the portal, a baseline and the sandbox on this machine, and prints measured ratios."""
 
 import asyncio
 import base64
@@ -18,8 +18,8 @@ import asyncpg
 import psutil
 
 from app.db import migrate
-from bench.load import Outcome, at_rate, full_speed, request
-from bench.processes import SECRET, get, post, running_floor, running_portal, running_sandbox, send
+from bench.load import Outcome, request, send_at_full_speed, send_at_rate
+from bench.processes import SECRET, get, post, running_baseline, running_portal, running_sandbox, send
 from devtools.embedded_postgres import EmbeddedPostgres, embedded_postgres
 
 CLIENTS = 32
@@ -27,10 +27,10 @@ EVENTS = 4000
 ROUNDS = 3
 LISTS = 3000
 RATE, RATE_SECONDS = 200, 30
-JOURNEYS = 30
-TROUBLE_SECONDS = 12
-# Its body is kept, as the floor keeps it; of types that nobody handles only a digest is.
-HANDLED = "order.invoice.created"
+PROCESSED_EVENTS = 30
+OUTAGE_SECONDS = 12
+# The portal keeps the body of such an event, as the baseline does. It keeps only a digest of others.
+HANDLED_TYPE = "order.invoice.created"
 CUSTOMER = "ada"
 
 
@@ -43,46 +43,48 @@ def main() -> None:
         with embedded_postgres(folder / "postgres") as server:
             server.recreate("portal")
             migrate.upgrade(server.url("portal"))
-            measure(server)
+            measure_all(server)
 
 
-def measure(server: EmbeddedPostgres) -> None:
-    """All figures, one after the other, each printed when it is known."""
+def measure_all(server: EmbeddedPostgres) -> None:
+    """Measure all figures one after the other, and print each at once."""
     asyncio.run(_prepare(server.url("portal")))
     with running_sandbox() as sandbox, running_portal(server, sandbox, "api") as (api, port, ready):
-        with running_floor(server, "ingest") as floor:
-            ingest(port, floor)
-        rate(port)
+        with running_baseline(server, "ingest") as baseline:
+            measure_ingest(port, baseline)
+        measure_steady_rate(port)
         token = post(f"{sandbox}/_sandbox/tokens", {"customerId": CUSTOMER})["accessToken"]
-        with running_floor(server, "listing") as floor:
-            listing(port, floor, token)
+        with running_baseline(server, "listing") as baseline:
+            measure_lists(port, baseline, token)
         memory = psutil.Process(api.pid).memory_info().rss / 2**20
         _print("API process: resident", f"{memory:.0f} MB", "≤ 150 MB")
         _print("API process: ready after", f"{ready:.1f} s", "≤ 3 s")
         asyncio.run(_clear(server.url("portal")))
         with running_portal(server, sandbox, "worker"):
             asyncio.run(_wait_for_sweep(server.url("portal")))
-            journeys(server, sandbox, port)
-            troubles(server, sandbox, port, token)
+            measure_event_processing(server, sandbox, port)
+            measure_outages(server, sandbox, port, token)
 
 
-def ingest(portal: int, floor: int) -> None:
-    """Accepted events per second at full speed, beside an app that only verifies and inserts."""
-    speeds: dict[int, list[float]] = {portal: [], floor: []}
+def measure_ingest(portal: int, baseline: int) -> None:
+    """Accepted events per second at full speed, compared with an app that only verifies and inserts."""
+    speeds: dict[int, list[float]] = {portal: [], baseline: []}
     for _ in range(ROUNDS):
-        for port in (floor, portal):
-            # No worker runs yet: what is kept waits.
-            outcome = asyncio.run(full_speed(port, _deliveries(EVENTS, HANDLED), CLIENTS))
+        for port in (baseline, portal):
+            # No worker runs yet, so the events stay pending.
+            outcome = asyncio.run(send_at_full_speed(port, _deliveries(EVENTS, HANDLED_TYPE), CLIENTS))
             assert set(outcome.statuses) == {202}, outcome.statuses
             speeds[port].append(outcome.per_second)
-    ratio = statistics.median(speeds[portal]) / statistics.median(speeds[floor])
+    ratio = statistics.median(speeds[portal]) / statistics.median(speeds[baseline])
     _print("webhooks accepted, portal : bare app", f"{ratio:.2f}", "≥ 0.75")
     _print("  of that, portal", f"{statistics.median(speeds[portal]):.0f} /s on this machine")
 
 
-def rate(portal: int) -> None:
-    """How long a delivery takes at a steady rate."""
-    outcome: Outcome = asyncio.run(at_rate(portal, _deliveries(RATE * RATE_SECONDS, HANDLED), RATE, CLIENTS))
+def measure_steady_rate(portal: int) -> None:
+    """The latency of a delivery at a steady rate."""
+    outcome: Outcome = asyncio.run(
+        send_at_rate(portal, _deliveries(RATE * RATE_SECONDS, HANDLED_TYPE), RATE, CLIENTS)
+    )
     _print(
         f"p99 at {RATE} events/s for {RATE_SECONDS} s", f"{outcome.percentile(0.99) * 1000:.1f} ms", "≤ 50 ms"
     )
@@ -90,58 +92,58 @@ def rate(portal: int) -> None:
     _print("  of these not accepted", f"{refused}", "0")
 
 
-def troubles(server: EmbeddedPostgres, sandbox: str, portal: int, token: str) -> None:
-    """How long a delivery takes while Digital River hangs, and while PostgreSQL restarts."""
+def measure_outages(server: EmbeddedPostgres, sandbox: str, portal: int, token: str) -> None:
+    """The latency of a delivery while Digital River hangs, and while PostgreSQL restarts."""
     post(f"{sandbox}/_sandbox/faults", {"kind": "delay", "seconds": 60.0})
-    _print_trouble("Digital River hangs", asyncio.run(_beside_hanging_buyers(portal, token)))
+    _print_outage("Digital River hangs", asyncio.run(_send_beside_hanging_buyers(portal, token)))
     with ThreadPoolExecutor(1) as threads:
-        deliveries = _deliveries(RATE * TROUBLE_SECONDS)
-        running = threads.submit(asyncio.run, at_rate(portal, deliveries, RATE, CLIENTS))
-        time.sleep(TROUBLE_SECONDS / 3)
+        deliveries = _deliveries(RATE * OUTAGE_SECONDS)
+        running = threads.submit(asyncio.run, send_at_rate(portal, deliveries, RATE, CLIENTS))
+        time.sleep(OUTAGE_SECONDS / 3)
         server.stop()
         time.sleep(1)
         server.start()
-        _print_trouble("PostgreSQL restarts", running.result())
+        _print_outage("PostgreSQL restarts", running.result())
 
 
-async def _beside_hanging_buyers(portal: int, token: str) -> Outcome:
+async def _send_beside_hanging_buyers(portal: int, token: str) -> Outcome:
     orders = request("GET", "/v1/orders", {"Authorization": f"Bearer {token}"})
-    buyers = asyncio.create_task(full_speed(portal, [orders] * CLIENTS, CLIENTS))
-    outcome = await at_rate(portal, _deliveries(RATE * TROUBLE_SECONDS), RATE, CLIENTS)
+    buyers = asyncio.create_task(send_at_full_speed(portal, [orders] * CLIENTS, CLIENTS))
+    outcome = await send_at_rate(portal, _deliveries(RATE * OUTAGE_SECONDS), RATE, CLIENTS)
     await buyers
     return outcome
 
 
-def _print_trouble(what: str, outcome: Outcome) -> None:
+def _print_outage(outage: str, outcome: Outcome) -> None:
     refused = {status: count for status, count in sorted(outcome.statuses.items()) if status != 202}
-    _print(f"p99 at {RATE} events/s while {what}", f"{outcome.percentile(0.99) * 1000:.0f} ms", "≤ 3 s")
+    _print(f"p99 at {RATE} events/s while {outage}", f"{outcome.percentile(0.99) * 1000:.0f} ms", "≤ 3 s")
     _print("  of these not accepted", ", ".join(f"{n} × {status}" for status, n in refused.items()) or "0")
 
 
-def listing(portal: int, floor: int, token: str) -> None:
-    """Lists of twenty documents per second, beside a bare route that answers the same rows."""
+def measure_lists(portal: int, baseline: int, token: str) -> None:
+    """Lists of twenty documents per second, compared with a bare route that returns the same rows."""
     ours = request("GET", "/v1/documents", {"Authorization": f"Bearer {token}"})
     theirs = request("GET", f"/v1/documents?customer={CUSTOMER}", {})
-    speeds: dict[int, list[float]] = {portal: [], floor: []}
+    speeds: dict[int, list[float]] = {portal: [], baseline: []}
     for _ in range(ROUNDS):
-        for port, message in ((floor, theirs), (portal, ours)):
-            outcome = asyncio.run(full_speed(port, [message] * LISTS, CLIENTS))
+        for port, message in ((baseline, theirs), (portal, ours)):
+            outcome = asyncio.run(send_at_full_speed(port, [message] * LISTS, CLIENTS))
             assert set(outcome.statuses) == {200}, outcome.statuses
             speeds[port].append(outcome.per_second)
-    ratio = statistics.median(speeds[portal]) / statistics.median(speeds[floor])
+    ratio = statistics.median(speeds[portal]) / statistics.median(speeds[baseline])
     _print("lists of 20 documents, portal : bare route", f"{ratio:.2f}", "≥ 0.6")
 
 
-def journeys(server: EmbeddedPostgres, sandbox: str, portal: int) -> None:
-    """From the event's arrival to its link in PostgreSQL, one at a time, within the test key's budget."""
+def measure_event_processing(server: EmbeddedPostgres, sandbox: str, portal: int) -> None:
+    """The time from an event's arrival to its link in PostgreSQL, one by one, within the key's budget."""
     address = f"http://127.0.0.1:{portal}/webhooks/digital-river"
-    for _ in range(JOURNEYS):
+    for _ in range(PROCESSED_EVENTS):
         item = {"name": "Lamp", "price": 10, "quantity": 1}
         order = post(f"{sandbox}/_sandbox/orders", {"customerId": CUSTOMER, "items": [item]})
         line = {"itemId": order["items"][0]["id"], "quantity": 1}
         post(f"{sandbox}/fulfillments", {"orderId": order["id"], "items": [line]})
         body = json.dumps(_invoice_event(sandbox, order["id"])).encode()
-        send(address, body, _signed(body))
+        send(address, body, _sign(body))
         time.sleep(0.3)
     seconds = asyncio.run(_durations(server.url("portal")))
     _print("event to link in PostgreSQL, p95", f"{seconds[int(len(seconds) * 0.95)] * 1000:.0f} ms", "≤ 1 s")
@@ -154,7 +156,7 @@ def _invoice_event(sandbox: str, order_id: str) -> dict[str, Any]:
             file_id = pdfs[0]["id"]
             subject = {"id": file_id, "fileId": file_id, "orderId": order_id, "customerId": CUSTOMER}
             return {**_event("order.invoice.created"), "data": {"object": subject}}
-        # The sandbox counts our calls too: 25 a second, as Digital River's test keys have.
+        # The sandbox limits these calls too: 25 per second, as Digital River limits test keys.
         time.sleep(0.25)
 
 
@@ -168,13 +170,13 @@ def _event(event_type: str) -> dict[str, Any]:
 
 
 def _deliveries(count: int, event_type: str = "order.updated") -> Sequence[bytes]:
-    """Signed events with a body of a usual size; unless told otherwise, of a type that nobody handles."""
+    """Signed events with a body of a typical size; by default of a type without a handler."""
     padding = {"data": {"object": {"id": "188418250336", "note": "x" * 300}}}
     bodies = (json.dumps({**_event(event_type), **padding}).encode() for _ in range(count))
-    return [request("POST", "/webhooks/digital-river", _signed(body), body) for body in bodies]
+    return [request("POST", "/webhooks/digital-river", _sign(body), body) for body in bodies]
 
 
-def _signed(body: bytes) -> dict[str, str]:
+def _sign(body: bytes) -> dict[str, str]:
     stamp = str(round(time.time() * 1000))
     digest = hmac.digest(SECRET.encode(), stamp.encode() + b"." + body, hashlib.sha256)
     return {
@@ -185,7 +187,7 @@ def _signed(body: bytes) -> dict[str, str]:
 
 async def _prepare(url: str) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute("CREATE TABLE floor_event (id text PRIMARY KEY, type text, body text)")
+    await connection.execute("CREATE TABLE baseline_event (id text PRIMARY KEY, type text, body text)")
     await connection.execute(
         """INSERT INTO document (file_id, order_id, customer_id, kind, file_name, created_at)
            SELECT 'f' || i, 'o' || i, CASE WHEN i < 40 THEN $1 ELSE 'c' || i % 500 END, 'invoice',
@@ -204,12 +206,12 @@ async def _prepare(url: str) -> None:
 
 async def _clear(url: str) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute("TRUNCATE webhook_event, document, file_link, floor_event")
+    await connection.execute("TRUNCATE webhook_event, document, file_link, baseline_event")
     await connection.close()
 
 
 async def _wait_for_sweep(url: str) -> None:
-    """A worker begins with a sweep; its backlog is idle after that."""
+    """A worker begins with a sweep; after it, the worker is idle."""
     connection = await asyncpg.connect(url)
     while not await connection.fetchval("SELECT count(*) FROM sweep WHERE finished_at IS NOT NULL"):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
@@ -226,12 +228,12 @@ async def _durations(url: str) -> list[float]:
            WHERE state = 'done' AND origin = 'webhook' ORDER BY 1"""
     )
     await connection.close()
-    assert len(rows) == JOURNEYS, f"{len(rows)} of {JOURNEYS} events became documents"
+    assert len(rows) == PROCESSED_EVENTS, f"{len(rows)} of {PROCESSED_EVENTS} events became documents"
     return [row["seconds"] for row in rows]
 
 
-def _print(what: str, value: str, aim: str = "") -> None:
-    print(f"{what:<45}{value:>12}   {f'aim {aim}' if aim else ''}", flush=True)
+def _print(figure: str, value: str, target: str = "") -> None:
+    print(f"{figure:<45}{value:>12}   {f'aim {target}' if target else ''}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Load over plain sockets: cheap enough that the server is what is measured."""
+"""Sends load over plain sockets, which cost so little that the measurement is about the server."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Outcome:
-    """What came back: how many of each status, how long each took, and all of it together, in seconds."""
+    """The responses: the count of each status, each latency and the total duration, in seconds."""
 
     seconds: float = 0.0
     statuses: dict[int, int] = field(default_factory=dict)
@@ -30,8 +30,8 @@ def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") 
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-async def full_speed(port: int, requests: Sequence[bytes], clients: int) -> Outcome:
-    """Send all requests over `clients` connections, each as fast as the answers come."""
+async def send_at_full_speed(port: int, requests: Sequence[bytes], clients: int) -> Outcome:
+    """Send all requests over `clients` connections, each request right after the response before it."""
     outcome = Outcome()
     queue = iter(requests)
     started = time.perf_counter()
@@ -40,12 +40,12 @@ async def full_speed(port: int, requests: Sequence[bytes], clients: int) -> Outc
     return outcome
 
 
-async def at_rate(port: int, requests: Sequence[bytes], per_second: float, clients: int) -> Outcome:
-    """Send the requests at a fixed rate, whether answers come or not; waiting for a connection counts."""
+async def send_at_rate(port: int, requests: Sequence[bytes], per_second: float, clients: int) -> Outcome:
+    """Send the requests at a fixed rate, also if responses are late. The wait for a connection counts."""
     outcome = Outcome()
     due: asyncio.Queue[tuple[float, bytes] | None] = asyncio.Queue()
     started = time.perf_counter()
-    senders = [asyncio.create_task(_paced(port, due, outcome)) for _ in range(clients)]
+    senders = [asyncio.create_task(_scheduled_client(port, due, outcome)) for _ in range(clients)]
     for number, message in enumerate(requests):
         moment = started + number / per_second
         await asyncio.sleep(max(0.0, moment - time.perf_counter()))
@@ -65,7 +65,9 @@ async def _client(port: int, queue: Iterator[bytes], outcome: Outcome) -> None:
     await writer.wait_closed()
 
 
-async def _paced(port: int, due: asyncio.Queue[tuple[float, bytes] | None], outcome: Outcome) -> None:
+async def _scheduled_client(
+    port: int, due: asyncio.Queue[tuple[float, bytes] | None], outcome: Outcome
+) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while (item := await due.get()) is not None:
         moment, message = item

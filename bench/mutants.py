@@ -1,4 +1,4 @@
-"""`make mutants`: changes the product a little, hundreds of times, and counts what the tests notice."""
+"""`make mutants`: makes hundreds of small changes to the product, and counts which the tests detect."""
 
 import os
 import subprocess
@@ -10,13 +10,13 @@ from pathlib import Path
 from devtools.embedded_postgres import embedded_postgres
 from tests.conftest import READY_SERVER, make_template
 
-# Each of them mostly waits.
-AT_ONCE = 4
-NOTICED = ("killed", "timeout")
+# A run mostly waits for I/O.
+PARALLEL_RUNS = 4
+DETECTED = ("killed", "timeout")
 
 
 def main(chosen: list[str]) -> None:
-    """Run mutmut on all mutants, or on those whose names match, with one PostgreSQL server for all runs."""
+    """Run mutmut on all mutants, or on those with matching names, with one PostgreSQL server for all runs."""
     mutmut = Path(sys.executable).with_name("mutmut")
     with tempfile.TemporaryDirectory(
         prefix="portal-mutants-", dir="/var/tmp", ignore_cleanup_errors=True
@@ -27,7 +27,7 @@ def main(chosen: list[str]) -> None:
             make_template(server.url("postgres"))
             environment = {**os.environ, READY_SERVER: server.url("postgres")}
             subprocess.run(
-                [mutmut, "run", "--max-children", str(AT_ONCE), *chosen], env=environment, check=True
+                [mutmut, "run", "--max-children", str(PARALLEL_RUNS), *chosen], env=environment, check=True
             )
     results = subprocess.run(
         [mutmut, "results", "--all", "true"], stdout=subprocess.PIPE, text=True, check=True
@@ -36,13 +36,13 @@ def main(chosen: list[str]) -> None:
 
 
 def table(results: str) -> str:
-    """A row a module, and below the mutants that live; `mutmut show <name>` tells what they change."""
+    """A row for each module, then the mutants that survived; `mutmut show <name>` prints their changes."""
     verdicts: dict[str, Counter[str]] = {}
     alive: list[str] = []
     for line in results.splitlines():
         mutant, _, verdict = line.strip().rpartition(": ")
         verdicts.setdefault(mutant.rpartition(".")[0], Counter())[verdict] += 1
-        if verdict not in NOTICED:
+        if verdict not in DETECTED:
             alive.append(f"{mutant}: {verdict}")
     rows = [_row(module, counted) for module, counted in sorted(verdicts.items())]
     head = f"{'module':26}{'mutants':>9}{'killed':>9}{'timeout':>9}{'alive':>9}{'score':>9}"
@@ -50,11 +50,11 @@ def table(results: str) -> str:
 
 
 def _row(module: str, counted: Counter[str]) -> str:
-    noticed = sum(counted[verdict] for verdict in NOTICED)
-    alive = counted.total() - noticed
+    detected = sum(counted[verdict] for verdict in DETECTED)
+    alive = counted.total() - detected
     return (
         f"{module:26}{counted.total():>9}{counted['killed']:>9}{counted['timeout']:>9}{alive:>9}"
-        f"{noticed / counted.total():>9.1%}"
+        f"{detected / counted.total():>9.1%}"
     )
 
 

@@ -1,4 +1,4 @@
-"""What the benchmark measures, each in a process of its own, and plain HTTP to talk to it."""
+"""Starts what the benchmark measures, each in its own process, and sends plain HTTP requests to it."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def running_portal(
         "PORTAL_OIDC_ISSUER": f"{sandbox}/_sandbox/oidc",
         "PORTAL_OIDC_AUDIENCE": "portal",
         "PORTAL_PORT": str(port),
-        # One buyer at one address sends all of it.
+        # One buyer at one IP address sends all requests.
         "PORTAL_RATE_LIMIT_PER_BUYER": "1000000",
         "PORTAL_RATE_LIMIT_PER_ADDRESS": "1000000",
     }
@@ -66,11 +66,11 @@ def running_portal(
 
 
 @contextmanager
-def running_floor(server: EmbeddedPostgres, app: str) -> Iterator[int]:
+def running_baseline(server: EmbeddedPostgres, app: str) -> Iterator[int]:
     port = _free_port()
     environment = {"BENCH_DATABASE_URL": server.url("portal"), "BENCH_SECRET": SECRET}
     quiet = ["--port", str(port), "--no-access-log", "--log-level", "error"]
-    with _process(["-m", "uvicorn", f"bench.floor:{app}", *quiet], environment):
+    with _process(["-m", "uvicorn", f"bench.baseline:{app}", *quiet], environment):
         _wait_for(f"http://127.0.0.1:{port}/")
         yield port
 

@@ -1,1 +1,1 @@
-"""What only a developer's machine needs: an embedded PostgreSQL and `portal dev`. Production never has it."""
+"""Tools for a developer's machine: an embedded PostgreSQL and `portal dev`. Production does not have them."""

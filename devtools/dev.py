@@ -1,4 +1,4 @@
-"""The whole product on one machine: starts every process, ties each to this one, and tells the story."""
+"""Runs the whole product on one machine, and prints how to use it. Its processes end with this one."""
 
 import json
 import os
@@ -13,25 +13,25 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from app.db import migrate
-from app.db.errors import FAILURES, describe_failure
+from app.db.errors import DATABASE_ERRORS, describe_error
 from devtools.embedded_postgres import EmbeddedPostgres, die_with_parent, embedded_postgres
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 15.0
 WATCH_SECONDS = 0.2
 
-STORY = """
+WELCOME = """
 The portal is running.
 
   API        {api}    documentation: {api}/docs
   Sandbox    {sandbox}    a local imitation of Digital River: {sandbox}/_sandbox/docs
   Logs       {logs}
 
-A buyer has {documents} documents, which arrived through signed webhooks. The buyer's token, good for a day:
+A buyer has {documents} documents, which arrived through signed webhooks. The buyer's token, valid for a day:
 
 {token}
 
-Worth trying in another terminal in this folder ({header} holds that token):
+Try in another terminal in this folder ({header} holds that token):
 
   curl -s -H @{header} {api}/v1/documents
   curl -s -H @{header} {api}/v1/orders/{order}/documents
@@ -46,10 +46,10 @@ class DevelopmentError(RuntimeError):
 
 
 def run() -> None:
-    """Run everything until Ctrl-C, or until a process ends by itself.
+    """Run all processes until Ctrl-C.
 
     Raises:
-        DevelopmentError, EmbeddedPostgresError: it cannot be run here.
+        DevelopmentError, EmbeddedPostgresError: a process cannot be started, or ended by itself.
     """
     folder = Path(os.environ.get("PORTAL_DATA_DIR", ".data"))
     (folder / "logs").mkdir(parents=True, exist_ok=True)
@@ -58,16 +58,16 @@ def run() -> None:
         try:
             _watch(_start(stack, folder))
         except KeyboardInterrupt:
-            _say("\nStopping.")
+            _print("\nStopping.")
 
 
 def _start(stack: ExitStack, folder: Path) -> Sequence["_Process"]:
-    database_url = os.environ.get("PORTAL_DATABASE_URL") or _own_database(stack, folder)
+    database_url = os.environ.get("PORTAL_DATABASE_URL") or _fresh_database(stack, folder)
     try:
         migrate.upgrade(database_url)
-    except FAILURES as error:
-        raise DevelopmentError(describe_failure(error, database_url)) from None
-    api_port, sandbox_port = _port("PORTAL_PORT", 8000), _port("SANDBOX_PORT", 8800)
+    except DATABASE_ERRORS as error:
+        raise DevelopmentError(describe_error(error, database_url)) from None
+    api_port, sandbox_port = _choose_port("PORTAL_PORT", 8000), _choose_port("SANDBOX_PORT", 8800)
     api_url = f"http://{HOST}:{api_port}"
 
     sandbox = _Process(folder, "sandbox", ["sandbox"], {"SANDBOX_PORT": str(sandbox_port)})
@@ -83,25 +83,25 @@ def _start(stack: ExitStack, folder: Path) -> Sequence["_Process"]:
         "PORTAL_OIDC_AUDIENCE": "portal",
         "PORTAL_HOST": HOST,
         "PORTAL_PORT": str(api_port),
-        # The seed has registered the webhook: its secrets, the API keys and the issuer of tokens.
+        # The seed prints the secrets of its webhook, the API keys and the issuer of the tokens.
         **seed.read_line(),
     }
     servers = [_Process(folder, name, ["app.cli", name], portal) for name in ("api", "worker")]
     for server in servers:
         stack.callback(server.stop)
-    _tell(folder, api_url, sandbox_url, seed.read_line())
+    _print_welcome(folder, api_url, sandbox_url, seed.read_line())
     return [sandbox, *servers]
 
 
-def _own_database(stack: ExitStack, folder: Path) -> str:
-    """A new database on an embedded server. The sandbox forgets when it stops; so must what it has caused."""
+def _fresh_database(stack: ExitStack, folder: Path) -> str:
+    """An empty database on an embedded server: the sandbox keeps nothing, so old data would not fit to it."""
     server: EmbeddedPostgres = stack.enter_context(embedded_postgres(folder / "postgres"))
     server.recreate("portal")
     return server.url("portal")
 
 
-def _port(variable: str, default: int) -> int:
-    """The port that the environment names, else the default one, else, when that is taken, a free one."""
+def _choose_port(variable: str, default: int) -> int:
+    """The port in the environment variable, else the default port, else (if that is in use) a free port."""
     if variable in os.environ:
         return int(os.environ[variable])
     for candidate in (default, 0):
@@ -117,7 +117,7 @@ def _port(variable: str, default: int) -> int:
 
 
 class _Process:
-    """A child that dies with us, logs into a file, and may tell us things as JSON lines."""
+    """A child process that dies with this one and logs into a file. Some print JSON lines for this one."""
 
     def __init__(
         self, folder: Path, name: str, module: Sequence[str], environment: Mapping[str, str]
@@ -148,7 +148,7 @@ class _Process:
         return answer
 
     def stop(self) -> None:
-        """Ask it to end, and make sure that it does."""
+        """End the child with SIGTERM, and after STOP_SECONDS with SIGKILL."""
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
@@ -159,11 +159,11 @@ class _Process:
             self._process.stdout.close()
 
 
-def _tell(folder: Path, api_url: str, sandbox_url: str, seeded: Mapping[str, Any]) -> None:
+def _print_welcome(folder: Path, api_url: str, sandbox_url: str, seeded: Mapping[str, Any]) -> None:
     header = folder / "buyer"
     header.touch(mode=0o600)
     header.write_text(f"Authorization: Bearer {seeded['token']}\n")
-    _say(STORY.format(api=api_url, sandbox=sandbox_url, logs=folder / "logs", header=header, **seeded))
+    _print(WELCOME.format(api=api_url, sandbox=sandbox_url, logs=folder / "logs", header=header, **seeded))
 
 
 def _watch(processes: Sequence[_Process]) -> NoReturn:
@@ -178,5 +178,5 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, flush=True)  # noqa: T201

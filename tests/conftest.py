@@ -245,7 +245,7 @@ def holders_of_connections() -> Iterator[Holders]:
     def returned(connection: object, *_: object) -> None:
         holders.pop(id(connection), None)
 
-    call = DigitalRiverClient._call
+    call = DigitalRiverClient._send_with_retries
 
     async def guarded(self: DigitalRiverClient, *args: Any) -> Any:
         assert asyncio.current_task() not in holders.values(), "a far-side call with a connection in hand"
@@ -255,7 +255,7 @@ def holders_of_connections() -> Iterator[Holders]:
     for name, listener in listeners:
         sa.event.listen(sa.pool.Pool, name, listener)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DigitalRiverClient, "_call", guarded)
+        patch.setattr(DigitalRiverClient, "_send_with_retries", guarded)
         yield holders
     for name, listener in listeners:
         sa.event.remove(sa.pool.Pool, name, listener)

@@ -1,7 +1,7 @@
-"""How this process reaches PostgreSQL: SQLAlchemy for most, bare asyncpg for the hot paths.
+"""Connects this process to PostgreSQL: SQLAlchemy for most statements, bare asyncpg for the hot ones.
 
-Services open connections and transactions and hand them to stores. They take the types for that from here,
-because only stores may import the libraries that run statements.
+Services open connections and transactions and pass them to stores. They import the types of connections from
+here, because only stores may import the libraries that run statements.
 """
 
 import asyncio
@@ -32,16 +32,16 @@ __all__ = [
 
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 10.0
-# A connection is refused quickly when the server is down; waiting for a free one must not take longer.
+# A server that is down refuses a connection quickly; the wait for a free connection must not take longer.
 POOL_SECONDS = 3.0
-# A list takes milliseconds; a buyer shall not wait for a database that hangs.
-HOT_SECONDS = 5.0
-# A server that lives confirms within milliseconds that it has stopped a statement, or says good-bye.
+# A list takes milliseconds; a buyer must not wait long for a database that hangs.
+HOT_STATEMENT_SECONDS = 5.0
+# A healthy server confirms a cancelled statement or a closed connection within milliseconds.
 RELEASE_SECONDS = 0.1
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]
-    """Never waits for a server that hangs: it is closed politely, or soon."""
+    """A connection whose `close` does not wait for a server that hangs."""
 
     async def close(self, **_: object) -> None:
         with suppress(TimeoutError):
@@ -49,10 +49,10 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
 
 
 class _HotPool(Pool):  # type: ignore[misc]
-    """Never waits for a server that hangs.
+    """A pool whose `release` does not wait for a server that hangs.
 
-    asyncpg asks the server to stop a statement that was given up, and its pool waits for the answer as long
-    as a statement may take. A connection whose server does not answer at once is abandoned instead."""
+    asyncpg asks the server to cancel a statement that timed out, and its pool waits for the confirmation as
+    long as a statement may take. This pool abandons the connection if the server does not confirm at once."""
 
     async def release(self, connection: object, **_: object) -> None:
         with suppress(TimeoutError):
@@ -62,21 +62,21 @@ class _HotPool(Pool):  # type: ignore[misc]
 async def connect(
     url: str, application_name: str, *, connection_class: type = _Connection, **options: Any
 ) -> asyncpg.Connection:
-    """A bare connection; the address means the same here as to the pools.
+    """A bare connection; the pools open their connections with it too.
 
     Raises:
-        ConnectionError: a file that the address names cannot be used any more.
-        asyncpg.PostgresError, OSError: PostgreSQL cannot be reached, or refuses us.
+        ConnectionError: a file that the URL names cannot be used any more.
+        asyncpg.PostgresError, OSError: PostgreSQL cannot be reached, or refuses the connection.
     """
     try:
-        where = DatabaseUrl.parse(url).arguments()
+        arguments = DatabaseUrl.parse(url).connect_arguments()
     except UnusableDatabaseUrl as error:
         raise ConnectionError(f"PORTAL_DATABASE_URL {error}") from None
-    # UTC outranks what a database or a role says: PostgreSQL subtracts days in the session's zone, and where
-    # clocks go back, thirty days are not always 720 hours.
+    # This overrides the time zone of the database or the role. PostgreSQL subtracts days in that zone:
+    # in a zone with summer time thirty days are not always 720 hours.
     session = {"application_name": application_name, "timezone": "UTC"}
     return await asyncpg.connect(
-        **where,
+        **arguments,
         timeout=CONNECT_SECONDS,
         connection_class=connection_class,
         server_settings=session,
@@ -85,24 +85,24 @@ async def connect(
 
 
 def create_engine(url: str, *, command_timeout: float | None = None, **options: Any) -> AsyncEngine:
-    """SQLAlchemy's engine for this address, with its own `options`."""
+    """SQLAlchemy's engine for this URL; `options` are passed to SQLAlchemy."""
     creator = partial(connect, url, "portal", command_timeout=command_timeout)
     return create_async_engine("postgresql+asyncpg://", async_creator=creator, **options)
 
 
 @asynccontextmanager
 async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """A pool of connections for SQLAlchemy statements, opened lazily and closed with the block."""
+    """A pool of connections for SQLAlchemy. It connects on first use, and closes at the end of the block."""
     engine = create_engine(
         settings.database_url.get_secret_value(),
         command_timeout=STATEMENT_SECONDS,
         pool_size=settings.database_pool,
         max_overflow=0,
         pool_timeout=POOL_SECONDS,
-        # After a restart of the server one failed request per pooled connection would be one too many.
+        # Without it, one request for each pooled connection would fail after a restart of the server.
         pool_pre_ping=True,
         pool_recycle=1800,
-        # Errors would quote what a statement was given, which may be personal.
+        # Errors would quote the parameters of a statement, which may be personal data.
         hide_parameters=True,
     )
     try:
@@ -111,21 +111,21 @@ async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-async def _leave_as_it_is(_: asyncpg.Connection) -> None:
-    """Hot statements stand alone and leave nothing in their session; a reset doubles the round trips."""
+async def _skip_reset(_: asyncpg.Connection) -> None:
+    """Hot statements change nothing in their session, and a reset would double the round trips."""
 
 
 @asynccontextmanager
 async def open_hot_pool(settings: Settings) -> AsyncIterator[Pool]:
-    """A pool of bare asyncpg connections. Opened lazily: a process may start before its database."""
+    """A pool of bare asyncpg connections. It connects on first use: a process may start before PostgreSQL."""
     url = settings.database_url.get_secret_value()
     pool = _HotPool(
-        connect=partial(connect, url, "portal-hot", command_timeout=HOT_SECONDS),
+        connect=partial(connect, url, "portal-hot", command_timeout=HOT_STATEMENT_SECONDS),
         min_size=0,
         max_size=settings.database_pool,
         max_queries=50_000,
         max_inactive_connection_lifetime=300.0,
-        reset=_leave_as_it_is,
+        reset=_skip_reset,
         loop=asyncio.get_running_loop(),
         connection_class=_Connection,
         record_class=asyncpg.Record,

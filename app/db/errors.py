@@ -1,4 +1,4 @@
-"""How PostgreSQL fails, and which of that means that it cannot be reached now: later it may work."""
+"""Classifies the errors of PostgreSQL: which of them are outages, after which a later try may work."""
 
 import ssl
 
@@ -7,8 +7,8 @@ from sqlalchemy import exc as sql
 
 from app.database_url import DatabaseUrl, UnusableDatabaseUrl
 
-# Whatever a statement may raise. SQLAlchemy lets asyncpg's own errors through while it connects.
-FAILURES = (
+# All errors that a statement may raise. While SQLAlchemy connects, it does not wrap asyncpg's errors.
+DATABASE_ERRORS = (
     sql.SQLAlchemyError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -21,12 +21,12 @@ _OUTAGES = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    # The server has said good-bye to an idle connection, and its end has not arrived yet.
+    # The server has closed an idle connection, and asyncpg has not processed the end of it yet.
     asyncpg.InternalClientError,
-    # It does not let us in, or the database is not there: for an operator to repair, not for a caller.
+    # PostgreSQL refuses our login, or the database does not exist: an operator must repair it, not a caller.
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
-    # Too many connections, a full disk; and a replica that has not become the primary yet.
+    # Too many connections, a full disk, or a replica that is not the primary yet.
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
     sql.OperationalError,
@@ -36,58 +36,58 @@ _OUTAGES = (
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether this, or what it came from, is PostgreSQL being away; not a mistake in what it was asked."""
+    """Whether the error or its cause is an outage of PostgreSQL, and not an invalid statement."""
     match error:
         case asyncpg.InterfaceError():
-            # asyncpg has one class for misuse and for closed connections and pools; only the text differs.
+            # asyncpg uses this class for misuse and for closed connections and pools; only the text differs.
             return "clos" in str(error)
         case sql.DBAPIError() if error.connection_invalidated:
             return True
         case sql.DBAPIError() if (cause := getattr(error.orig, "__cause__", None)) is not None:
             return isinstance(error, _OUTAGES) or is_outage(cause)
         case OSError():
-            # Connecting fails with many kinds of OSError; those about files name the file.
+            # A failed connection can be any OSError; an OSError about a file has its name.
             return error.filename is None
         case _:
             return isinstance(error, _OUTAGES)
 
 
-def describe_failure(error: BaseException, url: str) -> str:
-    """One line for an operator: what is wrong with PostgreSQL at this address. It holds no secret."""
+def describe_error(error: BaseException, url: str) -> str:
+    """One line for an operator: what is wrong with PostgreSQL at this URL. It contains no secret."""
     try:
         address = DatabaseUrl.parse(url)
     except UnusableDatabaseUrl as unusable:
         return f"PORTAL_DATABASE_URL {unusable}"
-    told = _describe(_driver_error(error), address.mode)
-    return " ".join(f"PostgreSQL at {address.place} {told}".split())
+    text = _describe(_driver_error(error), address.mode)
+    return " ".join(f"PostgreSQL at {address.endpoints} {text}".split())
 
 
 def _describe(error: BaseException, mode: str) -> str:
     match error:
         case asyncpg.InvalidAuthorizationSpecificationError():
-            told = f"does not let us in: {error.args[0]}"
+            text = f"does not let us in: {error.args[0]}"
         case asyncpg.InvalidCatalogNameError():
-            told = f"does not have what we ask for: {error.args[0]}"
+            text = f"does not have what we ask for: {error.args[0]}"
         case ssl.SSLCertVerificationError():
-            told = f"cannot prove who it is (sslmode={mode}): {error.verify_message}"
+            text = f"cannot prove who it is (sslmode={mode}): {error.verify_message}"
         case ssl.SSLError():
-            told = f"does not agree with us on TLS (sslmode={mode}): {error.reason}"
+            text = f"does not agree with us on TLS (sslmode={mode}): {error.reason}"
         case TimeoutError() | sql.TimeoutError():
-            told = "does not answer in time"
+            text = "does not answer in time"
         case OSError():
-            told = f"cannot be reached: {error.strerror or error}"
+            text = f"cannot be reached: {error.strerror or error}"
         case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError():
-            told = "is not migrated: run `portal migrate`"
+            text = "is not migrated: run `portal migrate`"
         case asyncpg.PostgresError():
-            # Without its detail, which may quote a row.
-            told = f"refuses: {error.args[0]} ({type(error).__name__})"
+            # Without the detail of the error, which may quote a row.
+            text = f"refuses: {error.args[0]} ({type(error).__name__})"
         case _:
-            told = f"cannot be used: {type(error).__name__}"
-    return told
+            text = f"cannot be used: {type(error).__name__}"
+    return text
 
 
 def _driver_error(error: BaseException) -> BaseException:
-    """asyncpg's own, which SQLAlchemy wraps twice."""
+    """asyncpg's error, which SQLAlchemy wraps twice."""
     if isinstance(error, sql.DBAPIError) and error.orig is not None:
         return error.orig.__cause__ or error.orig
     return error

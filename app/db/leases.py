@@ -1,4 +1,4 @@
-"""One doer at a time across all processes, without holding a connection while it works."""
+"""Named leases: one holder at a time across all processes, without a connection held while it works."""
 
 import asyncio
 import random
@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.errors import FAILURES
+from app.db.errors import DATABASE_ERRORS
 from app.db.schema import metadata
 from app.ids import CustomerId
 
 POLL_SECONDS = 0.05
-# What a lease outlives a dead holder is shorter than what waiters bear: they survive the crash of a holder.
+# Shorter than MAX_WAIT_SECONDS, so that a waiting caller gets the lease after its holder has died.
 LEASE_SECONDS = 10.0
-PATIENCE_SECONDS = 15.0
+MAX_WAIT_SECONDS = 15.0
 
 lease = sa.Table(
     "lease",
@@ -36,38 +36,39 @@ def customer_lease(customer_id: CustomerId) -> str:
 
 
 class LeaseBusy(Exception):
-    """Another holder has the lease, and the caller's patience has run out."""
+    """Another holder still had the lease when the caller's `max_wait` ended."""
 
 
 class Leases:
-    """Named leases in PostgreSQL. A holder that dies loses its lease when its seconds run out.
+    """Leases in PostgreSQL. If a holder dies, its lease expires after some seconds.
 
-    Each claim and release is a transaction of its own, because other processes must see it at once."""
+    Each claim and release is a transaction of its own, so that other processes see it at once."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        # Callers of one process queue here, so that only one of them asks the database again and again.
+        # Callers of one process queue here, so that only one of them polls the database.
         self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def hold(
-        self, name: str, *, seconds: float = LEASE_SECONDS, patience: float = PATIENCE_SECONDS
+        self, name: str, *, seconds: float = LEASE_SECONDS, max_wait: float = MAX_WAIT_SECONDS
     ) -> AsyncIterator[datetime]:
-        """Hold `name` for the block, however long it takes; yields the database's time of taking it.
-        `seconds` is what the lease outlives a holder that dies.
+        """Hold the lease `name` until the end of the block. Yields the database's time of the claim.
+
+        After the death of its holder, the lease lasts at most `seconds`.
 
         Raises:
-            LeaseBusy: it was not to be had within `patience` seconds.
+            LeaseBusy: the lease did not become free within `max_wait` seconds.
         """
         queue = self._queues.setdefault(name, asyncio.Lock())
         holder = uuid.uuid4()
         async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout(patience) as waiting:
+                async with asyncio.timeout(max_wait) as waiting:
                     await stack.enter_async_context(queue)
-                    # Before it is taken: cancelled a moment too late, it would stay taken.
+                    # Before the claim: a cancellation right after it would leave the lease claimed.
                     stack.push_async_callback(self._release, name, holder)
-                    now = await self._claim_patiently(name, holder, seconds)
+                    now = await self._claim_when_free(name, holder, seconds)
             except TimeoutError as error:
                 if not waiting.expired():
                     raise
@@ -77,7 +78,7 @@ class Leases:
 
     @asynccontextmanager
     async def hold_if_free(self, name: str, *, seconds: float) -> AsyncIterator[datetime | None]:
-        """As `hold`, but yields None at once if another holder has it."""
+        """Like `hold`, but if another holder has the lease, it yields None at once."""
         holder = uuid.uuid4()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._release, name, holder)
@@ -88,23 +89,23 @@ class Leases:
 
     @asynccontextmanager
     async def _heartbeat(self, name: str, holder: uuid.UUID, seconds: float) -> AsyncIterator[None]:
-        beating = asyncio.create_task(self._prolong(name, holder, seconds))
+        renewal = asyncio.create_task(self._renew(name, holder, seconds))
         try:
             yield
         finally:
-            beating.cancel()
-            # A beat under way could else take the lease again, after its release.
-            await asyncio.wait([beating])
+            renewal.cancel()
+            # Otherwise a renewal that is still running could claim the lease again after its release.
+            await asyncio.wait([renewal])
 
-    async def _prolong(self, name: str, holder: uuid.UUID, seconds: float) -> None:
+    async def _renew(self, name: str, holder: uuid.UUID, seconds: float) -> None:
         while True:
             await asyncio.sleep(seconds / 3)
-            # The next beat may succeed; if none does in time, the lease is lost like that of a dead holder.
-            with suppress(*FAILURES):
+            # The next renewal may succeed. If none does in time, the lease expires as if the holder had died.
+            with suppress(*DATABASE_ERRORS):
                 await self.claim(name, holder, seconds)
 
     async def claim(self, name: str, holder: uuid.UUID, seconds: float) -> datetime | None:
-        """Take the lease, or prolong it when `holder` has it; None if another holder has it."""
+        """Claim the lease, or renew it if `holder` has it; None if another holder has it."""
         now = sa.func.now()
         statement = insert(lease).values(
             name=name, holder=holder, held_until=now + timedelta(seconds=seconds)
@@ -117,15 +118,15 @@ class Leases:
         async with self._engine.begin() as connection:
             return (await connection.execute(statement.returning(now))).scalar()
 
-    async def _claim_patiently(self, name: str, holder: uuid.UUID, seconds: float) -> datetime:
-        # Polled, because the holder may be another process.
+    async def _claim_when_free(self, name: str, holder: uuid.UUID, seconds: float) -> datetime:
+        # It polls, because the holder may be in another process.
         while (now := await self.claim(name, holder, seconds)) is None:  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
         return now
 
     async def _release(self, name: str, holder: uuid.UUID) -> None:
         statement = sa.delete(lease).where(lease.c.name == name, lease.c.holder == holder)
-        # Not releasing is no harm but a delay: the lease runs out by itself.
-        with suppress(*FAILURES):
+        # A failed release causes only a delay: the lease expires.
+        with suppress(*DATABASE_ERRORS):
             async with self._engine.begin() as connection:
                 await connection.execute(statement)

@@ -1,4 +1,4 @@
-"""Brings a database to the schema this code expects."""
+"""Migrates a database to the schema that this version of the code expects."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import migrations
 
 
 def alembic_config(url: str) -> Config:
-    """The configuration that alembic's commands take, for the database at `url`."""
+    """The configuration of alembic's commands for the database at `url`."""
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     config.attributes["database_url"] = url
@@ -17,5 +17,5 @@ def alembic_config(url: str) -> Config:
 
 
 def upgrade(url: str) -> None:
-    """Run all migrations that the database lacks. Safe to call from several processes at once."""
+    """Run all migrations that the database lacks. Several processes may call it at once."""
     command.upgrade(alembic_config(url), "head")

@@ -1,4 +1,4 @@
-"""Listens for NOTIFY. A notification may be missed, so its listeners also poll."""
+"""Listens for NOTIFY, so that workers react at once. A notification can be lost, so they also poll."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def listen(url: str, channel: str) -> AsyncIterator[asyncio.Event]:
-    """An event that is set at each notification of `channel`; a lost connection is opened again."""
+    """An event that is set at each notification of `channel`. After a lost connection, it connects again."""
     notified = asyncio.Event()
     listener = asyncio.create_task(_keep_listening(url, channel, notified))
     try:
@@ -32,7 +32,7 @@ async def _keep_listening(url: str, channel: str, notified: asyncio.Event) -> No
         try:
             await _listen_once(url, channel, notified)
         except Exception as error:
-            # No failure may end the listening for good. An unexpected one is logged with its trace.
+            # No error may end the listening for good. An unexpected error is logged with its trace.
             trace = None if is_outage(error) else error
             log.warning("notifications.lost", error=type(error).__name__, exc_info=trace)
         await asyncio.sleep(RECONNECT_SECONDS)
@@ -45,7 +45,7 @@ async def _listen_once(url: str, channel: str, notified: asyncio.Event) -> None:
     try:
         connection.add_termination_listener(lambda _: ended.set())
         await connection.add_listener(channel, lambda *_: notified.set())
-        # Notifications may have been sent before this connection listened.
+        # Notifications sent before LISTEN were lost.
         notified.set()
         await ended.wait()
     finally:

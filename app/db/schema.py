@@ -1,4 +1,4 @@
-"""One metadata for all tables, which gives constraints predictable names; whether a database has them all."""
+"""The metadata of all tables, with predictable constraint names, and a check that a database has them."""
 
 from typing import Any
 
@@ -16,8 +16,11 @@ metadata = MetaData(
 
 
 def inlined(value: int | str) -> BindParameter[Any]:
-    """The value as text in the statement. PostgreSQL may plan a prepared statement once, for all values:
-    then it takes a limit for a tenth of the table, and no partial index for certain to hold the rows."""
+    """The value as a literal in the statement, not as a parameter.
+
+    PostgreSQL may plan a prepared statement once for all values. Such a plan takes a LIMIT for a tenth of the
+    table, and uses no partial index, because a value might not satisfy its condition.
+    """
     return literal(value, literal_execute=True)
 
 
@@ -28,7 +31,7 @@ _COUNT_COLUMNS = text(
 
 
 async def is_migrated(connection: AsyncConnection) -> bool:
-    """Whether every column is there that this version uses. More may be there: the next version's."""
+    """Whether the database has each column that this version uses. A later version may have added more."""
     columns = [column for table in metadata.tables.values() for column in table.columns]
     found = await connection.execute(
         _COUNT_COLUMNS, {"tables": [c.table.name for c in columns], "names": [c.name for c in columns]}

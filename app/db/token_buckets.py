@@ -1,4 +1,7 @@
-"""Counts what each key does, in all processes together: token buckets in PostgreSQL, spent in portions."""
+"""Limits how often each key may act in all processes together: token buckets in PostgreSQL.
+
+A process takes tokens from PostgreSQL in portions and spends them without further statements.
+"""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -10,19 +13,19 @@ import asyncpg
 import sqlalchemy as sa
 import structlog
 
-from app.db.errors import FAILURES
+from app.db.errors import DATABASE_ERRORS
 from app.db.schema import metadata
 
 WINDOW_SECONDS = 60
-# What is left of a portion then is lost, so that a key at rest hoards nothing.
+# After this time the rest of a portion is lost, so that an idle key keeps no tokens.
 PORTION_SECONDS = 2.0
 FIRST_PORTION = 4
-# Of what the bucket holds. The last tokens go one by one, to whichever process needs them.
-LARGEST_SHARE = 16
+# A portion is at most the tokens in the bucket divided by this. So processes take the last tokens one by one.
+PORTION_DIVISOR = 16
 TAKE_SECONDS = 0.5
-BLIND_SECONDS = 2.0
-MOST_REMEMBERED = 10_000
-# PostgreSQL's times have microseconds: to a whole token so little may seem to be missing.
+FAILURE_PAUSE_SECONDS = 2.0
+MAX_LOCAL_BUCKETS = 10_000
+# PostgreSQL stores times in microseconds, so a whole token may seem to lack this fraction.
 ROUNDING = 0.001
 
 log = structlog.get_logger()
@@ -31,12 +34,12 @@ rate_bucket = sa.Table(
     "rate_bucket",
     metadata,
     sa.Column("digest", sa.LargeBinary, primary_key=True),
-    # This one moment tells how much is missing. When it is past the bucket is full, as one without a row is.
-    # No index: every portion moves it.
+    # This time gives the number of missing tokens. A bucket is full if it is past or there is no row.
+    # No index, because each portion changes it.
     sa.Column("full_at", sa.DateTime(timezone=True), nullable=False),
-    # What the last one to ask was given.
+    # The size of the last portion.
     sa.Column("portion", sa.Integer, nullable=False),
-    # A crash of the server fills all buckets, which is no harm; and no write waits for the disk.
+    # No write waits for the disk. A crash of the server fills all buckets, which does no harm.
     prefixes=["UNLOGGED"],
 )
 
@@ -56,7 +59,7 @@ RETURNING portion, extract(epoch FROM full_at - now())::float8 AS fills_in
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """What became of one request: `remaining` more would pass now; after a refusal the next one in `wait`
+    """The result of one request: `remaining` more would pass now. After a refusal, the next passes in `wait`
     seconds."""
 
     is_admitted: bool
@@ -66,92 +69,92 @@ class BucketState:
 
 @dataclass(slots=True)
 class _LocalBucket:
-    """What this process knows of one key: its portion, or until when there is nothing to be had."""
+    """The state of one key in this process: its portion, or until when its bucket in PostgreSQL is empty."""
 
     tokens: int = 0
-    # In the bucket, when the portion was taken from it.
-    behind: int = 0
-    given: int = 0
-    spoils_at: float = 0.0
+    # In PostgreSQL, when the portion was taken.
+    left_in_database: int = 0
+    portion_size: int = 0
+    expires_at: float = 0.0
     empty_until: float = 0.0
-    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    refill_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def spend(self) -> BucketState | None:
-        """One token, or the refusal that is remembered; None when PostgreSQL must be asked."""
+        """Spend a token, or repeat a refusal; None if a new portion from PostgreSQL is needed."""
         now = monotonic()
         if now < self.empty_until:
             return BucketState(False, 0, self.empty_until - now)
-        if self.tokens and now < self.spoils_at:
+        if self.tokens and now < self.expires_at:
             self.tokens -= 1
-            return BucketState(True, self.tokens + self.behind, 0.0)
+            return BucketState(True, self.tokens + self.left_in_database, 0.0)
         return None
 
-    def fill(self, portion: int, held: float, seconds_each: float) -> BucketState:
-        """Spend the first token of a new portion, while the bucket holds `held` more; or note the refusal."""
+    def fill(self, portion: int, left: float, seconds_each: float) -> BucketState:
+        """Store a new portion and spend its first token; none is a refusal. The bucket has `left` more."""
         now = monotonic()
-        self.tokens = self.given = portion
+        self.tokens = self.portion_size = portion
         if not portion:
-            wait = (1 - held) * seconds_each
+            wait = (1 - left) * seconds_each
             self.empty_until = now + wait
             return BucketState(False, 0, wait)
         self.tokens -= 1
-        self.behind = floor(held + ROUNDING)
-        self.spoils_at = now + PORTION_SECONDS
-        return BucketState(True, self.tokens + self.behind, 0.0)
+        self.left_in_database = floor(left + ROUNDING)
+        self.expires_at = now + PORTION_SECONDS
+        return BucketState(True, self.tokens + self.left_in_database, 0.0)
 
-    def wants(self) -> int:
-        """How large the next portion should be: a busy key comes back less and less often."""
-        was_used_up = not self.tokens and monotonic() < self.spoils_at
-        return max(FIRST_PORTION, 2 * self.given) if was_used_up else FIRST_PORTION
+    def next_portion(self) -> int:
+        """The size of the next portion. It doubles for a busy key, which then needs fewer statements."""
+        was_used_up = not self.tokens and monotonic() < self.expires_at
+        return max(FIRST_PORTION, 2 * self.portion_size) if was_used_up else FIRST_PORTION
 
 
 class TokenBuckets:
-    """A bucket for each key, as large as its limit, filled evenly within WINDOW_SECONDS.
+    """A bucket for each key, as large as its limit. It fills evenly within WINDOW_SECONDS.
 
-    In any T seconds a key passes at most once its limit, and what flows into a bucket in T + PORTION_SECONDS,
-    however many processes there are.
+    In T seconds, a key passes at most its limit plus what flows into its bucket in T + PORTION_SECONDS. This
+    holds for any number of processes.
     """
 
     def __init__(self, pool: asyncpg.Pool, secret: str) -> None:
-        """Hot: it takes the pool, because every request takes a token. `secret` is the same in all
-        processes; without it a stored digest does not tell whose it is."""
+        """Take the hot pool, because each request takes a token. `secret` must be the same in all processes;
+        without it, a stored digest does not reveal its key."""
         self._pool = pool
         self._secret = blake2b(secret.encode()).digest()
-        self._purses: dict[str, _LocalBucket] = {}
-        self._blind_until = 0.0
+        self._buckets: dict[str, _LocalBucket] = {}
+        self._paused_until = 0.0
 
     async def take(self, key: str, limit: int) -> BucketState | None:
-        """Take one token for `key`, which may have `limit` of them in a window.
+        """Take one token for `key`, which gets `limit` of them in a window.
 
-        None when PostgreSQL cannot tell in time. Let the request pass then: a limit that refuses everybody
-        makes an outage worse, and what cannot be had without PostgreSQL is refused further on anyway."""
-        purse = self._purses.get(key) or self._open(key)
-        standing = purse.spend()
-        if standing is None:
-            # One of them asks; the others find here what it was given.
-            async with purse.asking:
-                standing = purse.spend() or await self._ask(purse, key, limit)
-        return standing
+        None if PostgreSQL does not answer in time. The caller should then let the request pass: to refuse all
+        requests would make an outage worse, and a request that needs PostgreSQL fails later anyway."""
+        bucket = self._buckets.get(key) or self._add_bucket(key)
+        state = bucket.spend()
+        if state is None:
+            # One request takes a portion; the others wait here and then spend it.
+            async with bucket.refill_lock:
+                state = bucket.spend() or await self._refill(bucket, key, limit)
+        return state
 
-    def _open(self, key: str) -> _LocalBucket:
-        if len(self._purses) >= MOST_REMEMBERED:
-            del self._purses[next(iter(self._purses))]
-        purse = self._purses[key] = _LocalBucket()
-        return purse
+    def _add_bucket(self, key: str) -> _LocalBucket:
+        if len(self._buckets) >= MAX_LOCAL_BUCKETS:
+            del self._buckets[next(iter(self._buckets))]
+        bucket = self._buckets[key] = _LocalBucket()
+        return bucket
 
-    async def _ask(self, purse: _LocalBucket, key: str, limit: int) -> BucketState | None:
-        if monotonic() < self._blind_until:
+    async def _refill(self, bucket: _LocalBucket, key: str, limit: int) -> BucketState | None:
+        if monotonic() < self._paused_until:
             return None
         digest = blake2b(key.encode(errors="surrogatepass"), digest_size=16, key=self._secret).digest()
         seconds_each = WINDOW_SECONDS / limit
         try:
             async with asyncio.timeout(TAKE_SECONDS):
                 portion, fills_in = await self._pool.fetchrow(
-                    _TAKE, digest, limit, seconds_each, purse.wants(), LARGEST_SHARE
+                    _TAKE, digest, limit, seconds_each, bucket.next_portion(), PORTION_DIVISOR
                 )
-        except FAILURES as error:
-            # For a while no request asks: one that waits is enough.
-            self._blind_until = monotonic() + BLIND_SECONDS
+        except DATABASE_ERRORS as error:
+            # For a while no request tries PostgreSQL, so that not each of them waits.
+            self._paused_until = monotonic() + FAILURE_PAUSE_SECONDS
             log.warning("limits.blind", error=type(error).__name__)
             return None
-        return purse.fill(portion, limit - fills_in / seconds_each, seconds_each)
+        return bucket.fill(portion, limit - fills_in / seconds_each, seconds_each)

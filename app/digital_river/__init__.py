@@ -1,1 +1,1 @@
-"""The far side: one transport, its errors, tolerant models, and a short module of calls per resource."""
+"""All communication with Digital River: `api` has a function per call, `client` sends, `models` validate."""

@@ -1,25 +1,25 @@
 """What can go wrong at Digital River, sorted by what to do about it.
 
 DigitalRiverError
-├── Unavailable      try again: time-outs, connection failures, 408 and 5xx
-│   ├── BreakerOpen  not even tried: it failed too often just now
-│   └── Crowded      not even tried: all of our own connections are in use
-├── Throttled        wait: 429, the pause that follows one, or the budget is used up
-├── Refused          tell the buyer: 400, 405, 406, 422 and other 4xx
-├── Missing          404: no such thing
-├── Conflict         409: the thing is in a state that forbids this
-├── Unauthorised     page us: 401, 403: our key is wrong
-└── Garbled          page us: an answer that is not what the documents promise
+├── Unavailable           try again: time-outs, connection failures, 408 and 5xx
+│   ├── BreakerOpen       not sent: the latest calls failed
+│   └── NoConnectionFree  not sent: all of our own connections are in use
+├── Throttled             wait: 429, the pause after a 429, or the request budget is used up
+├── Refused               report it to the buyer: 400, 405, 406, 422 and other 4xx
+├── Missing               404: the resource does not exist
+├── ConflictingState      409: the state of the resource forbids the call
+├── Unauthorised          alert an operator: 401 or 403, our key is wrong
+└── Garbled               alert an operator: the response is not what the documents promise
 """
 
-CROWDED_RETRY_SECONDS = 2.0
+NO_CONNECTION_RETRY_SECONDS = 2.0
 
 
 class DigitalRiverError(Exception):
-    """A far-side call that brought no result.
+    """A call to Digital River that brought no result.
 
-    `request_id` is Digital River's own name for the call (`x-dr-requestid`), None when no answer came.
-    The text of an error names no personal data, no link and no identifier.
+    `request_id` is Digital River's id of the call (`x-dr-requestid`), None if no response came.
+    The text of an error contains no personal data, no link and no identifier.
     """
 
     def __init__(self, message: str, *, request_id: str | None = None) -> None:
@@ -28,10 +28,10 @@ class DigitalRiverError(Exception):
 
 
 class Unavailable(DigitalRiverError):
-    """No usable answer; the same call may work later.
+    """No usable response; the same call may work later.
 
-    `retry_after` is in seconds, None when nobody named a time. `sent` is False when the connection was never
-    established, so that nothing can have happened on the far side.
+    `retry_after` is in seconds, None if Digital River sent no time. `sent` is False if no connection was
+    established; then the call had no effect at Digital River.
     """
 
     def __init__(
@@ -48,21 +48,21 @@ class Unavailable(DigitalRiverError):
 
 
 class BreakerOpen(Unavailable):
-    """Not tried: the far side failed too often just now. `retry_after` is always known here."""
+    """Not sent: the latest calls to Digital River failed. `retry_after` is never None here."""
 
     def __init__(self, retry_after: float) -> None:
         super().__init__("the breaker is open", retry_after=retry_after, sent=False)
 
 
 class NoConnectionFree(Unavailable):
-    """Not tried: this process has no connection free. That is our fault, and says nothing of the far side."""
+    """Not sent: all connections of this process are in use. It says nothing about Digital River."""
 
     def __init__(self) -> None:
-        super().__init__("all connections are in use", retry_after=CROWDED_RETRY_SECONDS, sent=False)
+        super().__init__("all connections are in use", retry_after=NO_CONNECTION_RETRY_SECONDS, sent=False)
 
 
 class Throttled(DigitalRiverError):
-    """The key's request budget is used up; nothing happened on the far side. `retry_after` is in seconds."""
+    """The key's request budget is used up; the call had no effect. `retry_after` is in seconds."""
 
     def __init__(self, message: str, *, retry_after: float, request_id: str | None = None) -> None:
         super().__init__(message, request_id=request_id)
@@ -70,10 +70,10 @@ class Throttled(DigitalRiverError):
 
 
 class Refused(DigitalRiverError):
-    """The request itself is not acceptable.
+    """Digital River does not accept the content of the request.
 
-    `codes` and `parameters` run in parallel, one entry per error and "" where Digital River names none.
-    Both are open sets and never shown to a buyer.
+    `codes` and `parameters` have one entry for each error, "" if Digital River names none.
+    Both are open sets. The portal never shows them to a buyer.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Refused(DigitalRiverError):
 
 
 class Missing(DigitalRiverError):
-    """There is no such thing, or not for our key. `codes` as in Refused."""
+    """The resource does not exist, or not for our key. `codes` as in Refused."""
 
     def __init__(self, codes: tuple[str, ...] = (), *, request_id: str | None = None) -> None:
         super().__init__("not found", request_id=request_id)
@@ -99,10 +99,10 @@ class Missing(DigitalRiverError):
 
 
 class ConflictingState(DigitalRiverError):
-    """The thing is in a state that forbids this.
+    """The state of the resource forbids the call.
 
-    Digital River also answers 409 with the code `not_found` for something the request refers to (API basics,
-    errors): callers that care look into `codes`.
+    Digital River also answers 409 with the code `not_found` if a resource that the request refers to does not
+    exist (API basics, errors). A caller that must tell the two apart reads `codes`.
     """
 
     def __init__(
@@ -126,4 +126,4 @@ class Unauthorised(DigitalRiverError):
 
 
 class Garbled(DigitalRiverError):
-    """A 2xx whose body is not JSON or lacks what it must have, a redirect, or an answer without end."""
+    """A 2xx whose body is not JSON or lacks a required field, a redirect, or a response that does not end."""

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, Field, ValidationError
 from app.db.engine import AsyncConnection
 from app.digital_river.api import files, orders
 from app.digital_river.client.http_client import DigitalRiverClient
-from app.digital_river.models.reading import FarSideModel, Identifier
+from app.digital_river.models.tolerant_model import DigitalRiverModel, Identifier
 from app.documents import link_store, links, store
 from app.documents.links import LinkRefused
 from app.documents.store import DocumentKind, NewDocument
@@ -29,7 +29,7 @@ class Unreadable(ValueError):
     """The event is of a type we handle, but does not say what it must say; it never will."""
 
 
-class _Reference(FarSideModel):
+class _Reference(DigitalRiverModel):
     """The object of both events (Digital River docs, Events: `id` equals `fileId`)."""
 
     file_id: Identifier = Field(validation_alias=AliasChoices("fileId", "id"))

@@ -15,7 +15,7 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from app.db.engine import AsyncEngine
-from app.db.errors import FAILURES
+from app.db.errors import DATABASE_ERRORS
 from app.idempotency import store
 from app.idempotency.fingerprint import FingerprintedBody
 from app.idempotency.store import LEASE_SECONDS, Claim, InProgress, StoredResponse
@@ -118,7 +118,7 @@ class _Attempt:
             await asyncio.sleep(RENEWAL_SECONDS)
             began = loop.time()
             # The next renewal may succeed.
-            with suppress(*FAILURES):
+            with suppress(*DATABASE_ERRORS):
                 async with self._engine.begin() as connection:
                     is_ours = await store.renew_claim(connection, claim)
                 self._extend_lease(began if is_ours else -inf)
@@ -227,7 +227,7 @@ async def _store(engine: AsyncEngine, attempt: _Attempt, response: Response) -> 
             is_stored = await store.store_response(connection, attempt.claim, stored)
         if not is_stored:
             log.warning("idempotency.lease_lost")
-    except FAILURES as error:
+    except DATABASE_ERRORS as error:
         log.error("idempotency.answer_not_kept", error=type(error).__name__)
 
 
@@ -241,6 +241,6 @@ async def _read_rest(body: FingerprintedBody) -> None:
 async def _release(engine: AsyncEngine, attempt: _Attempt) -> None:
     """Release the claim, so that the request can be repeated. If that fails, the lease ends by itself."""
     if attempt.claim is not None:
-        with suppress(*FAILURES):
+        with suppress(*DATABASE_ERRORS):
             async with engine.begin() as connection:
                 await store.release_claim(connection, attempt.claim)

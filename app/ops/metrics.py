@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_latest, start_http_server
 
 from app.db.engine import AsyncEngine
-from app.db.errors import FAILURES
+from app.db.errors import DATABASE_ERRORS
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.resources import ResourcesDep
 from app.web.problems import Unauthenticated
@@ -49,7 +49,7 @@ async def collect(engine: AsyncEngine, client: DigitalRiverClient) -> None:
                 INBOX_EVENTS.labels(state).set(await inbox.count_events(connection, state))
             age = await inbox.find_oldest_open_age(connection)
             sweeps = await sweep_log.load_state(connection)
-    except FAILURES as error:
+    except DATABASE_ERRORS as error:
         DATABASE_UP.set(0)
         log.error("metrics.database_unavailable", error=type(error).__name__)
         return

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, status
 from pydantic import ConfigDict
 
-from app.digital_river.client.breaker import BreakerState
+from app.digital_river.client.circuit_breaker import BreakerState
 from app.idempotency.routes import IdempotentRoute
 from app.identity.bearer import OPS, require_scope
 from app.resources import ResourcesDep

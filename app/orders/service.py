@@ -11,7 +11,7 @@ import structlog
 from app.access.ownership import Owner, fetch_owned_order
 from app.db.leases import LeaseBusy
 from app.digital_river.api import orders
-from app.digital_river.api.pagination import Entries, each_page
+from app.digital_river.api.pagination import Entries, iterate_pages
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.errors import DigitalRiverError, Garbled, Missing, Refused
 from app.digital_river.models import Fulfillment, Listing, Order, Refund
@@ -199,7 +199,9 @@ async def _fetch_all(client: DigitalRiverClient, customer_id: CustomerId) -> lis
         )
 
     found: list[Order] = []
-    async for page in each_page(fetch_page, of="the list of one customer's orders", most=MOST_PAGES):
+    async for page in iterate_pages(
+        fetch_page, list_name="the list of one customer's orders", max_pages=MOST_PAGES
+    ):
         if page.unreadable("data"):
             raise Garbled("an order of the customer cannot be read")
         found += page.data
@@ -213,8 +215,8 @@ async def _whole(client: DigitalRiverClient, order: Order, slots: asyncio.Semaph
         shipped = await orders.fetch_fulfillments(client, order_id)
     parts = OrderParts(
         order,
-        refunds=paid_back.all(),
-        fulfillments=shipped.all(),
+        refunds=paid_back.require_complete(),
+        fulfillments=shipped.require_complete(),
         documents=None,
     )
     whole = views.page(parts, is_buyers=False)

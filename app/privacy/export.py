@@ -48,8 +48,8 @@ async def collect(resources: Resources, customer_id: CustomerId) -> CustomerExpo
     return CustomerExport(
         customer_id=customer_id,
         profile=None if found is None else ProfileView.of(found),
-        tax_identifiers=[TaxIdentifierView.of(one) for one in taxes.result().all()],
-        tax_certificates=[] if found is None else TaxCertificateView.all_of(found).all(),
+        tax_identifiers=[TaxIdentifierView.of(one) for one in taxes.result().require_complete()],
+        tax_certificates=[] if found is None else TaxCertificateView.all_of(found).require_complete(),
         payment_sources=sources.result(),
         orders=bought.result(),
         documents=[DocumentRecord.of(one) for one in issued.result()],
@@ -62,7 +62,7 @@ async def collect(resources: Resources, customer_id: CustomerId) -> CustomerExpo
 async def _list_payment_sources(client: DigitalRiverClient, customer_id: CustomerId) -> list[PaymentSource]:
     saved = await payment_sources.list_sources(client, customer_id)
     now = datetime.now(UTC)
-    return [source_view(one.source, is_default=one.is_default, now=now) for one in saved.all()]
+    return [source_view(one.source, is_default=one.is_default, now=now) for one in saved.require_complete()]
 
 
 async def _read_records(engine: AsyncEngine, customer_id: CustomerId) -> _Records:

@@ -41,7 +41,7 @@ def _unusable(settings: SettingsFields) -> list[str]:
         return []
     try:
         address = DatabaseUrl.parse(url)
-        address.arguments()
+        address.connect_arguments()
     except UnusableDatabaseUrl as error:
         return [f"PORTAL_DATABASE_URL {error}"]
     if settings.environment == "production" and not (address.demands_tls or address.is_local):

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from app.digital_river.client.caller import CALLER, Caller
+from app.digital_river.client.request import CALLER, Caller
 from app.logging import is_private
 from app.web.error_handlers import problem_response
 from app.web.rate_limits import RequestQuota

@@ -12,7 +12,7 @@ import structlog
 
 from app.db.engine import AsyncConnection, AsyncEngine, Pool
 from app.digital_river.api.events import EventPage, fetch_events
-from app.digital_river.api.pagination import each_page
+from app.digital_river.api.pagination import iterate_pages
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.retries import retry
 from app.digital_river.errors import DigitalRiverError, Garbled, Throttled, Unavailable
@@ -116,7 +116,7 @@ async def sweep_if_due(resources: Resources, types: Collection[str]) -> Finds | 
     """Sweep if it is time and no other process sweeps; None when there was nothing to do.
 
     Raises:
-        DigitalRiverError, or one of the database's FAILURES: it failed, and will be tried again.
+        DigitalRiverError, or one of the DATABASE_ERRORS: it failed, and will be tried again.
     """
     interval = timedelta(seconds=resources.settings.sweep_interval)
     async with resources.engine.connect() as connection:
@@ -137,7 +137,7 @@ async def sweep_now(resources: Resources, types: Collection[str], reach: timedel
 
     Raises:
         SweepBusy: another process is sweeping.
-        DigitalRiverError, or one of the database's `FAILURES`: as `sweep_if_due`.
+        DigitalRiverError, or one of the DATABASE_ERRORS: as `sweep_if_due`.
     """
     async with resources.leases.hold_if_free(LEASE, seconds=LEASE_SECONDS) as held:
         if held is None:
@@ -205,7 +205,7 @@ async def _pull(
     for event_type in sorted(types):
         fetch_page = partial(_fetch_patiently, resources.digital_river.background, event_type, back_to)
         try:
-            async for page in each_page(fetch_page, of="the list of events", most=MOST_PAGES):
+            async for page in iterate_pages(fetch_page, list_name="the list of events", max_pages=MOST_PAGES):
                 finds += await _keep(resources.hot_pool, page.data, types, now)
         except Garbled as error:
             # A list that cannot be read to its end must not hide those of other types.

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from app.db.errors import FAILURES
+from app.db.errors import DATABASE_ERRORS
 from app.db.notifications import listen
 from app.digital_river.api.events import fetch_event
 from app.digital_river.client.http_client import DigitalRiverClient
@@ -81,7 +81,7 @@ class Worker:
             async with self._engine.connect() as connection:
                 wait = await inbox.find_wait(connection)
             return POLL_SECONDS if wait is None else min(wait, POLL_SECONDS)
-        except FAILURES as error:
+        except DATABASE_ERRORS as error:
             log.error("worker.database_unavailable", error=type(error).__name__)
             return RETRY_SECONDS
 
@@ -113,7 +113,7 @@ class Worker:
             except LeaseLost:
                 HANDLED.labels(held.type, "lease_lost").inc()
                 log.warning("event.lease_lost")
-            except FAILURES as error:
+            except DATABASE_ERRORS as error:
                 # The lease runs out by itself, and then the event is due again.
                 HANDLED.labels(held.type, "left").inc()
                 log.error("event.left_to_its_lease", error=type(error).__name__)

@@ -1,4 +1,4 @@
-"""What the sweep remembers of its runs."""
+"""The log of sweeps."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Tax identifiers that are being replaced."""
+"""Tax identifiers of which a replacement has begun."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,7 +1,7 @@
-"""Indexes that a million rows need: operators' lists, pruning, the export, and the kinds of documents.
+"""Indexes for a million rows: for operators' lists, retention, the export, and documents of one kind.
 
-They are made while events come in: CONCURRENTLY, one after the other, each outside of a transaction. One that
-was broken off leaves an invalid index behind, which is why each is dropped first.
+They are built while events arrive: CONCURRENTLY, one after the other, each outside of a transaction. A build
+that is broken off leaves an invalid index, so each index is dropped first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _NEW: Mapping[str, tuple[str, Sequence[str]]] = {
     "ix_order_check_checked_at": ("order_check", ["checked_at"]),
     "ix_order_check_customer_id": ("order_check", ["customer_id"]),
 }
-_NAMED_THINGS = {
+_PATH_ID_INDEXES = {
     "ix_audit_record_order": "(path_ids ->> 'orderId')",
     "ix_audit_record_document": "(path_ids ->> 'documentId')",
 }
@@ -33,7 +33,7 @@ def upgrade() -> None:
     with op.get_context().autocommit_block():
         for name, (table, columns) in _NEW.items():
             _make(name, table, columns)
-        for name, expression in _NAMED_THINGS.items():
+        for name, expression in _PATH_ID_INDEXES.items():
             _make(
                 name,
                 "audit_record",
@@ -51,7 +51,7 @@ def downgrade() -> None:
             ["received_at", "id"],
             postgresql_where=sa.text("state = 'buried'"),
         )
-        for name in _NAMED_THINGS:
+        for name in _PATH_ID_INDEXES:
             _drop(name, "audit_record")
         for name, (table, _) in _NEW.items():
             _drop(name, table)

@@ -1,7 +1,7 @@
-"""The body of an event may be let go, its digest stays; and what kind a sweep was is kept.
+"""The body of an event may be deleted while its digest stays; sweeps have a kind.
 
-The bodies that are kept too long already are not let go here, where a million rows would be one transaction:
-the workers' hourly pruning does it in batches.
+This migration deletes no bodies, because a million rows would be one transaction: the workers delete old
+bodies in batches every hour.
 """
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ _INDEX = "ix_webhook_event_kept_body"
 
 
 def upgrade() -> None:
-    # First, because what stands before it is committed with it, and could not be done twice.
+    # First, because an autocommit block commits what is before it, and that could not be run twice.
     with op.get_context().autocommit_block():
         _drop_index()
         op.create_index(
@@ -31,7 +31,7 @@ def upgrade() -> None:
     op.add_column("webhook_event", sa.Column("body_digest", sa.LargeBinary(), nullable=True))
     op.add_column("sweep", sa.Column("kind", sa.Text(), nullable=True))
     op.create_check_constraint(op.f("ck_sweep_kind"), "sweep", "kind IN ('recent', 'day', 'full')")
-    # In hours: a day has 23 to 25 of them where clocks are changed.
+    # In hours: in a time zone with summer time, a day has 23 to 25 hours.
     op.execute(
         """UPDATE sweep SET kind = CASE
                WHEN reaches_back_to <= started_at - interval '720 hours' THEN 'full'
@@ -47,7 +47,7 @@ def downgrade() -> None:
     op.drop_constraint(op.f("ck_sweep_kind"), "sweep", type_="check")
     op.drop_column("sweep", "kind")
     op.drop_column("webhook_event", "body_digest")
-    # What an older version revives of these, it buries again: they say nothing.
+    # If an operator revives such an event in an older version, it is buried again: its body is empty.
     op.execute("UPDATE webhook_event SET body = '{}' WHERE body IS NULL")
     op.alter_column("webhook_event", "body", existing_type=sa.Text(), nullable=False)
 

@@ -1,7 +1,6 @@
-"""What shall not be asked again at once: a new link to a file whose last one was refused, and an order that
-was not there for whoever asked for it.
+"""Caches of negative results: a link to a file that was refused, and an order that a caller did not find.
 
-The second is written by anybody who asks for anything: without a log of its own, and by digest.
+Any caller can cause rows of the second table, so it is unlogged and keeps digests.
 """
 
 import sqlalchemy as sa

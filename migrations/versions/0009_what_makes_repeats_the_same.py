@@ -1,4 +1,4 @@
-"""What repeated requests are known by: query and meaning, and a certificate's file that may have arrived."""
+"""The digest of a repeated request includes its query; certificate files that may have been uploaded."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Answers that are kept already have none, and are compared by the digest of their bodies.
+    # Older rows have none; their requests are compared by the digest of the body.
     op.add_column("idempotent_request", sa.Column("request_digest", sa.LargeBinary(), nullable=True))
     op.create_table(
         "certificate_upload",

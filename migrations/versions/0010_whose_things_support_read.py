@@ -1,4 +1,4 @@
-"""Whose things support has read, as far as it is still known, and the record of requests to be forgotten."""
+"""The owners of the data that support has read, if still known, and the log of requests to be forgotten."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-# Paths were recorded as they were written: in capitals, in (encoded) braces, as a URN, without hyphens.
+# Audit records have ids as callers wrote them: in capitals, in (encoded) braces, as a URN, without hyphens.
 _HEX = r"regexp_replace(lower(path_ids ->> 'documentId'), '%7b|%7d|^urn:uuid:|-', '', 'g')"
 
 _BY_DOCUMENT = rf"""
@@ -45,5 +45,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # What was added to the audit records is true whatever the version, and stays.
+    # The owners in the audit records stay: they are correct for any version.
     op.drop_table("forget_request")

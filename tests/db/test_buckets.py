@@ -70,7 +70,7 @@ async def test_a_database_that_hangs_holds_up_one_request_and_only_for_a_moment(
     pool: asyncpg.Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 0.1)
-    monkeypatch.setattr(token_buckets, "BLIND_SECONDS", 1.0)
+    monkeypatch.setattr(token_buckets, "FAILURE_PAUSE_SECONDS", 1.0)
     process = TokenBuckets(pool, "secret")
     await database.execute(LOCK)
     began = time.monotonic()
@@ -118,7 +118,7 @@ async def test_a_smaller_limit_holds_at_once_for_what_is_in_the_table(
 async def test_forgetting_a_key_changes_nothing_but_the_effort(
     pool: asyncpg.Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(token_buckets, "MOST_REMEMBERED", 2)
+    monkeypatch.setattr(token_buckets, "MAX_LOCAL_BUCKETS", 2)
     process = TokenBuckets(pool, "secret")
     taken = [await take(process, key, 3) for _ in range(4) for key in ("ada", "grace", "mary")]
     assert [standing.is_admitted for standing in taken] == [True] * 9 + [False] * 3

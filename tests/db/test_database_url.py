@@ -33,7 +33,7 @@ def _no_variables_of_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_parts_are_read_as_libpq_reads_them(url: str, meant: dict[str, Any]) -> None:
-    arguments = DatabaseUrl.parse(url).arguments()
+    arguments = DatabaseUrl.parse(url).connect_arguments()
     assert {name: arguments[name] for name in meant} == meant
 
 
@@ -49,7 +49,7 @@ def test_the_parts_are_read_as_libpq_reads_them(url: str, meant: dict[str, Any])
         (f"postgresql://u:a#{SECRET}@db/x", "percent-encode"),
         (f"postgresql://u:{SECRET}/x", "port that is no number"),
         ("postgresql://db:0/x", "port that is no number"),
-        ("postgresql://a,b/x?port=1,2,3", "other numbers of hosts and of ports"),
+        ("postgresql://a,b/x?port=1,2,3", "different numbers of hosts and of ports"),
         ("postgresql://a,,b/x", "an empty host"),
         ("postgresql://db/x?ssl=true", "unknown parameters: ssl "),
         ("postgresql://db/x?sslmod=require&foo=1", "unknown parameters: foo, sslmod "),
@@ -70,7 +70,7 @@ def test_the_parts_are_read_as_libpq_reads_them(url: str, meant: dict[str, Any])
 )
 def test_what_cannot_be_meant_is_refused_without_its_secret(url: str, complaint: str) -> None:
     with pytest.raises(UnusableDatabaseUrl) as refused:
-        DatabaseUrl.parse(url).arguments()
+        DatabaseUrl.parse(url).connect_arguments()
     assert complaint in str(refused.value)
     assert SECRET not in str(refused.value)
 
@@ -98,15 +98,15 @@ def test_what_the_url_leaves_out_the_variables_of_libpq_say(monkeypatch: pytest.
     monkeypatch.setenv("PGHOST", "db")
     monkeypatch.setenv("PGSSLMODE", "require")
     address = DatabaseUrl.parse("postgresql:///x")
-    assert (address.is_local, address.mode, address.place) == (False, "require", "db:5432")
+    assert (address.is_local, address.mode, address.endpoints) == (False, "require", "db:5432")
     assert DatabaseUrl.parse("postgresql://localhost/x?sslmode=disable").mode == "disable"
 
 
 def test_a_key_with_the_wrong_password_is_refused_without_asking(tmp_path: Path) -> None:
     certificate, key = Authority(tmp_path, "authority").issue("client", password=b"right")
     url = f"postgresql://db/x?sslmode=require&sslcert={certificate}&sslkey={key}"
-    DatabaseUrl.parse(f"{url}&sslpassword=right").arguments()
+    DatabaseUrl.parse(f"{url}&sslpassword=right").connect_arguments()
     for wrong in ("", f"&sslpassword={SECRET}"):
         with pytest.raises(UnusableDatabaseUrl, match="sslcert or sslkey that is not") as refused:
-            DatabaseUrl.parse(url + wrong).arguments()
+            DatabaseUrl.parse(url + wrong).connect_arguments()
         assert SECRET not in str(refused.value)

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from app.db import migrate
 from app.db.engine import open_engine, open_hot_pool
-from app.db.errors import FAILURES
+from app.db.errors import DATABASE_ERRORS
 from app.db.notifications import listen
 from tests.support.clock import eventually
 from tests.support.portal import settings_for
@@ -151,7 +151,7 @@ async def test_the_server_is_shown_our_certificate(
     needs = running_tls_server(database_url, authority.issue("needy"), clients=authority.certificate)
     async with needs as port:
         await enter(address(database_url, port, **demands, **ours))
-        with pytest.raises(FAILURES):
+        with pytest.raises(DATABASE_ERRORS):
             await enter(address(database_url, port, **demands))
 
 

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from devtools import embedded_files
-from devtools.embedded_files import Account, EmbeddedPostgresError, find_binaries, own_folder, reachable
+from devtools.embedded_files import (
+    Account,
+    EmbeddedPostgresError,
+    ensure_own_folder,
+    find_binaries,
+    reachable_folder,
+)
 from devtools.embedded_postgres import EmbeddedPostgres
 
 pytestmark = pytest.mark.proof
@@ -33,10 +39,10 @@ def test_a_link_a_file_and_a_folder_that_others_may_write_to_are_refused(place: 
         (place / name).chmod(mode)
     for name in ("link", "file", "group", "all"):
         with pytest.raises(EmbeddedPostgresError, match=f"{name} must be a folder of this user"):
-            own_folder(place / name)
+            ensure_own_folder(place / name)
         with pytest.raises(EmbeddedPostgresError, match=f"{name} must be a folder of this user"):
             EmbeddedPostgres(place / name, durable=False).start()
-    own_folder(place / "private")
+    ensure_own_folder(place / "private")
 
 
 def test_a_folder_of_another_user_is_refused(place: Path) -> None:
@@ -46,7 +52,7 @@ def test_a_folder_of_another_user_is_refused(place: Path) -> None:
         foreign.mkdir()
         os.chown(foreign, pwd.getpwnam("nobody").pw_uid, -1)
     with pytest.raises(EmbeddedPostgresError, match="must be a folder of this user"):
-        own_folder(foreign)
+        ensure_own_folder(foreign)
 
 
 def test_the_servers_account_owns_its_data_and_nothing_else(place: Path) -> None:
@@ -86,7 +92,7 @@ def test_what_the_servers_account_cannot_reach_is_shared_by_all_processes_of_its
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded_files, "SHARED_FOLDER", place)
-    monkeypatch.setattr(embedded_files, "_is_open_to_all", lambda _: False)
+    monkeypatch.setattr(embedded_files, "_is_readable_by_all", lambda _: False)
     account = Account.choose()
     binaries = find_binaries(account)
     made = binaries.stat().st_ino
@@ -105,9 +111,9 @@ def test_below_a_folder_of_another_user_nothing_of_roots_is_kept(
     monkeypatch.setattr(embedded_files, "SHARED_FOLDER", place)
     foreign = place / "foreign"
     foreign.mkdir()
-    assert reachable(foreign / "postgres", Account.choose()) == foreign / "postgres"
+    assert reachable_folder(foreign / "postgres", Account.choose()) == foreign / "postgres"
     os.chown(foreign, pwd.getpwnam("nobody").pw_uid, -1)
-    assert reachable(foreign / "postgres", Account.choose()).parent == place / "portal-postgres-of-0"
+    assert reachable_folder(foreign / "postgres", Account.choose()).parent == place / "portal-postgres-of-0"
 
 
 # Becomes the user after it has imported all: root's Python may be where others cannot walk to.
@@ -127,7 +133,7 @@ with embedded_postgres(Path(folder), durable=False) as server:
 
 @only_root
 def test_an_ordinary_user_runs_it_too(place: Path) -> None:
-    if not embedded_files._is_open_to_all(find_binaries(Account(os.getuid(), os.getgid()))):
+    if not embedded_files._is_readable_by_all(find_binaries(Account(os.getuid(), os.getgid()))):
         pytest.skip("nobody else may walk to this virtual environment")
     nobody = pwd.getpwnam("nobody")
     home = place / "home"

@@ -6,12 +6,12 @@ import httpx
 import pytest
 
 from app.digital_river.api import orders
-from app.digital_river.client.breaker import (
+from app.digital_river.client.circuit_breaker import (
     FAILURES_TO_OPEN,
     FIRST_COOL_DOWN,
     LONGEST_COOL_DOWN,
-    Breaker,
     BreakerState,
+    CircuitBreaker,
 )
 from app.digital_river.errors import BreakerOpen, DigitalRiverError, Missing, Throttled, Unavailable
 from app.ids import OrderId
@@ -21,13 +21,13 @@ from tests.support.digital_river import ScriptedDigitalRiver, answer, found
 LONGEST_FIRST = FIRST_COOL_DOWN * 1.25
 
 
-def fail(breaker: Breaker, times: int = FAILURES_TO_OPEN) -> None:
+def fail(breaker: CircuitBreaker, times: int = FAILURES_TO_OPEN) -> None:
     for _ in range(times):
         with pytest.raises(Unavailable), breaker.watch():
             raise Unavailable("down")
 
 
-def succeed(breaker: Breaker) -> None:
+def succeed(breaker: CircuitBreaker) -> None:
     with breaker.watch():
         pass
 
@@ -73,7 +73,7 @@ def test_it_closes_again_when_the_far_side_answers() -> None:
 
 def test_one_good_answer_in_between_keeps_it_closed() -> None:
     async def story() -> BreakerState:
-        breaker = Breaker()
+        breaker = CircuitBreaker()
         for _ in range(3):
             fail(breaker, FAILURES_TO_OPEN - 1)
             succeed(breaker)
@@ -96,7 +96,7 @@ def test_an_answer_that_says_no_is_no_outage(status: int) -> None:
 
 def test_half_open_lets_one_probe_through_at_a_time() -> None:
     async def story() -> None:
-        breaker = Breaker()
+        breaker = CircuitBreaker()
         fail(breaker)
         await asyncio.sleep(LONGEST_FIRST)
         with breaker.watch():
@@ -111,7 +111,7 @@ def test_half_open_lets_one_probe_through_at_a_time() -> None:
 
 def test_a_failed_probe_doubles_the_cool_down_up_to_a_limit() -> None:
     async def story() -> list[float]:
-        breaker, cool_downs = Breaker(), list[float]()
+        breaker, cool_downs = CircuitBreaker(), list[float]()
         fail(breaker)
         for _ in range(8):
             assert breaker.retry_after is not None
@@ -152,7 +152,7 @@ def test_a_cancelled_probe_makes_room_for_the_next_one() -> None:
 @pytest.mark.parametrize("error", [Missing(), Throttled("wait", retry_after=1)])
 def test_any_answer_to_a_probe_proves_that_somebody_is_there(error: Exception) -> None:
     async def story() -> BreakerState:
-        breaker = Breaker()
+        breaker = CircuitBreaker()
         fail(breaker)
         await asyncio.sleep(LONGEST_FIRST)
         with pytest.raises(type(error)), breaker.watch():
@@ -164,7 +164,7 @@ def test_any_answer_to_a_probe_proves_that_somebody_is_there(error: Exception) -
 
 def test_a_mistake_of_our_own_in_a_probe_proves_nothing() -> None:
     async def story() -> BreakerState:
-        breaker = Breaker()
+        breaker = CircuitBreaker()
         fail(breaker)
         await asyncio.sleep(LONGEST_FIRST)
         with pytest.raises(KeyError), breaker.watch():
@@ -176,7 +176,7 @@ def test_a_mistake_of_our_own_in_a_probe_proves_nothing() -> None:
 
 def test_calls_that_left_before_it_opened_neither_close_nor_prolong_it() -> None:
     async def story() -> None:
-        breaker = Breaker()
+        breaker = CircuitBreaker()
         early_success, early_failure = breaker.watch(), breaker.watch()
         early_success.__enter__()
         early_failure.__enter__()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.digital_river.api import orders
-from app.digital_river.client.budget import BURST_SHARE, WINDOW, Budget, Pace
+from app.digital_river.client.budget import BURST_SHARE, WINDOW, Budget, Pacer
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.errors import Throttled
 from app.ids import OrderId
@@ -29,7 +29,7 @@ def most_in_a_window(times: list[float]) -> int:
 def test_no_second_holds_more_calls_than_the_budget_and_only_half_of_it_in_the_background(
     per_second: int, arrivals: list[tuple[float, bool]]
 ) -> None:
-    pace, clock = Pace(per_second), 0.0
+    pace, clock = Pacer(per_second), 0.0
     left: list[float] = []
     left_in_background: list[float] = []
     for pause, background in arrivals:
@@ -43,7 +43,7 @@ def test_no_second_holds_more_calls_than_the_budget_and_only_half_of_it_in_the_b
 
 
 async def _leave(budget: Budget, name: str, left: list[tuple[str, float]], *, background: bool) -> None:
-    await budget.take(background=background, patience=60)
+    await budget.take(background=background, max_wait=60)
     left.append((name, now()))
 
 
@@ -84,11 +84,11 @@ def test_interactive_calls_leave_before_background_ones_that_came_first() -> Non
 def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
     async def story() -> tuple[float, float]:
         budget = Budget(1)
-        waiting = [asyncio.create_task(budget.take(background=False, patience=60)) for _ in range(6)]
+        waiting = [asyncio.create_task(budget.take(background=False, max_wait=60)) for _ in range(6)]
         await asyncio.sleep(0)
         began = now()
         with pytest.raises(Throttled) as caught:
-            await budget.take(background=False, patience=3)
+            await budget.take(background=False, max_wait=3)
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -100,11 +100,11 @@ def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
 def test_background_work_that_buyers_keep_from_its_turn_is_told_so_at_its_deadline() -> None:
     async def story() -> None:
         budget = Budget(2)
-        buyers = [asyncio.create_task(budget.take(background=False, patience=60)) for _ in range(20)]
+        buyers = [asyncio.create_task(budget.take(background=False, max_wait=60)) for _ in range(20)]
         await asyncio.sleep(0)
         began = now()
         with pytest.raises(Throttled):
-            await budget.take(background=True, patience=3)
+            await budget.take(background=True, max_wait=3)
         assert now() - began == pytest.approx(3)
         await asyncio.gather(*buyers)
 

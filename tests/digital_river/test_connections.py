@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from app.digital_river.api import files, orders
-from app.digital_river.client.breaker import FAILURES_TO_OPEN, BreakerState
+from app.digital_river.client.circuit_breaker import FAILURES_TO_OPEN, BreakerState
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import Deadlines
 from app.digital_river.errors import NoConnectionFree
@@ -33,7 +33,7 @@ async def test_without_a_free_connection_a_call_fails_as_ours_and_the_breaker_st
     async with (
         serving_at(serve) as url,
         DigitalRiverClient.open(
-            settings(url=url), deadlines=Deadlines(pool=0.05), most_connections=MOST
+            settings(url=url), deadlines=Deadlines(pool=0.05), max_connections=MOST
         ) as digital_river,
     ):
         async with AsyncExitStack() as readers:
@@ -66,7 +66,7 @@ async def test_more_calls_than_connections_wait_for_their_turn() -> None:
 
     async with (
         serving_at(count) as url,
-        DigitalRiverClient.open(settings(url=url), most_connections=MOST) as digital_river,
+        DigitalRiverClient.open(settings(url=url), max_connections=MOST) as digital_river,
     ):
         await asyncio.gather(*(orders.fetch_any_order(digital_river, OrderId("1")) for _ in range(30)))
     assert most_together == MOST

@@ -34,7 +34,7 @@ from app.digital_river.models import (
     TaxIdentifier,
     Tracking,
 )
-from app.digital_river.models.reading import Amount, Instant, read
+from app.digital_river.models.tolerant_model import Amount, Instant, read
 from tests.data.digital_river import payload, payload_names, payloads, schema
 
 MODELS: dict[str, type[BaseModel]] = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.digital_river.api import customers, orders
 from app.digital_river.client.http_client import DigitalRiverClient
-from app.digital_river.client.pause import DEFAULT_SECONDS, LONGEST_SECONDS, seconds_of
+from app.digital_river.client.pause import DEFAULT_SECONDS, LONGEST_SECONDS, parse_retry_after
 from app.digital_river.errors import Throttled
 from app.digital_river.models import CustomerChanges
 from app.ids import CustomerId, OrderId
@@ -155,21 +155,21 @@ async def _asked(digital_river: DigitalRiverClient) -> None:
     ("text", "seconds"), [("0", 0), ("120", 120), (" 7 ", 7), ("999999", LONGEST_SECONDS)]
 )
 def test_a_retry_after_is_read_as_whole_seconds(text: str, seconds: float) -> None:
-    assert seconds_of(text) == seconds
+    assert parse_retry_after(text) == seconds
 
 
 def test_a_retry_after_is_read_as_a_date() -> None:
     in_a_minute = format_datetime(datetime.now(UTC) + timedelta(minutes=1), usegmt=True)
-    assert seconds_of(in_a_minute) == pytest.approx(60, abs=2)
-    assert seconds_of("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert parse_retry_after(in_a_minute) == pytest.approx(60, abs=2)
+    assert parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
 
 
 @given(st.text())
 def test_any_other_retry_after_is_none_or_within_bounds(text: str) -> None:
-    seconds = seconds_of(text)
+    seconds = parse_retry_after(text)
     assert seconds is None or 0 <= seconds <= LONGEST_SECONDS
 
 
 def test_a_missing_retry_after_is_none() -> None:
-    assert seconds_of(None) is None
-    assert seconds_of(httpx.Headers().get("retry-after")) is None
+    assert parse_retry_after(None) is None
+    assert parse_retry_after(httpx.Headers().get("retry-after")) is None

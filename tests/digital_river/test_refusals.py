@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.digital_river.api import orders
-from app.digital_river.client.error_responses import error_of, read_answer, scrubbed
+from app.digital_river.client.error_responses import error_for, read_error_response, redact
 from app.digital_river.errors import (
     ConflictingState,
     DigitalRiverError,
@@ -60,8 +60,8 @@ BODIES = {
 
 
 def error(status: int, body: bytes, **headers: str) -> DigitalRiverError:
-    return error_of(
-        read_answer(status, {name.replace("_", "-"): text for name, text in headers.items()}, body)
+    return error_for(
+        read_error_response(status, {name.replace("_", "-"): text for name, text in headers.items()}, body)
     )
 
 
@@ -93,7 +93,7 @@ def test_a_conflict_over_something_missing_stays_a_conflict_with_its_code() -> N
 
 def test_the_variant_with_a_description_and_without_a_type_is_read() -> None:
     body = b'{"errors":[{"code":"payment_authorization_failed","parameter":"orderId","description":"No."}]}'
-    answer = read_answer(409, {}, body)
+    answer = read_error_response(409, {}, body)
     assert (answer.codes, answer.messages) == (("payment_authorization_failed",), ("No.",))
 
 
@@ -109,12 +109,12 @@ def test_all_documented_errors_are_read() -> None:
     found = errors()
     assert found
     for sample in found:
-        answer = read_answer(sample["status"], {}, json.dumps(sample["body"]).encode())
+        answer = read_error_response(sample["status"], {}, json.dumps(sample["body"]).encode())
         printed = sample["body"]["errors"]
         assert answer.codes == tuple(one.get("code", "") for one in printed)
         assert answer.parameters == tuple(one.get("parameter", "") for one in printed)
         assert all(answer.messages)
-        assert isinstance(error_of(answer), REMEDIES[answer.status])
+        assert isinstance(error_for(answer), REMEDIES[answer.status])
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_all_documented_errors_are_read() -> None:
     ],
 )
 def test_a_message_loses_what_it_quotes_before_it_is_logged(message: str, logged: str) -> None:
-    assert scrubbed(message) == logged
+    assert redact(message) == logged
 
 
 @pytest.mark.parametrize(

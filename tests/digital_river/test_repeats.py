@@ -9,7 +9,7 @@ import pytest
 
 from app.digital_river.api import customers, files, orders, tax_identifiers
 from app.digital_river.client.http_client import DigitalRiverClient
-from app.digital_river.client.request import USUAL_DEADLINES, Upload
+from app.digital_river.client.request import DEFAULT_DEADLINES, Upload
 from app.digital_river.errors import DigitalRiverError, Missing, Unavailable
 from app.digital_river.models import CustomerChanges
 from app.ids import CustomerId, FileId, OrderId, SourceId, TaxIdentifierId
@@ -146,7 +146,7 @@ def test_all_attempts_together_stay_within_the_total_deadline() -> None:
                 await orders.fetch_any_order(digital_river, OrderId("1"))
         return now() - began
 
-    assert run_on_jumping_clock(story()) == pytest.approx(USUAL_DEADLINES.total, abs=0.01)
+    assert run_on_jumping_clock(story()) == pytest.approx(DEFAULT_DEADLINES.total, abs=0.01)
     assert len(far_side.requests) == 2
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from openapi_core.testing import MockRequest
 
 from app.digital_river.api import customers, events, files, orders, tax_identifiers
-from app.digital_river.client.caller import CALLER, Caller
 from app.digital_river.client.http_client import DigitalRiverClient
+from app.digital_river.client.request import CALLER, Caller
 from app.digital_river.errors import Garbled, Missing
 from app.digital_river.models import CustomerChanges, NewTaxCertificate
 from app.ids import (

@@ -10,7 +10,7 @@ import httpx
 import psutil
 import pytest
 
-from app.db.engine import HOT_SECONDS
+from app.db.engine import HOT_STATEMENT_SECONDS
 from app.ops.health import READY_SECONDS
 from devtools.embedded_postgres import EmbeddedPostgres
 from tests.support.clock import eventually
@@ -130,7 +130,7 @@ async def test_a_delivery_whose_sender_has_gone_leaves_its_connection_to_others(
 
 
 @pytest.mark.parametrize(
-    ("path", "seconds"), [("/v1/documents", HOT_SECONDS), ("/health/ready", READY_SECONDS)]
+    ("path", "seconds"), [("/v1/documents", HOT_STATEMENT_SECONDS), ("/health/ready", READY_SECONDS)]
 )
 async def test_a_reader_too_is_not_kept_waiting_for_the_end_of_what_was_given_up(
     path: str, seconds: float, server: EmbeddedPostgres, portal: Portal, sandbox: Sandbox

@@ -9,7 +9,7 @@ import httpx
 from pydantic import SecretStr
 
 from app.digital_river.client.http_client import DigitalRiverClient
-from app.digital_river.client.request import USUAL_DEADLINES, Deadlines
+from app.digital_river.client.request import DEFAULT_DEADLINES, Deadlines
 from app.settings import Settings
 
 SECRET_KEY = "sk_test_canary_key"
@@ -54,11 +54,11 @@ class ScriptedDigitalRiver:
 
     @asynccontextmanager
     async def opened(
-        self, *, per_second: int = 1000, deadlines: Deadlines = USUAL_DEADLINES
+        self, *, per_second: int = 1000, deadlines: Deadlines = DEFAULT_DEADLINES
     ) -> AsyncIterator[DigitalRiverClient]:
         handler = httpx.MockTransport(self)
         async with DigitalRiverClient.open(
-            settings(per_second=per_second), handler=handler, deadlines=deadlines
+            settings(per_second=per_second), transport=handler, deadlines=deadlines
         ) as digital_river:
             yield digital_river
 

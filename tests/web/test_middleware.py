@@ -13,7 +13,7 @@ from starlette.types import Message
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
-from app.digital_river.client.caller import CALLER, Caller
+from app.digital_river.client.request import CALLER, Caller
 from app.web import setup
 from app.web.middleware import ErrorBoundary, JsonBodyLimit
 from tests.web.small_app import Stage, build, settings

@@ -1,4 +1,4 @@
-"""Customers and the payment sources saved with them."""
+"""Calls about customers and the payment sources saved with them."""
 
 from contextlib import suppress
 
@@ -10,17 +10,17 @@ from app.ids import CustomerId, SourceId
 
 
 async def fetch_customer(client: DigitalRiverClient, customer_id: CustomerId) -> Customer:
-    """One customer with saved sources.
+    """A customer with saved sources.
 
     Raises:
-        Missing: there is none.
+        Missing: there is no such customer.
     """
-    where = path("/customers/{id}", id=customer_id)
-    return await client.fetch_json("GET", where, model=Customer, expected={"id": customer_id})
+    endpoint = path("/customers/{id}", id=customer_id)
+    return await client.fetch_json("GET", endpoint, model=Customer, expected={"id": customer_id})
 
 
 async def find_customer(client: DigitalRiverClient, customer_id: CustomerId) -> Customer | None:
-    """The customer with saved sources; None for somebody who has not needed one there yet."""
+    """The customer with saved sources; None for a buyer without a customer at Digital River yet."""
     try:
         return await fetch_customer(client, customer_id)
     except Missing:
@@ -33,19 +33,19 @@ async def create_customer(
     """Create a customer under our own id of at most 40 characters.
 
     Raises:
-        Conflict: there is one already.
+        ConflictingState: the customer exists already.
         Refused: a value is not acceptable.
     """
-    body = {"id": customer_id, **_written(changes)}
+    body = {"id": customer_id, **_to_body(changes)}
     expected = {"id": customer_id}
     return await client.fetch_json("POST", path("/customers"), body=body, model=Customer, expected=expected)
 
 
 async def ensure_customer(client: DigitalRiverClient, customer_id: CustomerId) -> Customer:
-    """The customer, created on first need, as both official connectors do.
+    """The customer, created if missing, as both official connectors do.
 
-    However many callers find none at once, all of them get the same customer: whoever creates it second is
-    refused, and reads what the first one made.
+    Concurrent callers get the same customer: Digital River refuses the second creation, and that caller then
+    reads the customer that the first one created.
 
     Raises:
         Refused: the id is not acceptable.
@@ -65,11 +65,13 @@ async def update_customer(
 
     Raises:
         Missing: there is no such customer.
-        Refused, Conflict: a value is not acceptable.
+        Refused, ConflictingState: a value is not acceptable.
     """
-    where = path("/customers/{id}", id=customer_id)
+    endpoint = path("/customers/{id}", id=customer_id)
     expected = {"id": customer_id}
-    return await client.fetch_json("POST", where, body=_written(changes), model=Customer, expected=expected)
+    return await client.fetch_json(
+        "POST", endpoint, body=_to_body(changes), model=Customer, expected=expected
+    )
 
 
 async def attach_source(client: DigitalRiverClient, customer_id: CustomerId, source_id: SourceId) -> Source:
@@ -77,32 +79,32 @@ async def attach_source(client: DigitalRiverClient, customer_id: CustomerId, sou
 
     Raises:
         Missing: no such customer, or no such source.
-        Conflict: `nonreusable_source`, `source_not_chargeable`, or somebody else's.
+        ConflictingState: `nonreusable_source`, `source_not_chargeable`, or the source of another customer.
     """
-    where = path("/customers/{id}/sources/{sourceId}", id=customer_id, sourceId=source_id)
+    endpoint = path("/customers/{id}/sources/{sourceId}", id=customer_id, sourceId=source_id)
     expected = {"id": source_id, "customer_id": customer_id}
-    return await client.fetch_json("POST", where, model=Source, expected=expected)
+    return await client.fetch_json("POST", endpoint, model=Source, expected=expected)
 
 
 async def detach_source(client: DigitalRiverClient, customer_id: CustomerId, source_id: SourceId) -> None:
-    """Forget a saved source for good: it is cancelled and cannot be attached again.
+    """Detach a saved source for good: Digital River cancels it, and it cannot be attached again.
 
     Raises:
-        Missing: it is not there.
+        Missing: the customer does not have this source.
     """
-    where = path("/customers/{id}/sources/{sourceId}", id=customer_id, sourceId=source_id)
-    await client.fetch_nothing("DELETE", where)
+    endpoint = path("/customers/{id}/sources/{sourceId}", id=customer_id, sourceId=source_id)
+    await client.call_without_result("DELETE", endpoint)
 
 
-def _written(changes: CustomerChanges) -> dict[str, object]:
+def _to_body(changes: CustomerChanges) -> dict[str, object]:
     return changes.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 async def fetch_source(client: DigitalRiverClient, source_id: SourceId) -> Source:
-    """One source, whoever it belongs to: the caller checks `customer_id`.
+    """A source of any customer: the caller must check `customer_id`.
 
     Raises:
-        Missing: there is none.
+        Missing: there is no such source.
     """
-    where = path("/sources/{id}", id=source_id)
-    return await client.fetch_json("GET", where, model=Source, expected={"id": source_id})
+    endpoint = path("/sources/{id}", id=source_id)
+    return await client.fetch_json("GET", endpoint, model=Source, expected={"id": source_id})

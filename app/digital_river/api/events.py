@@ -1,4 +1,4 @@
-"""Events of the last 30 days, for finding those whose delivery failed."""
+"""Calls about the events of the last 30 days, to find those whose webhook did not arrive."""
 
 from datetime import datetime
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import Params, path
 from app.digital_river.models import Event, Listing
-from app.digital_river.models.timestamps import from_instant
+from app.digital_river.models.timestamps import format_floor
 from app.ids import EventId
 
 
 class EventPage(Listing[Any]):
-    """One page of events as they came, newest first: one that nobody can read must not hide the others."""
+    """One page of raw events, newest first; not validated, so that a bad event cannot hide the others."""
 
 
 async def fetch_events(
@@ -24,12 +24,12 @@ async def fetch_events(
 ) -> EventPage:
     """One page of events of one type, newest first. `limit` is 1 to 100, the bound is inclusive.
 
-    Several types would be `types`, which the spec describes as an array and declares as one string: a far
-    side might refuse a list of them, or look at the first one only.
+    There is a parameter `types` for several types. The spec describes it as an array and declares it as one
+    string, so Digital River might refuse a list, or read only its first type.
     """
     params: Params = {
         "type": event_type,
-        "createdTime[gte]": from_instant(created_from),
+        "createdTime[gte]": format_floor(created_from),
         "limit": limit,
         "startingAfter": starting_after,
     }
@@ -40,7 +40,7 @@ async def fetch_event(client: DigitalRiverClient, event_id: EventId) -> Event:
     """One event.
 
     Raises:
-        Missing: there is none, or it is too old.
+        Missing: there is no such event, or it is too old.
     """
-    where = path("/events/{id}", id=event_id)
-    return await client.fetch_json("GET", where, model=Event, expected={"id": event_id})
+    endpoint = path("/events/{id}", id=event_id)
+    return await client.fetch_json("GET", endpoint, model=Event, expected={"id": event_id})

@@ -1,38 +1,38 @@
-"""Orders, their refunds and shipments, and where their parcels are."""
+"""Calls about orders, their refunds, fulfillments and tracking."""
 
 from datetime import datetime
 
-from app.digital_river.api.pagination import Entries, fetch_every
+from app.digital_river.api.pagination import Entries, fetch_all
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import Params, path
 from app.digital_river.errors import Garbled, Missing
 from app.digital_river.models import Fulfillment, Listing, Order, Refund, Tracking
-from app.digital_river.models.timestamps import from_instant, to_instant
+from app.digital_river.models.timestamps import format_ceiling, format_floor
 from app.ids import CustomerId, OrderId
 
 
 async def fetch_order(client: DigitalRiverClient, order_id: OrderId, *, owner: CustomerId) -> Order:
-    """One order, if it is the owner's.
+    """An order of this owner.
 
     Raises:
-        Missing: there is none, or it is somebody else's or a guest's.
-        Garbled: the owner's order cannot be read.
+        Missing: there is no such order, or it belongs to another customer or to a guest.
+        Garbled: the order of this owner cannot be read.
     """
-    where = path("/orders/{id}", id=order_id)
+    endpoint = path("/orders/{id}", id=order_id)
     return await client.fetch_json(
-        "GET", where, model=Order, expected={"id": order_id}, required={"customerId": owner}
+        "GET", endpoint, model=Order, expected={"id": order_id}, required={"customerId": owner}
     )
 
 
 async def fetch_any_order(client: DigitalRiverClient, order_id: OrderId) -> Order:
-    """One order, whoever it belongs to: for events, and for support.
+    """An order of any customer or guest: for events, and for support.
 
     Raises:
-        Missing: there is none.
-        Garbled: it cannot be read.
+        Missing: there is no such order.
+        Garbled: the order cannot be read.
     """
-    where = path("/orders/{id}", id=order_id)
-    return await client.fetch_json("GET", where, model=Order, expected={"id": order_id})
+    endpoint = path("/orders/{id}", id=order_id)
+    return await client.fetch_json("GET", endpoint, model=Order, expected={"id": order_id})
 
 
 async def fetch_orders(
@@ -48,14 +48,14 @@ async def fetch_orders(
     """One page of a customer's orders, newest first. `limit` is 1 to 100, both bounds are inclusive.
 
     Raises:
-        Refused: `starting_after` names no order.
-        Garbled: the page ends where it begins, so that nobody would ever come to the end of the list.
+        Refused: `starting_after` is not the id of an order.
+        Garbled: the page ends where it begins, so the list would have no end.
     """
     params: Params = {
         "customerId": customer_id,
         "state": state,
-        "createdTime[gte]": from_instant(created_from) if created_from else None,
-        "createdTime[lte]": to_instant(created_to) if created_to else None,
+        "createdTime[gte]": format_floor(created_from) if created_from else None,
+        "createdTime[lte]": format_ceiling(created_to) if created_to else None,
         "limit": limit,
         "startingAfter": starting_after,
     }
@@ -69,23 +69,23 @@ async def fetch_orders(
 
 
 async def find_tracking(client: DigitalRiverClient, order_id: OrderId) -> Tracking | None:
-    """The parcels of an order, None unless Global Logistics ships it (Orders page: 404 then)."""
-    where = path("/orders/{id}/tracking", id=order_id)
+    """The parcels of an order; None if Global Logistics does not ship it (404, Orders page)."""
+    endpoint = path("/orders/{id}/tracking", id=order_id)
     try:
-        return await client.fetch_json("GET", where, model=Tracking, expected={"order_id": order_id})
+        return await client.fetch_json("GET", endpoint, model=Tracking, expected={"order_id": order_id})
     except Missing:
         return None
 
 
 async def fetch_refunds(client: DigitalRiverClient, order_id: OrderId) -> Entries[Refund]:
     """All refunds of an order, newest first; none for an order that does not exist."""
-    return await fetch_every(
+    return await fetch_all(
         client, path("/refunds"), {"order_id": order_id}, {"orderId": order_id}, Listing[Refund]
     )
 
 
 async def fetch_fulfillments(client: DigitalRiverClient, order_id: OrderId) -> Entries[Fulfillment]:
     """All fulfillments of an order, newest first; none for an order that does not exist."""
-    return await fetch_every(
+    return await fetch_all(
         client, path("/fulfillments"), {"order_id": order_id}, {"orderId": order_id}, Listing[Fulfillment]
     )

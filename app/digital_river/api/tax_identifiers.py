@@ -1,6 +1,6 @@
-"""Tax identifiers: created for themselves, then attached to the one customer they belong to."""
+"""Calls about tax identifiers. They are created without a customer, then attached to one."""
 
-from app.digital_river.api.pagination import Entries, fetch_every
+from app.digital_river.api.pagination import Entries, fetch_all
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import path
 from app.digital_river.models import Listing, TaxIdentifier
@@ -8,7 +8,7 @@ from app.ids import CustomerId, TaxIdentifierId
 
 
 async def create_tax_identifier(client: DigitalRiverClient, *, type_: str, value: str) -> TaxIdentifier:
-    """Create one that belongs to nobody yet; its format is checked now, its validity later.
+    """Create a tax identifier without a customer. Digital River checks its format now, its validity later.
 
     Raises:
         Refused: the format is wrong (`invalid_parameter` at `value`) or the type unknown.
@@ -20,15 +20,15 @@ async def create_tax_identifier(client: DigitalRiverClient, *, type_: str, value
 async def attach_tax_identifier(
     client: DigitalRiverClient, customer_id: CustomerId, tax_identifier_id: TaxIdentifierId
 ) -> TaxIdentifier:
-    """Give it to a customer, who may have one per type.
+    """Attach a tax identifier to a customer, who may have one of each type.
 
     Raises:
         Missing: no such customer, or no such identifier.
-        Conflict: it belongs to somebody else, or the customer has one of that type.
+        ConflictingState: it belongs to another customer, or the customer has one of that type.
     """
-    where = path("/customers/{id}/tax-identifiers/{taxId}", id=customer_id, taxId=tax_identifier_id)
+    endpoint = path("/customers/{id}/tax-identifiers/{taxId}", id=customer_id, taxId=tax_identifier_id)
     expected = {"id": tax_identifier_id, "customer_id": customer_id}
-    return await client.fetch_json("POST", where, model=TaxIdentifier, expected=expected)
+    return await client.fetch_json("POST", endpoint, model=TaxIdentifier, expected=expected)
 
 
 async def fetch_tax_identifiers(
@@ -36,25 +36,25 @@ async def fetch_tax_identifiers(
 ) -> Entries[TaxIdentifier]:
     """All identifiers of a customer, newest first."""
     expected, params = {"customer_id": customer_id}, {"customerId": customer_id}
-    return await fetch_every(client, path("/tax-identifiers"), expected, params, Listing[TaxIdentifier])
+    return await fetch_all(client, path("/tax-identifiers"), expected, params, Listing[TaxIdentifier])
 
 
 async def fetch_tax_identifier(
     client: DigitalRiverClient, tax_identifier_id: TaxIdentifierId
 ) -> TaxIdentifier:
-    """One identifier, whoever it belongs to: the caller checks `customer_id`.
+    """An identifier of any customer: the caller must check `customer_id`.
 
     Raises:
-        Missing: there is none.
+        Missing: there is no such identifier.
     """
-    where = path("/tax-identifiers/{id}", id=tax_identifier_id)
-    return await client.fetch_json("GET", where, model=TaxIdentifier, expected={"id": tax_identifier_id})
+    endpoint = path("/tax-identifiers/{id}", id=tax_identifier_id)
+    return await client.fetch_json("GET", endpoint, model=TaxIdentifier, expected={"id": tax_identifier_id})
 
 
 async def delete_tax_identifier(client: DigitalRiverClient, tax_identifier_id: TaxIdentifierId) -> None:
-    """Detach and delete.
+    """Detach and delete an identifier.
 
     Raises:
-        Missing: it is not there.
+        Missing: there is no such identifier.
     """
-    await client.fetch_nothing("DELETE", path("/tax-identifiers/{id}", id=tax_identifier_id))
+    await client.call_without_result("DELETE", path("/tax-identifiers/{id}", id=tax_identifier_id))

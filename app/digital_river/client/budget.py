@@ -1,4 +1,4 @@
-"""Keeps the process within the key's requests per second, so that a 429 stays an accident."""
+"""Keeps the process within the requests per second of our key, so that a 429 is rare."""
 
 import asyncio
 from collections import deque
@@ -9,7 +9,7 @@ from app.digital_river.client.metrics import BUDGET_PER_SECOND, BUDGET_WAITING
 from app.digital_river.errors import Throttled
 
 WINDOW = 1.0
-# A page that needs several answers at once may take a fifth of a second's budget ahead of its time.
+# A page needs several calls at once: a fifth of one second's budget may leave together.
 BURST_SHARE = 5
 # Timers fire up to one tick of the clock early.
 CLOCK_SLACK = 1e-6
@@ -17,49 +17,49 @@ CLOCK_SLACK = 1e-6
 _Queue = deque[asyncio.Future[None]]
 
 
-class Pace:
-    """When the next call may leave, as a pure function of the calls that left before.
+class Pacer:
+    """Computes when the next call may leave from the calls that left before.
 
-    No window of one second holds more than `per_second` calls, nor more than half as many background ones
-    (rounded up). Beyond a small burst the calls are spread evenly.
+    No window of one second contains more than `per_second` calls, nor more than half as many background calls
+    (rounded up). Beyond a small burst, the calls are spread evenly.
     """
 
     def __init__(self, per_second: int) -> None:
         self.per_second = per_second
         self._step = 1 / per_second
         self._burst = (max(per_second // BURST_SHARE, 1) - 1) * self._step
-        self._spent: deque[float] = deque(maxlen=per_second)
+        self._recent: deque[float] = deque(maxlen=per_second)
         self._next = float("-inf")
         self._next_background = float("-inf")
 
     def due(self, *, background: bool) -> float:
         """The earliest instant at which the next call of this kind may leave."""
         due = self._next - self._burst
-        if len(self._spent) == self.per_second:
-            due = max(due, self._spent[0] + WINDOW)
+        if len(self._recent) == self.per_second:
+            due = max(due, self._recent[0] + WINDOW)
         return max(due, self._next_background) if background else due
 
     def spend(self, now: float, *, background: bool) -> None:
-        """One call leaves now."""
-        self._spent.append(now)
+        """Record that one call leaves now."""
+        self._recent.append(now)
         self._next = max(self._next, now) + self._step
         if background:
             self._next_background = now + 2 * self._step
 
     def used(self, now: float) -> int:
         """How many calls left during the last second."""
-        return sum(left > now - WINDOW for left in self._spent)
+        return sum(left > now - WINDOW for left in self._recent)
 
 
 class Budget:
-    """Turns to call, first come first served, interactive callers before background ones.
+    """Gives turns to call, in the order of arrival, interactive calls before background calls.
 
-    A turn is an instant, not an object: one whose owner was cancelled at the last moment just passes.
+    If the owner of a turn is cancelled at the moment it is granted, the turn is lost.
     """
 
     def __init__(self, per_second: int) -> None:
         self._loop = asyncio.get_running_loop()
-        self._pace = Pace(per_second)
+        self._pace = Pacer(per_second)
         self._interactive: _Queue = deque()
         self._background: _Queue = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -76,35 +76,35 @@ class Budget:
 
     @property
     def waiting(self) -> int:
-        """Callers of both kinds in the queues."""
+        """Calls of both kinds in the queues."""
         return len(self._interactive) + len(self._background)
 
-    async def take(self, *, background: bool, patience: float) -> None:
-        """Wait for a turn, at most `patience` seconds.
+    async def take(self, *, background: bool, max_wait: float) -> None:
+        """Wait for a turn, at most `max_wait` seconds.
 
         Raises:
-            Throttled: the turn would come too late; said at once where that is certain.
+            Throttled: the turn would come too late; at once if that is certain.
         """
         queue = self._background if background else self._interactive
-        # Nobody overtakes those who wait.
+        # A new call never overtakes a waiting one.
         if not self.waiting and self._is_due(background=background):
             self._pace.spend(self._loop.time(), background=background)
             return
         rate = self.per_second / 2 if background else self.per_second
-        if (shortest := len(queue) / rate) > patience:
+        if (shortest := len(queue) / rate) > max_wait:
             raise Throttled("the budget is used up", retry_after=shortest)
-        with self._place(queue, background=background) as turn:
+        with self._enqueue(queue, background=background) as turn:
             try:
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(max_wait):
                     await turn
             except TimeoutError:
                 raise Throttled("the budget is used up", retry_after=len(queue) / rate) from None
 
     @contextmanager
-    def _place(self, queue: _Queue, *, background: bool) -> Iterator[asyncio.Future[None]]:
+    def _enqueue(self, queue: _Queue, *, background: bool) -> Iterator[asyncio.Future[None]]:
         turn: asyncio.Future[None] = self._loop.create_future()
         queue.append(turn)
-        self._hand_out()
+        self._grant_due_turns()
         gauge = BUDGET_WAITING.labels("background" if background else "interactive")
         with gauge.track_inprogress():
             try:
@@ -112,20 +112,20 @@ class Budget:
             finally:
                 if turn in queue:
                     queue.remove(turn)
-                    self._hand_out()
+                    self._grant_due_turns()
 
     def _is_due(self, *, background: bool) -> bool:
         return self._pace.due(background=background) <= self._loop.time() + CLOCK_SLACK
 
-    def _hand_out(self) -> None:
-        """Give every due turn to whoever is first, and come back when the next one is due."""
+    def _grant_due_turns(self) -> None:
+        """Grant each due turn to the first call in the queues, and set a timer for the next turn."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         while self.waiting:
             background = not self._interactive
             if not self._is_due(background=background):
-                self._timer = self._loop.call_at(self._pace.due(background=background), self._hand_out)
+                self._timer = self._loop.call_at(self._pace.due(background=background), self._grant_due_turns)
                 return
             turn = (self._background if background else self._interactive).popleft()
             if not turn.done():
@@ -133,7 +133,7 @@ class Budget:
                 turn.set_result(None)
 
     def close(self) -> None:
-        """Hand out nothing any more."""
+        """Cancel the timer; no turn is granted any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""One log line and one measurement per call that left, with nothing in it that could identify a buyer."""
+"""Writes one log line and one measurement for each call that left, without data that identifies a buyer."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,26 +15,26 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass
-class Entry:
-    """What becomes known of a call while it runs; all of it may be logged."""
+class CallRecord:
+    """Fields for the log line, collected while the call runs. They contain no personal data."""
 
-    facts: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
-def entry(method: str, route: str, attempt: int) -> Iterator[Entry]:
-    """Around one call: logs and counts it however it ends. `route` is a template, never an address."""
+def log_call(method: str, route: str, attempt: int) -> Iterator[CallRecord]:
+    """Around one call: logs and counts it, also if it fails. `route` is a path template, never a URL."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    made = Entry()
+    record = CallRecord()
     result = "cancelled"
     try:
-        yield made
+        yield record
         result = "ok"
     except DigitalRiverError as error:
         result = type(error).__name__
         if isinstance(error, Garbled):
-            made.facts["why"] = str(error)
+            record.fields["why"] = str(error)
         raise
     except Exception as error:
         result = f"error:{type(error).__name__}"
@@ -51,5 +51,5 @@ def entry(method: str, route: str, attempt: int) -> Iterator[Entry]:
             attempt=attempt,
             result=result,
             ms=round(seconds * 1000, 1),
-            **made.facts,
+            **record.fields,
         )

@@ -1,10 +1,10 @@
-"""Turns an answer that is not 2xx into the error that says what to do about it."""
+"""Turns a response that is not 2xx into the error class that says how to react."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from app.digital_river.client.pause import DEFAULT_SECONDS, seconds_of
+from app.digital_river.client.pause import DEFAULT_SECONDS, parse_retry_after
 from app.digital_river.errors import (
     ConflictingState,
     DigitalRiverError,
@@ -15,14 +15,14 @@ from app.digital_river.errors import (
     Unauthorised,
     Unavailable,
 )
-from app.digital_river.models.reading import FarSideModel, Many, read
 from app.digital_river.models.tolerant_json import read_leniently
+from app.digital_river.models.tolerant_model import DigitalRiverModel, ListOf, read
 
-MOST_ERRORS = 20
+MAX_ERRORS = 20
 LONGEST_MESSAGE = 200
 
 
-class _Error(FarSideModel):
+class _ErrorEntry(DigitalRiverModel):
     code: str = ""
     parameter: str = ""
     message: str = ""
@@ -30,18 +30,18 @@ class _Error(FarSideModel):
     description: str = ""
 
 
-class _Errors(FarSideModel):
-    errors: Many[_Error] = ()
+class _ErrorBody(DigitalRiverModel):
+    errors: ListOf[_ErrorEntry] = ()
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What is left of an answer that is not 2xx; `errors` is empty when the body is no documented error."""
+class ErrorResponse:
+    """A response that is not 2xx. `errors` is empty if the body has not the documented format."""
 
     status: int
     request_id: str | None
     retry_after: float | None
-    errors: tuple[_Error, ...]
+    errors: tuple[_ErrorEntry, ...]
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -53,61 +53,64 @@ class Answer:
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """The messages without what they quote from our request, fit for a log."""
-        return tuple(scrubbed(error.message or error.description) for error in self.errors)
+        """The messages for the log, without the values that they quote from our request."""
+        return tuple(redact(error.message or error.description) for error in self.errors)
 
 
-def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-    """Read an answer that is not 2xx; anything may stand in its body."""
+def read_error_response(status: int, headers: Mapping[str, str], body: bytes) -> ErrorResponse:
+    """Read a response that is not 2xx. Its body may be anything."""
     try:
-        errors = read(_Errors, read_leniently(body))[0].errors
+        errors = read(_ErrorBody, read_leniently(body))[0].errors
     except ValueError:
         errors = ()
-    return Answer(
-        status, headers.get("x-dr-requestid"), seconds_of(headers.get("retry-after")), errors[:MOST_ERRORS]
+    return ErrorResponse(
+        status,
+        headers.get("x-dr-requestid"),
+        parse_retry_after(headers.get("retry-after")),
+        errors[:MAX_ERRORS],
     )
 
 
-def error_of(answer: Answer) -> DigitalRiverError:
-    """The error for an answer, by its status alone (API basics, error format): texts and codes may change."""
+def error_for(answer: ErrorResponse) -> DigitalRiverError:
+    """The error for a response, by status alone: texts and codes may change (API basics, error format)."""
     make = _BY_STATUS.get(answer.status) or _BY_CLASS.get(answer.status // 100, _unexpected)
     error = make(answer)
     error.request_id = answer.request_id
     return error
 
 
-def _unavailable(answer: Answer) -> DigitalRiverError:
-    return Unavailable(f"the far side answered {answer.status}", retry_after=answer.retry_after)
+def _unavailable(answer: ErrorResponse) -> DigitalRiverError:
+    return Unavailable(f"Digital River answered {answer.status}", retry_after=answer.retry_after)
 
 
-def _throttled(answer: Answer) -> DigitalRiverError:
+def _throttled(answer: ErrorResponse) -> DigitalRiverError:
     seconds = DEFAULT_SECONDS if answer.retry_after is None else answer.retry_after
     return Throttled("too many requests", retry_after=seconds)
 
 
-def _unauthorised(answer: Answer) -> DigitalRiverError:
+def _unauthorised(answer: ErrorResponse) -> DigitalRiverError:
     return Unauthorised(answer.status)
 
 
-def _missing(answer: Answer) -> DigitalRiverError:
+def _missing(answer: ErrorResponse) -> DigitalRiverError:
     return Missing(answer.codes)
 
 
-def _conflict(answer: Answer) -> DigitalRiverError:
+def _conflict(answer: ErrorResponse) -> DigitalRiverError:
     return ConflictingState(answer.codes, answer.parameters)
 
 
-def _refused(answer: Answer) -> DigitalRiverError:
+def _refused(answer: ErrorResponse) -> DigitalRiverError:
     return Refused(answer.status, answer.codes, answer.parameters)
 
 
-def _unexpected(answer: Answer) -> DigitalRiverError:
+def _unexpected(answer: ErrorResponse) -> DigitalRiverError:
     return Garbled(f"unexpected status {answer.status}")
 
 
-_Maker = Callable[[Answer], DigitalRiverError]
+_ErrorFactory = Callable[[ErrorResponse], DigitalRiverError]
 
-_BY_STATUS: dict[int, _Maker] = {
+_BY_STATUS: dict[int, _ErrorFactory] = {
     401: _unauthorised,
     403: _unauthorised,
     404: _missing,
@@ -115,13 +118,13 @@ _BY_STATUS: dict[int, _Maker] = {
     409: _conflict,
     429: _throttled,
 }
-_BY_CLASS: dict[int, _Maker] = {4: _refused, 5: _unavailable}
+_BY_CLASS: dict[int, _ErrorFactory] = {4: _refused, 5: _unavailable}
 
-# An apostrophe inside a word is no quotation mark: "identifier's", 'O'Brien'.
+# An apostrophe inside a word is not a quotation mark: "identifier's", 'O'Brien'.
 _QUOTED = re.compile(r"""(?<!\w)'.*?'(?!\w)|"[^"]*"|“[^”]*”""", re.DOTALL)
-_TELLTALE = re.compile(r"\S*(?:://|@)\S*|\S*\d{4,}\S*")
+_IDENTIFYING = re.compile(r"\S*(?:://|@)\S*|\S*\d{4,}\S*")
 
 
-def scrubbed(message: str) -> str:
-    """A far-side message without what it quotes: values, addresses, long numbers and URLs become `…`."""
-    return _TELLTALE.sub("…", _QUOTED.sub("'…'", message))[:LONGEST_MESSAGE]
+def redact(message: str) -> str:
+    """A message of Digital River with `…` for each quoted value, address, long number and URL."""
+    return _IDENTIFYING.sub("…", _QUOTED.sub("'…'", message))[:LONGEST_MESSAGE]

@@ -1,24 +1,34 @@
-"""The only door to Digital River: every call leaves here, in turn, with a deadline, and comes back typed."""
+"""Sends every call to Digital River: under the limits, with a deadline, retries and a typed result."""
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib.metadata import version
 from types import MappingProxyType
 from typing import TypeVar
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from app.digital_river.client import call_log
-from app.digital_river.client.connections import Connections
-from app.digital_river.client.error_responses import error_of, read_answer
-from app.digital_river.client.gate import ClientStatus, Gate
-from app.digital_river.client.request import USUAL_DEADLINES, Call, Deadlines, Download, Params, Path, Upload
-from app.digital_river.client.responses import ModelT, parse, read_whole
+from app.digital_river.client.call_limits import CallLimits, ClientStatus, ConnectionLimit
+from app.digital_river.client.error_responses import error_for, read_error_response
+from app.digital_river.client.request import (
+    DEFAULT_DEADLINES,
+    Call,
+    Deadlines,
+    Download,
+    Params,
+    Path,
+    Upload,
+)
+from app.digital_river.client.responses import ModelT, parse_response, read_body
+from app.digital_river.client.transport import (
+    TRANSPORT_ERRORS,
+    build_client,
+    build_transport,
+    stream_chunks,
+    to_error,
+)
 from app.digital_river.errors import (
     BreakerOpen,
     DigitalRiverError,
@@ -30,37 +40,32 @@ from app.digital_river.errors import (
 )
 from app.settings import Settings
 
-APPLICATION = f"digital-river-portal/{version('digital-river-portal')}"
-MOST_CONNECTIONS = 100
-KEEPALIVE_SECONDS = 15.0
-LARGEST_JSON = 8 * 1024 * 1024
-LARGEST_ERROR = 64 * 1024
+MAX_CONNECTIONS = 100
+MAX_JSON_BYTES = 8 * 1024 * 1024
+MAX_ERROR_BYTES = 64 * 1024
 
 _T = TypeVar("_T")
 
-# What a call that brings no whole answer raises; httpx-aiohttp lets some of aiohttp's own errors through.
-_BROKEN = (httpx.HTTPError, aiohttp.ClientError, OSError)
-
 
 class DigitalRiverClient:
-    """Calls to Digital River with our key; whatever goes wrong there is a DigitalRiverError.
+    """Calls Digital River with our key. Each failure of a call is a DigitalRiverError.
 
-    GET, HEAD and DELETE are repeated up to twice on Unavailable, POST only when no connection was made, all
-    within one total deadline. A 429 pauses everybody; an interactive call sits out a pause that is shorter
-    than its deadline.
+    After Unavailable, the client retries GET, HEAD and DELETE up to twice, and POST only if no connection was
+    made. One deadline covers all attempts. A 429 pauses all calls of the process; an interactive call waits
+    for the end of a pause that is shorter than its deadline.
     """
 
     def __init__(
         self,
         client: httpx.AsyncClient,
-        gate: Gate,
-        connections: Connections,
+        limits: CallLimits,
+        connections: ConnectionLimit,
         deadlines: Deadlines,
         *,
         is_background: bool = False,
     ) -> None:
         self._client = client
-        self._gate = gate
+        self._limits = limits
         self._connections = connections
         self._deadlines = deadlines
         self._is_background = is_background
@@ -71,31 +76,31 @@ class DigitalRiverClient:
         cls,
         settings: Settings,
         *,
-        handler: httpx.AsyncBaseTransport | None = None,
-        deadlines: Deadlines = USUAL_DEADLINES,
-        most_connections: int = MOST_CONNECTIONS,
+        transport: httpx.AsyncBaseTransport | None = None,
+        deadlines: Deadlines = DEFAULT_DEADLINES,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> AsyncIterator["DigitalRiverClient"]:
-        """A transport for the life of the process; `handler` takes the network's place in tests."""
-        # httpx logs every URL at INFO, and ours name customers.
+        """A client for the lifetime of the process; tests replace the network by `transport`."""
+        # httpx logs every URL at INFO, and our URLs contain customer ids.
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        gate = Gate(settings.requests_per_second)
+        limits = CallLimits(settings.requests_per_second)
         try:
-            network = handler or _network(most_connections)
-            async with _client(settings, deadlines, network) as client:
-                yield cls(client, gate, Connections(most_connections), deadlines)
+            network = transport or build_transport(max_connections)
+            async with build_client(settings, deadlines, network) as client:
+                yield cls(client, limits, ConnectionLimit(max_connections), deadlines)
         finally:
-            gate.close()
+            limits.close()
 
     @property
     def background(self) -> "DigitalRiverClient":
-        """The same door for work that nobody waits for: at most half of the budget, after all others."""
+        """The same client for background work: at most half of the budget, after all interactive calls."""
         return DigitalRiverClient(
-            self._client, self._gate, self._connections, self._deadlines, is_background=True
+            self._client, self._limits, self._connections, self._deadlines, is_background=True
         )
 
     def status(self) -> ClientStatus:
-        """How the far side looks from this process."""
-        return self._gate.status()
+        """The limits of this process at this moment."""
+        return self._limits.status()
 
     async def fetch_json(
         self,
@@ -108,36 +113,36 @@ class DigitalRiverClient:
         expected: Mapping[str, str] = MappingProxyType({}),
         required: Mapping[str, str] = MappingProxyType({}),
     ) -> ModelT:
-        """Call and read the JSON answer into `model`; for `expected` and `required` see `answers.parse`."""
+        """Call, and read the JSON response into `model`. `expected` and `required`: see `parse_response`."""
         call = Call(method, path, self._deadlines.total, params, body)
-        return await self._call(call, _reader(model, path, expected, required))
+        return await self._send_with_retries(call, _json_reader(model, path, expected, required))
 
-    async def fetch_nothing(self, method: str, path: Path) -> None:
-        """Call and ignore what a 2xx says."""
+    async def call_without_result(self, method: str, path: Path) -> None:
+        """Call, and ignore the body of a 2xx."""
         call = Call(method, path, self._deadlines.total)
         try:
-            await self._call(call, httpx.Response.aclose)
+            await self._send_with_retries(call, httpx.Response.aclose)
         except Missing:
-            # The first DELETE may have worked although its answer was lost: gone is what was asked for.
+            # If its response was lost, the first DELETE may have worked.
             if call.method != "DELETE" or call.attempts == 1:
                 raise
 
     async def upload(
         self, path: Path, *, fields: Mapping[str, str], upload: Upload, model: type[ModelT]
     ) -> ModelT:
-        """POST a form whose file is read while it is sent."""
+        """POST a form; the client reads the file while it sends it."""
         call = Call("POST", path, self._deadlines.upload, fields=fields, upload=upload)
-        return await self._call(call, _reader(model, path, {}))
+        return await self._send_with_retries(call, _json_reader(model, path, {}))
 
     @asynccontextmanager
     async def stream(self, path: Path) -> AsyncIterator[Download]:
-        """GET a file as it arrives; entering raises unless the answer is 2xx."""
-        async with self._connections.one(patience=self._deadlines.pool):
-            call = Call("GET", path, self._deadlines.total, has_connection=True)
+        """GET a file in chunks as they arrive. Entering the block raises if the response is not 2xx."""
+        async with self._connections.acquire(max_wait=self._deadlines.pool):
+            call = Call("GET", path, self._deadlines.total, holds_connection=True)
             call.headers |= {"accept": "*/*", "accept-encoding": "identity"}
-            response = await self._call(call, _as_it_is)
+            response = await self._send_with_retries(call, _return_response)
             try:
-                async with aclosing(_chunks(response, self._deadlines.read)) as chunks:
+                async with aclosing(stream_chunks(response, self._deadlines.read)) as chunks:
                     length = response.headers.get("content-length", "")
                     is_plain = length.isdigit() and "content-encoding" not in response.headers
                     yield Download(
@@ -146,50 +151,50 @@ class DigitalRiverClient:
             finally:
                 await response.aclose()
 
-    async def _call(self, call: Call, receive: Callable[[httpx.Response], Awaitable[_T]]) -> _T:
+    async def _send_with_retries(self, call: Call, receive: Callable[[httpx.Response], Awaitable[_T]]) -> _T:
         clock = asyncio.get_running_loop().time
-        deadline = clock() + call.seconds
+        deadline = clock() + call.total
         while True:
-            await self._gate.wait(background=self._is_background, deadline=deadline)
+            await self._limits.wait(background=self._is_background, deadline=deadline)
             call.attempts += 1
             try:
                 async with self._connection_for(call, deadline):
-                    return await self._attempt(call, deadline, receive)
+                    return await self._send_once(call, deadline, receive)
             except (BreakerOpen, NoConnectionFree):
                 raise
             except Throttled as error:
-                self._gate.pause(error.retry_after)
-                # A 429 is given before the backend (API basics, rate limits): nothing happened.
-                if self._is_background or not call.may_repeat(nothing_happened=True):
+                self._limits.pause(error.retry_after)
+                # A 429 comes from before the backend (API basics, rate limits): the call had no effect.
+                if self._is_background or not call.may_retry(had_no_effect=True):
                     raise
             except Unavailable as error:
                 delay = call.delay(error.retry_after)
-                if not call.may_repeat(nothing_happened=not error.sent) or clock() + delay >= deadline:
+                if not call.may_retry(had_no_effect=not error.sent) or clock() + delay >= deadline:
                     raise
                 await asyncio.sleep(delay)
 
-    async def _attempt(
+    async def _send_once(
         self, call: Call, deadline: float, receive: Callable[[httpx.Response], Awaitable[_T]]
     ) -> _T:
         route = call.path.template
-        with self._gate.watch(), call_log.entry(call.method, route, call.attempts) as entry:
+        with self._limits.watch(), call_log.log_call(call.method, route, call.attempts) as record:
             try:
                 async with asyncio.timeout_at(deadline):
                     response = await self._client.send(self._request(call), stream=True)
-                    return await _received(response, receive, entry)
+                    return await _read_response(response, receive, record)
             except DigitalRiverError as error:
-                error.request_id = entry.facts.get("dr_request_id")
+                error.request_id = record.fields.get("dr_request_id")
                 raise
-            except _BROKEN as error:
-                entry.facts["failure"] = type(error.__cause__ or error).__name__
-                # Without its cause: clients put the whole URL into their messages.
-                raise _failure(error, entry.facts.get("dr_request_id")) from None
+            except TRANSPORT_ERRORS as error:
+                record.fields["failure"] = type(error.__cause__ or error).__name__
+                # Without its cause: the HTTP clients put the whole URL into their messages.
+                raise to_error(error, record.fields.get("dr_request_id")) from None
 
     def _connection_for(self, call: Call, deadline: float) -> AbstractAsyncContextManager[None]:
-        if call.has_connection:
+        if call.holds_connection:
             return nullcontext()
         left = deadline - asyncio.get_running_loop().time()
-        return self._connections.one(patience=min(self._deadlines.pool, left))
+        return self._connections.acquire(max_wait=min(self._deadlines.pool, left))
 
     def _request(self, call: Call) -> httpx.Request:
         return self._client.build_request(
@@ -203,102 +208,42 @@ class DigitalRiverClient:
         )
 
 
-def _client(settings: Settings, deadlines: Deadlines, handler: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=handler,
-        base_url=settings.digital_river_url,
-        follow_redirects=False,
-        # One client serves all buyers: it must remember nothing.
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        timeout=httpx.Timeout(
-            connect=deadlines.connect, pool=deadlines.pool, read=deadlines.read, write=deadlines.read
-        ),
-        headers={
-            "authorization": f"Bearer {settings.digital_river_secret_key.get_secret_value()}",
-            "digitalriver-version": settings.digital_river_version,
-            "upstream-application-id": APPLICATION,
-            "user-agent": APPLICATION,
-            "accept": "application/json",
-            "accept-encoding": "gzip",
-        },
-    )
-
-
-def _network(most_connections: int) -> AiohttpTransport:
-    connector = aiohttp.TCPConnector(
-        ssl=httpx.create_ssl_context(), limit=most_connections, keepalive_timeout=KEEPALIVE_SECONDS
-    )
-    return AiohttpTransport(
-        client=aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-    )
-
-
-async def _received(
-    response: httpx.Response, receive: Callable[[httpx.Response], Awaitable[_T]], entry: call_log.Entry
+async def _read_response(
+    response: httpx.Response, receive: Callable[[httpx.Response], Awaitable[_T]], record: call_log.CallRecord
 ) -> _T:
-    entry.facts["status"] = response.status_code
-    entry.facts["dr_request_id"] = response.headers.get("x-dr-requestid")
+    record.fields["status"] = response.status_code
+    record.fields["dr_request_id"] = response.headers.get("x-dr-requestid")
     try:
         if not response.is_success:
-            await _raise_for(response, entry)
+            await _raise_for(response, record)
         return await receive(response)
     except BaseException:
         await response.aclose()
         raise
 
 
-async def _raise_for(response: httpx.Response, entry: call_log.Entry) -> None:
+async def _raise_for(response: httpx.Response, record: call_log.CallRecord) -> None:
     try:
-        body = await read_whole(response.aiter_bytes(), LARGEST_ERROR)
-    except (Garbled, *_BROKEN):
-        body = b""  # The status says enough.
-    answer = read_answer(response.status_code, response.headers, body)
-    entry.facts |= {"codes": answer.codes, "parameters": answer.parameters, "messages": answer.messages}
-    raise error_of(answer)
+        body = await read_body(response.aiter_bytes(), MAX_ERROR_BYTES)
+    except (Garbled, *TRANSPORT_ERRORS):
+        body = b""  # The status is enough to choose the error.
+    refusal = read_error_response(response.status_code, response.headers, body)
+    record.fields |= {"codes": refusal.codes, "parameters": refusal.parameters, "messages": refusal.messages}
+    raise error_for(refusal)
 
 
-def _failure(error: Exception, request_id: str | None = None) -> Unavailable | Garbled:
-    if isinstance(error, httpx.DecodingError):
-        return Garbled("the answer cannot be decompressed", request_id=request_id)
-    reason = "no answer within the deadline"
-    if not isinstance(error, TimeoutError):
-        reason = f"connection failed: {type(error.__cause__ or error).__name__}"
-    return Unavailable(reason, sent=_was_sent(error), request_id=request_id)
-
-
-def _was_sent(error: Exception) -> bool:
-    reason = error.__cause__ or error
-    # httpx-aiohttp reports a connection that broke in the middle as ConnectTimeout too: only its cause tells.
-    if isinstance(reason, aiohttp.ClientError):
-        return not isinstance(reason, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-    return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-
-
-def _reader(
+def _json_reader(
     model: type[ModelT],
     path: Path,
     expected: Mapping[str, str],
     required: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[httpx.Response], Awaitable[ModelT]]:
     async def read(response: httpx.Response) -> ModelT:
-        body = await read_whole(response.aiter_bytes(), LARGEST_JSON)
-        return parse(body, model, path.template, expected, required)
+        body = await read_body(response.aiter_bytes(), MAX_JSON_BYTES)
+        return parse_response(body, model, path.template, expected, required)
 
     return read
 
 
-async def _as_it_is(response: httpx.Response) -> httpx.Response:
+async def _return_response(response: httpx.Response) -> httpx.Response:
     return response
-
-
-async def _chunks(response: httpx.Response, seconds: float) -> AsyncGenerator[bytes, None]:
-    pieces = response.aiter_bytes()
-    while True:
-        try:
-            async with asyncio.timeout(seconds):
-                piece = await anext(pieces)
-        except StopAsyncIteration:
-            return
-        except _BROKEN as error:
-            raise _failure(error) from None
-        yield piece

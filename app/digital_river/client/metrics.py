@@ -1,10 +1,10 @@
-"""What operators see of the far side, as Prometheus metrics of this process."""
+"""The Prometheus metrics about calls to Digital River from this process."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
 CALLS = Counter(
     "portal_digital_river_calls",
-    "Calls to Digital River, repeats counted separately, by how they ended.",
+    "Calls to Digital River by result. Each attempt counts.",
     ["method", "route", "result"],
 )
 CALL_SECONDS = Histogram(
@@ -17,12 +17,14 @@ BUDGET_WAITING = Gauge(
     "portal_digital_river_budget_waiting", "Calls waiting for their turn in the budget.", ["priority"]
 )
 BUDGET_PER_SECOND = Gauge("portal_digital_river_budget_per_second", "Calls that may leave per second.")
-PAUSES = Counter("portal_digital_river_pauses", "Answers 429, each of which makes everybody pause.")
+PAUSES = Counter(
+    "portal_digital_river_pauses", "Responses with 429. Each of them pauses all calls of the process."
+)
 PAUSED_UNTIL = Gauge(
     "portal_digital_river_paused_until_timestamp_seconds", "When the latest pause after a 429 ends or ended."
 )
 BREAKER_OPEN = Gauge(
     "portal_digital_river_breaker_open",
-    "1 while calls are refused at once or only single probes leave, else 0.",
+    "1 while the circuit breaker refuses calls or passes single probes only, else 0.",
 )
-BREAKER_OPENINGS = Counter("portal_digital_river_breaker_openings", "How often the breaker opened.")
+BREAKER_OPENINGS = Counter("portal_digital_river_breaker_openings", "How often the circuit breaker opened.")

@@ -1,34 +1,36 @@
-"""One call as it is meant, before anything of it has left."""
+"""Describes one call: path, parameters, body, deadlines, retries and the headers that identify the caller."""
 
 import random
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
 from typing import BinaryIO
 from urllib.parse import quote
 
-from app.digital_river.client.caller import caller_headers
 from app.digital_river.errors import Missing
 
 
 @dataclass(frozen=True)
 class Path:
-    """A path of the far side. `template` (`/orders/{id}`) may be logged, `text` holds identifiers."""
+    """A path at Digital River. `template` (`/orders/{id}`) may be logged, `text` contains identifiers."""
 
     template: str
     text: str
 
 
 def path(template: str, **identifiers: str) -> Path:
-    """The template with each identifier in it as exactly one path segment.
+    """The path in which each identifier is exactly one segment.
 
     Raises:
-        Missing: an identifier that cannot be a segment, and therefore names nothing.
+        Missing: an identifier cannot be a segment, so no resource can have it.
     """
     return Path(template, template.format_map({name: _segment(text) for name, text in identifiers.items()}))
 
 
 def _segment(identifier: str) -> str:
-    # "" and dots would address the collection or a parent: clients and proxies resolve them even when quoted.
+    # "" and dots would address the collection or its parent: clients and proxies resolve them even if quoted.
     if identifier in {"", ".", ".."}:
         raise Missing
     try:
@@ -37,24 +39,24 @@ def _segment(identifier: str) -> str:
         raise Missing from None
 
 
-MOST_REPEATS = 2
+MAX_RETRIES = 2
 FIRST_DELAY = 0.4
 LONGEST_DELAY = 2.0
-REPEATABLE = frozenset({"GET", "HEAD", "DELETE"})
+RETRYABLE_METHODS = frozenset({"GET", "HEAD", "DELETE"})
 
 Params = Mapping[str, str | int | Sequence[str] | None]
-"""Query parameters: None is left out, a sequence repeats its name."""
+"""Query parameters: None is left out, a sequence repeats the name of its parameter."""
 
-_DICE = random.SystemRandom()
+_RANDOM = random.SystemRandom()
 
 
 @dataclass(frozen=True)
 class Deadlines:
-    """Seconds.
+    """Deadlines of a call, in seconds.
 
-    `pool` covers waiting for a connection and making it; `read` the silence before the next bytes, also of a
-    stream; `total` everything until a JSON answer is read or a stream begins, queues and repeats included.
-    aiohttp has no deadline for writing of its own: `total` and `upload` bound it.
+    `pool` covers the wait for a connection and connecting; `read` the wait for the next bytes, also of a
+    stream; `total` the whole call with queues and retries, until the JSON body is read or a stream begins.
+    aiohttp has no deadline for writing: `total` and `upload` bound it.
     """
 
     connect: float = 3.0
@@ -64,12 +66,12 @@ class Deadlines:
     upload: float = 60.0
 
 
-USUAL_DEADLINES = Deadlines()
+DEFAULT_DEADLINES = Deadlines()
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file on its way. `length` is in bytes, None when unknown; reading `chunks` may raise Unavailable."""
+    """A file being received. `length` is in bytes or None. Reading `chunks` may raise Unavailable."""
 
     content_type: str | None
     length: int | None
@@ -78,57 +80,84 @@ class Download:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file to send, which `file` can read from its beginning, on the event loop."""
+    """A file to send. `file` stands at its beginning, and reading it must not block the event loop."""
 
     file_name: str
     content_type: str
     file: BinaryIO
 
 
+@dataclass(frozen=True)
+class Caller:
+    """The request that the portal is serving: its id, and the buyer's IP address if known.
+
+    With it, one request can be followed from the browser into Digital River's logs.
+    """
+
+    request_id: str
+    forwarded_for: str | None = None
+
+
+CALLER: ContextVar[Caller | None] = ContextVar("caller", default=None)
+
+
+def caller_headers() -> dict[str, str]:
+    """`upstream-id` always, `forwarded` if the buyer's IP address is known (Spec intro, request headers)."""
+    caller = CALLER.get() or Caller(request_id=str(uuid.uuid4()))
+    headers = {"upstream-id": caller.request_id}
+    try:
+        address = ip_address(caller.forwarded_for or "")
+    except ValueError:
+        return headers
+    # RFC 7239 §6: an IPv6 address is bracketed and quoted.
+    node = f'"[{address}]"' if isinstance(address, IPv6Address) else str(address)
+    return headers | {"forwarded": f"for={node}"}
+
+
 @dataclass
 class Call:
-    """What to ask, and how often that was tried."""
+    """One call, and how many attempts were made. `total` is its deadline in seconds."""
 
     method: str
     path: Path
-    seconds: float
+    total: float
     params: Params | None = None
     json: Mapping[str, object] | None = None
-    # With an upload, `fields` and then the file are the form that is sent.
+    # With an upload, the form contains `fields` and then the file.
     fields: Mapping[str, str] | None = None
     upload: Upload | None = None
     headers: dict[str, str] = field(default_factory=caller_headers)
     attempts: int = 0
-    # One that outlives the call, for an answer that is read as it arrives.
-    has_connection: bool = False
+    # A stream holds its connection longer than the call lasts, and acquires it itself.
+    holds_connection: bool = False
 
-    def may_repeat(self, *, nothing_happened: bool) -> bool:
-        """A POST is repeated only when the first one cannot have had an effect, an upload never."""
-        if self.attempts > MOST_REPEATS or self.upload is not None:
+    def may_retry(self, *, had_no_effect: bool) -> bool:
+        """A POST may be retried only if the first one had no effect, an upload never."""
+        if self.attempts > MAX_RETRIES or self.upload is not None:
             return False
-        return nothing_happened or self.method in REPEATABLE
+        return had_no_effect or self.method in RETRYABLE_METHODS
 
     def files(self) -> dict[str, tuple[str, BinaryIO, str]] | None:
-        """The upload as httpx takes it, None when there is none."""
+        """The upload in the form that httpx expects, None without an upload."""
         if (upload := self.upload) is None:
             return None
         return {"file": (upload.file_name, upload.file, upload.content_type)}
 
     def delay(self, retry_after: float | None) -> float:
-        """Seconds before the next attempt: exponential, full jitter, not before the far side asked for it."""
+        """Seconds before the next attempt: exponential with full jitter, and at least `retry_after`."""
         longest = min(FIRST_DELAY * 2 ** (self.attempts - 1), LONGEST_DELAY)
-        return max(_DICE.uniform(0, longest), retry_after or 0.0)
+        return max(_RANDOM.uniform(0, longest), retry_after or 0.0)
 
     def query(self) -> tuple[tuple[str, str], ...]:
         """The parameters as pairs.
 
         Raises:
-            ValueError: an empty filter, which Digital River would take for none and answer with everybody's.
+            ValueError: a filter is empty; Digital River would ignore it and return the data of all customers.
         """
         pairs: list[tuple[str, str]] = []
         for name, value in (self.params or {}).items():
             values = [value] if isinstance(value, str | int) else (value or [])
-            pairs += [(name, str(one)) for one in values]
+            pairs += [(name, str(item)) for item in values]
         for name, text in pairs:
             if not text:
                 raise ValueError(f"an empty filter: {name}")

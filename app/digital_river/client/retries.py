@@ -1,4 +1,4 @@
-"""Repeats whole operations that are safe to repeat, for longer than one call repeats itself (`transport`)."""
+"""Retries whole operations that are safe to repeat, for longer than the client retries one call."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,10 +12,10 @@ _T = TypeVar("_T")
 async def retry(
     operation: Callable[[], Awaitable[_T]], *, pause: Callable[[int, DigitalRiverError], float | None]
 ) -> _T:
-    """The operation's result, however many attempts that takes.
+    """The result of the first attempt that succeeds.
 
-    When one has failed, `pause` says how many seconds to wait, from the number of attempts so far and the
-    error; None means that there is no other attempt, and the error is raised.
+    After a failure, `pause` gets the number of attempts so far and the error. It returns how many seconds to
+    wait before the next attempt, or None to raise the error.
     """
     attempts = 0
     while True:

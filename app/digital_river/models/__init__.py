@@ -1,4 +1,4 @@
-"""What Digital River sends, read tolerantly: additions on the far side must never break the portal."""
+"""Tolerant models of what Digital River sends: additions at Digital River must never break the portal."""
 
 from app.digital_river.models.customers import (
     Customer,
@@ -35,8 +35,8 @@ from app.digital_river.models.payments import (
     Source,
     SourceDetails,
 )
-from app.digital_river.models.reading import FarSideModel, Listing, Resource
 from app.digital_river.models.refunds import Refund, RefundItem, TokenInformation
+from app.digital_river.models.tolerant_model import DigitalRiverModel, Listing, Resource
 
 __all__ = [
     "AdditionalAddressInfo",
@@ -45,8 +45,8 @@ __all__ = [
     "ChargeOperation",
     "Customer",
     "CustomerChanges",
+    "DigitalRiverModel",
     "Event",
-    "FarSideModel",
     "File",
     "FileLink",
     "Fulfillment",

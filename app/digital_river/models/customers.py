@@ -1,4 +1,4 @@
-"""Who buys, and how they are taxed."""
+"""Customers, their tax identifiers and their tax certificates."""
 
 from typing import Any, ClassVar, Self
 
@@ -8,31 +8,31 @@ from pydantic_core import PydanticCustomError
 
 from app.digital_river.models.parties import Party
 from app.digital_river.models.payments import Source
-from app.digital_river.models.reading import (
+from app.digital_river.models.tolerant_model import (
     AnyInstant,
-    FarSideModel,
+    DigitalRiverModel,
     Identifier,
     Instant,
-    Many,
+    ListOf,
     Metadata,
     Resource,
     Transitions,
 )
 
 
-class TaxCertificate(FarSideModel):
-    """A US exemption. It has no state: Digital River reviews it silently (Setting up tax exemptions)."""
+class TaxCertificate(DigitalRiverModel):
+    """A US tax exemption. It has no state: Digital River reviews it silently (Setting up tax exemptions)."""
 
     company_name: str | None = None
     tax_authority: str | None = None
-    # Days that buyers choose: one that never ends may well end in 9999.
+    # Buyers choose these days: a certificate without an end may end in 9999.
     start_date: AnyInstant | None = None
     end_date: AnyInstant | None = None
     file_id: str | None = None
 
 
-class TaxApplicability(FarSideModel):
-    """Where a tax identifier counts."""
+class TaxApplicability(DigitalRiverModel):
+    """The country, the selling entity and the type of customer for which a tax identifier is valid."""
 
     country: str | None = None
     entity: str | None = None
@@ -40,7 +40,7 @@ class TaxApplicability(FarSideModel):
 
 
 class TaxIdentifier(Resource):
-    """A tax id and how far its verification is: `pending`, `verified` or `not_valid`."""
+    """A tax id and the state of its verification: `pending`, `verified` or `not_valid`."""
 
     customer_id: Identifier | None = None
     type: str | None = None
@@ -53,11 +53,11 @@ class TaxIdentifier(Resource):
     )
     created_time: Instant | None = None
     updated_time: Instant | None = None
-    applicability: Many[TaxApplicability] = ()
+    applicability: ListOf[TaxApplicability] = ()
 
 
 class Customer(Resource):
-    """A buyer with everything saved for the next purchase."""
+    """A customer with the data saved for the next purchase."""
 
     id_may_be_logged: ClassVar[bool] = False
 
@@ -67,22 +67,22 @@ class Customer(Resource):
     enabled: bool = True
     shipping: Party | None = None
     default_source_id: str | None = None
-    sources: Many[Source] = ()
-    tax_certificates: Many[TaxCertificate] = ()
+    sources: ListOf[Source] = ()
+    tax_certificates: ListOf[TaxCertificate] = ()
     request_to_be_forgotten: bool = False
     metadata: Metadata = Field(default_factory=dict)
     created_time: Instant | None = None
     updated_time: Instant | None = None
 
     @model_validator(mode="after")
-    def _sources_are_its_own(self) -> Self:
+    def _require_own_sources(self) -> Self:
         if any(source.customer_id not in {None, self.id} for source in self.sources):
             raise PydanticCustomError("source_of_another", "A source of another customer")
         return self
 
 
 class NewTaxCertificate(BaseModel):
-    """One certificate to add; Digital River keeps the day and drops the time of both dates."""
+    """A certificate to add. Digital River keeps the day of both dates and drops the time."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
@@ -94,7 +94,7 @@ class NewTaxCertificate(BaseModel):
 
 
 class CustomerChanges(BaseModel):
-    """What to write to a customer: only the fields that were set are sent, so None is sent as null."""
+    """Changes of a customer. Only fields that were set are sent; None is sent as null."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 

@@ -1,28 +1,28 @@
-"""What was shipped or cancelled, and where the parcel is."""
+"""Fulfillments (what was shipped or cancelled) and the tracking of parcels."""
 
 from pydantic import Field
 
 from app.digital_river.models.orders import ProductDetails
 from app.digital_river.models.parties import Party
-from app.digital_river.models.reading import (
-    Counted,
-    FarSideModel,
+from app.digital_river.models.tolerant_model import (
+    DigitalRiverModel,
     Identifier,
     Instant,
-    Many,
+    ListOf,
     Metadata,
     Quantity,
     Resource,
+    SummedQuantity,
 )
 
 
-class FulfillmentItem(FarSideModel):
-    """How many of one line were shipped, and how many cancelled."""
+class FulfillmentItem(DigitalRiverModel):
+    """The shipped and cancelled quantities of one line of the order."""
 
     item_id: Identifier | None = None
     sku_id: str | None = None
-    quantity: Counted = 0
-    cancel_quantity: Counted = 0
+    quantity: SummedQuantity = 0
+    cancel_quantity: SummedQuantity = 0
     tracking_company: str | None = None
     tracking_number: str | None = None
     tracking_url: str | None = None
@@ -34,30 +34,30 @@ class Fulfillment(Resource):
     order_id: Identifier | None = None
     shipment_id: str | None = None
     created_time: Instant | None = None
-    items: Many[FulfillmentItem] = ()
+    items: ListOf[FulfillmentItem] = ()
     tracking_company: str | None = None
     tracking_number: str | None = None
     tracking_url: str | None = None
     metadata: Metadata = Field(default_factory=dict)
 
 
-class TrackingEntry(FarSideModel):
-    """One step of a parcel's way."""
+class TrackingEntry(DigitalRiverModel):
+    """One step in the tracking of a parcel."""
 
     date: Instant | None = None
     description: str | None = None
     location: str | None = None
 
 
-class ShipmentItem(FarSideModel):
-    """A line of the order, or a part of it, inside a parcel."""
+class ShipmentItem(DigitalRiverModel):
+    """A line of the order, or a part of its quantity, in a parcel."""
 
     item_id: Identifier | None = None
     quantity: Quantity | None = None
     product_details: ProductDetails | None = None
 
 
-class Shipment(FarSideModel):
+class Shipment(DigitalRiverModel):
     """One parcel of Global Logistics."""
 
     id: str | None = None
@@ -65,13 +65,13 @@ class Shipment(FarSideModel):
     tracking_number: str | None = None
     tracking_url: str | None = None
     ship_from: Party | None = None
-    items: Many[ShipmentItem] = ()
-    tracking_details: Many[TrackingEntry] = ()
+    items: ListOf[ShipmentItem] = ()
+    tracking_details: ListOf[TrackingEntry] = ()
 
 
-class Tracking(FarSideModel):
-    """Where an order's parcels are; only Global Logistics knows (Orders page)."""
+class Tracking(DigitalRiverModel):
+    """The tracking of an order's parcels; only Global Logistics has it (Orders page)."""
 
     order_id: Identifier
     ship_to: Party | None = None
-    shipments: Many[Shipment] = ()
+    shipments: ListOf[Shipment] = ()

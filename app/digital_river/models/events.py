@@ -1,19 +1,19 @@
-"""Something that happened at Digital River."""
+"""Events: what happened at Digital River."""
 
 from typing import Any
 
 from pydantic import AliasChoices, Field
 
-from app.digital_river.models.reading import Instant, Resource
+from app.digital_river.models.tolerant_model import Instant, Resource
 
 
 class Event(Resource):
-    """An event, the same from the list as from a webhook; `data` is kept as it came."""
+    """An event from the list of events or from a webhook; `data` is not validated."""
 
     type: str
     data: dict[str, Any] = Field(default_factory=dict, repr=False)
     created_time: Instant | None = None
-    # The documents print both spellings.
+    # The documentation shows both spellings.
     digital_river_version: str | None = Field(
         None, validation_alias=AliasChoices("digitalriverVersion", "digitalRiverVersion")
     )

@@ -4,13 +4,21 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from app.digital_river.models.reading import Identifier, Instant, Line, Many, Metadata, Number, Resource
+from app.digital_river.models.tolerant_model import (
+    Identifier,
+    Instant,
+    ListOf,
+    Metadata,
+    Number,
+    Resource,
+    SingleLine,
+)
 
 
 class FileLink(Resource):
-    """A public address of a file. Whoever has the URL can open it, so no representation shows it."""
+    """A public link to a file. The URL is a secret: it opens the file, so no `repr` shows it."""
 
-    # The URL is made of it.
+    # The URL contains the id.
     id_may_be_logged: ClassVar[bool] = False
 
     file_id: Identifier | None = None
@@ -24,10 +32,10 @@ class FileLink(Resource):
 class File(Resource):
     """A stored file. `size` is in bytes, `type` an extension such as `pdf`."""
 
-    file_name: Line | None = None
-    title: Line | None = None
+    file_name: SingleLine | None = None
+    title: SingleLine | None = None
     purpose: str | None = None
     size: Number | None = None
     type: str | None = None
     created_time: Instant | None = None
-    links: Many[FileLink] = ()
+    links: ListOf[FileLink] = ()

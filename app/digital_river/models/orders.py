@@ -1,4 +1,4 @@
-"""An order with everything that a page about it can show."""
+"""Orders with their lines, payments and references to PDF files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,12 @@ from pydantic import Field
 from app.digital_river.models.customers import TaxIdentifier
 from app.digital_river.models.parties import Party
 from app.digital_river.models.payments import OrderPayment
-from app.digital_river.models.reading import (
+from app.digital_river.models.tolerant_model import (
     Amount,
-    FarSideModel,
+    DigitalRiverModel,
     Identifier,
     Instant,
-    Many,
+    ListOf,
     Metadata,
     Number,
     Quantity,
@@ -22,8 +22,8 @@ from app.digital_river.models.reading import (
 )
 
 
-class ProductDetails(FarSideModel):
-    """What was bought, as text and picture."""
+class ProductDetails(DigitalRiverModel):
+    """The description of a product."""
 
     id: str | None = None
     name: str | None = None
@@ -35,7 +35,7 @@ class ProductDetails(FarSideModel):
     country_of_origin: str | None = None
 
 
-class LineTax(FarSideModel):
+class LineTax(DigitalRiverModel):
     """Tax, duty, fee or shipping cost of a line. `rate` is a fraction (0.08025)."""
 
     rate: Number | None = None
@@ -43,7 +43,7 @@ class LineTax(FarSideModel):
     tax_amount: Amount | None = None
 
 
-class Discount(FarSideModel):
+class Discount(DigitalRiverModel):
     """A reduction, given as an amount or as a percentage."""
 
     amount_off: Number | None = None
@@ -71,17 +71,17 @@ class OrderItem(Resource):
 
 
 class PdfReference(Resource):
-    """An invoice or credit memo. `id` is the file id; the URL needs our key and is left unread."""
+    """An invoice or credit memo. `id` is the file id. The URL is not read: it needs our key."""
 
 
-class SellingEntity(FarSideModel):
-    """Which company of Digital River sold; empty until known."""
+class SellingEntity(DigitalRiverModel):
+    """The company of Digital River that sold; empty until known."""
 
     id: str | None = None
     name: str | None = None
 
 
-class ShippingChoice(FarSideModel):
+class ShippingChoice(DigitalRiverModel):
     """The way of shipping that the buyer chose."""
 
     id: str | None = None
@@ -93,7 +93,7 @@ class ShippingChoice(FarSideModel):
 
 
 class Order(Resource):
-    """An order as of version 2021-12-13 (Orders page); guests have no customer id."""
+    """An order of API version 2021-12-13 (Orders page); guests have no customer id."""
 
     checkout_id: str | None = None
     customer_id: Identifier | None = None
@@ -121,10 +121,10 @@ class Order(Resource):
     refunded_amount: Amount | None = None
     available_to_refund_amount: Amount | None = None
 
-    items: Many[OrderItem] = ()
+    items: ListOf[OrderItem] = ()
     payment: OrderPayment = OrderPayment()
-    invoice_pdfs: Many[PdfReference] = Field((), alias="invoicePDFs")
-    credit_memo_pdfs: Many[PdfReference] = Field((), alias="creditMemoPDFs")
+    invoice_pdfs: ListOf[PdfReference] = Field((), alias="invoicePDFs")
+    credit_memo_pdfs: ListOf[PdfReference] = Field((), alias="creditMemoPDFs")
 
     email: str | None = None
     ship_to: Party | None = None
@@ -136,16 +136,16 @@ class Order(Resource):
     language: str | None = None
     customer_type: str | None = None
     charge_type: str | None = None
-    tax_identifiers: Many[TaxIdentifier] = ()
+    tax_identifiers: ListOf[TaxIdentifier] = ()
     selling_entity: SellingEntity = SellingEntity()
     request_to_be_forgotten: bool = False
     metadata: Metadata = Field(default_factory=dict)
 
     @classmethod
-    def _arranged(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+    def _normalized(cls, data: Mapping[str, Any]) -> dict[str, Any]:
         # Events of webhooks pinned below 2021-03-23 carry the charges at the top (API basics, versioning).
-        told = super()._arranged(data)
-        charges, payment = told.pop("charges", None), told.get("payment", {})
+        fields = super()._normalized(data)
+        charges, payment = fields.pop("charges", None), fields.get("payment", {})
         if charges is not None and isinstance(payment, Mapping):
-            told["payment"] = {"charges": charges, **payment}
-        return told
+            fields["payment"] = {"charges": charges, **payment}
+        return fields

@@ -1,9 +1,9 @@
-"""Names and addresses, which orders, customers and payment sources all carry."""
+"""Names and addresses, which orders, customers and payment sources contain."""
 
-from app.digital_river.models.reading import FarSideModel, Identifier
+from app.digital_river.models.tolerant_model import DigitalRiverModel, Identifier
 
 
-class Address(FarSideModel):
+class Address(DigitalRiverModel):
     """`country` is ISO 3166-1 alpha-2."""
 
     line1: str | None = None
@@ -14,16 +14,16 @@ class Address(FarSideModel):
     country: str | None = None
 
 
-class AdditionalAddressInfo(FarSideModel):
-    """What some countries need beside an address."""
+class AdditionalAddressInfo(DigitalRiverModel):
+    """Fields that some countries need in addition to an address."""
 
     neighborhood: str | None = None
     division: str | None = None
     phonetic_name: str | None = None
 
 
-class Party(FarSideModel):
-    """Where something is shipped or billed to."""
+class Party(DigitalRiverModel):
+    """The person or company and the address of a shipment or a bill."""
 
     name: str | None = None
     phone: str | None = None
@@ -33,8 +33,8 @@ class Party(FarSideModel):
     additional_address_info: AdditionalAddressInfo | None = None
 
 
-class Owner(FarSideModel):
-    """Who a payment source belongs to."""
+class Owner(DigitalRiverModel):
+    """The owner of a payment source."""
 
     first_name: str | None = None
     last_name: str | None = None

@@ -1,8 +1,8 @@
-"""What buyers call a payment method, whatever type Digital River invents next."""
+"""Names of payment methods for buyers, also for types that are new at Digital River."""
 
 import re
 
-# Digital River docs, Payment methods; spellings outside the official list appear in their samples.
+# Digital River docs, Payment methods. Spellings outside the official list appear in the samples there.
 _NAMES = {
     "afterPay": "Afterpay",
     "alipay": "Alipay",
@@ -37,13 +37,13 @@ _NAMES = {
     "trustly": "Trustly",
     "wireTransfer": "Wire transfer",
 }
-_UNNAMED = "Payment method"
+_FALLBACK_NAME = "Payment method"
 _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\s-]+")
 
 
 def label(source_type: str | None, *, brand: str | None = None, last_four: str | None = None) -> str:
     """The method in English words, such as `Visa ending in 1111`, `Google Pay (Visa ending in 1111)` or
-    `PayPal`. A type nobody has named here is read as words: `someNewPay` becomes `Some New Pay`."""
+    `PayPal`. A type that is not listed here is split into words: `someNewPay` becomes `Some New Pay`."""
     name = _NAMES.get(source_type or "") or _spelled_out(source_type or "")
     if brand is None and last_four is None:
         return name
@@ -55,4 +55,4 @@ def label(source_type: str | None, *, brand: str | None = None, last_four: str |
 
 def _spelled_out(source_type: str) -> str:
     words = [word for word in _WORD_STARTS.split(source_type) if word]
-    return " ".join(word[0].upper() + word[1:] for word in words) or _UNNAMED
+    return " ".join(word[0].upper() + word[1:] for word in words) or _FALLBACK_NAME

@@ -1,4 +1,4 @@
-"""How something was or will be paid: sources, charges and what became of them."""
+"""Payment sources, charges and their captures, cancellations and refunds."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 from pydantic import AliasChoices, Field
 
 from app.digital_river.models.parties import Owner
-from app.digital_river.models.reading import (
+from app.digital_river.models.tolerant_model import (
     Amount,
-    FarSideModel,
+    DigitalRiverModel,
     Identifier,
     Instant,
-    Many,
+    ListOf,
     Metadata,
     Number,
     Resource,
 )
 
 
-class SourceDetails(FarSideModel):
-    """What may be shown of a payment method: its brand, last four digits and expiry, where it has them."""
+class SourceDetails(DigitalRiverModel):
+    """What may be shown of a payment method: brand, last four digits and expiry, if it has them."""
 
     brand: str | None = None
     last_four_digits: str | None = None
@@ -28,9 +28,9 @@ class SourceDetails(FarSideModel):
 
 
 class Source(Resource):
-    """A payment method of any type, known to us or not.
+    """A payment method of any type, also of types that the portal does not know.
 
-    The client secret and processor data are left unread on purpose: what is not here cannot leak.
+    The model does not read the client secret and the data of the processor, so they cannot leak.
     """
 
     type: str | None = None
@@ -48,14 +48,14 @@ class Source(Resource):
     metadata: Metadata = Field(default_factory=dict)
 
     @classmethod
-    def _arranged(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+    def _normalized(cls, data: Mapping[str, Any]) -> dict[str, Any]:
         # Sources page: a hash named after the type, such as `creditCard`, holds the details.
-        told = super()._arranged(data)
-        details = told.get(str(told.get("type")))
-        return {**told, "details": details} if isinstance(details, Mapping) else told
+        fields = super()._normalized(data)
+        details = fields.get(str(fields.get("type")))
+        return {**fields, "details": details} if isinstance(details, Mapping) else fields
 
 
-class ChargeOperation(FarSideModel):
+class ChargeOperation(DigitalRiverModel):
     """A capture, cancellation or refund of a charge; refunds inside a refund come without an id."""
 
     id: str | None = None
@@ -69,7 +69,7 @@ class ChargeOperation(FarSideModel):
 
 
 class Charge(Resource):
-    """One attempt to take money from one source. The amount never changes; the operations tell the rest."""
+    """One attempt to take money from one source. Captures, cancels and refunds never change `amount`."""
 
     created_time: Instant | None = None
     order_id: str | None = None
@@ -80,15 +80,15 @@ class Charge(Resource):
     type: str | None = None
     captured: bool | None = None
     refunded: bool | None = None
-    captures: Many[ChargeOperation] = ()
-    cancels: Many[ChargeOperation] = ()
-    refunds: Many[ChargeOperation] = ()
+    captures: ListOf[ChargeOperation] = ()
+    cancels: ListOf[ChargeOperation] = ()
+    refunds: ListOf[ChargeOperation] = ()
     failure_code: str | None = None
     failure_message: str | None = None
 
 
-class PaymentSession(FarSideModel):
-    """How far the payment of an order has come; its client secret stays unread."""
+class PaymentSession(DigitalRiverModel):
+    """The progress of an order's payment. The model does not read its client secret."""
 
     id: str | None = None
     state: str | None = None
@@ -96,9 +96,9 @@ class PaymentSession(FarSideModel):
     amount_remaining_to_be_contributed: Number | None = None
 
 
-class OrderPayment(FarSideModel):
+class OrderPayment(DigitalRiverModel):
     """The payment part of an order (versions from 2021-03-23)."""
 
-    sources: Many[Source] = ()
-    charges: Many[Charge] = ()
+    sources: ListOf[Source] = ()
+    charges: ListOf[Charge] = ()
     session: PaymentSession | None = None

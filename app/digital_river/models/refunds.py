@@ -1,29 +1,29 @@
-"""Money on its way back to a buyer."""
+"""Refunds of orders."""
 
 from pydantic import Field
 
 from app.digital_river.models.payments import Charge
-from app.digital_river.models.reading import (
+from app.digital_river.models.tolerant_model import (
     Amount,
-    FarSideModel,
+    DigitalRiverModel,
     Identifier,
     Instant,
-    Many,
+    ListOf,
     Metadata,
     Quantity,
     Resource,
 )
 
 
-class TokenInformation(FarSideModel):
-    """What lets a buyer hand in bank data for a refund, and until when. The token is only for that buyer."""
+class TokenInformation(DigitalRiverModel):
+    """A token with which a buyer enters bank data for a refund, and its expiry. Only the buyer may see it."""
 
     token: str | None = Field(None, repr=False)
     expires_time: Instant | None = None
 
 
-class RefundItem(FarSideModel):
-    """The part of a refund that concerns one line of the order."""
+class RefundItem(DigitalRiverModel):
+    """The part of a refund for one line of the order."""
 
     item_id: Identifier | None = None
     sku_id: str | None = None
@@ -46,7 +46,7 @@ class Refund(Resource):
     failure_reason: str | None = None
     state: str | None = None
     token_information: TokenInformation | None = None
-    items: Many[RefundItem] = ()
-    charges: Many[Charge] = ()
+    items: ListOf[RefundItem] = ()
+    charges: ListOf[Charge] = ()
     metadata: Metadata = Field(default_factory=dict)
     created_time: Instant | None = None

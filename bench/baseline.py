@@ -1,4 +1,4 @@
-"""The least that could do the same work, to measure the portal against: verify, insert; select, answer."""
+"""Minimal apps that do the same work, as a baseline for the portal: verify and insert; select and answer."""
 
 import base64
 import hashlib
@@ -35,7 +35,7 @@ async def _receive(request: Request) -> Response:
         return Response(status_code=401)
     event = json.loads(body)
     await request.app.state.pool.execute(
-        "INSERT INTO floor_event (id, type, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        "INSERT INTO baseline_event (id, type, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         event["id"],
         event["type"],
         body.decode(),

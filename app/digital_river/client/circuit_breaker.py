@@ -1,4 +1,4 @@
-"""Stops asking a far side that does not answer, and finds out gently when it does again."""
+"""Stops calls while Digital River does not answer, and lets single probes test whether it does again."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ FIRST_COOL_DOWN = 2.0
 LONGEST_COOL_DOWN = 30.0
 PROBE_SECONDS = 1.0
 
-_DICE = random.SystemRandom()
+_RANDOM = random.SystemRandom()
 
 
 class BreakerState(StrEnum):
@@ -23,11 +23,11 @@ class BreakerState(StrEnum):
     HALF_OPEN = "halfOpen"
 
 
-class Breaker:
-    """Closed: everybody calls. Open: nobody, for a cool-down. Half-open: one probe at a time decides.
+class CircuitBreaker:
+    """Closed: all calls pass. Open: no call passes during a cool-down. Half-open: one probe at a time passes.
 
     It opens after `FAILURES_TO_OPEN` Unavailable in a row. Each failed probe doubles the cool-down, up to
-    `LONGEST_COOL_DOWN`; the first good answer to a probe closes it. Any other error is a good answer here.
+    `LONGEST_COOL_DOWN`; the first successful probe closes it. Errors other than Unavailable count as success.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Breaker:
         self._failures = 0
         self._cool_down = FIRST_COOL_DOWN
         self._open_until: float | None = None
-        self._probing = False
+        self._probe_running = False
         BREAKER_OPEN.set(0)
 
     @property
@@ -46,45 +46,45 @@ class Breaker:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds until somebody may try, None when everybody may now."""
+        """Seconds until a call may pass, None if it may now."""
         if self._open_until is None:
             return None
         cooling = self._open_until - self._loop.time()
-        return max(cooling, PROBE_SECONDS if self._probing else 0.0) or None
+        return max(cooling, PROBE_SECONDS if self._probe_running else 0.0) or None
 
     def check(self) -> None:
-        """Raises BreakerOpen when `watch` would: ask before waiting for anything."""
+        """Raise BreakerOpen if `watch` would. Callers check before they wait for another limit."""
         if (retry_after := self.retry_after) is not None:
             raise BreakerOpen(retry_after)
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Around one call: lets it pass and learns from its end. A cancelled call teaches nothing.
+        """Around one call: lets it pass and records how it ends. A cancelled call does not count.
 
         Raises:
-            BreakerOpen: the call may not be made.
+            BreakerOpen: the call may not be sent.
         """
         self.check()
         is_probe = self._open_until is not None
-        self._probing = self._probing or is_probe
+        self._probe_running = self._probe_running or is_probe
         try:
             yield
         except Unavailable:
-            self._learn(is_probe, is_well=False)
+            self._record(is_probe, succeeded=False)
             raise
         except DigitalRiverError:
-            self._learn(is_probe, is_well=True)
+            self._record(is_probe, succeeded=True)
             raise
         else:
-            self._learn(is_probe, is_well=True)
+            self._record(is_probe, succeeded=True)
         finally:
             if is_probe:
-                self._probing = False
+                self._probe_running = False
 
-    def _learn(self, is_probe: bool, *, is_well: bool) -> None:
+    def _record(self, is_probe: bool, *, succeeded: bool) -> None:
         if self._open_until is not None and not is_probe:
-            return  # It left before the breaker opened and says nothing about now.
-        if is_well:
+            return  # The call left before the breaker opened, so its result is out of date.
+        if succeeded:
             self._failures = 0
             self._cool_down = FIRST_COOL_DOWN
             self._open_until = None
@@ -96,7 +96,7 @@ class Breaker:
 
     def _open(self) -> None:
         # Jitter keeps the processes that share a key from probing in step.
-        self._open_until = self._loop.time() + self._cool_down * _DICE.uniform(0.75, 1.25)
+        self._open_until = self._loop.time() + self._cool_down * _RANDOM.uniform(0.75, 1.25)
         self._cool_down = min(2 * self._cool_down, LONGEST_COOL_DOWN)
         BREAKER_OPEN.set(1)
         BREAKER_OPENINGS.inc()
