@@ -30,7 +30,7 @@ REFUSED = Counter(
 )
 
 
-class Downloads:
+class DownloadLimiter:
     """The downloads under way in this process."""
 
     def __init__(self, settings: Settings) -> None:
@@ -74,7 +74,7 @@ class StreamedFile(Response):
     like any other, because the far side is asked when the response starts, not before."""
 
     def __init__(
-        self, client: DigitalRiverClient, document: Document, downloads: Downloads, who: str
+        self, client: DigitalRiverClient, document: Document, downloads: DownloadLimiter, who: str
     ) -> None:
         super().__init__()
         self._far = client
@@ -92,7 +92,7 @@ class StreamedFile(Response):
             headers = [
                 # Never what the far side says it is: a browser shall not render anything else from here.
                 (b"content-type", b"application/pdf"),
-                (b"content-disposition", _disposition(self._document.file_name).encode("ascii")),
+                (b"content-disposition", _content_disposition(self._document.file_name).encode("ascii")),
             ]
             if download.length is not None:
                 headers.append((b"content-length", str(download.length).encode()))
@@ -103,7 +103,7 @@ class StreamedFile(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _disposition(file_name: str) -> str:
+def _content_disposition(file_name: str) -> str:
     # RFC 6266: the plain name for old clients in ASCII, the real one percent-encoded. No name is a path.
     file_name = file_name.translate(str.maketrans("/\\", "__"))
     plain = "".join(c if c.isascii() and c.isprintable() and c != '"' else "_" for c in file_name)

@@ -17,7 +17,7 @@ from app.documents.store import DocumentKind, NewDocument
 from app.ids import CustomerId, FileId, OrderId
 from app.resources import Resources
 
-KINDS: Mapping[str, DocumentKind] = {
+DOCUMENT_KINDS: Mapping[str, DocumentKind] = {
     "order.invoice.created": "invoice",
     "order.credit_memo.created": "creditMemo",
 }
@@ -25,11 +25,11 @@ KINDS: Mapping[str, DocumentKind] = {
 Effect = Callable[[AsyncConnection], Awaitable[None]]
 
 
-class Unreadable(ValueError):
+class UnprocessableEvent(ValueError):
     """The event is of a type we handle, but does not say what it must say; it never will."""
 
 
-class _Reference(FarSideModel):
+class _AnnouncedFile(FarSideModel):
     """The object of both events (Digital River docs, Events: `id` equals `fileId`)."""
 
     file_id: Identifier = Field(validation_alias=AliasChoices("fileId", "id"))
@@ -38,7 +38,9 @@ class _Reference(FarSideModel):
 
 
 @asynccontextmanager
-async def take_in(resources: Resources, event_type: str, subject: Mapping[str, Any]) -> AsyncIterator[Effect]:
+async def handle_event(
+    resources: Resources, event_type: str, subject: Mapping[str, Any]
+) -> AsyncIterator[Effect]:
     """Do what the far side must do for the announced document, then yield what is to be stored, for the
     caller's transaction. Until the block ends, nobody else mints a link to the same file.
 
@@ -47,10 +49,10 @@ async def take_in(resources: Resources, event_type: str, subject: Mapping[str, A
         DigitalRiverError, LeaseBusy: not now; try again. Missing, too: the order, or the file, not yet.
     """
     try:
-        announced = _Reference.model_validate(subject)
+        announced = _AnnouncedFile.model_validate(subject)
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, problem["loc"])) for problem in error.errors()}))
-        raise Unreadable(f"unusable or missing in data.object: {fields}") from None
+        raise UnprocessableEvent(f"unusable or missing in data.object: {fields}") from None
     file_id, order_id = FileId(announced.file_id), OrderId(announced.order_id)
     client = resources.digital_river.background
     new = await fetch_document(
@@ -59,26 +61,26 @@ async def take_in(resources: Resources, event_type: str, subject: Mapping[str, A
         order_id=order_id,
         customer_id=CustomerId(announced.customer_id)
         if announced.customer_id is not None
-        else await _fetch_owner(client, order_id),
-        kind=KINDS[event_type],
+        else await _fetch_customer_id(client, order_id),
+        kind=DOCUMENT_KINDS[event_type],
     )
     async with AsyncExitStack() as stack:
         try:
-            link = await stack.enter_async_context(links.renewing(resources, client, file_id))
+            link = await stack.enter_async_context(links.hold_usable_link(resources, client, file_id))
         except LinkRefused:
             # Its owner need not wait for a good link: listed, and opened through `proxy`, it is there.
             async with resources.engine.begin() as connection:
-                await store.keep_document(connection, new)
+                await store.upsert_document(connection, new)
             raise
 
         async def effect(connection: AsyncConnection) -> None:
-            await store.keep_document(connection, new)
-            await link_store.keep_link(connection, file_id, link)
+            await store.upsert_document(connection, new)
+            await link_store.upsert_link(connection, file_id, link)
 
         yield effect
 
 
-async def _fetch_owner(client: DigitalRiverClient, order_id: OrderId) -> CustomerId | None:
+async def _fetch_customer_id(client: DigitalRiverClient, order_id: OrderId) -> CustomerId | None:
     """Whose the order is of which an event does not say it; None: a guest's."""
     order = await orders.fetch_any_order(client, order_id)
     return None if order.customer_id is None else CustomerId(order.customer_id)

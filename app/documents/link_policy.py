@@ -25,13 +25,15 @@ from app.digital_river.models import FileLink
 from app.ids import FileId
 from app.settings import Settings
 
-Reason = Literal["anotherFile", "incomplete", "length", "characters", "scheme", "credentials", "host", "life"]
+RefusalReason = Literal[
+    "anotherFile", "incomplete", "length", "characters", "scheme", "credentials", "host", "life"
+]
 
 # A buyer who gets a link must have time to use it.
-MINIMUM_LIFE = timedelta(minutes=5)
+MINIMUM_LIFETIME = timedelta(minutes=5)
 # The longest sample lives for eleven weeks. Beyond a year it is a mistake, and would never be renewed.
-LONGEST_LIFE = timedelta(days=366)
-LONGEST_URL = 2048
+MAXIMUM_LIFETIME = timedelta(days=366)
+MAXIMUM_URL_LENGTH = 2048
 
 _CHARACTER = r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]"
 _LOOPBACK = (r"(?:[a-z0-9-]+\.)*localhost", r"127(?:\.\d{1,3}){3}", r"\[::1\]")
@@ -54,8 +56,8 @@ class LinkPolicy:
         scheme = "https?" if is_development else "https"
         port = r":\d{1,5}" if is_development else ":443"
         # From general to particular: the last one alone decides, those before it give the refusal a name.
-        grammar: dict[Reason, str] = {
-            "length": rf"(?s:.{{1,{LONGEST_URL}}})",
+        grammar: dict[RefusalReason, str] = {
+            "length": rf"(?s:.{{1,{MAXIMUM_URL_LENGTH}}})",
             "characters": rf"{_CHARACTER}+",
             "scheme": rf"{scheme}://{_CHARACTER}+",
             "credentials": rf"{scheme}://[^@/?#]+(?:[/?#]{_CHARACTER}*)?",
@@ -67,9 +69,9 @@ class LinkPolicy:
 
     def allows(self, url: str) -> bool:
         """Whether a URL may be handed out; as cheap as a list of a hundred needs it."""
-        return len(url) <= LONGEST_URL and self._whole.fullmatch(url) is not None
+        return len(url) <= MAXIMUM_URL_LENGTH and self._whole.fullmatch(url) is not None
 
-    def read(self, found: FileLink, file_id: FileId, now: datetime) -> Link | Reason:
+    def read(self, found: FileLink, file_id: FileId, now: datetime) -> Link | RefusalReason:
         """The link for the owner of the file, or why it is none."""
         if found.file_id != file_id:
             return "anotherFile"
@@ -78,7 +80,7 @@ class LinkPolicy:
         for reason, pattern in self._grammar.items():
             if pattern.fullmatch(found.url) is None:
                 return reason
-        if found.expired or not now + MINIMUM_LIFE < found.expires_time <= now + LONGEST_LIFE:
+        if found.expired or not now + MINIMUM_LIFETIME < found.expires_time <= now + MAXIMUM_LIFETIME:
             return "life"
         return Link(found.id, found.url, found.expires_time)
 

@@ -7,12 +7,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.schema import metadata
-from app.documents.link_policy import LONGEST_LIFE, MINIMUM_LIFE, Link, LinkPolicy
+from app.documents.link_policy import MAXIMUM_LIFETIME, MINIMUM_LIFETIME, Link, LinkPolicy
 from app.ids import FileId
 
 # For so long no other link to a file is asked for, after a new one could not be used: each would be one more
 # address that opens it.
-REFUSAL_KEPT = timedelta(minutes=1)
+REFUSAL_PERIOD = timedelta(minutes=1)
 
 file_link = sa.Table(
     "file_link",
@@ -34,7 +34,7 @@ link_refusal = sa.Table(
 )
 
 
-async def keep_link(connection: AsyncConnection, file_id: FileId, link: Link) -> None:
+async def upsert_link(connection: AsyncConnection, file_id: FileId, link: Link) -> None:
     """Remember the link in the place of any other: who stores one has found the stored one of no use, or
     stores that one again."""
     statement = insert(file_link).values(
@@ -53,8 +53,8 @@ async def find_usable_link(connection: AsyncConnection, policy: LinkPolicy, file
     """The stored link of the file, if the policy allows it: it lives for another five minutes at least."""
     statement = sa.select(file_link.c.link_id, file_link.c.url, file_link.c.expires_at).where(
         file_link.c.file_id == file_id,
-        file_link.c.expires_at > sa.func.now() + MINIMUM_LIFE,
-        file_link.c.expires_at <= sa.func.now() + LONGEST_LIFE,
+        file_link.c.expires_at > sa.func.now() + MINIMUM_LIFETIME,
+        file_link.c.expires_at <= sa.func.now() + MAXIMUM_LIFETIME,
     )
     row = (await connection.execute(statement)).first()
     if row is None or not policy.allows(row.url):
@@ -62,7 +62,7 @@ async def find_usable_link(connection: AsyncConnection, policy: LinkPolicy, file
     return Link(row.link_id, row.url, row.expires_at)
 
 
-async def keep_refusal(connection: AsyncConnection, file_id: FileId, reason: str) -> None:
+async def upsert_refusal(connection: AsyncConnection, file_id: FileId, reason: str) -> None:
     """Remember that a new link to the file was of no use just now."""
     statement = insert(link_refusal).values(file_id=file_id, reason=reason, refused_at=sa.func.now())
     new = statement.excluded
@@ -74,9 +74,9 @@ async def keep_refusal(connection: AsyncConnection, file_id: FileId, reason: str
     )
 
 
-async def find_refusal(connection: AsyncConnection, file_id: FileId) -> str | None:
+async def find_recent_refusal(connection: AsyncConnection, file_id: FileId) -> str | None:
     """Why a new link to the file was of no use a moment ago; None when that is long ago, or never was."""
     statement = sa.select(link_refusal.c.reason).where(
-        link_refusal.c.file_id == file_id, link_refusal.c.refused_at > sa.func.now() - REFUSAL_KEPT
+        link_refusal.c.file_id == file_id, link_refusal.c.refused_at > sa.func.now() - REFUSAL_PERIOD
     )
     return (await connection.execute(statement)).scalar()

@@ -8,16 +8,16 @@ from pydantic import BaseModel
 
 from app.access.authorization import ListedCustomer, RequiredOwner
 from app.documents import service, store
-from app.documents.downloads import Downloads, StreamedFile
+from app.documents.downloads import DownloadLimiter, StreamedFile
 from app.documents.link_policy import policy_of
 from app.documents.schemas import (
     DocumentsPage,
     DocumentView,
     LinkView,
     OrderDocumentsPage,
-    availability,
-    page,
-    view,
+    availability_view,
+    document_view,
+    documents_page,
 )
 from app.documents.store import Document, DocumentKind, Position
 from app.identity.bearer import CurrentPrincipal
@@ -86,7 +86,7 @@ async def list_documents(
             limit=limit + 1,
         )
     )
-    return page(found[:limit], base_url_of(request), _next_cursor(found, limit))
+    return documents_page(found[:limit], base_url_of(request), _next_cursor(found, limit))
 
 
 @router.get(
@@ -110,9 +110,9 @@ async def list_order_documents(
     documents = list(found.documents)
     base_url = base_url_of(request)
     return OrderDocumentsPage(
-        data=[view(document, base_url) for document in documents[:limit]],
+        data=[document_view(document, base_url) for document in documents[:limit]],
         next_cursor=_next_cursor(documents, limit),
-        availability=availability(found),
+        availability=availability_view(found),
     )
 
 
@@ -129,7 +129,7 @@ async def get_document(
     """The document with its present link. The link is null when none has enough life left in it."""
     policy = policy_of(resources.settings)
     document = await service.get_document(resources.hot_pool, policy, owner, DocumentId(str(document_id)))
-    return conditional(request, view(document, base_url_of(request)))
+    return conditional(request, document_view(document, base_url_of(request)))
 
 
 @router.get(
@@ -172,9 +172,9 @@ async def open_document(
     if disposition == "proxy":
         policy = policy_of(resources.settings)
         document = await service.get_document(resources.hot_pool, policy, owner, DocumentId(str(document_id)))
-        downloads: Downloads = request.app.state.resources.downloads
+        downloads: DownloadLimiter = request.app.state.resources.downloads
         return StreamedFile(resources.digital_river, document, downloads, principal.name)
-    link = await service.open_document(resources, owner, DocumentId(str(document_id)))
+    link = await service.get_document_link(resources, owner, DocumentId(str(document_id)))
     if disposition == "link":
         shown = LinkView(url=link.url, expires_at=link.expires_at)
         return Response(shown.model_dump_json(), media_type="application/json")

@@ -102,18 +102,18 @@ class OrderDocumentsPage(Page[DocumentView]):
     availability: AvailabilityView
 
 
-def view(document: Document, base_url: str) -> DocumentView:
+def document_view(document: Document, base_url: str) -> DocumentView:
     """The document as the frontend sees it; `base_url` is this API's, with a slash at its end."""
-    return DocumentView.model_validate(_shape(document, base_url))
+    return DocumentView.model_validate(_fields(document, base_url))
 
 
-def page(documents: Sequence[Document], base_url: str, next_cursor: str | None) -> DocumentsPage:
+def documents_page(documents: Sequence[Document], base_url: str, next_cursor: str | None) -> DocumentsPage:
     """A piece of the list, read in one pass: a page may hold a hundred documents."""
-    data = [_shape(document, base_url) for document in documents]
+    data = [_fields(document, base_url) for document in documents]
     return DocumentsPage.model_validate({"data": data, "nextCursor": next_cursor})
 
 
-def _shape(document: Document, base_url: str) -> dict[str, Any]:
+def _fields(document: Document, base_url: str) -> dict[str, Any]:
     link = document.link
     return {
         "id": document.id,
@@ -127,12 +127,12 @@ def _shape(document: Document, base_url: str) -> dict[str, Any]:
     }
 
 
-def availability(found: OrderDocuments) -> AvailabilityView:
+def availability_view(found: OrderDocuments) -> AvailabilityView:
     """Which kinds of documents are there, to be expected, or will not come."""
     return AvailabilityView(invoice=found.invoice, credit_memo=found.credit_memo)
 
 
-def order_view(found: OrderDocuments, base_url: str) -> OrderDocumentsView:
+def order_documents_view(found: OrderDocuments, base_url: str) -> OrderDocumentsView:
     """The documents as the page about their order shows them."""
-    documents = [view(document, base_url) for document in found.documents]
-    return OrderDocumentsView(data=documents, availability=availability(found))
+    documents = [document_view(document, base_url) for document in found.documents]
+    return OrderDocumentsView(data=documents, availability=availability_view(found))

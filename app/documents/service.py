@@ -21,14 +21,14 @@ from app.resources import Resources
 from app.web.problems import NotFound
 
 # How long "not yet" or "not here" of the far side is believed before it is asked again for the same order.
-RECHECK = timedelta(seconds=15)
+RECHECK_AFTER = timedelta(seconds=15)
 # When all seems to be there: how long it is believed. An event lost for good shows by then.
-STALE = timedelta(days=1)
+STALE_AFTER = timedelta(days=1)
 # What a page about an order lists of its documents.
-NEWEST = 100
+DOCUMENTS_ON_ORDER_PAGE = 100
 
 # How many rows a list that is read to its end takes at once.
-ROWS_AT_ONCE = 500
+BATCH_SIZE = 500
 
 # Digital River docs, Invoices: only these selling entities issue an invoice by themselves.
 INVOICING_ENTITIES = frozenset(
@@ -62,7 +62,7 @@ async def get_document(pool: Pool, policy: LinkPolicy, owner: Owner, document_id
     return document
 
 
-async def open_document(resources: Resources, owner: Owner, document_id: DocumentId) -> Link:
+async def get_document_link(resources: Resources, owner: Owner, document_id: DocumentId) -> Link:
     """A working link to the owner's document.
 
     Raises:
@@ -70,7 +70,7 @@ async def open_document(resources: Resources, owner: Owner, document_id: Documen
         DigitalRiverError, LeaseBusy: the link had to be renewed, and could not be.
     """
     document = await get_document(resources.hot_pool, policy_of(resources.settings), owner, document_id)
-    return document.link or await links.usable(resources, document.file_id)
+    return document.link or await links.get_usable_link(resources, document.file_id)
 
 
 async def get_order_documents(
@@ -88,10 +88,10 @@ async def get_order_documents(
         NotFound: there is no such order, or it is somebody else's.
         DigitalRiverError, LeaseBusy: nothing is stored and Digital River could not be asked.
     """
-    known = await _look_up(resources.engine, owner, order_id)
+    known = await _load_stored_state(resources.engine, owner, order_id)
     if known.is_incomplete:
         try:
-            known = await _read_through(resources, owner, order_id)
+            known = await _refresh_from_digital_river(resources, owner, order_id)
         except (DigitalRiverError, LeaseBusy) as error:
             if not known.kinds:
                 raise
@@ -119,14 +119,14 @@ async def list_all_documents(resources: Resources, owner: CustomerId) -> Sequenc
     found: list[Document] = []
     after: Position | None = None
     while rows := await store.list_documents(
-        resources.hot_pool, policy, owner, after=after, limit=ROWS_AT_ONCE
+        resources.hot_pool, policy, owner, after=after, limit=BATCH_SIZE
     ):
         found += rows
         after = Position(rows[-1].created_at, rows[-1].id)
     return found
 
 
-async def from_order(resources: Resources, owner: Owner, order: Order) -> OrderDocuments:
+async def get_documents_of_order(resources: Resources, owner: Owner, order: Order) -> OrderDocuments:
     """The newest documents of the owner's order that was just read. What is new in it is kept as if the event
     had come; what is known already costs no far-side call.
 
@@ -134,20 +134,24 @@ async def from_order(resources: Resources, owner: Owner, order: Order) -> OrderD
         DigitalRiverError: the order names a document that could not be asked for.
     """
     order_id = OrderId(order.id)
-    if await _is_news(resources.engine, owner, order):
-        await _keep(resources.engine, resources.digital_river, order_id, order)
+    if await _differs_from_stored(resources.engine, owner, order):
+        await _store_documents_of_order(resources.engine, resources.digital_river, order_id, order)
     documents = await store.list_documents(
-        resources.hot_pool, policy_of(resources.settings), owner, order_id=order_id, limit=NEWEST
+        resources.hot_pool,
+        policy_of(resources.settings),
+        owner,
+        order_id=order_id,
+        limit=DOCUMENTS_ON_ORDER_PAGE,
     )
     kinds = {document.kind for document in documents}
     return OrderDocuments(
         documents,
-        _availability("invoice" in kinds, invoice_availability(order)),
-        _availability("creditMemo" in kinds, credit_memo_availability(order)),
+        _combined_availability("invoice" in kinds, invoice_availability(order)),
+        _combined_availability("creditMemo" in kinds, credit_memo_availability(order)),
     )
 
 
-def _availability(is_stored: bool, said: Availability) -> Availability:
+def _combined_availability(is_stored: bool, said: Availability) -> Availability:
     """What to say of a kind of which Digital River has `said` this."""
     if is_stored:
         return "ready"
@@ -155,24 +159,24 @@ def _availability(is_stored: bool, said: Availability) -> Availability:
     return "pending" if said == "ready" else said
 
 
-async def _is_news(engine: AsyncEngine, owner: Owner, order: Order) -> bool:
-    customer_id, order_id = _customer_of(order), OrderId(order.id)
+async def _differs_from_stored(engine: AsyncEngine, owner: Owner, order: Order) -> bool:
+    customer_id, order_id = _customer_id_of(order), OrderId(order.id)
     async with engine.connect() as connection:
-        known = await store.find_known_files(connection, order_id, is_guests=customer_id is None)
-        check = await store.find_check(connection, owner, order_id)
+        known = await store.list_known_file_ids(connection, order_id, is_guests=customer_id is None)
+        check = await store.find_order_check(connection, owner, order_id)
     announced = {pdf.id for pdf in (*order.invoice_pdfs, *order.credit_memo_pdfs)}
     now = (customer_id, invoice_availability(order), credit_memo_availability(order))
     before = None if check is None else (check.customer_id, check.invoice, check.credit_memo)
     return before != now or not announced <= known
 
 
-def _customer_of(order: Order) -> CustomerId | None:
+def _customer_id_of(order: Order) -> CustomerId | None:
     """Whose the order is; None: a guest's."""
     return None if order.customer_id is None else CustomerId(order.customer_id)
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _StoredState:
     """What PostgreSQL knows of one order's documents for one customer, or for support. It is the same for an
     order of somebody else's and for one that does not exist: nothing, for either."""
 
@@ -193,10 +197,10 @@ class _Known:
         if self.check is None:
             return True
         is_waiting = any(self.availability(kind) == "pending" for kind in ("invoice", "creditMemo"))
-        return self.check.age > (RECHECK if is_waiting else STALE)
+        return self.check.age > (RECHECK_AFTER if is_waiting else STALE_AFTER)
 
     def availability(self, kind: DocumentKind) -> Availability:
-        return _availability(kind in self.kinds, self._checked(kind))
+        return _combined_availability(kind in self.kinds, self._checked(kind))
 
     def _checked(self, kind: DocumentKind) -> Availability:
         if self.check is None:
@@ -205,41 +209,43 @@ class _Known:
         return self.check.invoice if kind == "invoice" else self.check.credit_memo
 
 
-async def _look_up(engine: AsyncEngine, owner: Owner, order_id: OrderId) -> _Known:
+async def _load_stored_state(engine: AsyncEngine, owner: Owner, order_id: OrderId) -> _StoredState:
     async with engine.connect() as connection:
-        return _Known(
-            await store.find_kinds(connection, owner, order_id),
-            await store.find_check(connection, owner, order_id),
-            await store.is_absent(connection, owner, order_id, within=RECHECK),
+        return _StoredState(
+            await store.list_document_kinds(connection, owner, order_id),
+            await store.find_order_check(connection, owner, order_id),
+            await store.is_order_absent(connection, owner, order_id, within=RECHECK_AFTER),
         )
 
 
-async def _read_through(resources: Resources, owner: Owner, order_id: OrderId) -> _Known:
+async def _refresh_from_digital_river(resources: Resources, owner: Owner, order_id: OrderId) -> _StoredState:
     """Ask Digital River for the order, with one request of each asker at a time: an owner does not wait for a
     stranger, and nothing that a stranger asks changes what the owner is told."""
     asker = "" if isinstance(owner, Anybody) else owner
     async with resources.leases.hold(f"order:{order_id}:{asker}"):
-        known = await _look_up(resources.engine, owner, order_id)
+        known = await _load_stored_state(resources.engine, owner, order_id)
         if not known.is_incomplete:
             return known
         try:
             order = await fetch_owned_order(resources.digital_river, owner, order_id)
         except Missing:
             async with resources.engine.begin() as connection:
-                await store.keep_absence(connection, owner, order_id)
+                await store.upsert_order_absence(connection, owner, order_id)
         else:
-            await _keep(resources.engine, resources.digital_river, order_id, order)
-        return await _look_up(resources.engine, owner, order_id)
+            await _store_documents_of_order(resources.engine, resources.digital_river, order_id, order)
+        return await _load_stored_state(resources.engine, owner, order_id)
 
 
-async def _keep(engine: AsyncEngine, client: DigitalRiverClient, order_id: OrderId, order: Order) -> None:
+async def _store_documents_of_order(
+    engine: AsyncEngine, client: DigitalRiverClient, order_id: OrderId, order: Order
+) -> None:
     """Store the order's documents as if their events had come, and what else the order says of them. A file
     that is not there yet is left for the next time."""
-    customer_id = _customer_of(order)
+    customer_id = _customer_id_of(order)
     announced: dict[FileId, DocumentKind] = {FileId(pdf.id): "invoice" for pdf in order.invoice_pdfs}
     announced |= {FileId(pdf.id): "creditMemo" for pdf in order.credit_memo_pdfs}
     async with engine.connect() as connection:
-        known = await store.find_known_files(connection, order_id, is_guests=customer_id is None)
+        known = await store.list_known_file_ids(connection, order_id, is_guests=customer_id is None)
     found = await asyncio.gather(
         *(
             intake.fetch_document(client, file_id, order_id=order_id, customer_id=customer_id, kind=kind)
@@ -251,12 +257,12 @@ async def _keep(engine: AsyncEngine, client: DigitalRiverClient, order_id: Order
     async with engine.begin() as connection:
         for document in found:
             if not isinstance(document, BaseException):
-                await store.keep_document(connection, document)
+                await store.upsert_document(connection, document)
     for document in found:
         if isinstance(document, BaseException) and not isinstance(document, Missing):
             raise document
     async with engine.begin() as connection:
-        await store.keep_check(
+        await store.upsert_order_check(
             connection,
             order_id,
             customer_id=customer_id,

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.access.ownership import Anybody, Owner, owned_by
 from app.db.engine import POOL_SECONDS
 from app.db.schema import metadata
-from app.documents.link_policy import LONGEST_LIFE, MINIMUM_LIFE, Link, LinkPolicy
+from app.documents.link_policy import MAXIMUM_LIFETIME, MINIMUM_LIFETIME, Link, LinkPolicy
 from app.documents.link_store import file_link
 from app.ids import CustomerId, DocumentId, FileId, OrderId
 
@@ -111,7 +111,7 @@ class OrderCheck:
     age: timedelta
 
 
-async def keep_document(connection: AsyncConnection, new: NewDocument) -> None:
+async def upsert_document(connection: AsyncConnection, new: NewDocument) -> None:
     """Store the document once per file id; a later announcement may only add the owner."""
     statement = insert(document).values(
         file_id=new.file_id,
@@ -129,14 +129,16 @@ async def keep_document(connection: AsyncConnection, new: NewDocument) -> None:
     await connection.execute(statement)
 
 
-async def find_kinds(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> frozenset[DocumentKind]:
+async def list_document_kinds(
+    connection: AsyncConnection, owner: Owner, order_id: OrderId
+) -> frozenset[DocumentKind]:
     """Of which kinds the owner has documents for this order."""
     statement = sa.select(document.c.kind).distinct()
     statement = statement.where(document.c.order_id == order_id, owned_by(document.c.customer_id, owner))
     return frozenset((await connection.execute(statement)).scalars())
 
 
-async def find_known_files(connection: AsyncConnection, order_id: OrderId, *, is_guests: bool) -> set[str]:
+async def list_known_file_ids(connection: AsyncConnection, order_id: OrderId, *, is_guests: bool) -> set[str]:
     """The file ids of the order's stored documents, without those that still lack their owner. The documents
     of a guest's order lack none."""
     statement = sa.select(document.c.file_id).where(document.c.order_id == order_id)
@@ -154,7 +156,7 @@ async def find_order_owner(connection: AsyncConnection, order_id: OrderId) -> Cu
     return None if found is None else CustomerId(found)
 
 
-async def find_things(connection: AsyncConnection, customer_id: CustomerId) -> set[str]:
+async def list_owned_ids(connection: AsyncConnection, customer_id: CustomerId) -> set[str]:
     """The ids of the customer's documents, and of the orders that are known to be the customer's."""
     owned = document.c.customer_id == customer_id
     found = sa.union(
@@ -165,7 +167,7 @@ async def find_things(connection: AsyncConnection, customer_id: CustomerId) -> s
     return set((await connection.execute(found)).scalars())
 
 
-async def keep_check(
+async def upsert_order_check(
     connection: AsyncConnection,
     order_id: OrderId,
     *,
@@ -183,7 +185,7 @@ async def keep_check(
     )
 
 
-async def find_check(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> OrderCheck | None:
+async def find_order_check(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> OrderCheck | None:
     """What the far side last said of the owner's order; None if it was not asked, or named another owner."""
     statement = sa.select(
         order_check.c.customer_id,
@@ -198,9 +200,9 @@ async def find_check(connection: AsyncConnection, owner: Owner, order_id: OrderI
     return OrderCheck(customer_id, row.invoice, row.credit_memo, row.age)
 
 
-async def keep_absence(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> None:
+async def upsert_order_absence(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> None:
     """Remember that there is no such order for this owner."""
-    statement = insert(order_absence).values(digest=_absence(owner, order_id), seen_at=sa.func.now())
+    statement = insert(order_absence).values(digest=_absence_digest(owner, order_id), seen_at=sa.func.now())
     await connection.execute(
         statement.on_conflict_do_update(
             index_elements=[order_absence.c.digest], set_={"seen_at": statement.excluded.seen_at}
@@ -208,18 +210,18 @@ async def keep_absence(connection: AsyncConnection, owner: Owner, order_id: Orde
     )
 
 
-async def is_absent(
+async def is_order_absent(
     connection: AsyncConnection, owner: Owner, order_id: OrderId, *, within: timedelta
 ) -> bool:
     """Whether it was seen a moment ago that there is no such order for this owner."""
     statement = sa.select(order_absence.c.digest).where(
-        order_absence.c.digest == _absence(owner, order_id),
+        order_absence.c.digest == _absence_digest(owner, order_id),
         order_absence.c.seen_at > sa.func.now() - within,
     )
     return (await connection.execute(statement)).first() is not None
 
 
-def _absence(owner: Owner, order_id: OrderId) -> bytes:
+def _absence_digest(owner: Owner, order_id: OrderId) -> bytes:
     # Null stands for support: no customer's id is null.
     asker = None if isinstance(owner, Anybody) else owner
     return sha256(json.dumps([asker, order_id]).encode()).digest()
@@ -232,8 +234,8 @@ SELECT d.id::text, d.file_id, d.order_id, d.customer_id, d.kind, d.file_name, d.
        l.link_id, l.url, l.expires_at
 FROM document d
 LEFT JOIN {file_link.name} l ON l.file_id = d.file_id
-    AND l.expires_at > now() + interval '{MINIMUM_LIFE.total_seconds():.0f} seconds'
-    AND l.expires_at <= now() + interval '{LONGEST_LIFE.total_seconds():.0f} seconds'
+    AND l.expires_at > now() + interval '{MINIMUM_LIFETIME.total_seconds():.0f} seconds'
+    AND l.expires_at <= now() + interval '{MAXIMUM_LIFETIME.total_seconds():.0f} seconds'
 """  # noqa: S608
 
 
@@ -249,7 +251,7 @@ async def list_documents(
 ) -> Sequence[Document]:
     """The owner's documents, newest first, at most `limit`. Takes the pool: `make bench` measures it."""
     position = (None, None) if after is None else (after.created_at, after.id)
-    conditions, values = _where(
+    conditions, values = _where_clause(
         owner,
         {
             "d.kind = {}": (kind,),
@@ -260,20 +262,20 @@ async def list_documents(
     statement = f"{_SELECT}{conditions} ORDER BY d.created_at DESC, d.id DESC LIMIT ${len(values) + 1}"
     async with pool.acquire(timeout=POOL_SECONDS) as connection:
         rows = await connection.fetch(statement, *values, limit)
-    return [_document(row, policy) for row in rows]
+    return [_document_of_row(row, policy) for row in rows]
 
 
 async def find_document(
     pool: asyncpg.Pool, policy: LinkPolicy, owner: Owner, document_id: DocumentId
 ) -> Document | None:
     """The document, if it is there and the owner's. Takes the pool, as the list does."""
-    conditions, values = _where(owner, {"d.id = {}": (document_id,)})
+    conditions, values = _where_clause(owner, {"d.id = {}": (document_id,)})
     async with pool.acquire(timeout=POOL_SECONDS) as connection:
         row = await connection.fetchrow(_SELECT + conditions, *values)
-    return None if row is None else _document(row, policy)
+    return None if row is None else _document_of_row(row, policy)
 
 
-def _where(owner: Owner, filters: Mapping[str, tuple[object, ...]]) -> tuple[str, list[object]]:
+def _where_clause(owner: Owner, filters: Mapping[str, tuple[object, ...]]) -> tuple[str, list[object]]:
     """A WHERE clause of the owner and of those filters whose values are given, and the values for its
     parameters. The owner is not one of the filters, because those are left out if they are None."""
     given: dict[str, tuple[object, ...]]
@@ -284,7 +286,7 @@ def _where(owner: Owner, filters: Mapping[str, tuple[object, ...]]) -> tuple[str
     return f"WHERE {' AND '.join(given)}".format(*parameters) if given else "", values
 
 
-def _document(row: Any, policy: LinkPolicy) -> Document:
+def _document_of_row(row: Any, policy: LinkPolicy) -> Document:
     # By place, not by name: a page is up to a hundred rows of eleven columns.
     *own, link_id, url, expires_at = row
     is_fit = url is not None and policy.allows(url)

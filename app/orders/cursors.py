@@ -15,37 +15,37 @@ from app.ids import CustomerId, OrderId
 from app.web.paging import decode_cursor, encode_cursor
 from app.web.problems import Invalid
 
-_SEAL_LENGTH = 32
+_SIGNATURE_LENGTH = 32
 
 
 class _After(BaseModel):
     after: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    seal: Annotated[str, StringConstraints(pattern=rf"^[0-9a-f]{{{_SEAL_LENGTH}}}$")]
+    seal: Annotated[str, StringConstraints(pattern=rf"^[0-9a-f]{{{_SIGNATURE_LENGTH}}}$")]
 
 
-def seal_cursor(secret: SecretStr, customer_id: CustomerId, last: str) -> str:
+def sign_cursor(secret: SecretStr, customer_id: CustomerId, last: str) -> str:
     """The cursor for what follows the order `last` in this customer's list."""
-    return encode_cursor(_After(after=last, seal=_seal(secret, customer_id, last)))
+    return encode_cursor(_After(after=last, seal=_signature(secret, customer_id, last)))
 
 
-def open_cursor(secret: SecretStr, customer_id: CustomerId, cursor: str) -> OrderId:
+def verify_cursor(secret: SecretStr, customer_id: CustomerId, cursor: str) -> OrderId:
     """The order after which the page begins.
 
     Raises:
         Invalid: at `/query/cursor`, for any cursor that was not given to this customer.
     """
     place = decode_cursor(cursor, _After)
-    if not hmac.compare_digest(place.seal, _seal(secret, customer_id, place.after)):
-        raise not_ours()
+    if not hmac.compare_digest(place.seal, _signature(secret, customer_id, place.after)):
+        raise invalid_cursor()
     return OrderId(place.after)
 
 
-def not_ours() -> Invalid:
+def invalid_cursor() -> Invalid:
     """The refusal of a cursor."""
     return Invalid.at("/query/cursor", "This cursor is not one that was given out here.")
 
 
-def _seal(secret: SecretStr, customer_id: CustomerId, last: str) -> str:
+def _signature(secret: SecretStr, customer_id: CustomerId, last: str) -> str:
     # All processes share this secret; its other use has no text that begins like this one.
     text = json.dumps(["orders cursor", customer_id, last]).encode()
-    return hmac.new(secret.get_secret_value().encode(), text, sha256).hexdigest()[:_SEAL_LENGTH]
+    return hmac.new(secret.get_secret_value().encode(), text, sha256).hexdigest()[:_SIGNATURE_LENGTH]

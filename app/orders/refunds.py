@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 
 from app.digital_river.models import Refund
-from app.orders.amounts import printed, total
+from app.orders.amounts import normalize_amount, sum_amounts
 from app.web.api_model import ApiModel, Instant, Money
 from app.web.paging import PartialPage
 
@@ -107,26 +107,26 @@ class RefundsPage(PartialPage[RefundView]):
     )
 
 
-def view(refund: Refund, *, currency: str | None, is_buyers: bool) -> RefundView:
+def refund_view(refund: Refund, *, currency: str | None, is_buyers: bool) -> RefundView:
     """The refund of an order in `currency`; `is_buyers` is whether the buyer is the one who reads it."""
     currency = refund.currency or currency
     state = _STATES.get(refund.state or "", "pending")
-    asked = refund.amount if refund.amount is not None else _sum_of_items(refund, currency)
+    asked = refund.amount if refund.amount is not None else _sum_item_amounts(refund, currency)
     return RefundView(
         id=refund.id,
         created_at=refund.created_time,
         state=state,
         currency=currency,
-        amount=printed(asked, currency),
-        refunded_amount=printed(refund.refunded_amount, currency),
+        amount=normalize_amount(asked, currency),
+        refunded_amount=normalize_amount(refund.refunded_amount, currency),
         type=refund.type,
         reason=refund.reason,
         items=[
             PortionView(
                 item_id=item.item_id,
                 quantity=item.quantity,
-                amount=printed(item.amount, currency),
-                refunded_amount=printed(item.refunded_amount, currency),
+                amount=normalize_amount(item.amount, currency),
+                refunded_amount=normalize_amount(item.refunded_amount, currency),
                 type=item.type,
             )
             for item in refund.items
@@ -136,11 +136,11 @@ def view(refund: Refund, *, currency: str | None, is_buyers: bool) -> RefundView
     )
 
 
-def _sum_of_items(refund: Refund, currency: str | None) -> Decimal | None:
+def _sum_item_amounts(refund: Refund, currency: str | None) -> Decimal | None:
     # The sample refund.pending of two lines carries amounts with the lines only.
     if refund.unreadable("items"):
         return None
-    return total((item.amount for item in refund.items), currency)
+    return sum_amounts((item.amount for item in refund.items), currency)
 
 
 def _action(refund: Refund, *, is_buyers: bool) -> ActionView | None:

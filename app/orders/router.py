@@ -48,7 +48,7 @@ async def list_orders(
     wanted = OrderFilter(state, created_from, created_to)
     found = await service.list_orders(resources, customer_id, wanted, limit=limit, cursor=cursor)
     return OrdersPage(
-        data=[views.summary(order) for order in found.orders],
+        data=[views.order_summary(order) for order in found.orders],
         next_cursor=found.next_cursor,
         unreadable=found.unreadable,
     )
@@ -67,7 +67,7 @@ async def get_order(
     """Everything that a page about the order shows, in one document. When refunds, shipments or documents
     cannot be read, the page comes without them and names them in `incomplete`."""
     parts = await service.get_order_parts(resources, owner, order_id, base_url=base_url_of(request))
-    return conditional(request, views.page(parts, is_buyers=not isinstance(owner, Anybody)))
+    return conditional(request, views.order_view(parts, is_buyers=not isinstance(owner, Anybody)))
 
 
 @router.get(
@@ -95,5 +95,5 @@ async def list_order_refunds(
 ) -> RefundsPage:
     """All of them, newest first, with what the buyer must do. `nextCursor` is always null."""
     order, found = await service.get_refunds(resources, owner, order_id)
-    shown = views.refunds(found, order, is_buyers=not isinstance(owner, Anybody))
+    shown = views.refund_views(found, order, is_buyers=not isinstance(owner, Anybody))
     return RefundsPage(data=shown, unreadable=found.unreadable)

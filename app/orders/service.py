@@ -16,7 +16,7 @@ from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.errors import DigitalRiverError, Garbled, Missing, Refused
 from app.digital_river.models import Fulfillment, Listing, Order, Refund
 from app.documents import service as documents
-from app.documents.schemas import OrderDocumentsView, order_view
+from app.documents.schemas import OrderDocumentsView, order_documents_view
 from app.ids import CustomerId, OrderId
 from app.orders import cursors, tracking, views
 from app.orders.schemas import OrderView, Part
@@ -26,11 +26,11 @@ from app.resources import Resources
 from app.web.problems import Invalid, NotFound
 
 # How long a page waits for what it can do without.
-PATIENCE_SECONDS = 5.0
+PART_TIMEOUT_SECONDS = 5.0
 # How the list of all orders is read: its pages one by one, what belongs to the orders at the same time.
-ORDERS_AT_ONCE = 100
-MOST_PAGES = 20
-READS_AT_ONCE = 8
+ORDERS_PER_PAGE = 100
+MAX_PAGES = 20
+MAX_CONCURRENT_READS = 8
 
 OrderState = Literal[
     "pending_payment",
@@ -44,7 +44,7 @@ OrderState = Literal[
     "dispute",
 ]
 
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
 log = structlog.get_logger()
 
@@ -100,17 +100,17 @@ async def list_orders(
             created_from=wanted.created_from,
             created_to=wanted.created_to,
             limit=limit,
-            starting_after=None if cursor is None else cursors.open_cursor(secret, customer_id, cursor),
+            starting_after=None if cursor is None else cursors.verify_cursor(secret, customer_id, cursor),
         )
     except Refused:
         if cursor is None:
             raise
         # The order it stands for is gone: nothing else of these parameters can be refused.
-        raise cursors.not_ours() from None
+        raise cursors.invalid_cursor() from None
     last = found.next_after
     return OrderPage(
         orders=found.data,
-        next_cursor=None if last is None else cursors.seal_cursor(secret, customer_id, last),
+        next_cursor=None if last is None else cursors.sign_cursor(secret, customer_id, last),
         unreadable=found.unreadable("data"),
     )
 
@@ -132,12 +132,14 @@ async def get_order_parts(
     order = await get_owned_order(resources, owner, order_id)
     async with asyncio.TaskGroup() as group:
         paid_back = group.create_task(
-            _if_possible("refunds", orders.fetch_refunds(resources.digital_river, order_id))
+            _fetch_optional("refunds", orders.fetch_refunds(resources.digital_river, order_id))
         )
         settled = group.create_task(
-            _if_possible("shipments", orders.fetch_fulfillments(resources.digital_river, order_id))
+            _fetch_optional("shipments", orders.fetch_fulfillments(resources.digital_river, order_id))
         )
-        listed = group.create_task(_if_possible("documents", _documents(resources, owner, order, base_url)))
+        listed = group.create_task(
+            _fetch_optional("documents", _get_documents_view(resources, owner, order, base_url))
+        )
     back, shipped = paid_back.result(), settled.result()
     return OrderParts(
         order,
@@ -173,7 +175,7 @@ async def get_tracking(resources: Resources, owner: Owner, order_id: OrderId) ->
     return tracking.from_shop(order, shipped, unreadable=shipped.unreadable)
 
 
-async def list_whole_orders(client: DigitalRiverClient, customer_id: CustomerId) -> Sequence[OrderView]:
+async def list_all_order_views(client: DigitalRiverClient, customer_id: CustomerId) -> Sequence[OrderView]:
     """Every order as its page shows it, newest first, without documents, which are exported by themselves.
 
     What only the buyer may see of a refund, the token for bank details, is left out.
@@ -181,32 +183,34 @@ async def list_whole_orders(client: DigitalRiverClient, customer_id: CustomerId)
     Raises:
         DigitalRiverError: a part was not to be had, or there are more than 2000 orders.
     """
-    found = await _fetch_all(client, customer_id)
-    slots = asyncio.Semaphore(READS_AT_ONCE)
+    found = await _fetch_all_orders(client, customer_id)
+    slots = asyncio.Semaphore(MAX_CONCURRENT_READS)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_whole(client, order, slots)) for order in found]
+        tasks = [group.create_task(_fetch_order_view(client, order, slots)) for order in found]
     return [task.result() for task in tasks]
 
 
-async def _documents(resources: Resources, owner: Owner, order: Order, base_url: str) -> OrderDocumentsView:
-    return order_view(await documents.from_order(resources, owner, order), base_url)
+async def _get_documents_view(
+    resources: Resources, owner: Owner, order: Order, base_url: str
+) -> OrderDocumentsView:
+    return order_documents_view(await documents.get_documents_of_order(resources, owner, order), base_url)
 
 
-async def _fetch_all(client: DigitalRiverClient, customer_id: CustomerId) -> list[Order]:
+async def _fetch_all_orders(client: DigitalRiverClient, customer_id: CustomerId) -> list[Order]:
     async def fetch_page(after: str | None) -> Listing[Order]:
         return await orders.fetch_orders(
-            client, customer_id=customer_id, limit=ORDERS_AT_ONCE, starting_after=after
+            client, customer_id=customer_id, limit=ORDERS_PER_PAGE, starting_after=after
         )
 
     found: list[Order] = []
-    async for page in each_page(fetch_page, of="the list of one customer's orders", most=MOST_PAGES):
+    async for page in each_page(fetch_page, of="the list of one customer's orders", most=MAX_PAGES):
         if page.unreadable("data"):
             raise Garbled("an order of the customer cannot be read")
         found += page.data
     return found
 
 
-async def _whole(client: DigitalRiverClient, order: Order, slots: asyncio.Semaphore) -> OrderView:
+async def _fetch_order_view(client: DigitalRiverClient, order: Order, slots: asyncio.Semaphore) -> OrderView:
     order_id = OrderId(order.id)
     async with slots:
         paid_back = await orders.fetch_refunds(client, order_id)
@@ -217,7 +221,7 @@ async def _whole(client: DigitalRiverClient, order: Order, slots: asyncio.Semaph
         fulfillments=shipped.all(),
         documents=None,
     )
-    whole = views.page(parts, is_buyers=False)
+    whole = views.order_view(parts, is_buyers=False)
     incomplete = [part for part in whole.incomplete if part != "documents"]
     return whole.model_copy(update={"incomplete": incomplete})
 
@@ -226,9 +230,9 @@ def _lacks_items(fulfillment: Fulfillment) -> bool:
     return bool(fulfillment.unreadable("items"))
 
 
-async def _if_possible(part: Part, reading: Awaitable[_Found]) -> _Found | None:
+async def _fetch_optional(part: Part, reading: Awaitable[_Result]) -> _Result | None:
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(PART_TIMEOUT_SECONDS):
             return await reading
     except (DigitalRiverError, LeaseBusy, TimeoutError) as error:
         log.warning("orders.part_left_out", part=part, error=type(error).__name__)

@@ -12,18 +12,20 @@ from pydantic_core import CoreSchema
 from app.digital_river.models import Order, OrderItem
 
 # Digital River docs, Orders: what the state machine can still lead anywhere from.
-_LATER = frozenset({"accepted", "fulfilled", "complete", "returned", "cancelled", "blocked", "dispute"})
+_AFTER_REVIEW = frozenset(
+    {"accepted", "fulfilled", "complete", "returned", "cancelled", "blocked", "dispute"}
+)
 _DELIVERED = frozenset({"fulfilled", "complete", "returned"})
-_NEEDS_MONEY = frozenset({"in_review", "accepted", "cancelled"})
+_FAILED_BY_PAYMENT = frozenset({"in_review", "accepted", "cancelled"})
 # Digital River docs, Payment sessions: the states in which the buyer has something left to do.
-_BUYERS_TURN = frozenset(
+_SESSION_WAITS_FOR_BUYER = frozenset(
     {"requires_source", "requires_confirmation", "requires_action", "pending_redirect", "pending_funds"}
 )
 _SHIPPED_LINE = frozenset({"fulfilled", "paid", "returned"})
 _SETTLED_LINE = _SHIPPED_LINE | {"cancelled"}
 # The way of an order that goes well, and which of its states a resolved dispute can lead back to.
 _FURTHEST_FIRST = ("returned", "complete", "fulfilled")
-_LED_BACK_TO = frozenset({"accepted", "fulfilled", "complete"})
+_AFTER_DISPUTE = frozenset({"accepted", "fulfilled", "complete"})
 
 
 class DisplayStatus(StrEnum):
@@ -50,7 +52,7 @@ class DisplayStatus(StrEnum):
     ) -> JsonSchemaValue:
         """Publish the rules with the values."""
         schema = handler(core_schema)
-        handler.resolve_ref_schema(schema)["description"] = derivation()
+        handler.resolve_ref_schema(schema)["description"] = rules_table()
         return schema
 
 
@@ -69,7 +71,7 @@ def display_status(order: Order) -> DisplayStatus:
     return next(rule.status for rule in RULES if rule.holds(order))
 
 
-def derivation() -> str:
+def rules_table() -> str:
     """The rules as a table for the OpenAPI document."""
     head = (
         "What to show a buyer. The first line that holds counts; states are Digital River's. A resolved "
@@ -81,16 +83,16 @@ def derivation() -> str:
     return head + "\n".join(("| value | meaning | when |", "| --- | --- | --- |", *rows))
 
 
-def _reached(order: Order) -> str | None:
+def _furthest_state(order: Order) -> str | None:
     """How far the order has come.
 
     Digital River docs, Disputes, promise the state before the dispute; the printed `order.dispute.resolved`
     says accepted, beside fulfilled lines and a time at which it was complete.
     """
-    if order.state not in _LED_BACK_TO:
+    if order.state not in _AFTER_DISPUTE:
         return order.state
     further = next((state for state in _FURTHEST_FIRST if state in order.state_transitions), order.state)
-    return "fulfilled" if further == "accepted" and _is_all_shipped(order) else further
+    return "fulfilled" if further == "accepted" and _is_fully_shipped(order) else further
 
 
 def _has_shipped(item: OrderItem) -> bool:
@@ -98,51 +100,55 @@ def _has_shipped(item: OrderItem) -> bool:
     return item.state in _SHIPPED_LINE or "fulfilled" in item.state_transitions
 
 
-def _is_all_shipped(order: Order) -> bool:
+def _is_fully_shipped(order: Order) -> bool:
     is_settled = all(item.state in _SETTLED_LINE or _has_shipped(item) for item in order.items)
     return is_settled and any(_has_shipped(item) for item in order.items)
 
 
-def _is_early(order: Order) -> bool:
-    return order.state not in _LATER
+def _is_before_acceptance(order: Order) -> bool:
+    return order.state not in _AFTER_REVIEW
 
 
-def _has_failed(order: Order) -> bool:
+def _has_payment_failed(order: Order) -> bool:
     charges = [charge.state == "failed" for charge in order.payment.charges]
     if order.state == "pending_payment":
         session = order.payment.session
         return any(charges) or (session is not None and session.state in {"failed", "cancelled"})
     # A charge that cannot be read may be the one that succeeded.
     is_certain = bool(charges) and not order.payment.unreadable("charges")
-    return _reached(order) in _NEEDS_MONEY and is_certain and all(charges)
+    return _furthest_state(order) in _FAILED_BY_PAYMENT and is_certain and all(charges)
 
 
 def _waits_for_buyer(order: Order) -> bool:
     session = order.payment.session
-    return order.state == "pending_payment" and session is not None and session.state in _BUYERS_TURN
+    return (
+        order.state == "pending_payment" and session is not None and session.state in _SESSION_WAITS_FOR_BUYER
+    )
 
 
 def _is_partly_shipped(order: Order) -> bool:
     has_shipped = any(_has_shipped(item) for item in order.items)
-    is_charged = any(charge.captures for charge in order.payment.charges) or _is_some(order.captured_amount)
-    return _reached(order) == "accepted" and (has_shipped or is_charged)
+    is_charged = any(charge.captures for charge in order.payment.charges) or _is_positive(
+        order.captured_amount
+    )
+    return _furthest_state(order) == "accepted" and (has_shipped or is_charged)
 
 
 def _has_refund(order: Order) -> bool:
-    return _reached(order) in _DELIVERED and _is_some(order.refunded_amount)
+    return _furthest_state(order) in _DELIVERED and _is_positive(order.refunded_amount)
 
 
 def _has_full_refund(order: Order) -> bool:
-    return _has_refund(order) and (order.refunded_amount or Decimal(0)) >= _paid(order)
+    return _has_refund(order) and (order.refunded_amount or Decimal(0)) >= _paid_amount(order)
 
 
-def _paid(order: Order) -> Decimal:
-    if order.captured_amount is not None and _is_some(order.captured_amount):
+def _paid_amount(order: Order) -> Decimal:
+    if order.captured_amount is not None and _is_positive(order.captured_amount):
         return order.captured_amount
     return (order.total_amount or Decimal(0)) - (order.cancelled_amount or Decimal(0))
 
 
-def _is_some(amount: Decimal | None) -> bool:
+def _is_positive(amount: Decimal | None) -> bool:
     return amount is not None and amount > 0
 
 
@@ -157,14 +163,16 @@ RULES = (
         DisplayStatus.DECLINED,
         "The order was not accepted",
         "`state` is `blocked`; or `fraudState` is `blocked` before acceptance",
-        lambda order: order.state == "blocked" or (_is_early(order) and order.fraud_state == "blocked"),
+        lambda order: (
+            order.state == "blocked" or (_is_before_acceptance(order) and order.fraud_state == "blocked")
+        ),
     ),
     Rule(
         DisplayStatus.PAYMENT_FAILED,
         "The payment did not succeed; the order will not be delivered",
         "`state` is `pending_payment` and a charge failed, or the payment session failed or was cancelled; "
         "or `state` is `in_review`, `accepted` or `cancelled` and every charge failed",
-        _has_failed,
+        _has_payment_failed,
     ),
     Rule(
         DisplayStatus.CANCELLED,
@@ -177,7 +185,8 @@ RULES = (
         "The order is being checked",
         "`state` is `in_review`; or `fraudState` is `review_opened` before acceptance",
         lambda order: (
-            order.state == "in_review" or (_is_early(order) and order.fraud_state == "review_opened")
+            order.state == "in_review"
+            or (_is_before_acceptance(order) and order.fraud_state == "review_opened")
         ),
     ),
     Rule(
@@ -197,7 +206,7 @@ RULES = (
         DisplayStatus.ACCEPTED,
         "The order is accepted and will be delivered",
         "`state` is `accepted`",
-        lambda order: _reached(order) == "accepted",
+        lambda order: _furthest_state(order) == "accepted",
     ),
     Rule(
         DisplayStatus.REFUNDED,
@@ -216,19 +225,19 @@ RULES = (
         DisplayStatus.RETURNED,
         "Everything came back; nothing is paid back yet",
         "`state` is `returned`",
-        lambda order: _reached(order) == "returned",
+        lambda order: _furthest_state(order) == "returned",
     ),
     Rule(
         DisplayStatus.COMPLETE,
         "Delivered and paid",
         "`state` is `complete`",
-        lambda order: _reached(order) == "complete",
+        lambda order: _furthest_state(order) == "complete",
     ),
     Rule(
         DisplayStatus.SHIPPED,
         "All of it is on its way",
         "`state` is `fulfilled`",
-        lambda order: _reached(order) == "fulfilled",
+        lambda order: _furthest_state(order) == "fulfilled",
     ),
     Rule(
         DisplayStatus.PROCESSING,

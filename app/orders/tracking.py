@@ -98,14 +98,14 @@ class TrackingView(ApiModel):
     """How many shipments, or items or entries of one, are left out because they cannot be read; usually 0."""
 
 
-class Settled(NamedTuple):
+class ItemQuantities(NamedTuple):
     """How many pieces of a line were shipped, and how many cancelled."""
 
     shipped: int = 0
     cancelled: int = 0
 
 
-class _Label(NamedTuple):
+class _ParcelLabel(NamedTuple):
     """What is printed on a parcel."""
 
     company: str | None
@@ -113,19 +113,21 @@ class _Label(NamedTuple):
     url: str | None
 
 
-def settled(fulfillments: Iterable[Fulfillment]) -> Mapping[str | None, Settled]:
+def quantities_by_item(fulfillments: Iterable[Fulfillment]) -> Mapping[str | None, ItemQuantities]:
     """By the lines' ids."""
-    found: dict[str | None, Settled] = {}
+    found: dict[str | None, ItemQuantities] = {}
     for item in (item for fulfillment in fulfillments for item in fulfillment.items):
-        so_far = found.get(item.item_id, Settled())
-        found[item.item_id] = Settled(so_far.shipped + item.quantity, so_far.cancelled + item.cancel_quantity)
+        so_far = found.get(item.item_id, ItemQuantities())
+        found[item.item_id] = ItemQuantities(
+            so_far.shipped + item.quantity, so_far.cancelled + item.cancel_quantity
+        )
     return found
 
 
 def from_logistics(order: Order, tracking: Tracking) -> TrackingView:
     """What Global Logistics says."""
     lines = {item.id: item for item in order.items}
-    shipments = [_from_partner(lines, shipment) for shipment in tracking.shipments]
+    shipments = [_partner_shipment(lines, shipment) for shipment in tracking.shipments]
     unreadable = tracking.unreadable("shipments") + sum(
         one.unreadable("items") + one.unreadable("tracking_details") for one in tracking.shipments
     )
@@ -136,12 +138,12 @@ def from_shop(order: Order, fulfillments: Sequence[Fulfillment], *, unreadable: 
     """What the shop reported: a parcel for each tracking number of each fulfillment, oldest first.
     `unreadable` is how many fulfillments there are besides."""
     lines = {item.id: item for item in order.items}
-    shipments = [view for one in reversed(fulfillments) for view in _from_fulfillment(lines, one)]
+    shipments = [view for one in reversed(fulfillments) for view in _fulfillment_parcels(lines, one)]
     unreadable += sum(one.unreadable("items") for one in fulfillments)
     return TrackingView(order_id=order.id, source="shop", shipments=shipments, unreadable=unreadable)
 
 
-def _from_partner(lines: Mapping[str, OrderItem], shipment: Shipment) -> ShipmentView:
+def _partner_shipment(lines: Mapping[str, OrderItem], shipment: Shipment) -> ShipmentView:
     return ShipmentView(
         id=shipment.id,
         state=shipment.status,
@@ -149,7 +151,9 @@ def _from_partner(lines: Mapping[str, OrderItem], shipment: Shipment) -> Shipmen
         carrier=None,
         tracking_number=shipment.tracking_number,
         tracking_url=web_link(shipment.tracking_url),
-        items=[_piece(lines, item.item_id, item.quantity, item.product_details) for item in shipment.items],
+        items=[
+            _piece_view(lines, item.item_id, item.quantity, item.product_details) for item in shipment.items
+        ],
         entries=[
             EntryView(at=entry.date, description=entry.description, location=entry.location)
             for entry in shipment.tracking_details
@@ -157,12 +161,12 @@ def _from_partner(lines: Mapping[str, OrderItem], shipment: Shipment) -> Shipmen
     )
 
 
-def _from_fulfillment(lines: Mapping[str, OrderItem], fulfillment: Fulfillment) -> Iterator[ShipmentView]:
-    parcels: dict[_Label, list[FulfillmentItem]] = {}
+def _fulfillment_parcels(lines: Mapping[str, OrderItem], fulfillment: Fulfillment) -> Iterator[ShipmentView]:
+    parcels: dict[_ParcelLabel, list[FulfillmentItem]] = {}
     for item in fulfillment.items:
         # Without a quantity it is a cancellation.
         if item.quantity > 0:
-            parcels.setdefault(_label(fulfillment, item), []).append(item)
+            parcels.setdefault(_parcel_label(fulfillment, item), []).append(item)
     for label, items in parcels.items():
         yield ShipmentView(
             id=fulfillment.shipment_id or fulfillment.id,
@@ -171,20 +175,20 @@ def _from_fulfillment(lines: Mapping[str, OrderItem], fulfillment: Fulfillment) 
             carrier=label.company,
             tracking_number=label.number,
             tracking_url=web_link(label.url),
-            items=[_piece(lines, item.item_id, item.quantity, None) for item in items],
+            items=[_piece_view(lines, item.item_id, item.quantity, None) for item in items],
             entries=[],
         )
 
 
-def _label(fulfillment: Fulfillment, item: FulfillmentItem) -> _Label:
+def _parcel_label(fulfillment: Fulfillment, item: FulfillmentItem) -> _ParcelLabel:
     if item.tracking_number or item.tracking_url:
-        return _Label(
+        return _ParcelLabel(
             item.tracking_company or fulfillment.tracking_company, item.tracking_number, item.tracking_url
         )
-    return _Label(fulfillment.tracking_company, fulfillment.tracking_number, fulfillment.tracking_url)
+    return _ParcelLabel(fulfillment.tracking_company, fulfillment.tracking_number, fulfillment.tracking_url)
 
 
-def _piece(
+def _piece_view(
     lines: Mapping[str, OrderItem], item_id: str | None, quantity: int | None, shown: ProductDetails | None
 ) -> PieceView:
     line = lines.get(item_id or "")

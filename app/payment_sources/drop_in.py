@@ -15,7 +15,7 @@ from app.web.postal_address import ADDRESS_EXAMPLE, AddressView
 # Digital River docs, Drop-in: always the hosted files, never a copy.
 SCRIPT_URL = "https://js.digitalriverws.com/v1/DigitalRiver.js"
 STYLE_URL = "https://js.digitalriverws.com/v1/css/DigitalRiver.css"
-FALLBACK_LOCALE = "en-US"
+DEFAULT_LOCALE = "en-US"
 
 Usage = Literal["subscription", "convenience", "unscheduled"]
 
@@ -131,7 +131,7 @@ async def fetch_configuration(
 
 def bcp47(locale: str | None) -> str:
     """`de_DE`, `de-de` and `de-DE` as DigitalRiver.js wants it, `de-DE`; `en-US` when there is none."""
-    language, _, region = (locale or FALLBACK_LOCALE).replace("_", "-").partition("-")
+    language, _, region = (locale or DEFAULT_LOCALE).replace("_", "-").partition("-")
     return f"{language.lower()}-{region.upper()}" if region else language.lower()
 
 

@@ -15,7 +15,7 @@ from app.payment_sources.schemas import (
     PaymentSource,
     PaymentSourcesPage,
     SourceToSave,
-    view,
+    payment_source_view,
 )
 from app.payment_sources.service import SavedSource
 from app.resources import ResourcesDep
@@ -31,7 +31,7 @@ router = APIRouter(
 
 
 def _view(saved: SavedSource) -> PaymentSource:
-    return view(saved.source, is_default=saved.is_default, now=datetime.now(UTC))
+    return payment_source_view(saved.source, is_default=saved.is_default, now=datetime.now(UTC))
 
 
 @router.get(
@@ -105,7 +105,7 @@ async def put_default_payment_source(
 ) -> PaymentSource:
     """Answers with the payment method that is the default from now on. One that is not saved with the caller
     is refused at `/sourceId`."""
-    return _view(await service.choose_default(resources, customer_id, body.source_id))
+    return _view(await service.set_default_source(resources, customer_id, body.source_id))
 
 
 @router.delete(

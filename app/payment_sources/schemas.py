@@ -100,7 +100,7 @@ class DefaultSource(ApiModel):
 _LAST_YEAR = 9999
 
 
-def view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
+def payment_source_view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
     """The payment method as the frontend sees it at this time, of any type and in any state."""
     details = source.details
     brand = details.brand or None
@@ -112,9 +112,9 @@ def view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
         label=label(source.type, brand=brand, last_four=last_four),
         brand=brand,
         last_four=last_four,
-        expiry_month=_whole(details.expiration_month),
-        expiry_year=_whole(details.expiration_year),
-        owner_name=_name_of(source.owner),
+        expiry_month=_whole_number(details.expiration_month),
+        expiry_year=_whole_number(details.expiration_year),
+        owner_name=_owner_name(source.owner),
         billing_address=AddressView.of(source.owner.address if source.owner else None),
         state=source.state,
         is_default=is_default,
@@ -125,18 +125,18 @@ def view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
 
 def is_expired(details: SourceDetails, now: datetime) -> bool:
     """Whether the expiry month is over; a card can be used until the last day of it. `now` is in UTC."""
-    year, month = _whole(details.expiration_year), _whole(details.expiration_month)
+    year, month = _whole_number(details.expiration_year), _whole_number(details.expiration_month)
     return year is not None and (year, month or 12) < (now.year, now.month)
 
 
-def _whole(number: Decimal | None) -> int | None:
+def _whole_number(number: Decimal | None) -> int | None:
     # The official document types months and years as `number`; 12.5 is none.
     if number is None or not 0 < number <= _LAST_YEAR or number != number.to_integral_value():
         return None
     return int(number)
 
 
-def _name_of(owner: Owner | None) -> str | None:
+def _owner_name(owner: Owner | None) -> str | None:
     if owner is None:
         return None
     person = " ".join(part.strip() for part in (owner.first_name, owner.last_name) if part)

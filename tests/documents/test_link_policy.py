@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.digital_river.models import FileLink
-from app.documents.link_policy import LONGEST_URL, Link, LinkPolicy, policy_of
+from app.documents.link_policy import MAXIMUM_URL_LENGTH, Link, LinkPolicy, policy_of
 from app.ids import FileId
 from tests.support.portal import settings_for
 
@@ -20,7 +20,7 @@ DEVELOPMENT = LinkPolicy(("files.digitalriver.com",), "http://sandbox:8800", is_
 
 BAD_URLS = {
     "": "incomplete",
-    "https://files.digitalriver.com/" + LONGEST_URL * "x": "length",
+    "https://files.digitalriver.com/" + MAXIMUM_URL_LENGTH * "x": "length",
     "https://files.digitalriver.com/" + 100_000 * "x": "length",
     "https://files.digitalriver.com/a b": "characters",
     "https://files.digitalriver.com/a\r\nSet-Cookie: a=b": "characters",

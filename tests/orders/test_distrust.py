@@ -60,7 +60,7 @@ async def test_an_export_leaves_a_list_that_repeats_itself() -> None:
     )
     async with far_side.opened() as digital_river:
         with pytest.raises(Garbled, match="repeats itself"):
-            await service.list_whole_orders(digital_river, ADA)
+            await service.list_all_order_views(digital_river, ADA)
     assert len(far_side.requests) == 2
 
 
