@@ -1,4 +1,4 @@
-"""Routes of orders: list, show, where the parcels are, and what is being paid back."""
+"""The routes of orders: list, page, tracking and refunds."""
 
 from typing import Annotated
 
@@ -7,11 +7,10 @@ from fastapi import APIRouter, Query, Request, Response
 from app.access.authorization import ListedCustomer, RequiredOwner
 from app.access.ownership import Anybody
 from app.idempotency.routes import IdempotentRoute
-from app.orders import service, views
+from app.orders import order_list, service, views
+from app.orders.order_list import OrderFilter, OrderState
 from app.orders.refunds import RefundsPage
-from app.orders.schemas import OrderView
-from app.orders.service import OrderFilter, OrderState
-from app.orders.summaries import OrdersPage
+from app.orders.schemas import OrdersPage, OrderView
 from app.orders.tracking import TrackingView
 from app.resources import ResourcesDep, base_url_of
 from app.web.api_model import Instant
@@ -22,7 +21,7 @@ from app.web.problems import BadGateway, Invalid, NotFound, ServiceUnavailable, 
 
 router = APIRouter(prefix="/v1", tags=["orders"], route_class=IdempotentRoute)
 
-_ONE = {**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, ServiceUnavailable)}
+_ORDER_RESPONSES = {**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, ServiceUnavailable)}
 
 
 @router.get(
@@ -45,12 +44,18 @@ async def list_orders(
     cursor: Cursor = None,
 ) -> OrdersPage:
     """Newest first. A page may hold fewer entries than `limit` before the end: go by `nextCursor`."""
-    wanted = OrderFilter(state, created_from, created_to)
-    found = await service.list_orders(resources, customer_id, wanted, limit=limit, cursor=cursor)
+    page = await order_list.list_orders(
+        resources.digital_river,
+        resources.settings.digital_river_secret_key,
+        customer_id,
+        OrderFilter(state, created_from, created_to),
+        limit=limit,
+        cursor=cursor,
+    )
     return OrdersPage(
-        data=[views.order_summary(order) for order in found.orders],
-        next_cursor=found.next_cursor,
-        unreadable=found.unreadable,
+        data=[views.order_summary(order) for order in page.orders],
+        next_cursor=page.next_cursor,
+        unreadable=page.unreadable,
     )
 
 
@@ -59,7 +64,7 @@ async def list_orders(
     operation_id="getOrder",
     summary="Show one order",
     response_model=OrderView,
-    responses=_ONE,
+    responses=_ORDER_RESPONSES,
 )
 async def get_order(
     request: Request, resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
@@ -75,13 +80,13 @@ async def get_order(
     operation_id="getOrderTracking",
     summary="Show where the parcels of one order are",
     response_model=TrackingView,
-    responses=_ONE,
+    responses=_ORDER_RESPONSES,
 )
 async def get_order_tracking(
     request: Request, resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
 ) -> Response:
     """From the logistics partner where one ships, else from what the shop reported."""
-    return conditional(request, await service.get_tracking(resources, owner, order_id))
+    return conditional(request, await service.get_tracking(resources.digital_river, owner, order_id))
 
 
 @router.get(
@@ -94,6 +99,6 @@ async def list_order_refunds(
     resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
 ) -> RefundsPage:
     """All of them, newest first, with what the buyer must do. `nextCursor` is always null."""
-    order, found = await service.get_refunds(resources, owner, order_id)
-    shown = views.refund_views(found, order, is_buyers=not isinstance(owner, Anybody))
-    return RefundsPage(data=shown, unreadable=found.unreadable)
+    order, refunds = await service.get_refunds(resources.digital_river, owner, order_id)
+    data = views.refund_views(refunds, order, is_buyers=not isinstance(owner, Anybody))
+    return RefundsPage(data=data, unreadable=refunds.unreadable)

@@ -7,15 +7,34 @@ from pydantic import ConfigDict
 from app.documents.schemas import OrderDocumentsView
 from app.orders.refunds import REFUND_EXAMPLE, RefundView
 from app.orders.status import DisplayStatus
-from app.orders.summaries import LINE_EXAMPLE, ORDER_EXAMPLE, LineView
-from app.orders.timeline import Kind
 from app.web.api_model import ApiModel, Instant, Money
+from app.web.paging import PartialPage
 from app.web.postal_address import ADDRESS_EXAMPLE, AddressView
 
 Part = Literal["refunds", "shipments", "documents", "items", "paymentMethods", "transactions", "timeline"]
+StepKind = Literal["order", "review"]
 TransactionKind = Literal["charged", "released"]
 TransactionState = Literal["pending", "complete", "failed"]
 
+_LINE: dict[str, Any] = {
+    "name": "Desk lamp",
+    "imageUrl": "https://shop.example/lamp.jpg",
+    "quantity": 2,
+}
+_ORDER: dict[str, Any] = {
+    "id": "188418250336",
+    "createdAt": "2026-01-31T09:29:50Z",
+    "displayStatus": "partiallyRefunded",
+    "state": "complete",
+    "currency": "USD",
+}
+_SUMMARY: dict[str, Any] = {
+    **_ORDER,
+    "totalAmount": "112.81",
+    "refundedAmount": "33.00",
+    "itemCount": 1,
+    "items": [_LINE],
+}
 _PARTY: dict[str, Any] = {
     "name": "Ada Byron",
     "organization": None,
@@ -24,7 +43,7 @@ _PARTY: dict[str, Any] = {
     "address": ADDRESS_EXAMPLE,
 }
 _ITEM: dict[str, Any] = {
-    **LINE_EXAMPLE,
+    **_LINE,
     "id": "127910100336",
     "skuId": "lamp-1",
     "description": "A lamp for a desk",
@@ -74,6 +93,43 @@ _STEP: dict[str, Any] = {
 }
 _SHIPPING: dict[str, Any] = {"description": "Standard", "amount": "5.00", "tax": "0.40"}
 _SELLER: dict[str, Any] = {"id": "DR_INC-ENTITY", "name": "Digital River Inc."}
+
+
+class LineView(ApiModel):
+    """One line of an order, as far as a list shows it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_LINE]})
+
+    name: str | None
+    image_url: str | None
+    quantity: int | None
+
+
+class OrderSummary(ApiModel):
+    """An order in a list."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SUMMARY]})
+
+    id: str
+    created_at: Instant | None
+    display_status: DisplayStatus
+    state: str | None
+    """As Digital River names it, for filtering; an open set, so show `displayStatus`."""
+    currency: str | None
+    total_amount: Money | None
+    refunded_amount: Money | None
+    item_count: int
+    """How many lines the order has."""
+    items: list[LineView]
+    """The first three of them."""
+
+
+class OrdersPage(PartialPage[OrderSummary]):
+    """A piece of a customer's orders."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_SUMMARY], "nextCursor": None, "unreadable": 0}]}
+    )
 
 
 class PartyView(ApiModel):
@@ -176,7 +232,7 @@ class StepView(ApiModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_STEP]})
 
     at: Instant
-    kind: Kind
+    kind: StepKind
     """`order`: the order's own state changed. `review`: the check of the order did."""
     state: str
     """As Digital River names it; an open set."""
@@ -199,7 +255,7 @@ class OrderView(ApiModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                ORDER_EXAMPLE
+                _ORDER
                 | {"updatedAt": "2026-02-03T10:00:00Z", "email": "ada@example.com", "locale": "en_US"}
                 | {"amounts": _AMOUNTS, "items": [_ITEM], "shipTo": _PARTY, "billTo": _PARTY}
                 | {"shipping": _SHIPPING, "seller": _SELLER, "paymentMethods": [_METHOD]}

@@ -1,6 +1,6 @@
 """Makes what frontends see of an order from what Digital River says of it. Nothing in an order stops it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,20 +21,21 @@ from app.orders.refunds import RefundView, refund_view
 from app.orders.schemas import (
     AmountsView,
     ItemView,
+    LineView,
+    OrderSummary,
     OrderView,
     Part,
     PartyView,
     PaymentMethodView,
     SellerView,
     ShippingView,
+    StepKind,
     StepView,
     TransactionKind,
     TransactionState,
     TransactionView,
 )
 from app.orders.status import display_status
-from app.orders.summaries import LineView, OrderSummary
-from app.orders.timeline import timeline
 from app.orders.tracking import ItemQuantities, quantities_by_item, web_link
 from app.web.postal_address import AddressView
 
@@ -43,6 +44,23 @@ _MAX_DIGITS_SHOWN = 4
 # Digital River docs, Charges: the set is open; what has not ended is pending.
 _FINAL_STATES: Mapping[str, TransactionState] = {"complete": "complete", "failed": "failed"}
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
+# In the order in which they can happen, because several often carry the same second.
+_STEP_TEXTS: Mapping[tuple[StepKind, str], str] = {
+    ("order", "created"): "Order placed",
+    ("order", "pending_payment"): "Waiting for the payment",
+    ("review", "review_opened"): "Review started",
+    ("order", "in_review"): "Order in review",
+    ("review", "passed"): "Review passed",
+    ("review", "blocked"): "Review not passed",
+    ("order", "blocked"): "Order not accepted",
+    ("order", "accepted"): "Order accepted",
+    ("order", "fulfilled"): "Order shipped",
+    ("order", "complete"): "Order complete",
+    ("order", "dispute"): "Payment disputed",
+    ("order", "returned"): "Order returned",
+    ("order", "cancelled"): "Order cancelled",
+}
+_STEP_RANKS = {step: rank for rank, step in enumerate(_STEP_TEXTS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +129,7 @@ def order_view(parts: OrderParts, *, is_buyers: bool) -> OrderView:
         shipping=_shipping(order),
         payment_methods=[_method(source, currency) for source in order.payment.sources],
         transactions=_transactions(order),
-        timeline=[StepView(**step._asdict()) for step in timeline(order)],
+        timeline=timeline(order),
         refunds=None if parts.refunds is None else refund_views(parts.refunds, order, is_buyers=is_buyers),
         documents=parts.documents,
         seller=SellerView(id=order.selling_entity.id, name=order.selling_entity.name),
@@ -122,6 +140,28 @@ def order_view(parts: OrderParts, *, is_buyers: bool) -> OrderView:
 def refund_views(found: Iterable[Refund], order: Order, *, is_buyers: bool) -> list[RefundView]:
     """The refunds of the order, as they came."""
     return [refund_view(refund, currency=order.currency, is_buyers=is_buyers) for refund in found]
+
+
+def timeline(order: Order) -> list[StepView]:
+    """What happened to the order, oldest first."""
+    return sorted(
+        _steps(order), key=lambda step: (step.at, _STEP_RANKS.get((step.kind, step.state), len(_STEP_RANKS)))
+    )
+
+
+def _steps(order: Order) -> Iterator[StepView]:
+    if order.created_time is not None and "created" not in order.state_transitions:
+        yield _step("order", "created", order.created_time)
+    for state, at in order.state_transitions.items():
+        yield _step("order", state, at)
+    for state, at in order.fraud_state_transitions.items():
+        yield _step("review", state, at)
+
+
+def _step(kind: StepKind, state: str, at: datetime) -> StepView:
+    # Digital River adds states at any time (docs, Versioning): the name is then better than nothing.
+    text = _STEP_TEXTS.get((kind, state)) or state.replace("_", " ").strip().capitalize()
+    return StepView(at=at, kind=kind, state=state, text=text)
 
 
 def _line(item: OrderItem) -> LineView:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.ids import CustomerId
-from app.orders.cursors import sign_cursor
+from app.orders.order_list import sign_cursor
 from tests.support.buyers import OrderBuyer
 from tests.support.sandbox import Json, Sandbox
 
