@@ -1,4 +1,4 @@
-"""Refunds as a buyer sees them: how far each one is, and what only the buyer can do about it."""
+"""Turns Digital River's refunds into what buyers see: the state, and what the buyer must do."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -16,7 +16,7 @@ State = Literal["pending", "pendingInformation", "succeeded", "failed", "expired
 _STATES: Mapping[str, State] = {
     "pending_information": "pendingInformation",
     "succeeded": "succeeded",
-    # Digital River docs, Refunds: a charge's part of a refund is `complete` where the refund `succeeded`.
+    # Digital River docs, Refunds: the refund of a charge is `complete` when the whole refund has `succeeded`.
     "complete": "succeeded",
     "failed": "failed",
     "expired": "expired",
@@ -108,16 +108,16 @@ class RefundsPage(PartialPage[RefundView]):
 
 
 def refund_view(refund: Refund, *, currency: str | None, is_buyers: bool) -> RefundView:
-    """The refund of an order in `currency`; `is_buyers` is whether the buyer is the one who reads it."""
+    """The refund of an order in `currency`. `is_buyers`: the buyer reads it, and not support."""
     currency = refund.currency or currency
     state = _STATES.get(refund.state or "", "pending")
-    asked = refund.amount if refund.amount is not None else _sum_item_amounts(refund, currency)
+    amount = refund.amount if refund.amount is not None else _sum_item_amounts(refund, currency)
     return RefundView(
         id=refund.id,
         created_at=refund.created_time,
         state=state,
         currency=currency,
-        amount=normalize_amount(asked, currency),
+        amount=normalize_amount(amount, currency),
         refunded_amount=normalize_amount(refund.refunded_amount, currency),
         type=refund.type,
         reason=refund.reason,
@@ -137,18 +137,18 @@ def refund_view(refund: Refund, *, currency: str | None, is_buyers: bool) -> Ref
 
 
 def _sum_item_amounts(refund: Refund, currency: str | None) -> Decimal | None:
-    # The sample refund.pending of two lines carries amounts with the lines only.
+    # Digital River's sample event refund.pending has two lines, and amounts only in the lines.
     if refund.unreadable("items"):
         return None
     return sum_amounts((item.amount for item in refund.items), currency)
 
 
 def _action(refund: Refund, *, is_buyers: bool) -> ActionView | None:
-    asked = refund.token_information
-    if asked is None or asked.token is None:
+    information = refund.token_information
+    if information is None or information.token is None:
         return None
     return ActionView(
         kind="provideBankDetails",
-        token=asked.token if is_buyers else None,
-        expires_at=asked.expires_time,
+        token=information.token if is_buyers else None,
+        expires_at=information.expires_time,
     )

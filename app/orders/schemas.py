@@ -1,4 +1,4 @@
-"""One order as its page shows it. How it is made from Digital River's is in `views`."""
+"""The published models of orders, in a list and on their own page. `views` makes them."""
 
 from typing import Any, Literal
 

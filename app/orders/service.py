@@ -1,4 +1,4 @@
-"""Reads orders for a buyer or for support. Each function checks the owner of an order before it reads more."""
+"""Reads orders for a buyer or for support. Each function checks an order's owner before it reads more."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence

@@ -1,4 +1,4 @@
-"""The one word that a buyer reads beside an order, derived from the order alone, so list and page agree."""
+"""Derives the status that a buyer sees from the order alone, so that the list and the order page agree."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from pydantic_core import CoreSchema
 
 from app.digital_river.models import Order, OrderItem
 
-# Digital River docs, Orders: what the state machine can still lead anywhere from.
+# Digital River docs, Orders: the states that follow the review.
 _AFTER_REVIEW = frozenset(
     {"accepted", "fulfilled", "complete", "returned", "cancelled", "blocked", "dispute"}
 )
-_DELIVERED = frozenset({"fulfilled", "complete", "returned"})
-_FAILED_BY_PAYMENT = frozenset({"in_review", "accepted", "cancelled"})
-# Digital River docs, Payment sessions: the states in which the buyer has something left to do.
-_SESSION_WAITS_FOR_BUYER = frozenset(
+_SHIPPED_STATES = frozenset({"fulfilled", "complete", "returned"})
+_STATES_NEEDING_PAYMENT = frozenset({"in_review", "accepted", "cancelled"})
+# Digital River docs, Payment sessions: the states in which the buyer still has to do something.
+_OPEN_SESSION_STATES = frozenset(
     {"requires_source", "requires_confirmation", "requires_action", "pending_redirect", "pending_funds"}
 )
-_SHIPPED_LINE = frozenset({"fulfilled", "paid", "returned"})
-_SETTLED_LINE = _SHIPPED_LINE | {"cancelled"}
-# The way of an order that goes well, and which of its states a resolved dispute can lead back to.
-_FURTHEST_FIRST = ("returned", "complete", "fulfilled")
+_SHIPPED_ITEM_STATES = frozenset({"fulfilled", "paid", "returned"})
+_SETTLED_ITEM_STATES = _SHIPPED_ITEM_STATES | {"cancelled"}
+# The states of a successful order after `accepted`, and the states to which a resolved dispute can lead.
+_STATES_FURTHEST_FIRST = ("returned", "complete", "fulfilled")
 _AFTER_DISPUTE = frozenset({"accepted", "fulfilled", "complete"})
 
 
@@ -50,7 +50,7 @@ class DisplayStatus(StrEnum):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Publish the rules with the values."""
+        """Adds the rules to the description of the values."""
         schema = handler(core_schema)
         handler.resolve_ref_schema(schema)["description"] = rules_table()
         return schema
@@ -58,7 +58,7 @@ class DisplayStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """`when` says in words what `holds` tests."""
+    """`when` describes the condition that `holds` tests."""
 
     status: DisplayStatus
     meaning: str
@@ -67,7 +67,7 @@ class Rule:
 
 
 def display_status(order: Order) -> DisplayStatus:
-    """The status of the first rule that holds; the last one always does."""
+    """The status of the first rule that holds. The last rule always holds."""
     return next(rule.status for rule in RULES if rule.holds(order))
 
 
@@ -84,24 +84,27 @@ def rules_table() -> str:
 
 
 def _furthest_state(order: Order) -> str | None:
-    """How far the order has come.
+    """The furthest state that the order has reached.
 
-    Digital River docs, Disputes, promise the state before the dispute; the printed `order.dispute.resolved`
-    says accepted, beside fulfilled lines and a time at which it was complete.
+    A resolved dispute leads back to the state before the dispute, says Digital River's documentation
+    (Disputes). Its sample `order.dispute.resolved` says `accepted` although the lines are fulfilled and the
+    order has been complete.
     """
     if order.state not in _AFTER_DISPUTE:
         return order.state
-    further = next((state for state in _FURTHEST_FIRST if state in order.state_transitions), order.state)
+    further = next(
+        (state for state in _STATES_FURTHEST_FIRST if state in order.state_transitions), order.state
+    )
     return "fulfilled" if further == "accepted" and _is_fully_shipped(order) else further
 
 
 def _has_shipped(item: OrderItem) -> bool:
-    # The printed order.dispute has a line that is created again, with the time at which it was fulfilled.
-    return item.state in _SHIPPED_LINE or "fulfilled" in item.state_transitions
+    # Digital River's sample order.dispute has a line in the state `created` with the time of its fulfillment.
+    return item.state in _SHIPPED_ITEM_STATES or "fulfilled" in item.state_transitions
 
 
 def _is_fully_shipped(order: Order) -> bool:
-    is_settled = all(item.state in _SETTLED_LINE or _has_shipped(item) for item in order.items)
+    is_settled = all(item.state in _SETTLED_ITEM_STATES or _has_shipped(item) for item in order.items)
     return is_settled and any(_has_shipped(item) for item in order.items)
 
 
@@ -114,16 +117,14 @@ def _has_payment_failed(order: Order) -> bool:
     if order.state == "pending_payment":
         session = order.payment.session
         return any(charges) or (session is not None and session.state in {"failed", "cancelled"})
-    # A charge that cannot be read may be the one that succeeded.
+    # A charge that cannot be read may have succeeded.
     is_certain = bool(charges) and not order.payment.unreadable("charges")
-    return _furthest_state(order) in _FAILED_BY_PAYMENT and is_certain and all(charges)
+    return _furthest_state(order) in _STATES_NEEDING_PAYMENT and is_certain and all(charges)
 
 
 def _waits_for_buyer(order: Order) -> bool:
     session = order.payment.session
-    return (
-        order.state == "pending_payment" and session is not None and session.state in _SESSION_WAITS_FOR_BUYER
-    )
+    return order.state == "pending_payment" and session is not None and session.state in _OPEN_SESSION_STATES
 
 
 def _is_partly_shipped(order: Order) -> bool:
@@ -135,7 +136,7 @@ def _is_partly_shipped(order: Order) -> bool:
 
 
 def _has_refund(order: Order) -> bool:
-    return _furthest_state(order) in _DELIVERED and _is_positive(order.refunded_amount)
+    return _furthest_state(order) in _SHIPPED_STATES and _is_positive(order.refunded_amount)
 
 
 def _has_full_refund(order: Order) -> bool:

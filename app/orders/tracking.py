@@ -1,4 +1,7 @@
-"""Where the parcels of an order are: Global Logistics says it where it ships, else what the shop reported."""
+"""Turns shipments into parcels that buyers can track.
+
+The shipments come from Global Logistics, or from the fulfillments that the shop reported.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -99,14 +102,14 @@ class TrackingView(ApiModel):
 
 
 class ItemQuantities(NamedTuple):
-    """How many pieces of a line were shipped, and how many cancelled."""
+    """How many units of an order line were shipped, and how many were cancelled."""
 
     shipped: int = 0
     cancelled: int = 0
 
 
 class _ParcelLabel(NamedTuple):
-    """What is printed on a parcel."""
+    """The carrier's data of one parcel."""
 
     company: str | None
     number: str | None
@@ -114,32 +117,39 @@ class _ParcelLabel(NamedTuple):
 
 
 def quantities_by_item(fulfillments: Iterable[Fulfillment]) -> Mapping[str | None, ItemQuantities]:
-    """By the lines' ids."""
-    found: dict[str | None, ItemQuantities] = {}
+    """What was shipped and cancelled of each line, by the line's id."""
+    quantities: dict[str | None, ItemQuantities] = {}
     for item in (item for fulfillment in fulfillments for item in fulfillment.items):
-        so_far = found.get(item.item_id, ItemQuantities())
-        found[item.item_id] = ItemQuantities(
-            so_far.shipped + item.quantity, so_far.cancelled + item.cancel_quantity
+        previous = quantities.get(item.item_id, ItemQuantities())
+        quantities[item.item_id] = ItemQuantities(
+            previous.shipped + item.quantity, previous.cancelled + item.cancel_quantity
         )
-    return found
+    return quantities
 
 
 def from_logistics(order: Order, tracking: Tracking) -> TrackingView:
-    """What Global Logistics says."""
+    """The parcels that Global Logistics reports."""
     lines = {item.id: item for item in order.items}
     shipments = [_partner_shipment(lines, shipment) for shipment in tracking.shipments]
     unreadable = tracking.unreadable("shipments") + sum(
-        one.unreadable("items") + one.unreadable("tracking_details") for one in tracking.shipments
+        shipment.unreadable("items") + shipment.unreadable("tracking_details")
+        for shipment in tracking.shipments
     )
     return TrackingView(order_id=order.id, source="logistics", shipments=shipments, unreadable=unreadable)
 
 
 def from_shop(order: Order, fulfillments: Sequence[Fulfillment], *, unreadable: int = 0) -> TrackingView:
-    """What the shop reported: a parcel for each tracking number of each fulfillment, oldest first.
-    `unreadable` is how many fulfillments there are besides."""
+    """The parcels that the shop reported: one for each tracking number of each fulfillment, oldest first.
+
+    `fulfillments` come newest first. `unreadable` is how many others could not be read.
+    """
     lines = {item.id: item for item in order.items}
-    shipments = [view for one in reversed(fulfillments) for view in _fulfillment_parcels(lines, one)]
-    unreadable += sum(one.unreadable("items") for one in fulfillments)
+    shipments = [
+        parcel
+        for fulfillment in reversed(fulfillments)
+        for parcel in _fulfillment_parcels(lines, fulfillment)
+    ]
+    unreadable += sum(fulfillment.unreadable("items") for fulfillment in fulfillments)
     return TrackingView(order_id=order.id, source="shop", shipments=shipments, unreadable=unreadable)
 
 
@@ -164,7 +174,7 @@ def _partner_shipment(lines: Mapping[str, OrderItem], shipment: Shipment) -> Shi
 def _fulfillment_parcels(lines: Mapping[str, OrderItem], fulfillment: Fulfillment) -> Iterator[ShipmentView]:
     parcels: dict[_ParcelLabel, list[FulfillmentItem]] = {}
     for item in fulfillment.items:
-        # Without a quantity it is a cancellation.
+        # An item without a quantity reports a cancellation.
         if item.quantity > 0:
             parcels.setdefault(_parcel_label(fulfillment, item), []).append(item)
     for label, items in parcels.items():
@@ -189,18 +199,18 @@ def _parcel_label(fulfillment: Fulfillment, item: FulfillmentItem) -> _ParcelLab
 
 
 def _piece_view(
-    lines: Mapping[str, OrderItem], item_id: str | None, quantity: int | None, shown: ProductDetails | None
+    lines: Mapping[str, OrderItem], item_id: str | None, quantity: int | None, details: ProductDetails | None
 ) -> PieceView:
     line = lines.get(item_id or "")
-    product = shown or (line.product_details if line else None) or ProductDetails()
+    product = details or (line.product_details if line else None) or ProductDetails()
     return PieceView(item_id=item_id, name=product.name, image_url=web_link(product.image), quantity=quantity)
 
 
-def web_link(address: str | None) -> str | None:
-    """The address if a browser may open it; None for `javascript:`, relative ones and whatever else."""
+def web_link(url: str | None) -> str | None:
+    """The URL if it is an absolute one of http or https; None for all others, such as `javascript:`."""
     try:
-        parts = urlsplit(address or "")
+        parts = urlsplit(url or "")
         is_web = parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         return None
-    return address if is_web else None
+    return url if is_web else None

@@ -1,4 +1,4 @@
-"""Makes what frontends see of an order from what Digital River says of it. Nothing in an order stops it."""
+"""Turns Digital River's orders into what frontends see. No content of an order makes this fail."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,10 +41,10 @@ from app.web.postal_address import AddressView
 
 LINES_IN_SUMMARY = 3
 _MAX_DIGITS_SHOWN = 4
-# Digital River docs, Charges: the set is open; what has not ended is pending.
+# Digital River docs, Charges: the set of states is open. Every other state counts as pending.
 _FINAL_STATES: Mapping[str, TransactionState] = {"complete": "complete", "failed": "failed"}
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
-# In the order in which they can happen, because several often carry the same second.
+# In the order in which the steps can happen: it sorts steps that have the same time, which is frequent.
 _STEP_TEXTS: Mapping[tuple[StepKind, str], str] = {
     ("order", "created"): "Order placed",
     ("order", "pending_payment"): "Waiting for the payment",
@@ -65,7 +65,7 @@ _STEP_RANKS = {step: rank for rank, step in enumerate(_STEP_TEXTS)}
 
 @dataclass(frozen=True, slots=True)
 class OrderParts:
-    """An order and what belongs to it; None is what could not be read this time."""
+    """An order and its parts. A part that could not be read is None."""
 
     order: Order
     refunds: Sequence[Refund] | None
@@ -75,9 +75,9 @@ class OrderParts:
 
     @property
     def incomplete(self) -> list[Part]:
-        """The names of the parts that are missing, or lack entries."""
+        """The names of the parts that are None or lack entries."""
         payment, order = self.order.payment, self.order
-        lacks: Mapping[Part, object] = {
+        missing: Mapping[Part, object] = {
             "refunds": self.refunds is None
             or self.refunds_left_out
             or any(refund.unreadable("items") for refund in self.refunds),
@@ -91,11 +91,11 @@ class OrderParts:
             ),
             "timeline": order.unreadable("state_transitions") or order.unreadable("fraud_state_transitions"),
         }
-        return [part for part, is_lacking in lacks.items() if is_lacking]
+        return [part for part, is_missing in missing.items() if is_missing]
 
 
 def order_summary(order: Order) -> OrderSummary:
-    """The order in a list."""
+    """The order as a list shows it."""
     return OrderSummary(
         id=order.id,
         created_at=order.created_time,
@@ -110,9 +110,9 @@ def order_summary(order: Order) -> OrderSummary:
 
 
 def order_view(parts: OrderParts, *, is_buyers: bool) -> OrderView:
-    """The page about the order; `is_buyers` is whether the buyer is the one who reads it."""
+    """The order page. `is_buyers`: the buyer reads it, and not support."""
     order, currency = parts.order, parts.order.currency
-    progress = None if parts.fulfillments is None else quantities_by_item(parts.fulfillments)
+    quantities = None if parts.fulfillments is None else quantities_by_item(parts.fulfillments)
     return OrderView(
         id=order.id,
         created_at=order.created_time,
@@ -122,7 +122,7 @@ def order_view(parts: OrderParts, *, is_buyers: bool) -> OrderView:
         currency=currency,
         locale=order.locale,
         email=order.email,
-        items=[_item(item, currency, progress) for item in order.items],
+        items=[_item(item, currency, quantities) for item in order.items],
         amounts=_amounts(order),
         ship_to=_party(order.ship_to),
         bill_to=_party(order.bill_to),
@@ -137,16 +137,18 @@ def order_view(parts: OrderParts, *, is_buyers: bool) -> OrderView:
     )
 
 
-def refund_views(found: Iterable[Refund], order: Order, *, is_buyers: bool) -> list[RefundView]:
-    """The refunds of the order, as they came."""
-    return [refund_view(refund, currency=order.currency, is_buyers=is_buyers) for refund in found]
+def refund_views(refunds: Iterable[Refund], order: Order, *, is_buyers: bool) -> list[RefundView]:
+    """The refunds of the order, in the order given. `is_buyers`: the buyer reads them, and not support."""
+    return [refund_view(refund, currency=order.currency, is_buyers=is_buyers) for refund in refunds]
 
 
 def timeline(order: Order) -> list[StepView]:
-    """What happened to the order, oldest first."""
-    return sorted(
-        _steps(order), key=lambda step: (step.at, _STEP_RANKS.get((step.kind, step.state), len(_STEP_RANKS)))
-    )
+    """The changes of the order's own state and of its fraud review, oldest first."""
+    return sorted(_steps(order), key=_step_order)
+
+
+def _step_order(step: StepView) -> tuple[datetime, int]:
+    return step.at, _STEP_RANKS.get((step.kind, step.state), len(_STEP_RANKS))
 
 
 def _steps(order: Order) -> Iterator[StepView]:
@@ -159,7 +161,7 @@ def _steps(order: Order) -> Iterator[StepView]:
 
 
 def _step(kind: StepKind, state: str, at: datetime) -> StepView:
-    # Digital River adds states at any time (docs, Versioning): the name is then better than nothing.
+    # Digital River adds states at any time (docs, Versioning). A state without a text shows its name.
     text = _STEP_TEXTS.get((kind, state)) or state.replace("_", " ").strip().capitalize()
     return StepView(at=at, kind=kind, state=state, text=text)
 
@@ -170,10 +172,10 @@ def _line(item: OrderItem) -> LineView:
 
 
 def _item(
-    item: OrderItem, currency: str | None, progress: Mapping[str | None, ItemQuantities] | None
+    item: OrderItem, currency: str | None, quantities: Mapping[str | None, ItemQuantities] | None
 ) -> ItemView:
     product = item.product_details or ProductDetails()
-    done = None if progress is None else progress.get(item.id, ItemQuantities())
+    settled = None if quantities is None else quantities.get(item.id, ItemQuantities())
     return ItemView(
         id=item.id,
         sku_id=item.sku_id,
@@ -189,8 +191,8 @@ def _item(
         fees=normalize_part(item.fees, currency),
         shipping=normalize_part(item.shipping, currency),
         state=item.state,
-        shipped_quantity=None if done is None else done.shipped,
-        cancelled_quantity=None if done is None else done.cancelled,
+        shipped_quantity=None if settled is None else settled.shipped,
+        cancelled_quantity=None if settled is None else settled.cancelled,
     )
 
 
@@ -236,7 +238,7 @@ def _shipping(order: Order) -> ShippingView | None:
 
 
 def _method(source: Source, currency: str | None) -> PaymentMethodView:
-    # Never more than four digits, whatever the far side sends.
+    # At most four digits, even if Digital River sends the whole number.
     last_four = (source.details.last_four_digits or "")[-_MAX_DIGITS_SHOWN:] or None
     return PaymentMethodView(
         label=label(source.type, brand=source.details.brand, last_four=last_four),
@@ -248,12 +250,12 @@ def _method(source: Source, currency: str | None) -> PaymentMethodView:
 
 
 def _transactions(order: Order) -> list[TransactionView]:
-    found: list[TransactionView] = []
+    transactions: list[TransactionView] = []
     for charge in order.payment.charges:
         currency = charge.currency or order.currency
-        found += [_transaction("charged", capture, currency) for capture in charge.captures]
-        found += [_transaction("released", cancel, currency) for cancel in charge.cancels]
-    return sorted(found, key=lambda transaction: transaction.at or _EARLIEST)
+        transactions += [_transaction("charged", capture, currency) for capture in charge.captures]
+        transactions += [_transaction("released", cancel, currency) for cancel in charge.cancels]
+    return sorted(transactions, key=lambda transaction: transaction.at or _EARLIEST)
 
 
 def _transaction(kind: TransactionKind, operation: ChargeOperation, currency: str | None) -> TransactionView:
