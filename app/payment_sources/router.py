@@ -1,4 +1,4 @@
-"""Routes of payment sources: open Drop-in, list, save, choose the default, remove."""
+"""The routes of payment sources: configure Drop-in, list, save, set the default, remove."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -55,7 +55,10 @@ async def get_drop_in_configuration(
 ) -> Response:
     """For Drop-in's flow `managePaymentMethods`, which needs neither a checkout nor a session. When it
     reports success, POST the source's id to the caller's payment sources."""
-    return conditional(request, await drop_in.fetch_configuration(resources, customer_id, usage))
+    configuration = await drop_in.fetch_configuration(
+        resources.digital_river, resources.settings, customer_id, usage
+    )
+    return conditional(request, configuration)
 
 
 @router.get(
@@ -66,8 +69,8 @@ async def get_drop_in_configuration(
 )
 async def list_payment_sources(resources: ResourcesDep, customer_id: ReadCustomer) -> PaymentSourcesPage:
     """All of them, with what may be shown to their owner."""
-    saved = await service.list_sources(resources.digital_river, customer_id)
-    return PaymentSourcesPage(data=[_view(one) for one in saved], unreadable=saved.unreadable)
+    sources = await service.list_sources(resources.digital_river, customer_id)
+    return PaymentSourcesPage(data=[_view(source) for source in sources], unreadable=sources.unreadable)
 
 
 @router.post(
@@ -87,7 +90,11 @@ async def save_payment_source(
     """Saves a source that Drop-in made in the browser. The first one becomes the default. Saving the same one
     again is harmless; a source that cannot be saved is refused at `/sourceId`."""
     saved, is_new = await service.save_source(
-        resources, customer_id, body.source_id, make_default=body.make_default
+        resources.digital_river,
+        resources.leases,
+        customer_id,
+        body.source_id,
+        make_default=body.make_default,
     )
     if not is_new:
         response.status_code = status.HTTP_200_OK
@@ -105,7 +112,8 @@ async def put_default_payment_source(
 ) -> PaymentSource:
     """Answers with the payment method that is the default from now on. One that is not saved with the caller
     is refused at `/sourceId`."""
-    return _view(await service.set_default_source(resources, customer_id, body.source_id))
+    client, leases = resources.digital_river, resources.leases
+    return _view(await service.set_default_source(client, leases, customer_id, body.source_id))
 
 
 @router.delete(
@@ -121,4 +129,4 @@ async def delete_payment_source(
 ) -> None:
     """For good: the buyer enters it again to have it back. When it was the default, list the payment methods
     to see which one it is now, if any."""
-    await service.remove_source(resources, customer_id, source_id)
+    await service.remove_source(resources.digital_river, resources.leases, customer_id, source_id)

@@ -1,4 +1,4 @@
-"""Saved payment methods as frontends see them: what may be shown, and nothing that could be misused."""
+"""The published models of saved payment methods, without any data that could be misused."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -97,14 +97,14 @@ class DefaultSource(ApiModel):
     """The `id` of a saved payment method."""
 
 
-_LAST_YEAR = 9999
+_MAX_YEAR = 9999
 
 
 def payment_source_view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
-    """The payment method as the frontend sees it at this time, of any type and in any state."""
+    """The payment method as the frontend sees it, of any type and in any state. `now` is in UTC."""
     details = source.details
     brand = details.brand or None
-    # Never more than four digits, whatever the far side sends.
+    # At most four digits, even if Digital River sends the whole number.
     last_four = (details.last_four_digits or "")[-4:] or None
     return PaymentSource(
         id=source.id,
@@ -124,14 +124,14 @@ def payment_source_view(source: Source, *, is_default: bool, now: datetime) -> P
 
 
 def is_expired(details: SourceDetails, now: datetime) -> bool:
-    """Whether the expiry month is over; a card can be used until the last day of it. `now` is in UTC."""
+    """Whether the expiry month is over. A card is usable until its last day. `now` is in UTC."""
     year, month = _whole_number(details.expiration_year), _whole_number(details.expiration_month)
     return year is not None and (year, month or 12) < (now.year, now.month)
 
 
 def _whole_number(number: Decimal | None) -> int | None:
-    # The official document types months and years as `number`; 12.5 is none.
-    if number is None or not 0 < number <= _LAST_YEAR or number != number.to_integral_value():
+    # Digital River's document types months and years as `number`, which allows 12.5.
+    if number is None or not 0 < number <= _MAX_YEAR or number != number.to_integral_value():
         return None
     return int(number)
 
@@ -139,5 +139,5 @@ def _whole_number(number: Decimal | None) -> int | None:
 def _owner_name(owner: Owner | None) -> str | None:
     if owner is None:
         return None
-    person = " ".join(part.strip() for part in (owner.first_name, owner.last_name) if part)
-    return person.strip() or owner.organization or None
+    full_name = " ".join(part.strip() for part in (owner.first_name, owner.last_name) if part)
+    return full_name.strip() or owner.organization or None
