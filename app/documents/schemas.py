@@ -1,12 +1,13 @@
-"""Documents as frontends see them, on their own routes and on the page about their order."""
+"""The published models of documents, on their own routes and on the order page."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ConfigDict
 
+from app.documents.availability import Availability
 from app.documents.service import OrderDocuments
-from app.documents.store import Availability, Document, DocumentKind
+from app.documents.store import Document, DocumentKind
 from app.web.api_model import ApiModel, Instant
 from app.web.paging import Page
 
@@ -103,12 +104,12 @@ class OrderDocumentsPage(Page[DocumentView]):
 
 
 def document_view(document: Document, base_url: str) -> DocumentView:
-    """The document as the frontend sees it; `base_url` is this API's, with a slash at its end."""
+    """The document as the frontend sees it. `base_url` is the URL of this API and ends with a slash."""
     return DocumentView.model_validate(_fields(document, base_url))
 
 
 def documents_page(documents: Sequence[Document], base_url: str, next_cursor: str | None) -> DocumentsPage:
-    """A piece of the list, read in one pass: a page may hold a hundred documents."""
+    """A page of the list, validated in one pass for speed: a page has up to a hundred documents."""
     data = [_fields(document, base_url) for document in documents]
     return DocumentsPage.model_validate({"data": data, "nextCursor": next_cursor})
 
@@ -127,12 +128,12 @@ def _fields(document: Document, base_url: str) -> dict[str, Any]:
     }
 
 
-def availability_view(found: OrderDocuments) -> AvailabilityView:
-    """Which kinds of documents are there, to be expected, or will not come."""
-    return AvailabilityView(invoice=found.invoice, credit_memo=found.credit_memo)
+def availability_view(order_documents: OrderDocuments) -> AvailabilityView:
+    """The availability of each kind of document."""
+    return AvailabilityView(invoice=order_documents.invoice, credit_memo=order_documents.credit_memo)
 
 
-def order_documents_view(found: OrderDocuments, base_url: str) -> OrderDocumentsView:
-    """The documents as the page about their order shows them."""
-    documents = [document_view(document, base_url) for document in found.documents]
-    return OrderDocumentsView(data=documents, availability=availability_view(found))
+def order_documents_view(order_documents: OrderDocuments, base_url: str) -> OrderDocumentsView:
+    """The documents as the order page shows them."""
+    documents = [document_view(document, base_url) for document in order_documents.documents]
+    return OrderDocumentsView(data=documents, availability=availability_view(order_documents))

@@ -10,6 +10,7 @@ from app.db.engine import AsyncEngine
 from app.digital_river.api import customers
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.documents import service as documents
+from app.documents.link_policy import policy_of
 from app.documents.store import list_owned_ids
 from app.ids import CustomerId
 from app.orders import service as orders
@@ -37,6 +38,7 @@ async def collect(resources: Resources, customer_id: CustomerId) -> CustomerExpo
     Raises:
         ExceptionGroup: a part was not to be had, and half a document would pass for a whole one.
     """
+    policy = policy_of(resources.settings)
     async with asyncio.TaskGroup() as group:
         customer = group.create_task(customers.find_customer(resources.digital_river, customer_id))
         taxes = group.create_task(identifiers.list_identifiers(resources, customer_id))
@@ -44,7 +46,7 @@ async def collect(resources: Resources, customer_id: CustomerId) -> CustomerExpo
         bought = group.create_task(
             orders.list_all_order_views(resources.digital_river.background, customer_id)
         )
-        issued = group.create_task(documents.list_all_documents(resources, customer_id))
+        issued = group.create_task(documents.list_all_documents(resources.hot_pool, policy, customer_id))
         recorded = group.create_task(_read_records(resources.engine, customer_id))
     found, records = customer.result(), recorded.result()
     return CustomerExport(
