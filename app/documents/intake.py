@@ -45,18 +45,16 @@ async def handle_event(
     resources: Resources, event_type: str, data_object: Mapping[str, Any]
 ) -> AsyncIterator[Effect]:
     """Fetch the announced document and a link to it from Digital River, then yield the effect: a function
-    that stores both in the caller's transaction. Until the block ends, no other caller creates a link to the file.
+    that stores both in the caller's transaction.
+
+    Until the block ends, no other caller creates a link to the file.
 
     Raises:
         UnprocessableEvent: a field of `data.object` is missing or invalid.
         DigitalRiverError, LeaseBusy: the caller may try again, also after Missing: Digital River may not have
             the order or the file yet.
     """
-    try:
-        announced = _AnnouncedFile.model_validate(data_object)
-    except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, problem["loc"])) for problem in error.errors()}))
-        raise UnprocessableEvent(f"unusable or missing in data.object: {fields}") from None
+    announced = _parse(data_object)
     file_id, order_id = FileId(announced.file_id), OrderId(announced.order_id)
     client = resources.digital_river.background
     document = await fetch_document(
@@ -82,6 +80,14 @@ async def handle_event(
             await link_store.upsert_link(connection, file_id, link)
 
         yield effect
+
+
+def _parse(data_object: Mapping[str, Any]) -> _AnnouncedFile:
+    try:
+        return _AnnouncedFile.model_validate(data_object)
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, problem["loc"])) for problem in error.errors()}))
+        raise UnprocessableEvent(f"unusable or missing in data.object: {fields}") from None
 
 
 async def _fetch_customer_id(client: DigitalRiverClient, order_id: OrderId) -> CustomerId | None:

@@ -17,7 +17,9 @@ from app.documents.link_policy import Link, LinkPolicy, RefusalReason, policy_of
 from app.ids import FileId
 from app.resources import Resources
 
-RENEWALS = Counter("portal_link_renewals", "Links that were adopted at Digital River or minted.", ["how"])
+RENEWALS = Counter(
+    "portal_link_renewals", "Links that were found at Digital River (adopted) or created (minted).", ["how"]
+)
 REFUSALS = Counter("portal_links_refused", "Links of Digital River's that are not handed out.", ["reason"])
 
 log = structlog.get_logger()

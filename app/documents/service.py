@@ -211,7 +211,7 @@ async def _load_stored_state(engine: AsyncEngine, owner: Owner, order_id: OrderI
 async def _refresh_from_digital_river(resources: Resources, owner: Owner, order_id: OrderId) -> _StoredState:
     """Read the order from Digital River and store its documents, once at a time for each owner.
 
-    The lease names the owner. So an owner does not wait for other customers who request the same order id,
+    The lease names the owner. So an owner does not wait for other customers that request the same order id,
     and their requests do not change the owner's result.
     """
     reader = "" if isinstance(owner, Anybody) else owner

@@ -166,7 +166,7 @@ async def _fetch_again(client: DigitalRiverClient, held: Claim) -> Mapping[str, 
     """The event whose body was let go before it was revived.
 
     Raises:
-        Unreadable: Digital River does not have it any more.
+        UnprocessableEvent: Digital River does not have it any more.
         DigitalRiverError: not now; try again.
     """
     try:
@@ -184,7 +184,7 @@ def _subject(event: Mapping[str, Any], *, is_live: bool) -> Mapping[str, Any]:
     """The event's `data.object`, with every text in it clean.
 
     Raises:
-        Unreadable: there is none, or the event is of the other mode.
+        UnprocessableEvent: there is none, or the event is of the other mode.
     """
     if (mode := event.get("liveMode")) is not is_live:
         # Nothing else of it is named: a text in its place could be anything.
