@@ -75,7 +75,7 @@ async def list_documents(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> DocumentsPage:
-    """Newest first. Documents appear here within seconds of being issued."""
+    """Newest first. A document appears in the list within seconds after Digital River has issued it."""
     documents = list(
         await store.list_documents(
             resources.hot_pool,
@@ -104,7 +104,8 @@ async def list_order_documents(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> OrderDocumentsPage:
-    """Newest first, and for each kind whether a document is there, to be expected, or will not come."""
+    """Newest first. `availability` says for each kind whether a document exists, will come, or will not
+    come."""
     order_documents = await service.get_order_documents(
         resources, owner, order_id, after=_position(cursor), limit=limit + 1
     )
@@ -127,7 +128,7 @@ async def list_order_documents(
 async def get_document(
     request: Request, resources: ResourcesDep, owner: RequiredOwner, document_id: DocumentPath
 ) -> Response:
-    """The document with its present link. The link is null when none has enough life left in it."""
+    """The document with its current link. The link is null if none works for another five minutes."""
     policy = policy_of(resources.settings)
     document = await service.get_document(resources.hot_pool, policy, owner, DocumentId(str(document_id)))
     return conditional(request, document_view(document, base_url_of(request)))
@@ -141,11 +142,11 @@ async def get_document(
     response_class=Response,
     responses={
         303: {
-            "description": "To a public link that works for at least five minutes.",
+            "description": "Redirects to a public link that works for at least five minutes.",
             "headers": {"Location": {"description": "The link.", "schema": {"type": "string"}}},
         },
         200: {
-            "description": "The PDF itself with `disposition=proxy`, such a link with `disposition=link`.",
+            "description": "The PDF with `disposition=proxy`; the link as JSON with `disposition=link`.",
             "content": {
                 # OpenAPI 3.1: binary content has no type. With `string`, clients would read it as text.
                 "application/pdf": {"schema": {"contentMediaType": "application/pdf"}},
@@ -164,12 +165,13 @@ async def open_document(
     disposition: Annotated[
         Literal["redirect", "link", "proxy"],
         Query(
-            description="For pages, whose `fetch` cannot follow a redirect to another origin: `link` answers "
-            "the link as JSON, `proxy` streams the PDF through this API."
+            description="How to answer. `redirect`: with a redirect to the link. `link`: with the link as "
+            "JSON, for pages, because `fetch` cannot follow a redirect to another origin. `proxy`: with "
+            "the PDF, streamed through this API."
         ),
     ] = "redirect",
 ) -> Response:
-    """Works however old the document is: an expired link is renewed first."""
+    """Works for documents of any age: an expired link is renewed first."""
     if disposition == "proxy":
         policy = policy_of(resources.settings)
         document = await service.get_document(resources.hot_pool, policy, owner, DocumentId(str(document_id)))

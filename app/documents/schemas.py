@@ -28,7 +28,7 @@ AVAILABILITY_EXAMPLE: dict[str, Any] = {"invoice": "ready", "creditMemo": "notIs
 
 
 class LinkView(ApiModel):
-    """A public link to the PDF. Whoever has the URL can open it, until it expires."""
+    """A public link to the PDF. Every person who has the URL can open the PDF until the link expires."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [DOCUMENT_EXAMPLE["link"]]})
 
@@ -48,17 +48,17 @@ class DocumentView(ApiModel):
     created_at: Instant
     """When Digital River issued it."""
     available_since: Instant
-    """When it became available here."""
+    """When it became available in this API."""
     content_url: str
-    """Opens the document, with the same access token. Never expires; keep this one, not the link."""
+    """Opens the document, with the same access token. It never expires: store this URL and not the link."""
     link: LinkView | None
-    """A public link with at least five minutes of life, or null; `contentUrl` makes a new one."""
+    """A public link that works for at least five minutes, or null. `contentUrl` creates a new one."""
 
 
 class AvailabilityView(ApiModel):
-    """For each kind: `ready` (at least one is listed), `pending` (to be expected, ask again later),
-    `notIssued` (none is to be expected: nothing charged or refunded, or the selling entity issues none) or
-    `unknown` (it could not be found out just now, ask again later)."""
+    """For each kind: `ready` (at least one document is listed), `pending` (a document will come: ask again
+    later), `notIssued` (no document will come: nothing was charged or refunded, or the selling entity issues
+    none) or `unknown` (it cannot be determined now: ask again later)."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [AVAILABILITY_EXAMPLE]})
 
@@ -67,7 +67,7 @@ class AvailabilityView(ApiModel):
 
 
 class OrderDocumentsView(ApiModel):
-    """The newest hundred documents of the order; `/v1/orders/{orderId}/documents` pages through all."""
+    """The newest hundred documents of the order. `/v1/orders/{orderId}/documents` lists all of them."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"data": [DOCUMENT_EXAMPLE], "availability": AVAILABILITY_EXAMPLE}]}
@@ -78,7 +78,7 @@ class OrderDocumentsView(ApiModel):
 
 
 class DocumentsPage(Page[DocumentView]):
-    """A piece of the caller's documents."""
+    """One page of the caller's documents."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"data": [DOCUMENT_EXAMPLE], "nextCursor": None}]}
@@ -86,7 +86,7 @@ class DocumentsPage(Page[DocumentView]):
 
 
 class OrderDocumentsPage(Page[DocumentView]):
-    """The documents of one order."""
+    """One page of the documents of one order."""
 
     model_config = ConfigDict(
         json_schema_extra={

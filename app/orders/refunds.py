@@ -50,20 +50,20 @@ REFUND_EXAMPLE: dict[str, Any] = {
 
 
 class ActionView(ApiModel):
-    """What the buyer must do before the money can be paid back: show DigitalRiver.js' `offlinerefund` element
-    with the token as its `refundToken`."""
+    """What the buyer must do before the refund can be paid: enter bank details. Show the `offlinerefund`
+    element of DigitalRiver.js, with `token` as its `refundToken`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ACTION]})
 
     kind: Literal["provideBankDetails"]
     token: str | None
-    """Null for support: nobody else may hand in bank details in the buyer's name."""
+    """Null for support, because only the buyer may enter bank details."""
     expires_at: Instant | None
-    """The refund expires when nothing was handed in until then."""
+    """The refund expires at this time if the buyer has not entered bank details."""
 
 
 class PortionView(ApiModel):
-    """The part of a refund that concerns one line of the order."""
+    """The part of a refund that belongs to one line of the order."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PORTION]})
 
@@ -72,35 +72,37 @@ class PortionView(ApiModel):
     amount: Money | None
     refunded_amount: Money | None
     type: str | None
-    """`shipping`, `fees` or `duty` when only that is paid back; an open set."""
+    """`shipping`, `fees` or `duty` if the refund covers only that part. More values may be added."""
 
 
 class RefundView(ApiModel):
-    """Money on its way back. After `succeeded` a bank needs five to ten business days to post it."""
+    """A refund. After `succeeded`, the buyer's bank needs five to ten business days to post it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [REFUND_EXAMPLE]})
 
     id: str
     created_at: Instant | None
     state: State
-    """`pending`: being processed. `pendingInformation`: see `action`. `succeeded`: paid back. `failed`:
-    nothing was paid back. `expired`: the buyer's details did not come in time. Unknown ones are `pending`."""
+    """`pending`: Digital River processes the refund. `pendingInformation`: the buyer must act, see `action`.
+    `succeeded`: the refund is paid. `failed`: nothing was paid. `expired`: the buyer did not enter bank
+    details in time. A state that this API does not know is shown as `pending`."""
     currency: str | None
     amount: Money | None
     refunded_amount: Money | None
     type: str | None
-    """`shipping`, `tax`, `duty` or `importer_tax` when only that is paid back; an open set."""
+    """`shipping`, `tax`, `duty` or `importer_tax` if the refund covers only that part. More values may be
+    added."""
     reason: str | None
     items: list[PortionView]
-    """Empty when the refund is for the order as a whole."""
+    """Empty if the refund is for the whole order."""
     unreadable: int
-    """How many of its items are left out because they cannot be read; usually 0."""
+    """How many items of the refund are left out because they cannot be read; usually 0."""
     action: ActionView | None
-    """Null when there is nothing to do for the buyer."""
+    """Null if the buyer has nothing to do."""
 
 
 class RefundsPage(PartialPage[RefundView]):
-    """All refunds of an order; there is never another page."""
+    """All refunds of an order, always on one page."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"data": [REFUND_EXAMPLE], "nextCursor": None, "unreadable": 0}]}

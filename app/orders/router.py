@@ -35,15 +35,16 @@ async def list_orders(
     customer_id: ListedCustomer,
     state: Annotated[OrderState | None, Query(description="Only orders in this state.")] = None,
     created_from: Annotated[
-        Instant | None, Query(alias="createdFrom", description="Only orders placed then or later.")
+        Instant | None, Query(alias="createdFrom", description="Only orders placed at this time or later.")
     ] = None,
     created_to: Annotated[
-        Instant | None, Query(alias="createdTo", description="Only orders placed then or earlier.")
+        Instant | None, Query(alias="createdTo", description="Only orders placed at this time or earlier.")
     ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> OrdersPage:
-    """Newest first. A page may hold fewer entries than `limit` before the end: go by `nextCursor`."""
+    """Newest first. A page may have fewer entries than `limit` although another page follows: check
+    `nextCursor`."""
     page = await order_list.list_orders(
         resources.digital_river,
         resources.settings.digital_river_secret_key,
@@ -69,8 +70,8 @@ async def list_orders(
 async def get_order(
     request: Request, resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
 ) -> Response:
-    """Everything that a page about the order shows, in one document. When refunds, shipments or documents
-    cannot be read, the page comes without them and names them in `incomplete`."""
+    """The data of an order page in one document. If refunds, shipments or documents cannot be read, the
+    answer comes without them and names them in `incomplete`."""
     parts = await service.get_order_parts(resources, owner, order_id, base_url=base_url_of(request))
     return conditional(request, views.order_view(parts, is_buyers=not isinstance(owner, Anybody)))
 
@@ -78,14 +79,14 @@ async def get_order(
 @router.get(
     "/orders/{orderId}/tracking",
     operation_id="getOrderTracking",
-    summary="Show where the parcels of one order are",
+    summary="Show the shipments of one order",
     response_model=TrackingView,
     responses=_ORDER_RESPONSES,
 )
 async def get_order_tracking(
     request: Request, resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
 ) -> Response:
-    """From the logistics partner where one ships, else from what the shop reported."""
+    """From Digital River's logistics partner if it ships the order, else from what the shop reported."""
     return conditional(request, await service.get_tracking(resources.digital_river, owner, order_id))
 
 
@@ -98,7 +99,7 @@ async def get_order_tracking(
 async def list_order_refunds(
     resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
 ) -> RefundsPage:
-    """All of them, newest first, with what the buyer must do. `nextCursor` is always null."""
+    """All refunds, newest first, each with what the buyer must do. `nextCursor` is always null."""
     order, refunds = await service.get_refunds(resources.digital_river, owner, order_id)
     data = views.refund_views(refunds, order, is_buyers=not isinstance(owner, Anybody))
     return RefundsPage(data=data, unreadable=refunds.unreadable)

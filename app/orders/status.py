@@ -74,10 +74,10 @@ def display_status(order: Order) -> DisplayStatus:
 def rules_table() -> str:
     """The rules as a table for the OpenAPI document."""
     head = (
-        "What to show a buyer. The first line that holds counts; states are Digital River's. A resolved "
-        "dispute can lead an order back to `accepted` although it was `fulfilled` or `complete` before: "
-        "`state` then means the furthest of its `stateTransitions`. An `accepted` order counts as "
-        "`fulfilled`, too, once every line is fulfilled or cancelled.\n\n"
+        "What to show a buyer. The first row whose condition holds applies. States are Digital River's. A "
+        "resolved dispute can lead an order back to `accepted` although it was `fulfilled` or `complete` "
+        "before. `state` then means the furthest state of its `stateTransitions`. An `accepted` order also "
+        "counts as `fulfilled` if every line is fulfilled or cancelled.\n\n"
     )
     rows = (f"| `{rule.status}` | {rule.meaning} | {rule.when} |" for rule in RULES)
     return head + "\n".join(("| value | meaning | when |", "| --- | --- | --- |", *rows))
@@ -199,7 +199,7 @@ RULES = (
     ),
     Rule(
         DisplayStatus.PARTIALLY_SHIPPED,
-        "Some of it is on its way",
+        "A part of the order is shipped",
         "`state` is `accepted`, and a line is fulfilled or some money was captured",
         _is_partly_shipped,
     ),
@@ -211,39 +211,39 @@ RULES = (
     ),
     Rule(
         DisplayStatus.REFUNDED,
-        "All that was paid was paid back",
+        "The whole payment is refunded",
         "`state` is `fulfilled`, `complete` or `returned`, and the refunded amount is at least the captured "
-        "one (where none is known: what was not cancelled of the total)",
+        "one (if none is known: at least the total less the cancelled amount)",
         _has_full_refund,
     ),
     Rule(
         DisplayStatus.PARTIALLY_REFUNDED,
-        "Some of it was paid back",
+        "A part of the payment is refunded",
         "`state` is `fulfilled`, `complete` or `returned`, and the refunded amount is more than zero",
         _has_refund,
     ),
     Rule(
         DisplayStatus.RETURNED,
-        "Everything came back; nothing is paid back yet",
+        "The order is returned and not refunded yet",
         "`state` is `returned`",
         lambda order: _furthest_state(order) == "returned",
     ),
     Rule(
         DisplayStatus.COMPLETE,
-        "Delivered and paid",
+        "The order is delivered and paid",
         "`state` is `complete`",
         lambda order: _furthest_state(order) == "complete",
     ),
     Rule(
         DisplayStatus.SHIPPED,
-        "All of it is on its way",
+        "The whole order is shipped",
         "`state` is `fulfilled`",
         lambda order: _furthest_state(order) == "fulfilled",
     ),
     Rule(
         DisplayStatus.PROCESSING,
-        "The order is being worked on",
-        "otherwise, also for states that are not known yet",
+        "The order is being processed",
+        "in all other cases, also for states that this API does not know",
         lambda _: True,
     ),
 )

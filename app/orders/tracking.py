@@ -44,7 +44,7 @@ _SHIPMENT: dict[str, Any] = {
 
 
 class EntryView(ApiModel):
-    """One step of a parcel's way."""
+    """One tracking event of a parcel."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ENTRY]})
 
@@ -54,7 +54,7 @@ class EntryView(ApiModel):
 
 
 class PieceView(ApiModel):
-    """A line of the order, or a part of it, inside a parcel."""
+    """A line of the order, or some of its units, in a parcel."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PIECE]})
 
@@ -71,19 +71,20 @@ class ShipmentView(ApiModel):
 
     id: str | None
     state: str | None
-    """As the carrier's side names it; an open set, and null where only the shop reports."""
+    """The logistics partner's name of the state. More values may be added. Null if the shop ships the
+    order."""
     shipped_at: Instant | None
-    """When the shop reported it; null where a logistics partner ships, see `entries`."""
+    """When the shop reported the shipment. Null if the logistics partner ships the order: see `entries`."""
     carrier: str | None
     tracking_number: str | None
     tracking_url: str | None
     items: list[PieceView]
     entries: list[EntryView]
-    """The parcel's way, newest first."""
+    """The tracking events, newest first."""
 
 
 class TrackingView(ApiModel):
-    """All parcels of an order; none while nothing was shipped."""
+    """All parcels of an order. Empty if nothing was shipped yet."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -95,10 +96,11 @@ class TrackingView(ApiModel):
 
     order_id: str
     source: Literal["logistics", "shop"]
-    """Who says so: Digital River's logistics partner, or the shop that ships itself."""
+    """Where the data comes from: Digital River's logistics partner, or the shop if it ships the order
+    itself."""
     shipments: list[ShipmentView]
     unreadable: int
-    """How many shipments, or items or entries of one, are left out because they cannot be read; usually 0."""
+    """How many shipments, items and entries are left out because they cannot be read; usually 0."""
 
 
 class ItemQuantities(NamedTuple):

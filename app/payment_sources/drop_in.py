@@ -41,33 +41,34 @@ _BILLING: dict[str, Any] = {
 
 
 class DropInRedirect(ApiModel):
-    """Where methods that lead the buyer to a provider return to."""
+    """Where a payment provider sends the buyer back to."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_REDIRECT]})
 
     disable_automatic_redirects: bool = False
-    """Always false: a source that waits for its redirect cannot be saved, so Drop-in itself leads there."""
+    """Always false: Drop-in must redirect by itself, because a source that waits for a redirect cannot be
+    saved."""
     return_url: str | None
     cancel_url: str | None
 
 
 class DropInOptions(ApiModel):
-    """Drop-in's `options`, to be passed on as they are."""
+    """Drop-in's `options`. Pass them on unchanged."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_OPTIONS]})
 
     flow: Literal["managePaymentMethods"] = "managePaymentMethods"
     usage: Usage
-    """What the saved method is for, as asked for."""
+    """The `usage` of the request."""
     show_terms_of_sale_disclosure: bool = True
-    """With the usage `subscription` it shows the recurring terms, which the buyer has to see."""
+    """With the usage `subscription`, Drop-in shows the recurring terms, which the buyer must see."""
     redirect: DropInRedirect | None
-    """Null when the shop has configured no pages to return to: leave it out then."""
+    """Null if the shop has configured no pages to return to. In that case leave it out."""
 
 
 class DropInBilling(ApiModel):
-    """Drop-in's `billingAddress` as far as the profile knows it. Drop-in requires one: ask the buyer for what
-    is null, and leave out what stays null."""
+    """Drop-in's `billingAddress`, filled from the profile. Drop-in requires it: ask the buyer for the fields
+    that are null, and leave out those that stay null."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_BILLING]})
 
@@ -80,7 +81,7 @@ class DropInBilling(ApiModel):
 
 
 class DropInConfiguration(ApiModel):
-    """Everything for `new DigitalRiver(publicKey, {locale}).createDropin({billingAddress, options, …})`.
+    """The arguments for `new DigitalRiver(publicKey, {locale}).createDropin({billingAddress, options, …})`.
     There is no `sessionId` in this flow."""
 
     model_config = ConfigDict(
@@ -101,11 +102,11 @@ class DropInConfiguration(ApiModel):
     script_url: str
     style_url: str
     public_key: str
-    """Digital River's public key of this shop: made for browsers."""
+    """Digital River's public key of this shop. It is no secret."""
     locale: str
-    """The buyer's, as a BCP 47 tag."""
+    """The buyer's locale as a BCP 47 tag."""
     billing_address: DropInBilling | None
-    """Null when the profile has no address."""
+    """Null if the profile has no address."""
     options: DropInOptions
 
 

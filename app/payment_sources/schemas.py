@@ -38,13 +38,13 @@ class PaymentSource(ApiModel):
 
     id: str
     type: str | None
-    """Such as `creditCard`, `googlePay`, `payPalBilling`. An open set: show `label`, whatever the type."""
+    """Such as `creditCard`, `googlePay` or `payPalBilling`. More values may be added, so show `label`."""
     label: str
-    """The method in words its owner recognises."""
+    """An English text by which the buyer recognises the method."""
     brand: str | None
-    """The card's brand, where the method has one."""
+    """The brand of a card; null for other methods."""
     last_four: str | None
-    """The last four digits, where the method has a number."""
+    """The last four digits of the method's number; null if it has none."""
     expiry_month: int | None
     """1 to 12."""
     expiry_year: int | None
@@ -52,17 +52,18 @@ class PaymentSource(ApiModel):
     owner_name: str | None
     billing_address: AddressView | None
     state: str | None
-    """`chargeable` methods can be paid with; others, such as `failed` or `cancelled`, cannot. An open set."""
+    """A buyer can pay with a `chargeable` method, and not in other states, such as `failed` or `cancelled`.
+    More values may be added."""
     is_default: bool
-    """Used when the buyer names no other."""
+    """Whether it is used if the buyer chooses no other method."""
     is_expired: bool
-    """Its expiry month is over (UTC). A method without an expiry is never expired."""
+    """Whether its expiry month is over (UTC). A method without an expiry date is never expired."""
     is_reusable: bool
     """Whether it may be charged more than once."""
 
 
 class PaymentSourcesPage(PartialPage[PaymentSource]):
-    """All saved payment methods of one customer: always on one page."""
+    """All saved payment methods of one customer, always on one page."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"data": [_EXAMPLE], "nextCursor": None, "unreadable": 0}]}
@@ -70,7 +71,7 @@ class PaymentSourcesPage(PartialPage[PaymentSource]):
 
 
 class SourceToSave(ApiModel):
-    """What the page passes on when Drop-in reports success."""
+    """What the page sends after Drop-in has reported success."""
 
     model_config = ConfigDict(
         validate_by_alias=True,
@@ -79,13 +80,13 @@ class SourceToSave(ApiModel):
     )
 
     source_id: Annotated[SourceId, ID]
-    """`source.id` from Drop-in's `onSuccess`; nothing else of it is needed."""
+    """`source.id` from Drop-in's `onSuccess`. The other fields are not needed."""
     make_default: Annotated[bool, Strict()] = False
-    """Use it from now on when the buyer names no other. The first one that is saved becomes it anyway."""
+    """Whether to make it the default. The first saved method becomes the default in any case."""
 
 
 class DefaultSource(ApiModel):
-    """Which saved method is used when the buyer names no other."""
+    """The saved method that is used if the buyer chooses no other."""
 
     model_config = ConfigDict(
         validate_by_alias=True,
