@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from app.customers import router as customers
 from app.db.token_buckets import TokenBuckets
 from app.documents import router as documents
-from app.documents.downloads import Downloads
+from app.documents.downloads import DownloadLimiter
 from app.identity.tokens import TokenVerifier
 from app.ops import events, health, metrics
 from app.ops import status as glance
@@ -59,7 +59,7 @@ class ApiResources(Resources):
 
     token_verifier: TokenVerifier
     limits: RateLimits
-    downloads: Downloads
+    downloads: DownloadLimiter
     webhook_receiver: WebhookReceiver
 
 
@@ -76,7 +76,7 @@ async def open_api_resources(settings: Settings) -> AsyncIterator[ApiResources]:
             digital_river=opened.digital_river,
             token_verifier=token_verifier,
             limits=RateLimits(TokenBuckets(opened.hot_pool, secret), settings),
-            downloads=Downloads(settings),
+            downloads=DownloadLimiter(settings),
             webhook_receiver=WebhookReceiver(BatchWriter(opened.hot_pool), settings, HANDLERS),
         )
 

@@ -1,11 +1,11 @@
-"""PDFs that pass through this process, and how many may do so at once.
+"""Streams PDFs from Digital River through this process, and limits how many downloads run at once.
 
-Each holds one of the few connections to Digital River for as long as its reader takes. So one buyer has few
-of them, all buyers together leave most connections to others, and none lasts longer than DOWNLOAD_SECONDS.
+A download holds one of the few connections to Digital River for as long as the client reads. So each caller
+and the process have a limit, and no download lasts longer than DOWNLOAD_SECONDS.
 """
 
 import asyncio
-from collections import Counter as Tally
+import collections
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
@@ -22,7 +22,7 @@ from app.web.middleware import is_head
 from app.web.problems import ServiceUnavailable, TooManyRequests
 
 DOWNLOAD_SECONDS = 120.0
-# An invoice takes a second or two.
+# A download usually takes a second or two.
 RETRY_SECONDS = 5.0
 
 REFUSED = Counter(
@@ -30,69 +30,69 @@ REFUSED = Counter(
 )
 
 
-class Downloads:
-    """The downloads under way in this process."""
+class DownloadLimiter:
+    """Counts the active downloads of this process, and refuses those beyond the limits."""
 
     def __init__(self, settings: Settings) -> None:
-        self._most = settings.proxied_downloads
-        self._most_per_buyer = settings.proxied_downloads_per_buyer
-        self._under_way: Tally[str] = Tally()
+        self._max_total = settings.proxied_downloads
+        self._max_per_caller = settings.proxied_downloads_per_buyer
+        self._active: collections.Counter[str] = collections.Counter()
 
     @property
-    def under_way(self) -> int:
-        """How many there are."""
-        return self._under_way.total()
+    def active(self) -> int:
+        """How many downloads are active."""
+        return self._active.total()
 
     @contextmanager
-    def one(self, who: str) -> Iterator[None]:
-        """For the length of a download by `who`.
+    def slot(self, caller: str) -> Iterator[None]:
+        """Count one download of the caller for the length of the block. `caller` is a principal's name.
 
         Raises:
-            TooManyRequests: they have too many under way.
-            Unavailable: all together have.
+            TooManyRequests: the caller has as many active downloads as one caller may have.
+            ServiceUnavailable: the process has as many as it may have.
         """
-        if self._under_way[who] >= self._most_per_buyer:
+        if self._active[caller] >= self._max_per_caller:
             REFUSED.labels("buyer").inc()
             raise TooManyRequests(
                 "Too many documents are being downloaded. Wait until one is complete.",
                 retry_after=RETRY_SECONDS,
             )
-        if self.under_way >= self._most:
+        if self.active >= self._max_total:
             REFUSED.labels("process").inc()
             raise ServiceUnavailable(retry_after=RETRY_SECONDS)
-        self._under_way[who] += 1
+        self._active[caller] += 1
         try:
             yield
         finally:
-            self._under_way[who] -= 1
-            if not self._under_way[who]:
-                del self._under_way[who]
+            self._active[caller] -= 1
+            if not self._active[caller]:
+                del self._active[caller]
 
 
 class StreamedFile(Response):
-    """The file as Digital River sends it, piece by piece. Its failures before the first byte are problems
-    like any other, because the far side is asked when the response starts, not before."""
+    """The file, streamed as Digital River sends it. It calls Digital River when the response starts, so an
+    error before the first byte becomes a problem document as in any other route."""
 
     def __init__(
-        self, client: DigitalRiverClient, document: Document, downloads: Downloads, who: str
+        self, client: DigitalRiverClient, document: Document, limiter: DownloadLimiter, caller: str
     ) -> None:
         super().__init__()
-        self._far = client
+        self._client = client
         self._document = document
-        self._downloads = downloads
-        self._who = who
+        self._limiter = limiter
+        self._caller = caller
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with asyncio.timeout(DOWNLOAD_SECONDS):
-            with self._downloads.one(self._who):
+            with self._limiter.slot(self._caller):
                 await self._stream(send, is_head=is_head(scope))
 
     async def _stream(self, send: Send, *, is_head: bool) -> None:
-        async with files.stream_content(self._far, self._document.file_id) as download:
+        async with files.stream_content(self._client, self._document.file_id) as download:
             headers = [
-                # Never what the far side says it is: a browser shall not render anything else from here.
+                # Always PDF, even if Digital River says otherwise: a browser must not render HTML from here.
                 (b"content-type", b"application/pdf"),
-                (b"content-disposition", _disposition(self._document.file_name).encode("ascii")),
+                (b"content-disposition", _content_disposition(self._document.file_name).encode("ascii")),
             ]
             if download.length is not None:
                 headers.append((b"content-length", str(download.length).encode()))
@@ -103,8 +103,8 @@ class StreamedFile(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _disposition(file_name: str) -> str:
-    # RFC 6266: the plain name for old clients in ASCII, the real one percent-encoded. No name is a path.
+def _content_disposition(file_name: str) -> str:
+    # RFC 6266: an ASCII name for old clients, and the real name percent-encoded. A name must not be a path.
     file_name = file_name.translate(str.maketrans("/\\", "__"))
-    plain = "".join(c if c.isascii() and c.isprintable() and c != '"' else "_" for c in file_name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
+    ascii_name = "".join(c if c.isascii() and c.isprintable() and c != '"' else "_" for c in file_name)
+    return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(file_name, safe='')}"

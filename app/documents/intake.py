@@ -1,4 +1,7 @@
-"""What an event, or an order read through, does to documents: both meet in one upsert."""
+"""Handles the events of documents: fetches the document and a link, and stores both.
+
+`service` fetches the documents of an order with the same function, so both ways end in the same upsert.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +20,7 @@ from app.documents.store import DocumentKind, NewDocument
 from app.ids import CustomerId, FileId, OrderId
 from app.resources import Resources
 
-KINDS: Mapping[str, DocumentKind] = {
+DOCUMENT_KINDS: Mapping[str, DocumentKind] = {
     "order.invoice.created": "invoice",
     "order.credit_memo.created": "creditMemo",
 }
@@ -25,12 +28,12 @@ KINDS: Mapping[str, DocumentKind] = {
 Effect = Callable[[AsyncConnection], Awaitable[None]]
 
 
-class Unreadable(ValueError):
-    """The event is of a type we handle, but does not say what it must say; it never will."""
+class UnprocessableEvent(ValueError):
+    """The event can never be handled: something that it must contain is missing or invalid."""
 
 
-class _Reference(DigitalRiverModel):
-    """The object of both events (Digital River docs, Events: `id` equals `fileId`)."""
+class _AnnouncedFile(DigitalRiverModel):
+    """The `data.object` of both events (Digital River docs, Events: `id` equals `fileId`)."""
 
     file_id: Identifier = Field(validation_alias=AliasChoices("fileId", "id"))
     order_id: Identifier
@@ -38,48 +41,57 @@ class _Reference(DigitalRiverModel):
 
 
 @asynccontextmanager
-async def take_in(resources: Resources, event_type: str, subject: Mapping[str, Any]) -> AsyncIterator[Effect]:
-    """Do what the far side must do for the announced document, then yield what is to be stored, for the
-    caller's transaction. Until the block ends, nobody else mints a link to the same file.
+async def handle_event(
+    resources: Resources, event_type: str, data_object: Mapping[str, Any]
+) -> AsyncIterator[Effect]:
+    """Fetch the announced document and a link to it from Digital River, then yield the effect: a function
+    that stores both in the caller's transaction.
+
+    Until the block ends, no other caller creates a link to the file.
 
     Raises:
-        Unreadable: the subject lacks what it must have.
-        DigitalRiverError, LeaseBusy: not now; try again. Missing, too: the order, or the file, not yet.
+        UnprocessableEvent: a field of `data.object` is missing or invalid.
+        DigitalRiverError, LeaseBusy: the caller may try again, also after Missing: Digital River may not have
+            the order or the file yet.
     """
-    try:
-        announced = _Reference.model_validate(subject)
-    except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, problem["loc"])) for problem in error.errors()}))
-        raise Unreadable(f"unusable or missing in data.object: {fields}") from None
+    announced = _parse(data_object)
     file_id, order_id = FileId(announced.file_id), OrderId(announced.order_id)
     client = resources.digital_river.background
-    new = await fetch_document(
+    document = await fetch_document(
         client,
         file_id,
         order_id=order_id,
         customer_id=CustomerId(announced.customer_id)
         if announced.customer_id is not None
-        else await _fetch_owner(client, order_id),
-        kind=KINDS[event_type],
+        else await _fetch_customer_id(client, order_id),
+        kind=DOCUMENT_KINDS[event_type],
     )
     async with AsyncExitStack() as stack:
         try:
-            link = await stack.enter_async_context(links.renewing(resources, client, file_id))
+            link = await stack.enter_async_context(links.hold_usable_link(resources, client, file_id))
         except LinkRefused:
-            # Its owner need not wait for a good link: listed, and opened through `proxy`, it is there.
+            # Without a link the buyer can still see the document in the list, and open it with `proxy`.
             async with resources.engine.begin() as connection:
-                await store.keep_document(connection, new)
+                await store.upsert_document(connection, document)
             raise
 
         async def effect(connection: AsyncConnection) -> None:
-            await store.keep_document(connection, new)
-            await link_store.keep_link(connection, file_id, link)
+            await store.upsert_document(connection, document)
+            await link_store.upsert_link(connection, file_id, link)
 
         yield effect
 
 
-async def _fetch_owner(client: DigitalRiverClient, order_id: OrderId) -> CustomerId | None:
-    """Whose the order is of which an event does not say it; None: a guest's."""
+def _parse(data_object: Mapping[str, Any]) -> _AnnouncedFile:
+    try:
+        return _AnnouncedFile.model_validate(data_object)
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, problem["loc"])) for problem in error.errors()}))
+        raise UnprocessableEvent(f"unusable or missing in data.object: {fields}") from None
+
+
+async def _fetch_customer_id(client: DigitalRiverClient, order_id: OrderId) -> CustomerId | None:
+    """The order's customer, for an event that names none; None for a guest's order."""
     order = await orders.fetch_any_order(client, order_id)
     return None if order.customer_id is None else CustomerId(order.customer_id)
 
@@ -95,7 +107,7 @@ async def fetch_document(
     """The document with the name and the time that its file has at Digital River.
 
     Raises:
-        DigitalRiverError: the file was not to be had.
+        DigitalRiverError: the file could not be fetched.
     """
     file = await files.fetch_file(client, file_id)
     return NewDocument(

@@ -1,4 +1,4 @@
-"""The tables of links, and of files whose links were refused; every statement about them but the lists'."""
+"""The tables of links and of refused links, and the statements about them. `store` joins links to lists."""
 
 from datetime import timedelta
 
@@ -7,17 +7,17 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.schema import metadata
-from app.documents.link_policy import LONGEST_LIFE, MINIMUM_LIFE, Link, LinkPolicy
+from app.documents.link_policy import MAXIMUM_LIFETIME, MINIMUM_LIFETIME, Link, LinkPolicy
 from app.ids import FileId
 
-# For so long no other link to a file is asked for, after a new one could not be used: each would be one more
-# address that opens it.
-REFUSAL_KEPT = timedelta(minutes=1)
+# If a new link to a file could not be used, no other one is created for this time: each would be one more
+# URL that opens the file.
+REFUSAL_PERIOD = timedelta(minutes=1)
 
 file_link = sa.Table(
     "file_link",
     metadata,
-    # One row a file: the youngest link is the only one worth handing out.
+    # One row for each file: only the newest link is handed out.
     sa.Column("file_id", sa.Text, primary_key=True),
     sa.Column("link_id", sa.Text, nullable=False),
     sa.Column("url", sa.Text, nullable=False),
@@ -34,9 +34,8 @@ link_refusal = sa.Table(
 )
 
 
-async def keep_link(connection: AsyncConnection, file_id: FileId, link: Link) -> None:
-    """Remember the link in the place of any other: who stores one has found the stored one of no use, or
-    stores that one again."""
+async def upsert_link(connection: AsyncConnection, file_id: FileId, link: Link) -> None:
+    """Store the link and replace the stored one. The caller found that unusable, or stores it again."""
     statement = insert(file_link).values(
         file_id=file_id, link_id=link.link_id, url=link.url, expires_at=link.expires_at
     )
@@ -50,11 +49,11 @@ async def keep_link(connection: AsyncConnection, file_id: FileId, link: Link) ->
 
 
 async def find_usable_link(connection: AsyncConnection, policy: LinkPolicy, file_id: FileId) -> Link | None:
-    """The stored link of the file, if the policy allows it: it lives for another five minutes at least."""
+    """The stored link of the file, if the policy allows it and it lives for another five minutes at least."""
     statement = sa.select(file_link.c.link_id, file_link.c.url, file_link.c.expires_at).where(
         file_link.c.file_id == file_id,
-        file_link.c.expires_at > sa.func.now() + MINIMUM_LIFE,
-        file_link.c.expires_at <= sa.func.now() + LONGEST_LIFE,
+        file_link.c.expires_at > sa.func.now() + MINIMUM_LIFETIME,
+        file_link.c.expires_at <= sa.func.now() + MAXIMUM_LIFETIME,
     )
     row = (await connection.execute(statement)).first()
     if row is None or not policy.allows(row.url):
@@ -62,8 +61,8 @@ async def find_usable_link(connection: AsyncConnection, policy: LinkPolicy, file
     return Link(row.link_id, row.url, row.expires_at)
 
 
-async def keep_refusal(connection: AsyncConnection, file_id: FileId, reason: str) -> None:
-    """Remember that a new link to the file was of no use just now."""
+async def upsert_refusal(connection: AsyncConnection, file_id: FileId, reason: str) -> None:
+    """Store that a new link to the file was refused just now."""
     statement = insert(link_refusal).values(file_id=file_id, reason=reason, refused_at=sa.func.now())
     new = statement.excluded
     await connection.execute(
@@ -74,9 +73,9 @@ async def keep_refusal(connection: AsyncConnection, file_id: FileId, reason: str
     )
 
 
-async def find_refusal(connection: AsyncConnection, file_id: FileId) -> str | None:
-    """Why a new link to the file was of no use a moment ago; None when that is long ago, or never was."""
+async def find_recent_refusal(connection: AsyncConnection, file_id: FileId) -> str | None:
+    """Why a new link to the file was refused within REFUSAL_PERIOD; None if none was."""
     statement = sa.select(link_refusal.c.reason).where(
-        link_refusal.c.file_id == file_id, link_refusal.c.refused_at > sa.func.now() - REFUSAL_KEPT
+        link_refusal.c.file_id == file_id, link_refusal.c.refused_at > sa.func.now() - REFUSAL_PERIOD
     )
     return (await connection.execute(statement)).scalar()

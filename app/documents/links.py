@@ -1,6 +1,6 @@
-"""One question: "give me a link that works". Reuse the stored one, adopt a live one, or mint one."""
+"""Finds a usable link to a file: the stored one, else a live one at Digital River, else a new one."""
 
-from collections import Counter as Tally
+import collections
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -13,115 +13,126 @@ from app.digital_river.api import files
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.errors import Garbled
 from app.documents import link_store
-from app.documents.link_policy import Link, LinkPolicy, Reason, policy_of
+from app.documents.link_policy import Link, LinkPolicy, RefusalReason, policy_of
 from app.ids import FileId
 from app.resources import Resources
 
-RENEWALS = Counter("portal_link_renewals", "Links that were adopted at Digital River or minted.", ["how"])
+RENEWALS = Counter(
+    "portal_link_renewals", "Links that were found at Digital River (adopted) or created (minted).", ["how"]
+)
 REFUSALS = Counter("portal_links_refused", "Links of Digital River's that are not handed out.", ["reason"])
 
 log = structlog.get_logger()
 
 
 class LinkRefused(Garbled):
-    """Digital River made a link that must not be handed out, just now or a moment ago."""
+    """Digital River made a link that must not be handed out, now or within `link_store.REFUSAL_PERIOD`."""
 
 
-async def usable(resources: Resources, file_id: FileId) -> Link:
+async def get_usable_link(resources: Resources, file_id: FileId) -> Link:
     """A public link to the file that lives for another five minutes at least.
 
-    However many callers and processes ask at once, Digital River is asked by one of them.
+    If several callers in any process need a new link at once, one of them calls Digital River.
 
     Raises:
-        DigitalRiverError: a new link is needed and was not to be had; LinkRefused, one that is of no use.
-        LeaseBusy: somebody else is renewing it and does not get done.
+        DigitalRiverError: a new link is needed, and the call failed. LinkRefused: the link is unusable.
+        LeaseBusy: another caller is renewing the link, and takes too long.
     """
-    stored = await _look_up(resources.engine, policy_of(resources.settings), file_id)
+    stored = await _find_stored_link(resources.engine, policy_of(resources.settings), file_id)
     if stored is not None:
         return stored
     async with (
-        renewing(resources, resources.digital_river, file_id) as link,
+        hold_usable_link(resources, resources.digital_river, file_id) as link,
         resources.engine.begin() as connection,
     ):
-        await link_store.keep_link(connection, file_id, link)
+        await link_store.upsert_link(connection, file_id, link)
     return link
 
 
 @asynccontextmanager
-async def renewing(resources: Resources, client: DigitalRiverClient, file_id: FileId) -> AsyncIterator[Link]:
-    """A link that works, for the block in which the caller stores it; nobody else mints one meanwhile.
+async def hold_usable_link(
+    resources: Resources, client: DigitalRiverClient, file_id: FileId
+) -> AsyncIterator[Link]:
+    """Yield a usable link for the caller to store in the block. No other caller creates one meanwhile.
 
     Raises:
-        DigitalRiverError, LeaseBusy: as `usable`.
+        DigitalRiverError, LeaseBusy: as `get_usable_link`.
     """
     policy = policy_of(resources.settings)
     async with resources.leases.hold(f"link:{file_id}") as now:
         yield (
-            await _look_up(resources.engine, policy, file_id)
-            or await _find_live(client, policy, file_id, now)
-            or await _mint(resources, client, file_id, now)
+            await _find_stored_link(resources.engine, policy, file_id)
+            or await _fetch_live_link(client, policy, file_id, now)
+            or await _create_link(resources, client, file_id, now)
         )
 
 
-async def _look_up(engine: AsyncEngine, policy: LinkPolicy, file_id: FileId) -> Link | None:
-    """The stored link. Soon after a refusal every caller is refused, and Digital River is not asked.
+async def _find_stored_link(engine: AsyncEngine, policy: LinkPolicy, file_id: FileId) -> Link | None:
+    """The stored link, if it is usable.
 
     Raises:
-        LinkRefused: there is none, and a new one was of no use a moment ago.
+        LinkRefused: there is none, and a new link was refused within REFUSAL_PERIOD. Digital River is not
+            called again so soon.
     """
     async with engine.connect() as connection:
         stored = await link_store.find_usable_link(connection, policy, file_id)
         if stored is not None:
             return stored
-        reason = await link_store.find_refusal(connection, file_id)
+        reason = await link_store.find_recent_refusal(connection, file_id)
     if reason is not None:
         raise LinkRefused(f"a new link was refused a moment ago: {reason}")
     return None
 
 
-async def _find_live(
+async def _fetch_live_link(
     client: DigitalRiverClient, policy: LinkPolicy, file_id: FileId, now: datetime
 ) -> Link | None:
-    """The longest-lived link the file has at Digital River: ours from before a crash, say."""
+    """The link at Digital River that lives longest. A process that crashed may have created it."""
     listed = await files.fetch_live_links(client, file_id)
-    read = [policy.read(found, file_id, now) for found in listed]
-    # One that ends soon is no fault: it may be the one that is to be renewed.
-    _tell_refused(file_id, Tally(reason for reason in read if isinstance(reason, str) and reason != "life"))
-    links = [link for link in read if isinstance(link, Link)]
+    results = [policy.check(link, file_id, now) for link in listed]
+    # A link that ends soon is normal: it may be the link that this call renews.
+    _report_refusals(
+        file_id,
+        collections.Counter(reason for reason in results if isinstance(reason, str) and reason != "life"),
+    )
+    links = [result for result in results if isinstance(result, Link)]
     if not links:
         return None
     RENEWALS.labels("adopted").inc()
-    # Not the link id: the public URL is made of it.
+    # Without the link id, because the public URL contains it.
     log.info("link.adopted", file_id=file_id)
     return max(links, key=lambda link: link.expires_at)
 
 
-async def _mint(resources: Resources, client: DigitalRiverClient, file_id: FileId, now: datetime) -> Link:
+async def _create_link(
+    resources: Resources, client: DigitalRiverClient, file_id: FileId, now: datetime
+) -> Link:
     lifetime = timedelta(seconds=resources.settings.file_link_lifetime)
     try:
-        link = policy_of(resources.settings).read(
+        link = policy_of(resources.settings).check(
             await files.create_link(client, file_id, now + lifetime), file_id, now
         )
     except Garbled as error:
-        # There may be one all the same.
-        await _remember_refusal(resources.engine, file_id, "unreadable")
+        # Digital River may have created a link all the same.
+        await _store_refusal(resources.engine, file_id, "unreadable")
         raise LinkRefused(f"a new link was refused: {error}") from error
     if isinstance(link, str):
-        _tell_refused(file_id, {link: 1})
-        await _remember_refusal(resources.engine, file_id, link)
+        _report_refusals(file_id, {link: 1})
+        await _store_refusal(resources.engine, file_id, link)
         raise LinkRefused(f"a new link was refused: {link}")
     RENEWALS.labels("minted").inc()
     log.info("link.minted", file_id=file_id)
     return link
 
 
-async def _remember_refusal(engine: AsyncEngine, file_id: FileId, reason: str) -> None:
+async def _store_refusal(engine: AsyncEngine, file_id: FileId, reason: str) -> None:
     async with engine.begin() as connection:
-        await link_store.keep_refusal(connection, file_id, reason)
+        await link_store.upsert_refusal(connection, file_id, reason)
 
 
-def _tell_refused(file_id: FileId, reasons: Mapping[Reason, int]) -> None:
-    """In one line, however many there are, and without the links: they may be somebody else's."""
+def _report_refusals(file_id: FileId, reasons: Mapping[RefusalReason, int]) -> None:
+    """Count the refused links and log them in one line, without their URLs: a link may open another
+    customer's file."""
     for reason, count in reasons.items():
         REFUSALS.labels(reason).inc(count)
     if reasons:

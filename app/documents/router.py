@@ -1,4 +1,4 @@
-"""Routes of documents: list, show, open, and the documents of one order."""
+"""The routes of documents: list, show, open, and the documents of one order."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -8,16 +8,16 @@ from pydantic import BaseModel
 
 from app.access.authorization import ListedCustomer, RequiredOwner
 from app.documents import service, store
-from app.documents.downloads import Downloads, StreamedFile
+from app.documents.downloads import DownloadLimiter, StreamedFile
 from app.documents.link_policy import policy_of
 from app.documents.schemas import (
     DocumentsPage,
     DocumentView,
     LinkView,
     OrderDocumentsPage,
-    availability,
-    page,
-    view,
+    availability_view,
+    document_view,
+    documents_page,
 )
 from app.documents.store import Document, DocumentKind, Position
 from app.identity.bearer import CurrentPrincipal
@@ -35,8 +35,8 @@ router = APIRouter(prefix="/v1", tags=["documents"], route_class=StrictRoute)
 DocumentPath = Annotated[UUID, Path(alias="documentId", examples=["0b4bb1a7-0d0a-4b0e-9a53-6f1f6f0f5a11"])]
 
 
-class _After(BaseModel):
-    """A cursor: the last document of the page before."""
+class _CursorContent(BaseModel):
+    """The content of a cursor: the last document of the previous page."""
 
     at: Instant
     id: UUID
@@ -45,16 +45,17 @@ class _After(BaseModel):
 def _position(cursor: str | None) -> Position | None:
     if cursor is None:
         return None
-    after = decode_cursor(cursor, _After)
+    after = decode_cursor(cursor, _CursorContent)
     return Position(after.at, DocumentId(str(after.id)))
 
 
 def _next_cursor(documents: list[Document], limit: int) -> str | None:
-    """The statement was asked for one more than the page holds: only then there is a next page."""
+    """The cursor of the next page. The statement reads one document more than a page holds: if that document
+    exists, there is a next page."""
     if len(documents) <= limit:
         return None
     last = documents[limit - 1]
-    return encode_cursor(_After(at=last.created_at, id=UUID(last.id)))
+    return encode_cursor(_CursorContent(at=last.created_at, id=UUID(last.id)))
 
 
 @router.get(
@@ -74,8 +75,8 @@ async def list_documents(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> DocumentsPage:
-    """Newest first. Documents appear here within seconds of being issued."""
-    found = list(
+    """Newest first. A document appears in the list within seconds after Digital River has issued it."""
+    documents = list(
         await store.list_documents(
             resources.hot_pool,
             policy_of(resources.settings),
@@ -86,7 +87,7 @@ async def list_documents(
             limit=limit + 1,
         )
     )
-    return page(found[:limit], base_url_of(request), _next_cursor(found, limit))
+    return documents_page(documents[:limit], base_url_of(request), _next_cursor(documents, limit))
 
 
 @router.get(
@@ -103,16 +104,17 @@ async def list_order_documents(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> OrderDocumentsPage:
-    """Newest first, and for each kind whether a document is there, to be expected, or will not come."""
-    found = await service.get_order_documents(
+    """Newest first. `availability` says for each kind whether a document exists, will come, or will not
+    come."""
+    order_documents = await service.get_order_documents(
         resources, owner, order_id, after=_position(cursor), limit=limit + 1
     )
-    documents = list(found.documents)
+    documents = list(order_documents.documents)
     base_url = base_url_of(request)
     return OrderDocumentsPage(
-        data=[view(document, base_url) for document in documents[:limit]],
+        data=[document_view(document, base_url) for document in documents[:limit]],
         next_cursor=_next_cursor(documents, limit),
-        availability=availability(found),
+        availability=availability_view(order_documents),
     )
 
 
@@ -126,10 +128,10 @@ async def list_order_documents(
 async def get_document(
     request: Request, resources: ResourcesDep, owner: RequiredOwner, document_id: DocumentPath
 ) -> Response:
-    """The document with its present link. The link is null when none has enough life left in it."""
+    """The document with its current link. The link is null if none works for another five minutes."""
     policy = policy_of(resources.settings)
     document = await service.get_document(resources.hot_pool, policy, owner, DocumentId(str(document_id)))
-    return conditional(request, view(document, base_url_of(request)))
+    return conditional(request, document_view(document, base_url_of(request)))
 
 
 @router.get(
@@ -140,13 +142,13 @@ async def get_document(
     response_class=Response,
     responses={
         303: {
-            "description": "To a public link that works for at least five minutes.",
+            "description": "Redirects to a public link that works for at least five minutes.",
             "headers": {"Location": {"description": "The link.", "schema": {"type": "string"}}},
         },
         200: {
-            "description": "The PDF itself with `disposition=proxy`, such a link with `disposition=link`.",
+            "description": "The PDF with `disposition=proxy`; the link as JSON with `disposition=link`.",
             "content": {
-                # OpenAPI 3.1: bytes have no type, and with `string` clients would read them as text.
+                # OpenAPI 3.1: binary content has no type. With `string`, clients would read it as text.
                 "application/pdf": {"schema": {"contentMediaType": "application/pdf"}},
                 "application/json": {"schema": {"$ref": f"#/components/schemas/{LinkView.__name__}"}},
             },
@@ -163,19 +165,20 @@ async def open_document(
     disposition: Annotated[
         Literal["redirect", "link", "proxy"],
         Query(
-            description="For pages, whose `fetch` cannot follow a redirect to another origin: `link` answers "
-            "the link as JSON, `proxy` streams the PDF through this API."
+            description="How to answer. `redirect`: with a redirect to the link. `link`: with the link as "
+            "JSON, for pages, because `fetch` cannot follow a redirect to another origin. `proxy`: with "
+            "the PDF, streamed through this API."
         ),
     ] = "redirect",
 ) -> Response:
-    """Works however old the document is: an expired link is renewed first."""
+    """Works for documents of any age: an expired link is renewed first."""
     if disposition == "proxy":
         policy = policy_of(resources.settings)
         document = await service.get_document(resources.hot_pool, policy, owner, DocumentId(str(document_id)))
-        downloads: Downloads = request.app.state.resources.downloads
-        return StreamedFile(resources.digital_river, document, downloads, principal.name)
-    link = await service.open_document(resources, owner, DocumentId(str(document_id)))
+        limiter: DownloadLimiter = request.app.state.resources.downloads
+        return StreamedFile(resources.digital_river, document, limiter, principal.name)
+    link = await service.get_document_link(resources, owner, DocumentId(str(document_id)))
     if disposition == "link":
-        shown = LinkView(url=link.url, expires_at=link.expires_at)
-        return Response(shown.model_dump_json(), media_type="application/json")
+        link_view = LinkView(url=link.url, expires_at=link.expires_at)
+        return Response(link_view.model_dump_json(), media_type="application/json")
     return Response(status_code=status.HTTP_303_SEE_OTHER, headers={"Location": link.url})

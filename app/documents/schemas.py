@@ -1,12 +1,13 @@
-"""Documents as frontends see them, on their own routes and on the page about their order."""
+"""The published models of documents, on their own routes and on the order page."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ConfigDict
 
+from app.documents.availability import Availability
 from app.documents.service import OrderDocuments
-from app.documents.store import Availability, Document, DocumentKind
+from app.documents.store import Document, DocumentKind
 from app.web.api_model import ApiModel, Instant
 from app.web.paging import Page
 
@@ -27,7 +28,7 @@ AVAILABILITY_EXAMPLE: dict[str, Any] = {"invoice": "ready", "creditMemo": "notIs
 
 
 class LinkView(ApiModel):
-    """A public link to the PDF. Whoever has the URL can open it, until it expires."""
+    """A public link to the PDF. Every person who has the URL can open the PDF until the link expires."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [DOCUMENT_EXAMPLE["link"]]})
 
@@ -47,17 +48,17 @@ class DocumentView(ApiModel):
     created_at: Instant
     """When Digital River issued it."""
     available_since: Instant
-    """When it became available here."""
+    """When it became available in this API."""
     content_url: str
-    """Opens the document, with the same access token. Never expires; keep this one, not the link."""
+    """Opens the document, with the same access token. It never expires: store this URL and not the link."""
     link: LinkView | None
-    """A public link with at least five minutes of life, or null; `contentUrl` makes a new one."""
+    """A public link that works for at least five minutes, or null. `contentUrl` creates a new one."""
 
 
 class AvailabilityView(ApiModel):
-    """For each kind: `ready` (at least one is listed), `pending` (to be expected, ask again later),
-    `notIssued` (none is to be expected: nothing charged or refunded, or the selling entity issues none) or
-    `unknown` (it could not be found out just now, ask again later)."""
+    """For each kind: `ready` (at least one document is listed), `pending` (a document will come: ask again
+    later), `notIssued` (no document will come: nothing was charged or refunded, or the selling entity issues
+    none) or `unknown` (it cannot be determined now: ask again later)."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [AVAILABILITY_EXAMPLE]})
 
@@ -66,7 +67,7 @@ class AvailabilityView(ApiModel):
 
 
 class OrderDocumentsView(ApiModel):
-    """The newest hundred documents of the order; `/v1/orders/{orderId}/documents` pages through all."""
+    """The newest hundred documents of the order. `/v1/orders/{orderId}/documents` lists all of them."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"data": [DOCUMENT_EXAMPLE], "availability": AVAILABILITY_EXAMPLE}]}
@@ -77,7 +78,7 @@ class OrderDocumentsView(ApiModel):
 
 
 class DocumentsPage(Page[DocumentView]):
-    """A piece of the caller's documents."""
+    """One page of the caller's documents."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"data": [DOCUMENT_EXAMPLE], "nextCursor": None}]}
@@ -85,7 +86,7 @@ class DocumentsPage(Page[DocumentView]):
 
 
 class OrderDocumentsPage(Page[DocumentView]):
-    """The documents of one order."""
+    """One page of the documents of one order."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -102,18 +103,18 @@ class OrderDocumentsPage(Page[DocumentView]):
     availability: AvailabilityView
 
 
-def view(document: Document, base_url: str) -> DocumentView:
-    """The document as the frontend sees it; `base_url` is this API's, with a slash at its end."""
-    return DocumentView.model_validate(_shape(document, base_url))
+def document_view(document: Document, base_url: str) -> DocumentView:
+    """The document as the frontend sees it. `base_url` is the URL of this API and ends with a slash."""
+    return DocumentView.model_validate(_fields(document, base_url))
 
 
-def page(documents: Sequence[Document], base_url: str, next_cursor: str | None) -> DocumentsPage:
-    """A piece of the list, read in one pass: a page may hold a hundred documents."""
-    data = [_shape(document, base_url) for document in documents]
+def documents_page(documents: Sequence[Document], base_url: str, next_cursor: str | None) -> DocumentsPage:
+    """A page of the list, validated in one pass for speed: a page has up to a hundred documents."""
+    data = [_fields(document, base_url) for document in documents]
     return DocumentsPage.model_validate({"data": data, "nextCursor": next_cursor})
 
 
-def _shape(document: Document, base_url: str) -> dict[str, Any]:
+def _fields(document: Document, base_url: str) -> dict[str, Any]:
     link = document.link
     return {
         "id": document.id,
@@ -127,12 +128,12 @@ def _shape(document: Document, base_url: str) -> dict[str, Any]:
     }
 
 
-def availability(found: OrderDocuments) -> AvailabilityView:
-    """Which kinds of documents are there, to be expected, or will not come."""
-    return AvailabilityView(invoice=found.invoice, credit_memo=found.credit_memo)
+def availability_view(order_documents: OrderDocuments) -> AvailabilityView:
+    """The availability of each kind of document."""
+    return AvailabilityView(invoice=order_documents.invoice, credit_memo=order_documents.credit_memo)
 
 
-def order_view(found: OrderDocuments, base_url: str) -> OrderDocumentsView:
-    """The documents as the page about their order shows them."""
-    documents = [view(document, base_url) for document in found.documents]
-    return OrderDocumentsView(data=documents, availability=availability(found))
+def order_documents_view(order_documents: OrderDocuments, base_url: str) -> OrderDocumentsView:
+    """The documents as the order page shows them."""
+    documents = [document_view(document, base_url) for document in order_documents.documents]
+    return OrderDocumentsView(data=documents, availability=availability_view(order_documents))

@@ -1,4 +1,4 @@
-"""What a buyer may ask about documents: the list, one of them, a link to it, and an order's documents."""
+"""Reads documents for a buyer or for support: a list, one document, a link to it, an order's documents."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,34 +14,34 @@ from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.errors import DigitalRiverError, Missing
 from app.digital_river.models import Order
 from app.documents import intake, links, store
+from app.documents.availability import (
+    Availability,
+    combine_availability,
+    credit_memo_availability,
+    invoice_availability,
+)
 from app.documents.link_policy import Link, LinkPolicy, policy_of
-from app.documents.store import Availability, Document, DocumentKind, OrderCheck, Position
+from app.documents.store import Document, DocumentKind, OrderCheck, Position
 from app.ids import CustomerId, DocumentId, FileId, OrderId
 from app.resources import Resources
 from app.web.problems import NotFound
 
-# How long "not yet" or "not here" of the far side is believed before it is asked again for the same order.
-RECHECK = timedelta(seconds=15)
-# When all seems to be there: how long it is believed. An event lost for good shows by then.
-STALE = timedelta(days=1)
-# What a page about an order lists of its documents.
-NEWEST = 100
+# If a document of an order is pending, or the order was absent: when to ask Digital River again.
+RECHECK_AFTER = timedelta(seconds=15)
+# If nothing is pending: when to ask again, because an event may have been lost.
+STALE_AFTER = timedelta(days=1)
+# How many documents the order page lists.
+DOCUMENTS_ON_ORDER_PAGE = 100
 
-# How many rows a list that is read to its end takes at once.
-ROWS_AT_ONCE = 500
-
-# Digital River docs, Invoices: only these selling entities issue an invoice by themselves.
-INVOICING_ENTITIES = frozenset(
-    {"DR_INC-ENTITY", "C5_INC-ENTITY", "DR_IRELAND-ENTITY", "DR_UK-ENTITY", "DR_JAPAN-ENTITY"}
-)
-ENDED_WITHOUT_INVOICE = frozenset({"blocked", "cancelled"})
+# How many rows one statement reads when the export lists all documents.
+BATCH_SIZE = 500
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class OrderDocuments:
-    """An order's documents and, for each kind, whether one is there, to be expected, or will not come."""
+    """An order's documents, and for each kind its availability."""
 
     documents: Sequence[Document]
     invoice: Availability
@@ -52,7 +52,7 @@ async def get_document(pool: Pool, policy: LinkPolicy, owner: Owner, document_id
     """The owner's document.
 
     Raises:
-        NotFound: there is none, or it is somebody else's.
+        NotFound: the document does not exist, or is another customer's.
     """
     document = await store.find_document(pool, policy, owner, document_id)
     if document is None:
@@ -62,15 +62,15 @@ async def get_document(pool: Pool, policy: LinkPolicy, owner: Owner, document_id
     return document
 
 
-async def open_document(resources: Resources, owner: Owner, document_id: DocumentId) -> Link:
+async def get_document_link(resources: Resources, owner: Owner, document_id: DocumentId) -> Link:
     """A working link to the owner's document.
 
     Raises:
-        NotFound: there is none, or it is somebody else's.
-        DigitalRiverError, LeaseBusy: the link had to be renewed, and could not be.
+        NotFound: the document does not exist, or is another customer's.
+        DigitalRiverError, LeaseBusy: the link had to be renewed, and the renewal failed.
     """
     document = await get_document(resources.hot_pool, policy_of(resources.settings), owner, document_id)
-    return document.link or await links.usable(resources, document.file_id)
+    return document.link or await links.get_usable_link(resources, document.file_id)
 
 
 async def get_order_documents(
@@ -81,22 +81,22 @@ async def get_order_documents(
     after: Position | None = None,
     limit: int,
 ) -> OrderDocuments:
-    """The order's documents, newest first, from PostgreSQL; from Digital River's order where an event is
-    missing or late, and then kept as if the event had come.
+    """The order's documents in PostgreSQL, newest first. If an event is missing or late, the function reads
+    Digital River's order first, and stores its documents as the event would have done.
 
     Raises:
-        NotFound: there is no such order, or it is somebody else's.
-        DigitalRiverError, LeaseBusy: nothing is stored and Digital River could not be asked.
+        NotFound: the order does not exist, or is another customer's.
+        DigitalRiverError, LeaseBusy: nothing is stored, and reading the order failed.
     """
-    known = await _look_up(resources.engine, owner, order_id)
-    if known.is_incomplete:
+    state = await _load_stored_state(resources.engine, owner, order_id)
+    if state.is_outdated:
         try:
-            known = await _read_through(resources, owner, order_id)
+            state = await _refresh_from_digital_river(resources, owner, order_id)
         except (DigitalRiverError, LeaseBusy) as error:
-            if not known.kinds:
+            if not state.kinds:
                 raise
             log.warning("documents.read_through_failed", order_id=order_id, error=type(error).__name__)
-    if not known.is_theirs:
+    if not state.is_owned:
         raise NotFound()
     if isinstance(owner, Anybody):
         async with resources.engine.connect() as connection:
@@ -110,137 +110,136 @@ async def get_order_documents(
         after=after,
         limit=limit,
     )
-    return OrderDocuments(documents, known.availability("invoice"), known.availability("creditMemo"))
+    return OrderDocuments(documents, state.availability("invoice"), state.availability("creditMemo"))
 
 
-async def list_all_documents(resources: Resources, owner: CustomerId) -> Sequence[Document]:
-    """Every document of the owner, newest first."""
-    policy = policy_of(resources.settings)
-    found: list[Document] = []
+async def list_all_documents(pool: Pool, policy: LinkPolicy, owner: CustomerId) -> Sequence[Document]:
+    """All documents of the owner, newest first."""
+    documents: list[Document] = []
     after: Position | None = None
-    while rows := await store.list_documents(
-        resources.hot_pool, policy, owner, after=after, limit=ROWS_AT_ONCE
-    ):
-        found += rows
-        after = Position(rows[-1].created_at, rows[-1].id)
-    return found
+    while batch := await store.list_documents(pool, policy, owner, after=after, limit=BATCH_SIZE):
+        documents += batch
+        after = Position(batch[-1].created_at, batch[-1].id)
+    return documents
 
 
-async def from_order(resources: Resources, owner: Owner, order: Order) -> OrderDocuments:
-    """The newest documents of the owner's order that was just read. What is new in it is kept as if the event
-    had come; what is known already costs no far-side call.
+async def get_documents_of_order(resources: Resources, owner: Owner, order: Order) -> OrderDocuments:
+    """The newest documents of the owner's order, which the caller has just read. The function stores new
+    documents as their events would have done. If there are none, it does not call Digital River.
 
     Raises:
-        DigitalRiverError: the order names a document that could not be asked for.
+        DigitalRiverError: the order names a document that could not be fetched.
     """
     order_id = OrderId(order.id)
-    if await _is_news(resources.engine, owner, order):
-        await _keep(resources.engine, resources.digital_river, order_id, order)
+    if await _differs_from_stored(resources.engine, owner, order):
+        await _store_documents_of_order(resources.engine, resources.digital_river, order_id, order)
     documents = await store.list_documents(
-        resources.hot_pool, policy_of(resources.settings), owner, order_id=order_id, limit=NEWEST
+        resources.hot_pool,
+        policy_of(resources.settings),
+        owner,
+        order_id=order_id,
+        limit=DOCUMENTS_ON_ORDER_PAGE,
     )
     kinds = {document.kind for document in documents}
     return OrderDocuments(
         documents,
-        _availability("invoice" in kinds, invoice_availability(order)),
-        _availability("creditMemo" in kinds, credit_memo_availability(order)),
+        combine_availability("invoice" in kinds, invoice_availability(order)),
+        combine_availability("creditMemo" in kinds, credit_memo_availability(order)),
     )
 
 
-def _availability(is_stored: bool, said: Availability) -> Availability:
-    """What to say of a kind of which Digital River has `said` this."""
-    if is_stored:
-        return "ready"
-    # Announced, but its file was not to be had yet.
-    return "pending" if said == "ready" else said
-
-
-async def _is_news(engine: AsyncEngine, owner: Owner, order: Order) -> bool:
-    customer_id, order_id = _customer_of(order), OrderId(order.id)
+async def _differs_from_stored(engine: AsyncEngine, owner: Owner, order: Order) -> bool:
+    customer_id, order_id = _customer_id_of(order), OrderId(order.id)
     async with engine.connect() as connection:
-        known = await store.find_known_files(connection, order_id, is_guests=customer_id is None)
-        check = await store.find_check(connection, owner, order_id)
+        known = await store.list_known_file_ids(connection, order_id, is_guests=customer_id is None)
+        check = await store.find_order_check(connection, owner, order_id)
     announced = {pdf.id for pdf in (*order.invoice_pdfs, *order.credit_memo_pdfs)}
-    now = (customer_id, invoice_availability(order), credit_memo_availability(order))
-    before = None if check is None else (check.customer_id, check.invoice, check.credit_memo)
-    return before != now or not announced <= known
+    current = (customer_id, invoice_availability(order), credit_memo_availability(order))
+    stored = None if check is None else (check.customer_id, check.invoice, check.credit_memo)
+    return current != stored or not announced <= known
 
 
-def _customer_of(order: Order) -> CustomerId | None:
-    """Whose the order is; None: a guest's."""
+def _customer_id_of(order: Order) -> CustomerId | None:
+    """The customer who owns the order; None for a guest's order."""
     return None if order.customer_id is None else CustomerId(order.customer_id)
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What PostgreSQL knows of one order's documents for one customer, or for support. It is the same for an
-    order of somebody else's and for one that does not exist: nothing, for either."""
+class _StoredState:
+    """What PostgreSQL holds about one order's documents, filtered by the owner. It holds the same for another
+    customer's order as for an order that does not exist: nothing."""
 
     kinds: frozenset[DocumentKind]
     check: OrderCheck | None
-    # A moment ago the asker had no such order.
+    # Digital River had no such order of this owner within RECHECK_AFTER.
     is_absent: bool
 
     @property
-    def is_theirs(self) -> bool:
+    def is_owned(self) -> bool:
+        """Whether PostgreSQL shows that the order is the owner's."""
         return bool(self.kinds) or self.check is not None
 
     @property
-    def is_incomplete(self) -> bool:
-        """Whether Digital River should be asked."""
+    def is_outdated(self) -> bool:
+        """Whether to read the order from Digital River."""
         if self.is_absent:
             return False
         if self.check is None:
             return True
-        is_waiting = any(self.availability(kind) == "pending" for kind in ("invoice", "creditMemo"))
-        return self.check.age > (RECHECK if is_waiting else STALE)
+        is_pending = any(self.availability(kind) == "pending" for kind in ("invoice", "creditMemo"))
+        return self.check.age > (RECHECK_AFTER if is_pending else STALE_AFTER)
 
     def availability(self, kind: DocumentKind) -> Availability:
-        return _availability(kind in self.kinds, self._checked(kind))
+        return combine_availability(kind in self.kinds, self._announced(kind))
 
-    def _checked(self, kind: DocumentKind) -> Availability:
+    def _announced(self, kind: DocumentKind) -> Availability:
         if self.check is None:
-            # An event about one kind says nothing about the other.
+            # The documents in PostgreSQL came with events, and an event is about one kind only.
             return "unknown"
         return self.check.invoice if kind == "invoice" else self.check.credit_memo
 
 
-async def _look_up(engine: AsyncEngine, owner: Owner, order_id: OrderId) -> _Known:
+async def _load_stored_state(engine: AsyncEngine, owner: Owner, order_id: OrderId) -> _StoredState:
     async with engine.connect() as connection:
-        return _Known(
-            await store.find_kinds(connection, owner, order_id),
-            await store.find_check(connection, owner, order_id),
-            await store.is_absent(connection, owner, order_id, within=RECHECK),
+        return _StoredState(
+            await store.list_document_kinds(connection, owner, order_id),
+            await store.find_order_check(connection, owner, order_id),
+            await store.is_order_absent(connection, owner, order_id, within=RECHECK_AFTER),
         )
 
 
-async def _read_through(resources: Resources, owner: Owner, order_id: OrderId) -> _Known:
-    """Ask Digital River for the order, with one request of each asker at a time: an owner does not wait for a
-    stranger, and nothing that a stranger asks changes what the owner is told."""
-    asker = "" if isinstance(owner, Anybody) else owner
-    async with resources.leases.hold(f"order:{order_id}:{asker}"):
-        known = await _look_up(resources.engine, owner, order_id)
-        if not known.is_incomplete:
-            return known
+async def _refresh_from_digital_river(resources: Resources, owner: Owner, order_id: OrderId) -> _StoredState:
+    """Read the order from Digital River and store its documents, once at a time for each owner.
+
+    The lease names the owner. So an owner does not wait for other customers that request the same order id,
+    and their requests do not change the owner's result.
+    """
+    reader = "" if isinstance(owner, Anybody) else owner
+    async with resources.leases.hold(f"order:{order_id}:{reader}"):
+        state = await _load_stored_state(resources.engine, owner, order_id)
+        if not state.is_outdated:
+            return state
         try:
             order = await fetch_owned_order(resources.digital_river, owner, order_id)
         except Missing:
             async with resources.engine.begin() as connection:
-                await store.keep_absence(connection, owner, order_id)
+                await store.upsert_order_absence(connection, owner, order_id)
         else:
-            await _keep(resources.engine, resources.digital_river, order_id, order)
-        return await _look_up(resources.engine, owner, order_id)
+            await _store_documents_of_order(resources.engine, resources.digital_river, order_id, order)
+        return await _load_stored_state(resources.engine, owner, order_id)
 
 
-async def _keep(engine: AsyncEngine, client: DigitalRiverClient, order_id: OrderId, order: Order) -> None:
-    """Store the order's documents as if their events had come, and what else the order says of them. A file
-    that is not there yet is left for the next time."""
-    customer_id = _customer_of(order)
+async def _store_documents_of_order(
+    engine: AsyncEngine, client: DigitalRiverClient, order_id: OrderId, order: Order
+) -> None:
+    """Store the order's documents as their events would have done, and what the order says of them. A file
+    that Digital River does not have yet is left out."""
+    customer_id = _customer_id_of(order)
     announced: dict[FileId, DocumentKind] = {FileId(pdf.id): "invoice" for pdf in order.invoice_pdfs}
     announced |= {FileId(pdf.id): "creditMemo" for pdf in order.credit_memo_pdfs}
     async with engine.connect() as connection:
-        known = await store.find_known_files(connection, order_id, is_guests=customer_id is None)
-    found = await asyncio.gather(
+        known = await store.list_known_file_ids(connection, order_id, is_guests=customer_id is None)
+    results = await asyncio.gather(
         *(
             intake.fetch_document(client, file_id, order_id=order_id, customer_id=customer_id, kind=kind)
             for file_id, kind in announced.items()
@@ -249,37 +248,17 @@ async def _keep(engine: AsyncEngine, client: DigitalRiverClient, order_id: Order
         return_exceptions=True,
     )
     async with engine.begin() as connection:
-        for document in found:
-            if not isinstance(document, BaseException):
-                await store.keep_document(connection, document)
-    for document in found:
-        if isinstance(document, BaseException) and not isinstance(document, Missing):
-            raise document
+        for result in results:
+            if not isinstance(result, BaseException):
+                await store.upsert_document(connection, result)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, Missing):
+            raise result
     async with engine.begin() as connection:
-        await store.keep_check(
+        await store.upsert_order_check(
             connection,
             order_id,
             customer_id=customer_id,
             invoice=invoice_availability(order),
             credit_memo=credit_memo_availability(order),
         )
-
-
-def invoice_availability(order: Order) -> Availability:
-    """Whether the order has an invoice, or ever will (Digital River docs, Invoices)."""
-    if order.invoice_pdfs:
-        return "ready"
-    if order.unreadable("invoice_pdfs"):
-        return "pending"
-    entity = order.selling_entity.id if order.selling_entity else None
-    is_foreign = entity is not None and entity not in INVOICING_ENTITIES
-    if order.total_amount == 0 or is_foreign or order.state in ENDED_WITHOUT_INVOICE:
-        return "notIssued"
-    return "pending"
-
-
-def credit_memo_availability(order: Order) -> Availability:
-    """Whether the order has a credit memo, or is about to: one is issued when the amount owed drops."""
-    if order.credit_memo_pdfs:
-        return "ready"
-    return "pending" if order.refunded_amount or order.unreadable("credit_memo_pdfs") else "notIssued"

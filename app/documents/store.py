@@ -1,4 +1,4 @@
-"""The tables of documents and their links, and every statement about them."""
+"""The tables of documents and of what is known about orders, and every statement about them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.access.ownership import Anybody, Owner, owned_by
 from app.db.engine import POOL_SECONDS
 from app.db.schema import metadata
-from app.documents.link_policy import LONGEST_LIFE, MINIMUM_LIFE, Link, LinkPolicy
+from app.documents.availability import Availability
+from app.documents.link_policy import MAXIMUM_LIFETIME, MINIMUM_LIFETIME, Link, LinkPolicy
 from app.documents.link_store import file_link
 from app.ids import CustomerId, DocumentId, FileId, OrderId
 
 DocumentKind = Literal["invoice", "creditMemo"]
-Availability = Literal["ready", "pending", "notIssued", "unknown"]
 
 document = sa.Table(
     "document",
@@ -28,7 +28,7 @@ document = sa.Table(
     sa.Column("id", UUID(as_uuid=False), primary_key=True, server_default=sa.func.gen_random_uuid()),
     sa.Column("file_id", sa.Text, nullable=False, unique=True),
     sa.Column("order_id", sa.Text, nullable=False),
-    # Guests have none; their documents are kept, and only support can read them.
+    # Null for a guest. Only support can read the documents of guests.
     sa.Column("customer_id", sa.Text),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("file_name", sa.Text, nullable=False),
@@ -43,7 +43,7 @@ document = sa.Table(
 order_check = sa.Table(
     "order_check",
     metadata,
-    # What the far side said of an order's documents, so that impatience does not become far-side calls.
+    # What Digital River said of an order's documents, so that reloading a page does not call it again.
     sa.Column("order_id", sa.Text, primary_key=True),
     sa.Column("customer_id", sa.Text),
     sa.Column("invoice", sa.Text, nullable=False),
@@ -56,21 +56,21 @@ order_check = sa.Table(
 order_absence = sa.Table(
     "order_absence",
     metadata,
-    # Of the order and of who asked for it: what one has not found is nothing that another one is told.
+    # A hash of the order id and of the reader, so that a row of one reader says nothing to another one.
     sa.Column("digest", sa.LargeBinary, primary_key=True),
     sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
-    # Whoever asks for anything writes it; what a crash of the server takes of it is asked again.
+    # Every request for an unknown order writes a row. If a crash loses rows, Digital River is asked again.
     prefixes=["UNLOGGED"],
 )
 
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document as it was announced, with what its file says of itself."""
+    """A document that Digital River announced, with the data of its file."""
 
     file_id: FileId
     order_id: OrderId
-    # None: a guest's.
+    # None for a guest.
     customer_id: CustomerId | None
     kind: DocumentKind
     file_name: str
@@ -78,12 +78,12 @@ class NewDocument:
 
 
 class Document(NamedTuple):
-    """A stored document; `link` only while it has life left in it, and may be handed out."""
+    """A stored document. `link` is None unless a stored link may be handed out and lives long enough."""
 
     id: DocumentId
     file_id: FileId
     order_id: OrderId
-    # None: a guest's.
+    # None for a guest.
     customer_id: CustomerId | None
     kind: DocumentKind
     file_name: str
@@ -94,7 +94,7 @@ class Document(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page of documents ended."""
+    """The last document of a page, after which the next page begins."""
 
     created_at: datetime
     id: DocumentId
@@ -102,17 +102,17 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class OrderCheck:
-    """What the far side last said of an order's documents, and how long ago."""
+    """What Digital River last said of an order's documents, and how long ago."""
 
-    # None: a guest's.
+    # None for a guest.
     customer_id: CustomerId | None
     invoice: Availability
     credit_memo: Availability
     age: timedelta
 
 
-async def keep_document(connection: AsyncConnection, new: NewDocument) -> None:
-    """Store the document once per file id; a later announcement may only add the owner."""
+async def upsert_document(connection: AsyncConnection, new: NewDocument) -> None:
+    """Store the document once for each file id. A later announcement can only add the customer."""
     statement = insert(document).values(
         file_id=new.file_id,
         order_id=new.order_id,
@@ -129,16 +129,18 @@ async def keep_document(connection: AsyncConnection, new: NewDocument) -> None:
     await connection.execute(statement)
 
 
-async def find_kinds(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> frozenset[DocumentKind]:
-    """Of which kinds the owner has documents for this order."""
+async def list_document_kinds(
+    connection: AsyncConnection, owner: Owner, order_id: OrderId
+) -> frozenset[DocumentKind]:
+    """The kinds of which the owner has documents for this order."""
     statement = sa.select(document.c.kind).distinct()
     statement = statement.where(document.c.order_id == order_id, owned_by(document.c.customer_id, owner))
     return frozenset((await connection.execute(statement)).scalars())
 
 
-async def find_known_files(connection: AsyncConnection, order_id: OrderId, *, is_guests: bool) -> set[str]:
-    """The file ids of the order's stored documents, without those that still lack their owner. The documents
-    of a guest's order lack none."""
+async def list_known_file_ids(connection: AsyncConnection, order_id: OrderId, *, is_guests: bool) -> set[str]:
+    """The file ids of the order's stored documents, except those whose customer is still unknown. In a
+    guest's order no customer is expected."""
     statement = sa.select(document.c.file_id).where(document.c.order_id == order_id)
     if not is_guests:
         statement = statement.where(document.c.customer_id.is_not(None))
@@ -146,16 +148,16 @@ async def find_known_files(connection: AsyncConnection, order_id: OrderId, *, is
 
 
 async def find_order_owner(connection: AsyncConnection, order_id: OrderId) -> CustomerId | None:
-    """Whose the order is, as far as its check or its documents tell; None: a guest's."""
+    """The order's customer according to its check or its documents; None for a guest or if it is unknown."""
     of_check = sa.select(order_check.c.customer_id).where(order_check.c.order_id == order_id)
     of_documents = sa.select(sa.func.max(document.c.customer_id)).where(document.c.order_id == order_id)
-    either = sa.func.coalesce(of_check.scalar_subquery(), of_documents.scalar_subquery())
-    found = (await connection.execute(sa.select(either))).scalar_one()
+    customer_id = sa.func.coalesce(of_check.scalar_subquery(), of_documents.scalar_subquery())
+    found = (await connection.execute(sa.select(customer_id))).scalar_one()
     return None if found is None else CustomerId(found)
 
 
-async def find_things(connection: AsyncConnection, customer_id: CustomerId) -> set[str]:
-    """The ids of the customer's documents, and of the orders that are known to be the customer's."""
+async def list_owned_ids(connection: AsyncConnection, customer_id: CustomerId) -> set[str]:
+    """The ids of the customer's documents, and of the orders that are known as the customer's."""
     owned = document.c.customer_id == customer_id
     found = sa.union(
         sa.select(sa.cast(document.c.id, sa.Text)).where(owned),
@@ -165,7 +167,7 @@ async def find_things(connection: AsyncConnection, customer_id: CustomerId) -> s
     return set((await connection.execute(found)).scalars())
 
 
-async def keep_check(
+async def upsert_order_check(
     connection: AsyncConnection,
     order_id: OrderId,
     *,
@@ -173,7 +175,7 @@ async def keep_check(
     invoice: Availability,
     credit_memo: Availability,
 ) -> None:
-    """Remember what the far side said of the order just now; `customer_id` is None for a guest's."""
+    """Store what Digital River has just said of the order. `customer_id` is None for a guest's order."""
     values = {"customer_id": customer_id, "invoice": invoice, "credit_memo": credit_memo}
     statement = insert(order_check).values(order_id=order_id, **values)
     await connection.execute(
@@ -183,8 +185,8 @@ async def keep_check(
     )
 
 
-async def find_check(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> OrderCheck | None:
-    """What the far side last said of the owner's order; None if it was not asked, or named another owner."""
+async def find_order_check(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> OrderCheck | None:
+    """What Digital River last said of the owner's order; None if nothing is stored for this owner."""
     statement = sa.select(
         order_check.c.customer_id,
         order_check.c.invoice,
@@ -198,9 +200,9 @@ async def find_check(connection: AsyncConnection, owner: Owner, order_id: OrderI
     return OrderCheck(customer_id, row.invoice, row.credit_memo, row.age)
 
 
-async def keep_absence(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> None:
-    """Remember that there is no such order for this owner."""
-    statement = insert(order_absence).values(digest=_absence(owner, order_id), seen_at=sa.func.now())
+async def upsert_order_absence(connection: AsyncConnection, owner: Owner, order_id: OrderId) -> None:
+    """Store that Digital River has no such order of this owner."""
+    statement = insert(order_absence).values(digest=_absence_digest(owner, order_id), seen_at=sa.func.now())
     await connection.execute(
         statement.on_conflict_do_update(
             index_elements=[order_absence.c.digest], set_={"seen_at": statement.excluded.seen_at}
@@ -208,32 +210,32 @@ async def keep_absence(connection: AsyncConnection, owner: Owner, order_id: Orde
     )
 
 
-async def is_absent(
+async def is_order_absent(
     connection: AsyncConnection, owner: Owner, order_id: OrderId, *, within: timedelta
 ) -> bool:
-    """Whether it was seen a moment ago that there is no such order for this owner."""
+    """Whether Digital River had no such order of this owner at some time `within` the past."""
     statement = sa.select(order_absence.c.digest).where(
-        order_absence.c.digest == _absence(owner, order_id),
+        order_absence.c.digest == _absence_digest(owner, order_id),
         order_absence.c.seen_at > sa.func.now() - within,
     )
     return (await connection.execute(statement)).first() is not None
 
 
-def _absence(owner: Owner, order_id: OrderId) -> bytes:
-    # Null stands for support: no customer's id is null.
-    asker = None if isinstance(owner, Anybody) else owner
-    return sha256(json.dumps([asker, order_id]).encode()).digest()
+def _absence_digest(owner: Owner, order_id: OrderId) -> bytes:
+    # Null stands for support, because no customer's id is null.
+    reader = None if isinstance(owner, Anybody) else owner
+    return sha256(json.dumps([reader, order_id]).encode()).digest()
 
 
-# The list is the portal's most frequent read: bare asyncpg, and for each set of filters a statement that
-# names those and no others. One for all sets would be planned for none of them, and read everything.
+# The list is the most frequent read, so it uses asyncpg directly. Each set of filters has a statement of its
+# own, because PostgreSQL would plan one statement for all sets without an index.
 _SELECT = f"""
 SELECT d.id::text, d.file_id, d.order_id, d.customer_id, d.kind, d.file_name, d.created_at, d.available_since,
        l.link_id, l.url, l.expires_at
 FROM document d
 LEFT JOIN {file_link.name} l ON l.file_id = d.file_id
-    AND l.expires_at > now() + interval '{MINIMUM_LIFE.total_seconds():.0f} seconds'
-    AND l.expires_at <= now() + interval '{LONGEST_LIFE.total_seconds():.0f} seconds'
+    AND l.expires_at > now() + interval '{MINIMUM_LIFETIME.total_seconds():.0f} seconds'
+    AND l.expires_at <= now() + interval '{MAXIMUM_LIFETIME.total_seconds():.0f} seconds'
 """  # noqa: S608
 
 
@@ -249,7 +251,7 @@ async def list_documents(
 ) -> Sequence[Document]:
     """The owner's documents, newest first, at most `limit`. Takes the pool: `make bench` measures it."""
     position = (None, None) if after is None else (after.created_at, after.id)
-    conditions, values = _where(
+    conditions, values = _where_clause(
         owner,
         {
             "d.kind = {}": (kind,),
@@ -260,32 +262,34 @@ async def list_documents(
     statement = f"{_SELECT}{conditions} ORDER BY d.created_at DESC, d.id DESC LIMIT ${len(values) + 1}"
     async with pool.acquire(timeout=POOL_SECONDS) as connection:
         rows = await connection.fetch(statement, *values, limit)
-    return [_document(row, policy) for row in rows]
+    return [_document_of_row(row, policy) for row in rows]
 
 
 async def find_document(
     pool: asyncpg.Pool, policy: LinkPolicy, owner: Owner, document_id: DocumentId
 ) -> Document | None:
-    """The document, if it is there and the owner's. Takes the pool, as the list does."""
-    conditions, values = _where(owner, {"d.id = {}": (document_id,)})
+    """The document, if it exists and is the owner's. Takes the pool, as `list_documents` does."""
+    conditions, values = _where_clause(owner, {"d.id = {}": (document_id,)})
     async with pool.acquire(timeout=POOL_SECONDS) as connection:
         row = await connection.fetchrow(_SELECT + conditions, *values)
-    return None if row is None else _document(row, policy)
+    return None if row is None else _document_of_row(row, policy)
 
 
-def _where(owner: Owner, filters: Mapping[str, tuple[object, ...]]) -> tuple[str, list[object]]:
-    """A WHERE clause of the owner and of those filters whose values are given, and the values for its
-    parameters. The owner is not one of the filters, because those are left out if they are None."""
+def _where_clause(owner: Owner, filters: Mapping[str, tuple[object, ...]]) -> tuple[str, list[object]]:
+    """The WHERE clause for the owner and for the filters that have values, and the values of its parameters.
+
+    The owner is not among the filters, because a filter is left out if its value is None.
+    """
     given: dict[str, tuple[object, ...]]
     given = {} if isinstance(owner, Anybody) else {"d.customer_id = {}": (owner,)}
     given |= {condition: values for condition, values in filters.items() if None not in values}
-    values = [value for of_one in given.values() for value in of_one]
+    values = [value for group in given.values() for value in group]
     parameters = (f"${number}" for number in range(1, len(values) + 1))
     return f"WHERE {' AND '.join(given)}".format(*parameters) if given else "", values
 
 
-def _document(row: Any, policy: LinkPolicy) -> Document:
-    # By place, not by name: a page is up to a hundred rows of eleven columns.
-    *own, link_id, url, expires_at = row
-    is_fit = url is not None and policy.allows(url)
-    return Document._make([*own, Link(link_id, url, expires_at) if is_fit else None])
+def _document_of_row(row: Any, policy: LinkPolicy) -> Document:
+    # By position and not by name, for speed: a page has up to a hundred rows of eleven columns.
+    *columns, link_id, url, expires_at = row
+    is_allowed = url is not None and policy.allows(url)
+    return Document._make([*columns, Link(link_id, url, expires_at) if is_allowed else None])

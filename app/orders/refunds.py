@@ -1,4 +1,4 @@
-"""Refunds as a buyer sees them: how far each one is, and what only the buyer can do about it."""
+"""Turns Digital River's refunds into what buyers see: the state, and what the buyer must do."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 
 from app.digital_river.models import Refund
-from app.orders.amounts import printed, total
+from app.orders.amounts import normalize_amount, sum_amounts
 from app.web.api_model import ApiModel, Instant, Money
 from app.web.paging import PartialPage
 
@@ -16,7 +16,7 @@ State = Literal["pending", "pendingInformation", "succeeded", "failed", "expired
 _STATES: Mapping[str, State] = {
     "pending_information": "pendingInformation",
     "succeeded": "succeeded",
-    # Digital River docs, Refunds: a charge's part of a refund is `complete` where the refund `succeeded`.
+    # Digital River docs, Refunds: the refund of a charge is `complete` when the whole refund has `succeeded`.
     "complete": "succeeded",
     "failed": "failed",
     "expired": "expired",
@@ -50,20 +50,20 @@ REFUND_EXAMPLE: dict[str, Any] = {
 
 
 class ActionView(ApiModel):
-    """What the buyer must do before the money can be paid back: show DigitalRiver.js' `offlinerefund` element
-    with the token as its `refundToken`."""
+    """What the buyer must do before the refund can be paid: enter bank details. Show the `offlinerefund`
+    element of DigitalRiver.js, with `token` as its `refundToken`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ACTION]})
 
     kind: Literal["provideBankDetails"]
     token: str | None
-    """Null for support: nobody else may hand in bank details in the buyer's name."""
+    """Null for support, because only the buyer may enter bank details."""
     expires_at: Instant | None
-    """The refund expires when nothing was handed in until then."""
+    """The refund expires at this time if the buyer has not entered bank details."""
 
 
 class PortionView(ApiModel):
-    """The part of a refund that concerns one line of the order."""
+    """The part of a refund that belongs to one line of the order."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PORTION]})
 
@@ -72,61 +72,63 @@ class PortionView(ApiModel):
     amount: Money | None
     refunded_amount: Money | None
     type: str | None
-    """`shipping`, `fees` or `duty` when only that is paid back; an open set."""
+    """`shipping`, `fees` or `duty` if the refund covers only that part. More values may be added."""
 
 
 class RefundView(ApiModel):
-    """Money on its way back. After `succeeded` a bank needs five to ten business days to post it."""
+    """A refund. After `succeeded`, the buyer's bank needs five to ten business days to post it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [REFUND_EXAMPLE]})
 
     id: str
     created_at: Instant | None
     state: State
-    """`pending`: being processed. `pendingInformation`: see `action`. `succeeded`: paid back. `failed`:
-    nothing was paid back. `expired`: the buyer's details did not come in time. Unknown ones are `pending`."""
+    """`pending`: Digital River processes the refund. `pendingInformation`: the buyer must act, see `action`.
+    `succeeded`: the refund is paid. `failed`: nothing was paid. `expired`: the buyer did not enter bank
+    details in time. A state that this API does not know is shown as `pending`."""
     currency: str | None
     amount: Money | None
     refunded_amount: Money | None
     type: str | None
-    """`shipping`, `tax`, `duty` or `importer_tax` when only that is paid back; an open set."""
+    """`shipping`, `tax`, `duty` or `importer_tax` if the refund covers only that part. More values may be
+    added."""
     reason: str | None
     items: list[PortionView]
-    """Empty when the refund is for the order as a whole."""
+    """Empty if the refund is for the whole order."""
     unreadable: int
-    """How many of its items are left out because they cannot be read; usually 0."""
+    """How many items of the refund are left out because they cannot be read; usually 0."""
     action: ActionView | None
-    """Null when there is nothing to do for the buyer."""
+    """Null if the buyer has nothing to do."""
 
 
 class RefundsPage(PartialPage[RefundView]):
-    """All refunds of an order; there is never another page."""
+    """All refunds of an order, always on one page."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"data": [REFUND_EXAMPLE], "nextCursor": None, "unreadable": 0}]}
     )
 
 
-def view(refund: Refund, *, currency: str | None, is_buyers: bool) -> RefundView:
-    """The refund of an order in `currency`; `is_buyers` is whether the buyer is the one who reads it."""
+def refund_view(refund: Refund, *, currency: str | None, is_buyers: bool) -> RefundView:
+    """The refund of an order in `currency`. `is_buyers`: the buyer reads it, and not support."""
     currency = refund.currency or currency
     state = _STATES.get(refund.state or "", "pending")
-    asked = refund.amount if refund.amount is not None else _sum_of_items(refund, currency)
+    amount = refund.amount if refund.amount is not None else _sum_item_amounts(refund, currency)
     return RefundView(
         id=refund.id,
         created_at=refund.created_time,
         state=state,
         currency=currency,
-        amount=printed(asked, currency),
-        refunded_amount=printed(refund.refunded_amount, currency),
+        amount=normalize_amount(amount, currency),
+        refunded_amount=normalize_amount(refund.refunded_amount, currency),
         type=refund.type,
         reason=refund.reason,
         items=[
             PortionView(
                 item_id=item.item_id,
                 quantity=item.quantity,
-                amount=printed(item.amount, currency),
-                refunded_amount=printed(item.refunded_amount, currency),
+                amount=normalize_amount(item.amount, currency),
+                refunded_amount=normalize_amount(item.refunded_amount, currency),
                 type=item.type,
             )
             for item in refund.items
@@ -136,19 +138,19 @@ def view(refund: Refund, *, currency: str | None, is_buyers: bool) -> RefundView
     )
 
 
-def _sum_of_items(refund: Refund, currency: str | None) -> Decimal | None:
-    # The sample refund.pending of two lines carries amounts with the lines only.
+def _sum_item_amounts(refund: Refund, currency: str | None) -> Decimal | None:
+    # Digital River's sample event refund.pending has two lines, and amounts only in the lines.
     if refund.unreadable("items"):
         return None
-    return total((item.amount for item in refund.items), currency)
+    return sum_amounts((item.amount for item in refund.items), currency)
 
 
 def _action(refund: Refund, *, is_buyers: bool) -> ActionView | None:
-    asked = refund.token_information
-    if asked is None or asked.token is None:
+    information = refund.token_information
+    if information is None or information.token is None:
         return None
     return ActionView(
         kind="provideBankDetails",
-        token=asked.token if is_buyers else None,
-        expires_at=asked.expires_time,
+        token=information.token if is_buyers else None,
+        expires_at=information.expires_time,
     )

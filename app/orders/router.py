@@ -1,4 +1,4 @@
-"""Routes of orders: list, show, where the parcels are, and what is being paid back."""
+"""The routes of orders: list, page, tracking and refunds."""
 
 from typing import Annotated
 
@@ -7,11 +7,10 @@ from fastapi import APIRouter, Query, Request, Response
 from app.access.authorization import ListedCustomer, RequiredOwner
 from app.access.ownership import Anybody
 from app.idempotency.routes import IdempotentRoute
-from app.orders import service, views
+from app.orders import order_list, service, views
+from app.orders.order_list import OrderFilter, OrderState
 from app.orders.refunds import RefundsPage
-from app.orders.schemas import OrderView
-from app.orders.service import OrderFilter, OrderState
-from app.orders.summaries import OrdersPage
+from app.orders.schemas import OrdersPage, OrderView
 from app.orders.tracking import TrackingView
 from app.resources import ResourcesDep, base_url_of
 from app.web.api_model import Instant
@@ -22,7 +21,7 @@ from app.web.problems import BadGateway, Invalid, NotFound, ServiceUnavailable, 
 
 router = APIRouter(prefix="/v1", tags=["orders"], route_class=IdempotentRoute)
 
-_ONE = {**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, ServiceUnavailable)}
+_ORDER_RESPONSES = {**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, ServiceUnavailable)}
 
 
 @router.get(
@@ -36,21 +35,28 @@ async def list_orders(
     customer_id: ListedCustomer,
     state: Annotated[OrderState | None, Query(description="Only orders in this state.")] = None,
     created_from: Annotated[
-        Instant | None, Query(alias="createdFrom", description="Only orders placed then or later.")
+        Instant | None, Query(alias="createdFrom", description="Only orders placed at this time or later.")
     ] = None,
     created_to: Annotated[
-        Instant | None, Query(alias="createdTo", description="Only orders placed then or earlier.")
+        Instant | None, Query(alias="createdTo", description="Only orders placed at this time or earlier.")
     ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> OrdersPage:
-    """Newest first. A page may hold fewer entries than `limit` before the end: go by `nextCursor`."""
-    wanted = OrderFilter(state, created_from, created_to)
-    found = await service.list_orders(resources, customer_id, wanted, limit=limit, cursor=cursor)
+    """Newest first. A page may have fewer entries than `limit` although another page follows: check
+    `nextCursor`."""
+    page = await order_list.list_orders(
+        resources.digital_river,
+        resources.settings.digital_river_secret_key,
+        customer_id,
+        OrderFilter(state, created_from, created_to),
+        limit=limit,
+        cursor=cursor,
+    )
     return OrdersPage(
-        data=[views.summary(order) for order in found.orders],
-        next_cursor=found.next_cursor,
-        unreadable=found.unreadable,
+        data=[views.order_summary(order) for order in page.orders],
+        next_cursor=page.next_cursor,
+        unreadable=page.unreadable,
     )
 
 
@@ -59,29 +65,29 @@ async def list_orders(
     operation_id="getOrder",
     summary="Show one order",
     response_model=OrderView,
-    responses=_ONE,
+    responses=_ORDER_RESPONSES,
 )
 async def get_order(
     request: Request, resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
 ) -> Response:
-    """Everything that a page about the order shows, in one document. When refunds, shipments or documents
-    cannot be read, the page comes without them and names them in `incomplete`."""
+    """The data of an order page in one document. If refunds, shipments or documents cannot be read, the
+    answer comes without them and names them in `incomplete`."""
     parts = await service.get_order_parts(resources, owner, order_id, base_url=base_url_of(request))
-    return conditional(request, views.page(parts, is_buyers=not isinstance(owner, Anybody)))
+    return conditional(request, views.order_view(parts, is_buyers=not isinstance(owner, Anybody)))
 
 
 @router.get(
     "/orders/{orderId}/tracking",
     operation_id="getOrderTracking",
-    summary="Show where the parcels of one order are",
+    summary="Show the shipments of one order",
     response_model=TrackingView,
-    responses=_ONE,
+    responses=_ORDER_RESPONSES,
 )
 async def get_order_tracking(
     request: Request, resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
 ) -> Response:
-    """From the logistics partner where one ships, else from what the shop reported."""
-    return conditional(request, await service.get_tracking(resources, owner, order_id))
+    """From Digital River's logistics partner if it ships the order, else from what the shop reported."""
+    return conditional(request, await service.get_tracking(resources.digital_river, owner, order_id))
 
 
 @router.get(
@@ -93,7 +99,7 @@ async def get_order_tracking(
 async def list_order_refunds(
     resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
 ) -> RefundsPage:
-    """All of them, newest first, with what the buyer must do. `nextCursor` is always null."""
-    order, found = await service.get_refunds(resources, owner, order_id)
-    shown = views.refunds(found, order, is_buyers=not isinstance(owner, Anybody))
-    return RefundsPage(data=shown, unreadable=found.unreadable)
+    """All refunds, newest first, each with what the buyer must do. `nextCursor` is always null."""
+    order, refunds = await service.get_refunds(resources.digital_river, owner, order_id)
+    data = views.refund_views(refunds, order, is_buyers=not isinstance(owner, Anybody))
+    return RefundsPage(data=data, unreadable=refunds.unreadable)

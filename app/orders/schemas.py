@@ -1,4 +1,4 @@
-"""One order as its page shows it. How it is made from Digital River's is in `views`."""
+"""The published models of orders, in a list and on their own page. `views` makes them."""
 
 from typing import Any, Literal
 
@@ -7,15 +7,34 @@ from pydantic import ConfigDict
 from app.documents.schemas import OrderDocumentsView
 from app.orders.refunds import REFUND_EXAMPLE, RefundView
 from app.orders.status import DisplayStatus
-from app.orders.summaries import LINE_EXAMPLE, ORDER_EXAMPLE, LineView
-from app.orders.timeline import Kind
 from app.web.api_model import ApiModel, Instant, Money
+from app.web.paging import PartialPage
 from app.web.postal_address import ADDRESS_EXAMPLE, AddressView
 
 Part = Literal["refunds", "shipments", "documents", "items", "paymentMethods", "transactions", "timeline"]
+StepKind = Literal["order", "review"]
 TransactionKind = Literal["charged", "released"]
 TransactionState = Literal["pending", "complete", "failed"]
 
+_LINE: dict[str, Any] = {
+    "name": "Desk lamp",
+    "imageUrl": "https://shop.example/lamp.jpg",
+    "quantity": 2,
+}
+_ORDER: dict[str, Any] = {
+    "id": "188418250336",
+    "createdAt": "2026-01-31T09:29:50Z",
+    "displayStatus": "partiallyRefunded",
+    "state": "complete",
+    "currency": "USD",
+}
+_SUMMARY: dict[str, Any] = {
+    **_ORDER,
+    "totalAmount": "112.81",
+    "refundedAmount": "33.00",
+    "itemCount": 1,
+    "items": [_LINE],
+}
 _PARTY: dict[str, Any] = {
     "name": "Ada Byron",
     "organization": None,
@@ -24,7 +43,7 @@ _PARTY: dict[str, Any] = {
     "address": ADDRESS_EXAMPLE,
 }
 _ITEM: dict[str, Any] = {
-    **LINE_EXAMPLE,
+    **_LINE,
     "id": "127910100336",
     "skuId": "lamp-1",
     "description": "A lamp for a desk",
@@ -76,8 +95,45 @@ _SHIPPING: dict[str, Any] = {"description": "Standard", "amount": "5.00", "tax":
 _SELLER: dict[str, Any] = {"id": "DR_INC-ENTITY", "name": "Digital River Inc."}
 
 
+class LineView(ApiModel):
+    """One line of an order, as far as a list shows it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_LINE]})
+
+    name: str | None
+    image_url: str | None
+    quantity: int | None
+
+
+class OrderSummary(ApiModel):
+    """An order in a list."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SUMMARY]})
+
+    id: str
+    created_at: Instant | None
+    display_status: DisplayStatus
+    state: str | None
+    """Digital River's name of the state, for filtering. More values may be added, so show `displayStatus`."""
+    currency: str | None
+    total_amount: Money | None
+    refunded_amount: Money | None
+    item_count: int
+    """How many lines the order has."""
+    items: list[LineView]
+    """The first three lines."""
+
+
+class OrdersPage(PartialPage[OrderSummary]):
+    """One page of a customer's orders."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"data": [_SUMMARY], "nextCursor": None, "unreadable": 0}]}
+    )
+
+
 class PartyView(ApiModel):
-    """Where the order goes, or who pays for it."""
+    """The recipient of the order, or the person or company that pays for it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PARTY]})
 
@@ -89,7 +145,7 @@ class PartyView(ApiModel):
 
 
 class ItemView(LineView):
-    """One line of an order. Amounts are for the whole quantity."""
+    """One line of an order. Each amount is for the whole quantity."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ITEM]})
 
@@ -105,20 +161,20 @@ class ItemView(LineView):
     fees: Money | None
     shipping: Money | None
     state: str | None
-    """As Digital River names it; an open set."""
+    """Digital River's name of the state. More values may be added."""
     shipped_quantity: int | None
-    """Null while the shipments cannot be read."""
+    """Null if the shipments cannot be read."""
     cancelled_quantity: int | None
-    """Null while the shipments cannot be read."""
+    """Null if the shipments cannot be read."""
 
 
 class AmountsView(ApiModel):
-    """Every amount of the order, in its currency. Null: not known."""
+    """All amounts of the order, in its currency. An amount is null if it is not known."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_AMOUNTS]})
 
     total: Money | None
-    """What the order cost when it was placed; later events never change it."""
+    """The price of the order when it was placed. It never changes."""
     subtotal: Money | None
     tax: Money | None
     importer_tax: Money | None
@@ -127,15 +183,15 @@ class AmountsView(ApiModel):
     discount: Money | None
     shipping: Money | None
     captured: Money | None
-    """What was taken from the buyer so far."""
+    """What the buyer has been charged so far."""
     cancelled: Money | None
-    """What will never be taken."""
+    """What the buyer will not be charged any more."""
     refunded: Money | None
     available_to_refund: Money | None
 
 
 class ShippingView(ApiModel):
-    """The way of shipping that the buyer chose."""
+    """The shipping method that the buyer chose."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SHIPPING]})
 
@@ -150,17 +206,17 @@ class PaymentMethodView(ApiModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_METHOD]})
 
     label: str
-    """For showing, in English."""
+    """An English text for buyers."""
     type: str | None
-    """As Digital River names it, for an icon or an own text; an open set."""
+    """Digital River's name of the type, for an icon or a text of yours. More values may be added."""
     brand: str | None
     last_four: str | None
     amount: Money | None
-    """What of the order this method pays."""
+    """The part of the order's total that this method pays."""
 
 
 class TransactionView(ApiModel):
-    """Money that was taken (`charged`), or that will no longer be taken (`released`)."""
+    """A charge (`charged`), or the release of money that will not be charged (`released`)."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_TRANSACTION]})
 
@@ -171,21 +227,21 @@ class TransactionView(ApiModel):
 
 
 class StepView(ApiModel):
-    """Something that happened to the order."""
+    """A change of the order's state, or of the state of its review."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_STEP]})
 
     at: Instant
-    kind: Kind
-    """`order`: the order's own state changed. `review`: the check of the order did."""
+    kind: StepKind
+    """`order`: the state of the order changed. `review`: the state of its fraud review changed."""
     state: str
-    """As Digital River names it; an open set."""
+    """Digital River's name of the state. More values may be added."""
     text: str
-    """For showing, in English."""
+    """An English text for buyers."""
 
 
 class SellerView(ApiModel):
-    """The company that sold the order: it stands on the invoice and in the legal notices."""
+    """The company that sold the order. The invoice and the legal notices name it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SELLER]})
 
@@ -194,12 +250,12 @@ class SellerView(ApiModel):
 
 
 class OrderView(ApiModel):
-    """Everything that a page about one order shows."""
+    """The data of an order page."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                ORDER_EXAMPLE
+                _ORDER
                 | {"updatedAt": "2026-02-03T10:00:00Z", "email": "ada@example.com", "locale": "en_US"}
                 | {"amounts": _AMOUNTS, "items": [_ITEM], "shipTo": _PARTY, "billTo": _PARTY}
                 | {"shipping": _SHIPPING, "seller": _SELLER, "paymentMethods": [_METHOD]}
@@ -214,7 +270,7 @@ class OrderView(ApiModel):
     updated_at: Instant | None
     display_status: DisplayStatus
     state: str | None
-    """As Digital River names it; an open set, so show `displayStatus`."""
+    """Digital River's name of the state. More values may be added, so show `displayStatus`."""
     currency: str | None
     locale: str | None
     email: str | None
@@ -225,14 +281,14 @@ class OrderView(ApiModel):
     shipping: ShippingView | None
     payment_methods: list[PaymentMethodView]
     transactions: list[TransactionView]
-    """Oldest first. What was paid back is in `refunds`."""
+    """Oldest first. Refunds are in `refunds`."""
     timeline: list[StepView]
     """Oldest first."""
     refunds: list[RefundView] | None
-    """Newest first; null while they cannot be read."""
+    """Newest first. Null if they cannot be read."""
     documents: OrderDocumentsView | None
-    """Null while they cannot be read."""
+    """Null if they cannot be read."""
     seller: SellerView
     incomplete: list[Part]
-    """What could not be read this time, or not all of it: it is null, or lacks entries. `shipments` stands
-    for the shipped and cancelled quantities. Empty when the page is whole."""
+    """The parts that could not be read, or not completely: they are null, or lack entries. `shipments` stands
+    for the shipped and cancelled quantities. Empty if the document is complete."""

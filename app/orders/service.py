@@ -1,10 +1,8 @@
-"""What a buyer may ask about orders. Whose it is comes first: until that is known, nothing else is read."""
+"""Reads orders for a buyer or for support. Each function checks an order's owner before it reads more."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -13,225 +11,167 @@ from app.db.leases import LeaseBusy
 from app.digital_river.api import orders
 from app.digital_river.api.pagination import Entries, iterate_pages
 from app.digital_river.client.http_client import DigitalRiverClient
-from app.digital_river.errors import DigitalRiverError, Garbled, Missing, Refused
+from app.digital_river.errors import DigitalRiverError, Garbled, Missing
 from app.digital_river.models import Fulfillment, Listing, Order, Refund
 from app.documents import service as documents
-from app.documents.schemas import OrderDocumentsView, order_view
+from app.documents.schemas import OrderDocumentsView, order_documents_view
 from app.ids import CustomerId, OrderId
-from app.orders import cursors, tracking, views
+from app.orders import tracking, views
 from app.orders.schemas import OrderView, Part
 from app.orders.tracking import TrackingView
 from app.orders.views import OrderParts
 from app.resources import Resources
-from app.web.problems import Invalid, NotFound
+from app.web.problems import NotFound
 
-# How long a page waits for what it can do without.
-PATIENCE_SECONDS = 5.0
-# How the list of all orders is read: its pages one by one, what belongs to the orders at the same time.
-ORDERS_AT_ONCE = 100
-MOST_PAGES = 20
-READS_AT_ONCE = 8
+# How long the order page waits for each part that it can be shown without.
+PART_TIMEOUT_SECONDS = 5.0
 
-OrderState = Literal[
-    "pending_payment",
-    "in_review",
-    "accepted",
-    "fulfilled",
-    "complete",
-    "returned",
-    "cancelled",
-    "blocked",
-    "dispute",
-]
+# The export reads the pages of the list one by one, and the parts of several orders at the same time.
+ORDERS_PER_PAGE = 100
+MAX_PAGES = 20
+MAX_CONCURRENT_READS = 8
 
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class OrderFilter:
-    """Which of a customer's orders to list; both bounds are inclusive."""
-
-    state: OrderState | None = None
-    created_from: datetime | None = None
-    created_to: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OrderPage:
-    """One piece of the list, newest first; `next_cursor` is None at its end."""
-
-    orders: Sequence[Order]
-    next_cursor: str | None
-    unreadable: int
-
-
-async def get_owned_order(resources: Resources, owner: Owner, order_id: OrderId) -> Order:
+async def get_owned_order(client: DigitalRiverClient, owner: Owner, order_id: OrderId) -> Order:
     """The order, if it is the owner's.
 
     Raises:
-        NotFound: there is none, or it is somebody else's or a guest's: the answers do not differ.
-        DigitalRiverError: Digital River could not be asked.
+        NotFound: the order does not exist, or is another customer's or a guest's. The answer is the same.
+        DigitalRiverError: Digital River did not answer with an order.
     """
     try:
-        return await fetch_owned_order(resources.digital_river, owner, order_id)
+        return await fetch_owned_order(client, owner, order_id)
     except Missing:
         raise NotFound() from None
 
 
-async def list_orders(
-    resources: Resources, customer_id: CustomerId, wanted: OrderFilter, *, limit: int, cursor: str | None
-) -> OrderPage:
-    """The customer's orders that are wanted, `limit` of them at most.
-
-    Raises:
-        Invalid: the cursor is not one of this list, or the bounds are the wrong way round.
-        DigitalRiverError: Digital River could not be asked.
-    """
-    if wanted.created_from and wanted.created_to and wanted.created_from > wanted.created_to:
-        raise Invalid.at("/query/createdTo", "This must not be before createdFrom.")
-    secret = resources.settings.digital_river_secret_key
-    try:
-        found = await orders.fetch_orders(
-            resources.digital_river,
-            customer_id=customer_id,
-            state=wanted.state,
-            created_from=wanted.created_from,
-            created_to=wanted.created_to,
-            limit=limit,
-            starting_after=None if cursor is None else cursors.open_cursor(secret, customer_id, cursor),
-        )
-    except Refused:
-        if cursor is None:
-            raise
-        # The order it stands for is gone: nothing else of these parameters can be refused.
-        raise cursors.not_ours() from None
-    last = found.next_after
-    return OrderPage(
-        orders=found.data,
-        next_cursor=None if last is None else cursors.seal_cursor(secret, customer_id, last),
-        unreadable=found.unreadable("data"),
-    )
-
-
 async def get_order_parts(
-    resources: Resources,
-    owner: Owner,
-    order_id: OrderId,
-    *,
-    base_url: str,
+    resources: Resources, owner: Owner, order_id: OrderId, *, base_url: str
 ) -> OrderParts:
-    """The order with everything that belongs to it, read at the same time. What cannot be read within a few
-    seconds is left out, because a page without it is better than none. `base_url` is this API's, with a slash
-    at its end.
+    """The order with its refunds, shipments and documents, which are read at the same time. A part that fails
+    or takes more than PART_TIMEOUT_SECONDS is None. `base_url` is the URL of this API and ends with a slash.
 
     Raises:
         NotFound, DigitalRiverError: as `get_owned_order`.
     """
-    order = await get_owned_order(resources, owner, order_id)
+    client = resources.digital_river
+    order = await get_owned_order(client, owner, order_id)
     async with asyncio.TaskGroup() as group:
-        paid_back = group.create_task(
-            _if_possible("refunds", orders.fetch_refunds(resources.digital_river, order_id))
+        refunds_task = group.create_task(_fetch_optional("refunds", orders.fetch_refunds(client, order_id)))
+        fulfillments_task = group.create_task(
+            _fetch_optional("shipments", orders.fetch_fulfillments(client, order_id))
         )
-        settled = group.create_task(
-            _if_possible("shipments", orders.fetch_fulfillments(resources.digital_river, order_id))
+        documents_task = group.create_task(
+            _fetch_optional("documents", _get_documents_view(resources, owner, order, base_url))
         )
-        listed = group.create_task(_if_possible("documents", _documents(resources, owner, order, base_url)))
-    back, shipped = paid_back.result(), settled.result()
+    refunds, fulfillments = refunds_task.result(), fulfillments_task.result()
     return OrderParts(
         order,
-        back,
-        # Of some of the shipments no quantity can be told.
-        None if shipped is None or shipped.unreadable or any(map(_lacks_items, shipped)) else shipped,
-        listed.result(),
-        refunds_left_out=0 if back is None else back.unreadable,
+        refunds,
+        # If a shipment is missing, the quantities of the others would be too low.
+        None if fulfillments is None or _lacks_entries(fulfillments) else fulfillments,
+        documents_task.result(),
+        refunds_left_out=0 if refunds is None else refunds.unreadable,
     )
 
 
-async def get_refunds(resources: Resources, owner: Owner, order_id: OrderId) -> tuple[Order, Entries[Refund]]:
+async def get_refunds(
+    client: DigitalRiverClient, owner: Owner, order_id: OrderId
+) -> tuple[Order, Entries[Refund]]:
     """The order and its refunds, newest first.
 
     Raises:
         NotFound, DigitalRiverError: as `get_owned_order`.
     """
-    order = await get_owned_order(resources, owner, order_id)
-    return order, await orders.fetch_refunds(resources.digital_river, order_id)
+    order = await get_owned_order(client, owner, order_id)
+    return order, await orders.fetch_refunds(client, order_id)
 
 
-async def get_tracking(resources: Resources, owner: Owner, order_id: OrderId) -> TrackingView:
-    """Where the order's parcels are: Global Logistics is asked first, because only one of the two ships.
+async def get_tracking(client: DigitalRiverClient, owner: Owner, order_id: OrderId) -> TrackingView:
+    """Where the order's parcels are. Either Global Logistics ships an order or the shop does, so the
+    fulfillments that the shop reported count only if Global Logistics has no shipment.
 
     Raises:
         NotFound, DigitalRiverError: as `get_owned_order`.
     """
-    order = await get_owned_order(resources, owner, order_id)
-    found = await orders.find_tracking(resources.digital_river, order_id)
-    if found is not None and found.shipments:
-        return tracking.from_logistics(order, found)
-    shipped = await orders.fetch_fulfillments(resources.digital_river, order_id)
-    return tracking.from_shop(order, shipped, unreadable=shipped.unreadable)
+    order = await get_owned_order(client, owner, order_id)
+    logistics = await orders.find_tracking(client, order_id)
+    if logistics is not None and logistics.shipments:
+        return tracking.from_logistics(order, logistics)
+    fulfillments = await orders.fetch_fulfillments(client, order_id)
+    return tracking.from_shop(order, fulfillments, unreadable=fulfillments.unreadable)
 
 
-async def list_whole_orders(client: DigitalRiverClient, customer_id: CustomerId) -> Sequence[OrderView]:
-    """Every order as its page shows it, newest first, without documents, which are exported by themselves.
-
-    What only the buyer may see of a refund, the token for bank details, is left out.
+async def list_all_order_views(client: DigitalRiverClient, customer_id: CustomerId) -> Sequence[OrderView]:
+    """All orders of the customer as order pages, newest first, for the export. They come without documents,
+    because the export lists those itself, and without the token for bank details, which only the buyer may
+    see.
 
     Raises:
-        DigitalRiverError: a part was not to be had, or there are more than 2000 orders.
+        DigitalRiverError: a part cannot be read, or the customer has more than 2000 orders.
     """
-    found = await _fetch_all(client, customer_id)
-    slots = asyncio.Semaphore(READS_AT_ONCE)
+    all_orders = await _fetch_all_orders(client, customer_id)
+    semaphore = asyncio.Semaphore(MAX_CONCURRENT_READS)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_whole(client, order, slots)) for order in found]
+        tasks = [group.create_task(_fetch_order_view(client, order, semaphore)) for order in all_orders]
     return [task.result() for task in tasks]
 
 
-async def _documents(resources: Resources, owner: Owner, order: Order, base_url: str) -> OrderDocumentsView:
-    return order_view(await documents.from_order(resources, owner, order), base_url)
+async def _get_documents_view(
+    resources: Resources, owner: Owner, order: Order, base_url: str
+) -> OrderDocumentsView:
+    return order_documents_view(await documents.get_documents_of_order(resources, owner, order), base_url)
 
 
-async def _fetch_all(client: DigitalRiverClient, customer_id: CustomerId) -> list[Order]:
+async def _fetch_all_orders(client: DigitalRiverClient, customer_id: CustomerId) -> list[Order]:
     async def fetch_page(after: str | None) -> Listing[Order]:
         return await orders.fetch_orders(
-            client, customer_id=customer_id, limit=ORDERS_AT_ONCE, starting_after=after
+            client, customer_id=customer_id, limit=ORDERS_PER_PAGE, starting_after=after
         )
 
-    found: list[Order] = []
+    all_orders: list[Order] = []
     async for page in iterate_pages(
-        fetch_page, list_name="the list of one customer's orders", max_pages=MOST_PAGES
+        fetch_page, list_name="the list of one customer's orders", max_pages=MAX_PAGES
     ):
         if page.unreadable("data"):
             raise Garbled("an order of the customer cannot be read")
-        found += page.data
-    return found
+        all_orders += page.data
+    return all_orders
 
 
-async def _whole(client: DigitalRiverClient, order: Order, slots: asyncio.Semaphore) -> OrderView:
+async def _fetch_order_view(
+    client: DigitalRiverClient, order: Order, semaphore: asyncio.Semaphore
+) -> OrderView:
     order_id = OrderId(order.id)
-    async with slots:
-        paid_back = await orders.fetch_refunds(client, order_id)
-        shipped = await orders.fetch_fulfillments(client, order_id)
+    async with semaphore:
+        refunds = await orders.fetch_refunds(client, order_id)
+        fulfillments = await orders.fetch_fulfillments(client, order_id)
     parts = OrderParts(
         order,
-        refunds=paid_back.require_complete(),
-        fulfillments=shipped.require_complete(),
+        refunds=refunds.require_complete(),
+        fulfillments=fulfillments.require_complete(),
         documents=None,
     )
-    whole = views.page(parts, is_buyers=False)
-    incomplete = [part for part in whole.incomplete if part != "documents"]
-    return whole.model_copy(update={"incomplete": incomplete})
+    view = views.order_view(parts, is_buyers=False)
+    incomplete = [part for part in view.incomplete if part != "documents"]
+    return view.model_copy(update={"incomplete": incomplete})
 
 
-def _lacks_items(fulfillment: Fulfillment) -> bool:
-    return bool(fulfillment.unreadable("items"))
+def _lacks_entries(fulfillments: Entries[Fulfillment]) -> bool:
+    return bool(fulfillments.unreadable) or any(
+        fulfillment.unreadable("items") for fulfillment in fulfillments
+    )
 
 
-async def _if_possible(part: Part, reading: Awaitable[_Found]) -> _Found | None:
+async def _fetch_optional(part: Part, result: Awaitable[_Result]) -> _Result | None:
+    """The result, or None if it fails as Digital River's answers can fail, or takes too long."""
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return await reading
+        async with asyncio.timeout(PART_TIMEOUT_SECONDS):
+            return await result
     except (DigitalRiverError, LeaseBusy, TimeoutError) as error:
         log.warning("orders.part_left_out", part=part, error=type(error).__name__)
         return None

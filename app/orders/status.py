@@ -1,4 +1,4 @@
-"""The one word that a buyer reads beside an order, derived from the order alone, so list and page agree."""
+"""Derives the status that a buyer sees from the order alone, so that the list and the order page agree."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,19 +11,21 @@ from pydantic_core import CoreSchema
 
 from app.digital_river.models import Order, OrderItem
 
-# Digital River docs, Orders: what the state machine can still lead anywhere from.
-_LATER = frozenset({"accepted", "fulfilled", "complete", "returned", "cancelled", "blocked", "dispute"})
-_DELIVERED = frozenset({"fulfilled", "complete", "returned"})
-_NEEDS_MONEY = frozenset({"in_review", "accepted", "cancelled"})
-# Digital River docs, Payment sessions: the states in which the buyer has something left to do.
-_BUYERS_TURN = frozenset(
+# Digital River docs, Orders: the states that follow the review.
+_AFTER_REVIEW = frozenset(
+    {"accepted", "fulfilled", "complete", "returned", "cancelled", "blocked", "dispute"}
+)
+_SHIPPED_STATES = frozenset({"fulfilled", "complete", "returned"})
+_STATES_NEEDING_PAYMENT = frozenset({"in_review", "accepted", "cancelled"})
+# Digital River docs, Payment sessions: the states in which the buyer still has to do something.
+_OPEN_SESSION_STATES = frozenset(
     {"requires_source", "requires_confirmation", "requires_action", "pending_redirect", "pending_funds"}
 )
-_SHIPPED_LINE = frozenset({"fulfilled", "paid", "returned"})
-_SETTLED_LINE = _SHIPPED_LINE | {"cancelled"}
-# The way of an order that goes well, and which of its states a resolved dispute can lead back to.
-_FURTHEST_FIRST = ("returned", "complete", "fulfilled")
-_LED_BACK_TO = frozenset({"accepted", "fulfilled", "complete"})
+_SHIPPED_ITEM_STATES = frozenset({"fulfilled", "paid", "returned"})
+_SETTLED_ITEM_STATES = _SHIPPED_ITEM_STATES | {"cancelled"}
+# The states of a successful order after `accepted`, and the states to which a resolved dispute can lead.
+_STATES_FURTHEST_FIRST = ("returned", "complete", "fulfilled")
+_AFTER_DISPUTE = frozenset({"accepted", "fulfilled", "complete"})
 
 
 class DisplayStatus(StrEnum):
@@ -48,15 +50,15 @@ class DisplayStatus(StrEnum):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Publish the rules with the values."""
+        """Adds the rules to the description of the values."""
         schema = handler(core_schema)
-        handler.resolve_ref_schema(schema)["description"] = derivation()
+        handler.resolve_ref_schema(schema)["description"] = rules_table()
         return schema
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`when` says in words what `holds` tests."""
+    """`when` describes the condition that `holds` tests."""
 
     status: DisplayStatus
     meaning: str
@@ -65,84 +67,89 @@ class Rule:
 
 
 def display_status(order: Order) -> DisplayStatus:
-    """The status of the first rule that holds; the last one always does."""
+    """The status of the first rule that holds. The last rule always holds."""
     return next(rule.status for rule in RULES if rule.holds(order))
 
 
-def derivation() -> str:
+def rules_table() -> str:
     """The rules as a table for the OpenAPI document."""
     head = (
-        "What to show a buyer. The first line that holds counts; states are Digital River's. A resolved "
-        "dispute can lead an order back to `accepted` although it was `fulfilled` or `complete` before: "
-        "`state` then means the furthest of its `stateTransitions`. An `accepted` order counts as "
-        "`fulfilled`, too, once every line is fulfilled or cancelled.\n\n"
+        "What to show a buyer. The first row whose condition holds applies. States are Digital River's. A "
+        "resolved dispute can lead an order back to `accepted` although it was `fulfilled` or `complete` "
+        "before. `state` then means the furthest state of its `stateTransitions`. An `accepted` order also "
+        "counts as `fulfilled` if every line is fulfilled or cancelled.\n\n"
     )
     rows = (f"| `{rule.status}` | {rule.meaning} | {rule.when} |" for rule in RULES)
     return head + "\n".join(("| value | meaning | when |", "| --- | --- | --- |", *rows))
 
 
-def _reached(order: Order) -> str | None:
-    """How far the order has come.
+def _furthest_state(order: Order) -> str | None:
+    """The furthest state that the order has reached.
 
-    Digital River docs, Disputes, promise the state before the dispute; the printed `order.dispute.resolved`
-    says accepted, beside fulfilled lines and a time at which it was complete.
+    A resolved dispute leads back to the state before the dispute, says Digital River's documentation
+    (Disputes). Its sample `order.dispute.resolved` says `accepted` although the lines are fulfilled and the
+    order has been complete.
     """
-    if order.state not in _LED_BACK_TO:
+    if order.state not in _AFTER_DISPUTE:
         return order.state
-    further = next((state for state in _FURTHEST_FIRST if state in order.state_transitions), order.state)
-    return "fulfilled" if further == "accepted" and _is_all_shipped(order) else further
+    further = next(
+        (state for state in _STATES_FURTHEST_FIRST if state in order.state_transitions), order.state
+    )
+    return "fulfilled" if further == "accepted" and _is_fully_shipped(order) else further
 
 
 def _has_shipped(item: OrderItem) -> bool:
-    # The printed order.dispute has a line that is created again, with the time at which it was fulfilled.
-    return item.state in _SHIPPED_LINE or "fulfilled" in item.state_transitions
+    # Digital River's sample order.dispute has a line in the state `created` with the time of its fulfillment.
+    return item.state in _SHIPPED_ITEM_STATES or "fulfilled" in item.state_transitions
 
 
-def _is_all_shipped(order: Order) -> bool:
-    is_settled = all(item.state in _SETTLED_LINE or _has_shipped(item) for item in order.items)
+def _is_fully_shipped(order: Order) -> bool:
+    is_settled = all(item.state in _SETTLED_ITEM_STATES or _has_shipped(item) for item in order.items)
     return is_settled and any(_has_shipped(item) for item in order.items)
 
 
-def _is_early(order: Order) -> bool:
-    return order.state not in _LATER
+def _is_before_acceptance(order: Order) -> bool:
+    return order.state not in _AFTER_REVIEW
 
 
-def _has_failed(order: Order) -> bool:
+def _has_payment_failed(order: Order) -> bool:
     charges = [charge.state == "failed" for charge in order.payment.charges]
     if order.state == "pending_payment":
         session = order.payment.session
         return any(charges) or (session is not None and session.state in {"failed", "cancelled"})
-    # A charge that cannot be read may be the one that succeeded.
+    # A charge that cannot be read may have succeeded.
     is_certain = bool(charges) and not order.payment.unreadable("charges")
-    return _reached(order) in _NEEDS_MONEY and is_certain and all(charges)
+    return _furthest_state(order) in _STATES_NEEDING_PAYMENT and is_certain and all(charges)
 
 
 def _waits_for_buyer(order: Order) -> bool:
     session = order.payment.session
-    return order.state == "pending_payment" and session is not None and session.state in _BUYERS_TURN
+    return order.state == "pending_payment" and session is not None and session.state in _OPEN_SESSION_STATES
 
 
 def _is_partly_shipped(order: Order) -> bool:
     has_shipped = any(_has_shipped(item) for item in order.items)
-    is_charged = any(charge.captures for charge in order.payment.charges) or _is_some(order.captured_amount)
-    return _reached(order) == "accepted" and (has_shipped or is_charged)
+    is_charged = any(charge.captures for charge in order.payment.charges) or _is_positive(
+        order.captured_amount
+    )
+    return _furthest_state(order) == "accepted" and (has_shipped or is_charged)
 
 
 def _has_refund(order: Order) -> bool:
-    return _reached(order) in _DELIVERED and _is_some(order.refunded_amount)
+    return _furthest_state(order) in _SHIPPED_STATES and _is_positive(order.refunded_amount)
 
 
 def _has_full_refund(order: Order) -> bool:
-    return _has_refund(order) and (order.refunded_amount or Decimal(0)) >= _paid(order)
+    return _has_refund(order) and (order.refunded_amount or Decimal(0)) >= _paid_amount(order)
 
 
-def _paid(order: Order) -> Decimal:
-    if order.captured_amount is not None and _is_some(order.captured_amount):
+def _paid_amount(order: Order) -> Decimal:
+    if order.captured_amount is not None and _is_positive(order.captured_amount):
         return order.captured_amount
     return (order.total_amount or Decimal(0)) - (order.cancelled_amount or Decimal(0))
 
 
-def _is_some(amount: Decimal | None) -> bool:
+def _is_positive(amount: Decimal | None) -> bool:
     return amount is not None and amount > 0
 
 
@@ -157,14 +164,16 @@ RULES = (
         DisplayStatus.DECLINED,
         "The order was not accepted",
         "`state` is `blocked`; or `fraudState` is `blocked` before acceptance",
-        lambda order: order.state == "blocked" or (_is_early(order) and order.fraud_state == "blocked"),
+        lambda order: (
+            order.state == "blocked" or (_is_before_acceptance(order) and order.fraud_state == "blocked")
+        ),
     ),
     Rule(
         DisplayStatus.PAYMENT_FAILED,
         "The payment did not succeed; the order will not be delivered",
         "`state` is `pending_payment` and a charge failed, or the payment session failed or was cancelled; "
         "or `state` is `in_review`, `accepted` or `cancelled` and every charge failed",
-        _has_failed,
+        _has_payment_failed,
     ),
     Rule(
         DisplayStatus.CANCELLED,
@@ -177,7 +186,8 @@ RULES = (
         "The order is being checked",
         "`state` is `in_review`; or `fraudState` is `review_opened` before acceptance",
         lambda order: (
-            order.state == "in_review" or (_is_early(order) and order.fraud_state == "review_opened")
+            order.state == "in_review"
+            or (_is_before_acceptance(order) and order.fraud_state == "review_opened")
         ),
     ),
     Rule(
@@ -189,7 +199,7 @@ RULES = (
     ),
     Rule(
         DisplayStatus.PARTIALLY_SHIPPED,
-        "Some of it is on its way",
+        "A part of the order is shipped",
         "`state` is `accepted`, and a line is fulfilled or some money was captured",
         _is_partly_shipped,
     ),
@@ -197,43 +207,43 @@ RULES = (
         DisplayStatus.ACCEPTED,
         "The order is accepted and will be delivered",
         "`state` is `accepted`",
-        lambda order: _reached(order) == "accepted",
+        lambda order: _furthest_state(order) == "accepted",
     ),
     Rule(
         DisplayStatus.REFUNDED,
-        "All that was paid was paid back",
+        "The whole payment is refunded",
         "`state` is `fulfilled`, `complete` or `returned`, and the refunded amount is at least the captured "
-        "one (where none is known: what was not cancelled of the total)",
+        "one (if none is known: at least the total less the cancelled amount)",
         _has_full_refund,
     ),
     Rule(
         DisplayStatus.PARTIALLY_REFUNDED,
-        "Some of it was paid back",
+        "A part of the payment is refunded",
         "`state` is `fulfilled`, `complete` or `returned`, and the refunded amount is more than zero",
         _has_refund,
     ),
     Rule(
         DisplayStatus.RETURNED,
-        "Everything came back; nothing is paid back yet",
+        "The order is returned and not refunded yet",
         "`state` is `returned`",
-        lambda order: _reached(order) == "returned",
+        lambda order: _furthest_state(order) == "returned",
     ),
     Rule(
         DisplayStatus.COMPLETE,
-        "Delivered and paid",
+        "The order is delivered and paid",
         "`state` is `complete`",
-        lambda order: _reached(order) == "complete",
+        lambda order: _furthest_state(order) == "complete",
     ),
     Rule(
         DisplayStatus.SHIPPED,
-        "All of it is on its way",
+        "The whole order is shipped",
         "`state` is `fulfilled`",
-        lambda order: _reached(order) == "fulfilled",
+        lambda order: _furthest_state(order) == "fulfilled",
     ),
     Rule(
         DisplayStatus.PROCESSING,
-        "The order is being worked on",
-        "otherwise, also for states that are not known yet",
+        "The order is being processed",
+        "in all other cases, also for states that this API does not know",
         lambda _: True,
     ),
 )

@@ -1,4 +1,7 @@
-"""Where the parcels of an order are: Global Logistics says it where it ships, else what the shop reported."""
+"""Turns shipments into parcels that buyers can track.
+
+The shipments come from Global Logistics, or from the fulfillments that the shop reported.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -41,7 +44,7 @@ _SHIPMENT: dict[str, Any] = {
 
 
 class EntryView(ApiModel):
-    """One step of a parcel's way."""
+    """One tracking event of a parcel."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ENTRY]})
 
@@ -51,7 +54,7 @@ class EntryView(ApiModel):
 
 
 class PieceView(ApiModel):
-    """A line of the order, or a part of it, inside a parcel."""
+    """A line of the order, or some of its units, in a parcel."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PIECE]})
 
@@ -68,19 +71,20 @@ class ShipmentView(ApiModel):
 
     id: str | None
     state: str | None
-    """As the carrier's side names it; an open set, and null where only the shop reports."""
+    """The logistics partner's name of the state. More values may be added. Null if the shop ships the
+    order."""
     shipped_at: Instant | None
-    """When the shop reported it; null where a logistics partner ships, see `entries`."""
+    """When the shop reported the shipment. Null if the logistics partner ships the order: see `entries`."""
     carrier: str | None
     tracking_number: str | None
     tracking_url: str | None
     items: list[PieceView]
     entries: list[EntryView]
-    """The parcel's way, newest first."""
+    """The tracking events, newest first."""
 
 
 class TrackingView(ApiModel):
-    """All parcels of an order; none while nothing was shipped."""
+    """All parcels of an order. Empty if nothing was shipped yet."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -92,56 +96,66 @@ class TrackingView(ApiModel):
 
     order_id: str
     source: Literal["logistics", "shop"]
-    """Who says so: Digital River's logistics partner, or the shop that ships itself."""
+    """Where the data comes from: Digital River's logistics partner, or the shop if it ships the order
+    itself."""
     shipments: list[ShipmentView]
     unreadable: int
-    """How many shipments, or items or entries of one, are left out because they cannot be read; usually 0."""
+    """How many shipments, items and entries are left out because they cannot be read; usually 0."""
 
 
-class Settled(NamedTuple):
-    """How many pieces of a line were shipped, and how many cancelled."""
+class ItemQuantities(NamedTuple):
+    """How many units of an order line were shipped, and how many were cancelled."""
 
     shipped: int = 0
     cancelled: int = 0
 
 
-class _Label(NamedTuple):
-    """What is printed on a parcel."""
+class _ParcelLabel(NamedTuple):
+    """The carrier's data of one parcel."""
 
     company: str | None
     number: str | None
     url: str | None
 
 
-def settled(fulfillments: Iterable[Fulfillment]) -> Mapping[str | None, Settled]:
-    """By the lines' ids."""
-    found: dict[str | None, Settled] = {}
+def quantities_by_item(fulfillments: Iterable[Fulfillment]) -> Mapping[str | None, ItemQuantities]:
+    """What was shipped and cancelled of each line, by the line's id."""
+    quantities: dict[str | None, ItemQuantities] = {}
     for item in (item for fulfillment in fulfillments for item in fulfillment.items):
-        so_far = found.get(item.item_id, Settled())
-        found[item.item_id] = Settled(so_far.shipped + item.quantity, so_far.cancelled + item.cancel_quantity)
-    return found
+        previous = quantities.get(item.item_id, ItemQuantities())
+        quantities[item.item_id] = ItemQuantities(
+            previous.shipped + item.quantity, previous.cancelled + item.cancel_quantity
+        )
+    return quantities
 
 
 def from_logistics(order: Order, tracking: Tracking) -> TrackingView:
-    """What Global Logistics says."""
+    """The parcels that Global Logistics reports."""
     lines = {item.id: item for item in order.items}
-    shipments = [_from_partner(lines, shipment) for shipment in tracking.shipments]
+    shipments = [_partner_shipment(lines, shipment) for shipment in tracking.shipments]
     unreadable = tracking.unreadable("shipments") + sum(
-        one.unreadable("items") + one.unreadable("tracking_details") for one in tracking.shipments
+        shipment.unreadable("items") + shipment.unreadable("tracking_details")
+        for shipment in tracking.shipments
     )
     return TrackingView(order_id=order.id, source="logistics", shipments=shipments, unreadable=unreadable)
 
 
 def from_shop(order: Order, fulfillments: Sequence[Fulfillment], *, unreadable: int = 0) -> TrackingView:
-    """What the shop reported: a parcel for each tracking number of each fulfillment, oldest first.
-    `unreadable` is how many fulfillments there are besides."""
+    """The parcels that the shop reported: one for each tracking number of each fulfillment, oldest first.
+
+    `fulfillments` come newest first. `unreadable` is how many others could not be read.
+    """
     lines = {item.id: item for item in order.items}
-    shipments = [view for one in reversed(fulfillments) for view in _from_fulfillment(lines, one)]
-    unreadable += sum(one.unreadable("items") for one in fulfillments)
+    shipments = [
+        parcel
+        for fulfillment in reversed(fulfillments)
+        for parcel in _fulfillment_parcels(lines, fulfillment)
+    ]
+    unreadable += sum(fulfillment.unreadable("items") for fulfillment in fulfillments)
     return TrackingView(order_id=order.id, source="shop", shipments=shipments, unreadable=unreadable)
 
 
-def _from_partner(lines: Mapping[str, OrderItem], shipment: Shipment) -> ShipmentView:
+def _partner_shipment(lines: Mapping[str, OrderItem], shipment: Shipment) -> ShipmentView:
     return ShipmentView(
         id=shipment.id,
         state=shipment.status,
@@ -149,7 +163,9 @@ def _from_partner(lines: Mapping[str, OrderItem], shipment: Shipment) -> Shipmen
         carrier=None,
         tracking_number=shipment.tracking_number,
         tracking_url=web_link(shipment.tracking_url),
-        items=[_piece(lines, item.item_id, item.quantity, item.product_details) for item in shipment.items],
+        items=[
+            _piece_view(lines, item.item_id, item.quantity, item.product_details) for item in shipment.items
+        ],
         entries=[
             EntryView(at=entry.date, description=entry.description, location=entry.location)
             for entry in shipment.tracking_details
@@ -157,12 +173,12 @@ def _from_partner(lines: Mapping[str, OrderItem], shipment: Shipment) -> Shipmen
     )
 
 
-def _from_fulfillment(lines: Mapping[str, OrderItem], fulfillment: Fulfillment) -> Iterator[ShipmentView]:
-    parcels: dict[_Label, list[FulfillmentItem]] = {}
+def _fulfillment_parcels(lines: Mapping[str, OrderItem], fulfillment: Fulfillment) -> Iterator[ShipmentView]:
+    parcels: dict[_ParcelLabel, list[FulfillmentItem]] = {}
     for item in fulfillment.items:
-        # Without a quantity it is a cancellation.
+        # An item without a quantity reports a cancellation.
         if item.quantity > 0:
-            parcels.setdefault(_label(fulfillment, item), []).append(item)
+            parcels.setdefault(_parcel_label(fulfillment, item), []).append(item)
     for label, items in parcels.items():
         yield ShipmentView(
             id=fulfillment.shipment_id or fulfillment.id,
@@ -171,32 +187,32 @@ def _from_fulfillment(lines: Mapping[str, OrderItem], fulfillment: Fulfillment) 
             carrier=label.company,
             tracking_number=label.number,
             tracking_url=web_link(label.url),
-            items=[_piece(lines, item.item_id, item.quantity, None) for item in items],
+            items=[_piece_view(lines, item.item_id, item.quantity, None) for item in items],
             entries=[],
         )
 
 
-def _label(fulfillment: Fulfillment, item: FulfillmentItem) -> _Label:
+def _parcel_label(fulfillment: Fulfillment, item: FulfillmentItem) -> _ParcelLabel:
     if item.tracking_number or item.tracking_url:
-        return _Label(
+        return _ParcelLabel(
             item.tracking_company or fulfillment.tracking_company, item.tracking_number, item.tracking_url
         )
-    return _Label(fulfillment.tracking_company, fulfillment.tracking_number, fulfillment.tracking_url)
+    return _ParcelLabel(fulfillment.tracking_company, fulfillment.tracking_number, fulfillment.tracking_url)
 
 
-def _piece(
-    lines: Mapping[str, OrderItem], item_id: str | None, quantity: int | None, shown: ProductDetails | None
+def _piece_view(
+    lines: Mapping[str, OrderItem], item_id: str | None, quantity: int | None, details: ProductDetails | None
 ) -> PieceView:
     line = lines.get(item_id or "")
-    product = shown or (line.product_details if line else None) or ProductDetails()
+    product = details or (line.product_details if line else None) or ProductDetails()
     return PieceView(item_id=item_id, name=product.name, image_url=web_link(product.image), quantity=quantity)
 
 
-def web_link(address: str | None) -> str | None:
-    """The address if a browser may open it; None for `javascript:`, relative ones and whatever else."""
+def web_link(url: str | None) -> str | None:
+    """The URL if it is an absolute one of http or https; None for all others, such as `javascript:`."""
     try:
-        parts = urlsplit(address or "")
+        parts = urlsplit(url or "")
         is_web = parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         return None
-    return address if is_web else None
+    return url if is_web else None

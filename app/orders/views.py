@@ -1,6 +1,6 @@
-"""Makes what frontends see of an order from what Digital River says of it. Nothing in an order stops it."""
+"""Turns Digital River's orders into what frontends see. No content of an order makes this fail."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,38 +16,56 @@ from app.digital_river.models import (
 )
 from app.digital_river.models.payment_methods import label
 from app.documents.schemas import OrderDocumentsView
-from app.orders import refunds as refund_views
-from app.orders.amounts import printed, printed_part
+from app.orders.amounts import normalize_amount, normalize_part
+from app.orders.refunds import RefundView, refund_view
 from app.orders.schemas import (
     AmountsView,
     ItemView,
+    LineView,
+    OrderSummary,
     OrderView,
     Part,
     PartyView,
     PaymentMethodView,
     SellerView,
     ShippingView,
+    StepKind,
     StepView,
     TransactionKind,
     TransactionState,
     TransactionView,
 )
 from app.orders.status import display_status
-from app.orders.summaries import LineView, OrderSummary
-from app.orders.timeline import timeline
-from app.orders.tracking import Settled, settled, web_link
+from app.orders.tracking import ItemQuantities, quantities_by_item, web_link
 from app.web.postal_address import AddressView
 
-LINES_IN_A_LIST = 3
-_DIGITS_SHOWN = 4
-# Digital River docs, Charges: the set is open; what has not ended is pending.
-_ENDS: Mapping[str, TransactionState] = {"complete": "complete", "failed": "failed"}
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+LINES_IN_SUMMARY = 3
+_MAX_DIGITS_SHOWN = 4
+# Digital River docs, Charges: the set of states is open. Every other state counts as pending.
+_FINAL_STATES: Mapping[str, TransactionState] = {"complete": "complete", "failed": "failed"}
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+# In the order in which the steps can happen: it sorts steps that have the same time, which is frequent.
+_STEP_TEXTS: Mapping[tuple[StepKind, str], str] = {
+    ("order", "created"): "Order placed",
+    ("order", "pending_payment"): "Waiting for the payment",
+    ("review", "review_opened"): "Review started",
+    ("order", "in_review"): "Order in review",
+    ("review", "passed"): "Review passed",
+    ("review", "blocked"): "Review not passed",
+    ("order", "blocked"): "Order not accepted",
+    ("order", "accepted"): "Order accepted",
+    ("order", "fulfilled"): "Order shipped",
+    ("order", "complete"): "Order complete",
+    ("order", "dispute"): "Payment disputed",
+    ("order", "returned"): "Order returned",
+    ("order", "cancelled"): "Order cancelled",
+}
+_STEP_RANKS = {step: rank for rank, step in enumerate(_STEP_TEXTS)}
 
 
 @dataclass(frozen=True, slots=True)
 class OrderParts:
-    """An order and what belongs to it; None is what could not be read this time."""
+    """An order and its parts. A part that could not be read is None."""
 
     order: Order
     refunds: Sequence[Refund] | None
@@ -57,42 +75,44 @@ class OrderParts:
 
     @property
     def incomplete(self) -> list[Part]:
-        """The names of the parts that are missing, or lack entries."""
-        refunds, payment, order = self.refunds or (), self.order.payment, self.order
-        lacks: Mapping[Part, object] = {
+        """The names of the parts that are None or lack entries."""
+        payment, order = self.order.payment, self.order
+        missing: Mapping[Part, object] = {
             "refunds": self.refunds is None
             or self.refunds_left_out
-            or any(one.unreadable("items") for one in refunds),
+            or any(refund.unreadable("items") for refund in self.refunds),
             "shipments": self.fulfillments is None,
             "documents": self.documents is None,
             "items": order.unreadable("items"),
             "paymentMethods": payment.unreadable("sources"),
             "transactions": payment.unreadable("charges")
-            or any(one.unreadable("captures") or one.unreadable("cancels") for one in payment.charges),
+            or any(
+                charge.unreadable("captures") or charge.unreadable("cancels") for charge in payment.charges
+            ),
             "timeline": order.unreadable("state_transitions") or order.unreadable("fraud_state_transitions"),
         }
-        return [part for part, is_lacking in lacks.items() if is_lacking]
+        return [part for part, is_missing in missing.items() if is_missing]
 
 
-def summary(order: Order) -> OrderSummary:
-    """The order in a list."""
+def order_summary(order: Order) -> OrderSummary:
+    """The order as a list shows it."""
     return OrderSummary(
         id=order.id,
         created_at=order.created_time,
         display_status=display_status(order),
         state=order.state,
         currency=order.currency,
-        total_amount=printed(order.total_amount, order.currency),
-        refunded_amount=printed(order.refunded_amount, order.currency),
+        total_amount=normalize_amount(order.total_amount, order.currency),
+        refunded_amount=normalize_amount(order.refunded_amount, order.currency),
         item_count=len(order.items) + order.unreadable("items"),
-        items=[_line(item) for item in order.items[:LINES_IN_A_LIST]],
+        items=[_line(item) for item in order.items[:LINES_IN_SUMMARY]],
     )
 
 
-def page(parts: OrderParts, *, is_buyers: bool) -> OrderView:
-    """The page about the order; `is_buyers` is whether the buyer is the one who reads it."""
+def order_view(parts: OrderParts, *, is_buyers: bool) -> OrderView:
+    """The order page. `is_buyers`: the buyer reads it, and not support."""
     order, currency = parts.order, parts.order.currency
-    progress = None if parts.fulfillments is None else settled(parts.fulfillments)
+    quantities = None if parts.fulfillments is None else quantities_by_item(parts.fulfillments)
     return OrderView(
         id=order.id,
         created_at=order.created_time,
@@ -102,24 +122,48 @@ def page(parts: OrderParts, *, is_buyers: bool) -> OrderView:
         currency=currency,
         locale=order.locale,
         email=order.email,
-        items=[_item(item, currency, progress) for item in order.items],
+        items=[_item(item, currency, quantities) for item in order.items],
         amounts=_amounts(order),
         ship_to=_party(order.ship_to),
         bill_to=_party(order.bill_to),
         shipping=_shipping(order),
         payment_methods=[_method(source, currency) for source in order.payment.sources],
         transactions=_transactions(order),
-        timeline=[StepView(**step._asdict()) for step in timeline(order)],
-        refunds=None if parts.refunds is None else refunds(parts.refunds, order, is_buyers=is_buyers),
+        timeline=timeline(order),
+        refunds=None if parts.refunds is None else refund_views(parts.refunds, order, is_buyers=is_buyers),
         documents=parts.documents,
         seller=SellerView(id=order.selling_entity.id, name=order.selling_entity.name),
         incomplete=parts.incomplete,
     )
 
 
-def refunds(found: Iterable[Refund], order: Order, *, is_buyers: bool) -> list[refund_views.RefundView]:
-    """The refunds of the order, as they came."""
-    return [refund_views.view(refund, currency=order.currency, is_buyers=is_buyers) for refund in found]
+def refund_views(refunds: Iterable[Refund], order: Order, *, is_buyers: bool) -> list[RefundView]:
+    """The refunds of the order, in the order given. `is_buyers`: the buyer reads them, and not support."""
+    return [refund_view(refund, currency=order.currency, is_buyers=is_buyers) for refund in refunds]
+
+
+def timeline(order: Order) -> list[StepView]:
+    """The changes of the order's own state and of its fraud review, oldest first."""
+    return sorted(_steps(order), key=_step_order)
+
+
+def _step_order(step: StepView) -> tuple[datetime, int]:
+    return step.at, _STEP_RANKS.get((step.kind, step.state), len(_STEP_RANKS))
+
+
+def _steps(order: Order) -> Iterator[StepView]:
+    if order.created_time is not None and "created" not in order.state_transitions:
+        yield _step("order", "created", order.created_time)
+    for state, at in order.state_transitions.items():
+        yield _step("order", state, at)
+    for state, at in order.fraud_state_transitions.items():
+        yield _step("review", state, at)
+
+
+def _step(kind: StepKind, state: str, at: datetime) -> StepView:
+    # Digital River adds states at any time (docs, Versioning). A state without a text shows its name.
+    text = _STEP_TEXTS.get((kind, state)) or state.replace("_", " ").strip().capitalize()
+    return StepView(at=at, kind=kind, state=state, text=text)
 
 
 def _line(item: OrderItem) -> LineView:
@@ -127,9 +171,11 @@ def _line(item: OrderItem) -> LineView:
     return LineView(name=product.name, image_url=web_link(product.image), quantity=item.quantity)
 
 
-def _item(item: OrderItem, currency: str | None, progress: Mapping[str | None, Settled] | None) -> ItemView:
+def _item(
+    item: OrderItem, currency: str | None, quantities: Mapping[str | None, ItemQuantities] | None
+) -> ItemView:
     product = item.product_details or ProductDetails()
-    done = None if progress is None else progress.get(item.id, Settled())
+    settled = None if quantities is None else quantities.get(item.id, ItemQuantities())
     return ItemView(
         id=item.id,
         sku_id=item.sku_id,
@@ -138,33 +184,33 @@ def _item(item: OrderItem, currency: str | None, progress: Mapping[str | None, S
         image_url=web_link(product.image),
         product_url=web_link(product.url),
         quantity=item.quantity,
-        amount=printed(item.amount, currency),
-        tax=printed_part(item.tax, currency),
-        importer_tax=printed_part(item.importer_tax, currency),
-        duty=printed_part(item.duties, currency),
-        fees=printed_part(item.fees, currency),
-        shipping=printed_part(item.shipping, currency),
+        amount=normalize_amount(item.amount, currency),
+        tax=normalize_part(item.tax, currency),
+        importer_tax=normalize_part(item.importer_tax, currency),
+        duty=normalize_part(item.duties, currency),
+        fees=normalize_part(item.fees, currency),
+        shipping=normalize_part(item.shipping, currency),
         state=item.state,
-        shipped_quantity=None if done is None else done.shipped,
-        cancelled_quantity=None if done is None else done.cancelled,
+        shipped_quantity=None if settled is None else settled.shipped,
+        cancelled_quantity=None if settled is None else settled.cancelled,
     )
 
 
 def _amounts(order: Order) -> AmountsView:
     currency = order.currency
     return AmountsView(
-        total=printed(order.total_amount, currency),
-        subtotal=printed(order.subtotal, currency),
-        tax=printed(order.total_tax, currency),
-        importer_tax=printed(order.total_importer_tax, currency),
-        duty=printed(order.total_duty, currency),
-        fees=printed(order.total_fees, currency),
-        discount=printed(order.total_discount, currency),
-        shipping=printed(order.total_shipping, currency),
-        captured=printed(order.captured_amount, currency),
-        cancelled=printed(order.cancelled_amount, currency),
-        refunded=printed(order.refunded_amount, currency),
-        available_to_refund=printed(order.available_to_refund_amount, currency),
+        total=normalize_amount(order.total_amount, currency),
+        subtotal=normalize_amount(order.subtotal, currency),
+        tax=normalize_amount(order.total_tax, currency),
+        importer_tax=normalize_amount(order.total_importer_tax, currency),
+        duty=normalize_amount(order.total_duty, currency),
+        fees=normalize_amount(order.total_fees, currency),
+        discount=normalize_amount(order.total_discount, currency),
+        shipping=normalize_amount(order.total_shipping, currency),
+        captured=normalize_amount(order.captured_amount, currency),
+        cancelled=normalize_amount(order.cancelled_amount, currency),
+        refunded=normalize_amount(order.refunded_amount, currency),
+        available_to_refund=normalize_amount(order.available_to_refund_amount, currency),
     )
 
 
@@ -186,36 +232,36 @@ def _shipping(order: Order) -> ShippingView | None:
         return None
     return ShippingView(
         description=choice.description,
-        amount=printed(choice.amount, order.currency),
-        tax=printed(choice.tax_amount, order.currency),
+        amount=normalize_amount(choice.amount, order.currency),
+        tax=normalize_amount(choice.tax_amount, order.currency),
     )
 
 
 def _method(source: Source, currency: str | None) -> PaymentMethodView:
-    # Never more than four digits, whatever the far side sends.
-    last_four = (source.details.last_four_digits or "")[-_DIGITS_SHOWN:] or None
+    # At most four digits, even if Digital River sends the whole number.
+    last_four = (source.details.last_four_digits or "")[-_MAX_DIGITS_SHOWN:] or None
     return PaymentMethodView(
         label=label(source.type, brand=source.details.brand, last_four=last_four),
         type=source.type,
         brand=source.details.brand,
         last_four=last_four,
-        amount=printed(source.amount, source.currency or currency),
+        amount=normalize_amount(source.amount, source.currency or currency),
     )
 
 
 def _transactions(order: Order) -> list[TransactionView]:
-    found: list[TransactionView] = []
+    transactions: list[TransactionView] = []
     for charge in order.payment.charges:
         currency = charge.currency or order.currency
-        found += [_transaction("charged", capture, currency) for capture in charge.captures]
-        found += [_transaction("released", cancel, currency) for cancel in charge.cancels]
-    return sorted(found, key=lambda one: one.at or _LONG_AGO)
+        transactions += [_transaction("charged", capture, currency) for capture in charge.captures]
+        transactions += [_transaction("released", cancel, currency) for cancel in charge.cancels]
+    return sorted(transactions, key=lambda transaction: transaction.at or _EARLIEST)
 
 
 def _transaction(kind: TransactionKind, operation: ChargeOperation, currency: str | None) -> TransactionView:
     return TransactionView(
         kind=kind,
         at=operation.created_time,
-        amount=printed(operation.amount, currency),
-        state=_ENDS.get(operation.state or "", "pending"),
+        amount=normalize_amount(operation.amount, currency),
+        state=_FINAL_STATES.get(operation.state or "", "pending"),
     )

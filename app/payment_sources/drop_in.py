@@ -1,21 +1,21 @@
-"""What a page needs to open Digital River's Drop-in for a buyer who manages saved payment methods."""
+"""Builds what a page needs to open Digital River's Drop-in for saving a payment method."""
 
 from typing import Any, Literal
 
 from pydantic import ConfigDict
 
 from app.digital_river.api import customers
+from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.models import Customer, Party
 from app.ids import CustomerId
-from app.resources import Resources
 from app.settings import Settings
 from app.web.api_model import ApiModel
 from app.web.postal_address import ADDRESS_EXAMPLE, AddressView
 
-# Digital River docs, Drop-in: always the hosted files, never a copy.
+# Digital River docs, Drop-in: a page must load the hosted files and no copies.
 SCRIPT_URL = "https://js.digitalriverws.com/v1/DigitalRiver.js"
 STYLE_URL = "https://js.digitalriverws.com/v1/css/DigitalRiver.css"
-FALLBACK_LOCALE = "en-US"
+DEFAULT_LOCALE = "en-US"
 
 Usage = Literal["subscription", "convenience", "unscheduled"]
 
@@ -41,33 +41,34 @@ _BILLING: dict[str, Any] = {
 
 
 class DropInRedirect(ApiModel):
-    """Where methods that lead the buyer to a provider return to."""
+    """Where a payment provider sends the buyer back to."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_REDIRECT]})
 
     disable_automatic_redirects: bool = False
-    """Always false: a source that waits for its redirect cannot be saved, so Drop-in itself leads there."""
+    """Always false: Drop-in must redirect by itself, because a source that waits for a redirect cannot be
+    saved."""
     return_url: str | None
     cancel_url: str | None
 
 
 class DropInOptions(ApiModel):
-    """Drop-in's `options`, to be passed on as they are."""
+    """Drop-in's `options`. Pass them on unchanged."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_OPTIONS]})
 
     flow: Literal["managePaymentMethods"] = "managePaymentMethods"
     usage: Usage
-    """What the saved method is for, as asked for."""
+    """The `usage` of the request."""
     show_terms_of_sale_disclosure: bool = True
-    """With the usage `subscription` it shows the recurring terms, which the buyer has to see."""
+    """With the usage `subscription`, Drop-in shows the recurring terms, which the buyer must see."""
     redirect: DropInRedirect | None
-    """Null when the shop has configured no pages to return to: leave it out then."""
+    """Null if the shop has configured no pages to return to. In that case leave it out."""
 
 
 class DropInBilling(ApiModel):
-    """Drop-in's `billingAddress` as far as the profile knows it. Drop-in requires one: ask the buyer for what
-    is null, and leave out what stays null."""
+    """Drop-in's `billingAddress`, filled from the profile. Drop-in requires it: ask the buyer for the fields
+    that are null, and leave out those that stay null."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_BILLING]})
 
@@ -80,7 +81,7 @@ class DropInBilling(ApiModel):
 
 
 class DropInConfiguration(ApiModel):
-    """Everything for `new DigitalRiver(publicKey, {locale}).createDropin({billingAddress, options, …})`.
+    """The arguments for `new DigitalRiver(publicKey, {locale}).createDropin({billingAddress, options, …})`.
     There is no `sessionId` in this flow."""
 
     model_config = ConfigDict(
@@ -101,24 +102,23 @@ class DropInConfiguration(ApiModel):
     script_url: str
     style_url: str
     public_key: str
-    """Digital River's public key of this shop: made for browsers."""
+    """Digital River's public key of this shop. It is no secret."""
     locale: str
-    """The buyer's, as a BCP 47 tag."""
+    """The buyer's locale as a BCP 47 tag."""
     billing_address: DropInBilling | None
-    """Null when the profile has no address."""
+    """Null if the profile has no address."""
     options: DropInOptions
 
 
 async def fetch_configuration(
-    resources: Resources, customer_id: CustomerId, usage: Usage
+    client: DigitalRiverClient, settings: Settings, customer_id: CustomerId, usage: Usage
 ) -> DropInConfiguration:
-    """The configuration for this buyer, who need not exist at Digital River yet.
+    """The configuration for this buyer. Digital River need not have such a customer yet.
 
     Raises:
         DigitalRiverError: the profile could not be read.
     """
-    customer = await customers.find_customer(resources.digital_river, customer_id)
-    settings = resources.settings
+    customer = await customers.find_customer(client, customer_id)
     return DropInConfiguration(
         script_url=SCRIPT_URL,
         style_url=STYLE_URL,
@@ -130,24 +130,24 @@ async def fetch_configuration(
 
 
 def bcp47(locale: str | None) -> str:
-    """`de_DE`, `de-de` and `de-DE` as DigitalRiver.js wants it, `de-DE`; `en-US` when there is none."""
-    language, _, region = (locale or FALLBACK_LOCALE).replace("_", "-").partition("-")
+    """The locale as DigitalRiver.js needs it: `de_DE`, `de-de` and `de-DE` become `de-DE`; None, `en-US`."""
+    language, _, region = (locale or DEFAULT_LOCALE).replace("_", "-").partition("-")
     return f"{language.lower()}-{region.upper()}" if region else language.lower()
 
 
 def _redirect(settings: Settings) -> DropInRedirect | None:
-    back, cancel = settings.dropin_return_url, settings.dropin_cancel_url
-    if not back and not cancel:
+    return_url, cancel_url = settings.dropin_return_url, settings.dropin_cancel_url
+    if not return_url and not cancel_url:
         return None
-    return DropInRedirect(return_url=back or None, cancel_url=cancel or None)
+    return DropInRedirect(return_url=return_url or None, cancel_url=cancel_url or None)
 
 
 def _billing(customer: Customer, shipping: Party) -> DropInBilling:
-    first, _, last = (shipping.name or "").strip().rpartition(" ")
+    first_name, _, last_name = (shipping.name or "").strip().rpartition(" ")
     return DropInBilling(
-        # The profile keeps one name, Drop-in wants two: the last word is a guess the buyer can correct.
-        first_name=first.strip() or None,
-        last_name=last or None,
+        # The profile has one name, and Drop-in needs two. The buyer can correct the guess.
+        first_name=first_name.strip() or None,
+        last_name=last_name or None,
         email=shipping.email or customer.email or None,
         organization=shipping.organization or None,
         phone_number=shipping.phone or None,

@@ -1,4 +1,4 @@
-"""Routes of payment sources: open Drop-in, list, save, choose the default, remove."""
+"""The routes of payment sources: configure Drop-in, list, save, set the default, remove."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -15,7 +15,7 @@ from app.payment_sources.schemas import (
     PaymentSource,
     PaymentSourcesPage,
     SourceToSave,
-    view,
+    payment_source_view,
 )
 from app.payment_sources.service import SavedSource
 from app.resources import ResourcesDep
@@ -31,13 +31,13 @@ router = APIRouter(
 
 
 def _view(saved: SavedSource) -> PaymentSource:
-    return view(saved.source, is_default=saved.is_default, now=datetime.now(UTC))
+    return payment_source_view(saved.source, is_default=saved.is_default, now=datetime.now(UTC))
 
 
 @router.get(
     "/drop-in",
     operation_id="getDropInConfiguration",
-    summary="Get what Drop-in needs to save a payment method",
+    summary="Get the configuration of Drop-in for saving a payment method",
     response_model=DropInConfiguration,
     responses={**NOT_MODIFIED, **responses(Forbidden, Invalid, BadGateway, ServiceUnavailable)},
 )
@@ -48,14 +48,17 @@ async def get_drop_in_configuration(
     usage: Annotated[
         Usage,
         Query(
-            description="What the method is saved for: `subscription` renewals, the buyer's `convenience`, "
-            "or `unscheduled` charges by the shop."
+            description="What the saved method is for: renewals of a subscription (`subscription`), later "
+            "purchases of the buyer (`convenience`), or charges by the shop at other times (`unscheduled`)."
         ),
     ] = "convenience",
 ) -> Response:
-    """For Drop-in's flow `managePaymentMethods`, which needs neither a checkout nor a session. When it
-    reports success, POST the source's id to the caller's payment sources."""
-    return conditional(request, await drop_in.fetch_configuration(resources, customer_id, usage))
+    """For Drop-in's flow `managePaymentMethods`, which needs neither a checkout nor a session. After Drop-in
+    has reported success, POST the source's id to the caller's payment sources."""
+    configuration = await drop_in.fetch_configuration(
+        resources.digital_river, resources.settings, customer_id, usage
+    )
+    return conditional(request, configuration)
 
 
 @router.get(
@@ -65,9 +68,9 @@ async def get_drop_in_configuration(
     responses=responses(Forbidden, Invalid, NotFound, BadGateway, ServiceUnavailable),
 )
 async def list_payment_sources(resources: ResourcesDep, customer_id: ReadableCustomer) -> PaymentSourcesPage:
-    """All of them, with what may be shown to their owner."""
-    saved = await service.list_sources(resources.digital_river, customer_id)
-    return PaymentSourcesPage(data=[_view(one) for one in saved], unreadable=saved.unreadable)
+    """All saved payment methods, without data that a page must not show."""
+    sources = await service.list_sources(resources.digital_river, customer_id)
+    return PaymentSourcesPage(data=[_view(source) for source in sources], unreadable=sources.unreadable)
 
 
 @router.post(
@@ -75,19 +78,23 @@ async def list_payment_sources(resources: ResourcesDep, customer_id: ReadableCus
     operation_id="savePaymentSource",
     summary="Save a payment method",
     status_code=status.HTTP_201_CREATED,
-    response_description="It is saved.",
+    response_description="The payment method is saved.",
     responses={
-        200: {"model": PaymentSource, "description": "It was saved before."},
+        200: {"model": PaymentSource, "description": "The payment method was saved before."},
         **responses(Forbidden, Invalid, NotFound, Conflict, BadGateway, ServiceUnavailable),
     },
 )
 async def save_payment_source(
     resources: ResourcesDep, customer_id: OwnCustomer, body: SourceToSave, response: Response
 ) -> PaymentSource:
-    """Saves a source that Drop-in made in the browser. The first one becomes the default. Saving the same one
-    again is harmless; a source that cannot be saved is refused at `/sourceId`."""
+    """Saves a source that Drop-in made in the browser. The first saved source becomes the default. Saving the
+    same source again changes nothing. If a source cannot be saved, the error points to `/sourceId`."""
     saved, is_new = await service.save_source(
-        resources, customer_id, body.source_id, make_default=body.make_default
+        resources.digital_river,
+        resources.leases,
+        customer_id,
+        body.source_id,
+        make_default=body.make_default,
     )
     if not is_new:
         response.status_code = status.HTTP_200_OK
@@ -103,9 +110,10 @@ async def save_payment_source(
 async def put_default_payment_source(
     resources: ResourcesDep, customer_id: OwnCustomer, body: DefaultSource
 ) -> PaymentSource:
-    """Answers with the payment method that is the default from now on. One that is not saved with the caller
-    is refused at `/sourceId`."""
-    return _view(await service.choose_default(resources, customer_id, body.source_id))
+    """Answers with the payment method that is now the default. If the caller has not saved it, the error
+    points to `/sourceId`."""
+    client, leases = resources.digital_river, resources.leases
+    return _view(await service.set_default_source(client, leases, customer_id, body.source_id))
 
 
 @router.delete(
@@ -113,12 +121,12 @@ async def put_default_payment_source(
     operation_id="deletePaymentSource",
     summary="Remove a saved payment method",
     status_code=status.HTTP_204_NO_CONTENT,
-    response_description="It is removed.",
+    response_description="The payment method is removed.",
     responses=responses(Forbidden, Invalid, NotFound, Conflict, BadGateway, ServiceUnavailable),
 )
 async def delete_payment_source(
     resources: ResourcesDep, customer_id: OwnCustomer, source_id: SourcePath
 ) -> None:
-    """For good: the buyer enters it again to have it back. When it was the default, list the payment methods
-    to see which one it is now, if any."""
-    await service.remove_source(resources, customer_id, source_id)
+    """Removes it for good: the buyer must enter it again to use it again. If it was the default, list the
+    payment methods to see the new default, if there is one."""
+    await service.remove_source(resources.digital_river, resources.leases, customer_id, source_id)

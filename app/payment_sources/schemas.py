@@ -1,4 +1,4 @@
-"""Saved payment methods as frontends see them: what may be shown, and nothing that could be misused."""
+"""The published models of saved payment methods, without any data that could be misused."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -38,13 +38,13 @@ class PaymentSource(ApiModel):
 
     id: str
     type: str | None
-    """Such as `creditCard`, `googlePay`, `payPalBilling`. An open set: show `label`, whatever the type."""
+    """Such as `creditCard`, `googlePay` or `payPalBilling`. More values may be added, so show `label`."""
     label: str
-    """The method in words its owner recognises."""
+    """An English text by which the buyer recognises the method."""
     brand: str | None
-    """The card's brand, where the method has one."""
+    """The brand of a card; null for other methods."""
     last_four: str | None
-    """The last four digits, where the method has a number."""
+    """The last four digits of the method's number; null if it has none."""
     expiry_month: int | None
     """1 to 12."""
     expiry_year: int | None
@@ -52,17 +52,18 @@ class PaymentSource(ApiModel):
     owner_name: str | None
     billing_address: AddressView | None
     state: str | None
-    """`chargeable` methods can be paid with; others, such as `failed` or `cancelled`, cannot. An open set."""
+    """A buyer can pay with a `chargeable` method, and not in other states, such as `failed` or `cancelled`.
+    More values may be added."""
     is_default: bool
-    """Used when the buyer names no other."""
+    """Whether it is used if the buyer chooses no other method."""
     is_expired: bool
-    """Its expiry month is over (UTC). A method without an expiry is never expired."""
+    """Whether its expiry month is over (UTC). A method without an expiry date is never expired."""
     is_reusable: bool
     """Whether it may be charged more than once."""
 
 
 class PaymentSourcesPage(PartialPage[PaymentSource]):
-    """All saved payment methods of one customer: always on one page."""
+    """All saved payment methods of one customer, always on one page."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"data": [_EXAMPLE], "nextCursor": None, "unreadable": 0}]}
@@ -70,7 +71,7 @@ class PaymentSourcesPage(PartialPage[PaymentSource]):
 
 
 class SourceToSave(ApiModel):
-    """What the page passes on when Drop-in reports success."""
+    """What the page sends after Drop-in has reported success."""
 
     model_config = ConfigDict(
         validate_by_alias=True,
@@ -79,13 +80,13 @@ class SourceToSave(ApiModel):
     )
 
     source_id: Annotated[SourceId, ID]
-    """`source.id` from Drop-in's `onSuccess`; nothing else of it is needed."""
+    """`source.id` from Drop-in's `onSuccess`. The other fields are not needed."""
     make_default: Annotated[bool, Strict()] = False
-    """Use it from now on when the buyer names no other. The first one that is saved becomes it anyway."""
+    """Whether to make it the default. The first saved method becomes the default in any case."""
 
 
 class DefaultSource(ApiModel):
-    """Which saved method is used when the buyer names no other."""
+    """The saved method that is used if the buyer chooses no other."""
 
     model_config = ConfigDict(
         validate_by_alias=True,
@@ -97,14 +98,14 @@ class DefaultSource(ApiModel):
     """The `id` of a saved payment method."""
 
 
-_LAST_YEAR = 9999
+_MAX_YEAR = 9999
 
 
-def view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
-    """The payment method as the frontend sees it at this time, of any type and in any state."""
+def payment_source_view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
+    """The payment method as the frontend sees it, of any type and in any state. `now` is in UTC."""
     details = source.details
     brand = details.brand or None
-    # Never more than four digits, whatever the far side sends.
+    # At most four digits, even if Digital River sends the whole number.
     last_four = (details.last_four_digits or "")[-4:] or None
     return PaymentSource(
         id=source.id,
@@ -112,9 +113,9 @@ def view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
         label=label(source.type, brand=brand, last_four=last_four),
         brand=brand,
         last_four=last_four,
-        expiry_month=_whole(details.expiration_month),
-        expiry_year=_whole(details.expiration_year),
-        owner_name=_name_of(source.owner),
+        expiry_month=_whole_number(details.expiration_month),
+        expiry_year=_whole_number(details.expiration_year),
+        owner_name=_owner_name(source.owner),
         billing_address=AddressView.of(source.owner.address if source.owner else None),
         state=source.state,
         is_default=is_default,
@@ -124,20 +125,20 @@ def view(source: Source, *, is_default: bool, now: datetime) -> PaymentSource:
 
 
 def is_expired(details: SourceDetails, now: datetime) -> bool:
-    """Whether the expiry month is over; a card can be used until the last day of it. `now` is in UTC."""
-    year, month = _whole(details.expiration_year), _whole(details.expiration_month)
+    """Whether the expiry month is over. A card is usable until its last day. `now` is in UTC."""
+    year, month = _whole_number(details.expiration_year), _whole_number(details.expiration_month)
     return year is not None and (year, month or 12) < (now.year, now.month)
 
 
-def _whole(number: Decimal | None) -> int | None:
-    # The official document types months and years as `number`; 12.5 is none.
-    if number is None or not 0 < number <= _LAST_YEAR or number != number.to_integral_value():
+def _whole_number(number: Decimal | None) -> int | None:
+    # Digital River's document types months and years as `number`, which allows 12.5.
+    if number is None or not 0 < number <= _MAX_YEAR or number != number.to_integral_value():
         return None
     return int(number)
 
 
-def _name_of(owner: Owner | None) -> str | None:
+def _owner_name(owner: Owner | None) -> str | None:
     if owner is None:
         return None
-    person = " ".join(part.strip() for part in (owner.first_name, owner.last_name) if part)
-    return person.strip() or owner.organization or None
+    full_name = " ".join(part.strip() for part in (owner.first_name, owner.last_name) if part)
+    return full_name.strip() or owner.organization or None

@@ -10,12 +10,13 @@ from app.db.engine import AsyncEngine
 from app.digital_river.api import customers
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.documents import service as documents
-from app.documents.store import find_things
+from app.documents.link_policy import policy_of
+from app.documents.store import list_owned_ids
 from app.ids import CustomerId
 from app.orders import service as orders
 from app.payment_sources import service as payment_sources
 from app.payment_sources.schemas import PaymentSource
-from app.payment_sources.schemas import view as source_view
+from app.payment_sources.schemas import payment_source_view as source_view
 from app.privacy import events, store
 from app.privacy.schemas import CustomerExport, DocumentRecord, ForgetRequest, HeldEvent, SupportRead
 from app.resources import Resources
@@ -37,12 +38,15 @@ async def collect(resources: Resources, customer_id: CustomerId) -> CustomerExpo
     Raises:
         ExceptionGroup: a part was not to be had, and half a document would pass for a whole one.
     """
+    policy = policy_of(resources.settings)
     async with asyncio.TaskGroup() as group:
         customer = group.create_task(customers.find_customer(resources.digital_river, customer_id))
         taxes = group.create_task(identifiers.list_identifiers(resources, customer_id))
         sources = group.create_task(_list_payment_sources(resources.digital_river, customer_id))
-        bought = group.create_task(orders.list_whole_orders(resources.digital_river.background, customer_id))
-        issued = group.create_task(documents.list_all_documents(resources, customer_id))
+        bought = group.create_task(
+            orders.list_all_order_views(resources.digital_river.background, customer_id)
+        )
+        issued = group.create_task(documents.list_all_documents(resources.hot_pool, policy, customer_id))
         recorded = group.create_task(_read_records(resources.engine, customer_id))
     found, records = customer.result(), recorded.result()
     return CustomerExport(
@@ -67,7 +71,7 @@ async def _list_payment_sources(client: DigitalRiverClient, customer_id: Custome
 
 async def _read_records(engine: AsyncEngine, customer_id: CustomerId) -> _Records:
     async with engine.connect() as connection:
-        things = await find_things(connection, customer_id)
+        things = await list_owned_ids(connection, customer_id)
         held = await store.list_held_events(connection, customer_id, things)
         reads = await audit_log.list_records(connection, customer_id, things)
         requests = await store.list_forget_requests(connection, customer_id)

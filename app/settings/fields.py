@@ -161,7 +161,8 @@ class SignInSettings(SettingsSection):
     )
     oidc_jwks_url: str = Field(
         "",
-        description="URL of the issuer's public keys. Without it, the issuer's discovery document names the URL.",
+        description="URL of the issuer's public keys. Without it, the issuer's discovery document names "
+        "the URL.",
     )
     oidc_additional_issuers: tuple[TrustedIssuer, ...] = Field(
         (),

@@ -12,4 +12,4 @@ Handler = Callable[[Resources, str, Mapping[str, Any]], AbstractAsyncContextMana
 """Given the type and `data.object`, does what must be done at the far side when entered, and yields what is
 to be stored, for the transaction that also finishes the event."""
 
-HANDLERS: Mapping[str, Handler] = dict.fromkeys(intake.KINDS, intake.take_in)
+HANDLERS: Mapping[str, Handler] = dict.fromkeys(intake.DOCUMENT_KINDS, intake.handle_event)

@@ -14,7 +14,7 @@ from app.digital_river.api.events import fetch_event
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.errors import Garbled, Missing, Refused
 from app.digital_river.models.tolerant_json import read_leniently
-from app.documents.intake import Unreadable
+from app.documents.intake import UnprocessableEvent
 from app.ops import metrics
 from app.resources import Resources, open_resources
 from app.settings import Settings
@@ -121,7 +121,7 @@ class Worker:
     async def _handle_or_settle(self, held: Claim) -> None:
         try:
             if held.attempts > MAX_ATTEMPTS:
-                raise Unreadable(f"none of {MAX_ATTEMPTS} attempts came to an end")
+                raise UnprocessableEvent(f"none of {MAX_ATTEMPTS} attempts came to an end")
             async with asyncio.timeout(self._lease * LEASE_SHARE):
                 await self._do(held)
             HANDLED.labels(held.type, "done").inc()
@@ -166,13 +166,15 @@ async def _fetch_again(client: DigitalRiverClient, held: Claim) -> Mapping[str, 
     """The event whose body was let go before it was revived.
 
     Raises:
-        Unreadable: Digital River does not have it any more.
+        UnprocessableEvent: Digital River does not have it any more.
         DigitalRiverError: not now; try again.
     """
     try:
         event = await fetch_event(client, held.id)
     except (Missing, Refused):
-        raise Unreadable("its body was let go, and Digital River has no such event any more") from None
+        raise UnprocessableEvent(
+            "its body was let go, and Digital River has no such event any more"
+        ) from None
     if event.type != held.type:
         raise Garbled("the answer is another event")
     return {"liveMode": event.live_mode, "data": event.data}
@@ -182,16 +184,16 @@ def _subject(event: Mapping[str, Any], *, is_live: bool) -> Mapping[str, Any]:
     """The event's `data.object`, with every text in it clean.
 
     Raises:
-        Unreadable: there is none, or the event is of the other mode.
+        UnprocessableEvent: there is none, or the event is of the other mode.
     """
     if (mode := event.get("liveMode")) is not is_live:
         # Nothing else of it is named: a text in its place could be anything.
         given = mode if isinstance(mode, bool) else "neither true nor false"
-        raise Unreadable(f"liveMode is {given}, this service processes {is_live}")
+        raise UnprocessableEvent(f"liveMode is {given}, this service processes {is_live}")
     data = event.get("data")
     subject = data.get("object") if isinstance(data, dict) else None
     if not isinstance(subject, dict):
-        raise Unreadable("data.object is not an object")
+        raise UnprocessableEvent("data.object is not an object")
     return subject
 
 

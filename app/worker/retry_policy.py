@@ -14,7 +14,7 @@ from datetime import timedelta
 from app.db.errors import is_outage
 from app.db.leases import LeaseBusy
 from app.digital_river.errors import BreakerOpen, DigitalRiverError, NoConnectionFree, Throttled, Unauthorised
-from app.documents.intake import Unreadable
+from app.documents.intake import UnprocessableEvent
 from app.webhooks.inbox import Claim
 
 # Doubling from two seconds to six hours, this many attempts span about two days.
@@ -56,7 +56,7 @@ def decide(error: Exception, held: Claim) -> Decision:
     """What to do with the event that failed with `error`."""
     what = describe(error)
     match error:
-        case Unreadable():
+        case UnprocessableEvent():
             return Bury(what)
         case Throttled() | BreakerOpen() | NoConnectionFree():
             return Postpone(timedelta(seconds=error.retry_after or 0) + _jittered(BUSY_DELAY), what)
@@ -77,7 +77,7 @@ def backoff(attempts: int) -> timedelta:
 
 def is_foreseen(error: Exception) -> bool:
     """Whether such a failure is expected; any other is a mistake of ours."""
-    is_planned = isinstance(error, DigitalRiverError | LeaseBusy | Unreadable | TimeoutError)
+    is_planned = isinstance(error, DigitalRiverError | LeaseBusy | UnprocessableEvent | TimeoutError)
     return is_planned or is_outage(error)
 
 
@@ -86,7 +86,7 @@ def describe(error: Exception) -> str:
     if isinstance(error, DigitalRiverError):
         name = f" (request {error.request_id})" if error.request_id else ""
         return f"{type(error).__name__}: {error}{name}"
-    if isinstance(error, Unreadable):
+    if isinstance(error, UnprocessableEvent):
         return str(error)
     return type(error).__name__
 

@@ -61,10 +61,10 @@ async def seen(
     }
     async with resources.engine.connect() as connection:
         checks = {
-            whose: await store.find_check(connection, owner, OrderId(f"order of {whose}"))
+            whose: await store.find_order_check(connection, owner, OrderId(f"order of {whose}"))
             for whose in document_ids
         }
-        kinds = await store.find_kinds(connection, owner, ORDER)
+        kinds = await store.list_document_kinds(connection, owner, ORDER)
     return {
         "list": {one.customer_id for one in listed},
         "one": {whose for whose, one in found.items() if one is not None},

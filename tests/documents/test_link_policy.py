@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.digital_river.models import FileLink
-from app.documents.link_policy import LONGEST_URL, Link, LinkPolicy, policy_of
+from app.documents.link_policy import MAXIMUM_URL_LENGTH, Link, LinkPolicy, policy_of
 from app.ids import FileId
 from tests.support.portal import settings_for
 
@@ -20,7 +20,7 @@ DEVELOPMENT = LinkPolicy(("files.digitalriver.com",), "http://sandbox:8800", is_
 
 BAD_URLS = {
     "": "incomplete",
-    "https://files.digitalriver.com/" + LONGEST_URL * "x": "length",
+    "https://files.digitalriver.com/" + MAXIMUM_URL_LENGTH * "x": "length",
     "https://files.digitalriver.com/" + 100_000 * "x": "length",
     "https://files.digitalriver.com/a b": "characters",
     "https://files.digitalriver.com/a\r\nSet-Cookie: a=b": "characters",
@@ -70,12 +70,12 @@ def link(**changes: object) -> FileLink:
 
 
 def test_a_link_that_says_it_has_expired_is_refused_whatever_its_time() -> None:
-    assert PRODUCTION.read(link(expired=True), FILE, NOW) == "life"
+    assert PRODUCTION.check(link(expired=True), FILE, NOW) == "life"
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
 def test_a_url_that_is_no_link_of_digital_rivers_is_refused_by_name(url: str) -> None:
-    assert PRODUCTION.read(link(url=url), FILE, NOW) == BAD_URLS[url]
+    assert PRODUCTION.check(link(url=url), FILE, NOW) == BAD_URLS[url]
     assert not PRODUCTION.allows(url)
 
 
@@ -91,7 +91,7 @@ def test_a_url_that_is_no_link_of_digital_rivers_is_refused_by_name(url: str) ->
     ],
 )
 def test_a_link_of_digital_rivers_is_taken_as_it_is(url: str) -> None:
-    assert PRODUCTION.read(link(url=url), FILE, NOW) == Link("l", url, NOW + timedelta(hours=1))
+    assert PRODUCTION.check(link(url=url), FILE, NOW) == Link("l", url, NOW + timedelta(hours=1))
     assert PRODUCTION.allows(url)
 
 
@@ -107,12 +107,12 @@ def test_in_development_a_far_side_of_this_machine_may_link_to_itself(host: str)
     "host", ["evil.example", "localhost.evil.example", "evillocalhost", "127.0.0.1.nip.io"]
 )
 def test_in_development_too_a_strange_host_is_refused(host: str) -> None:
-    assert DEVELOPMENT.read(link(url=f"http://{host}/links/1"), FILE, NOW) == "host"
+    assert DEVELOPMENT.check(link(url=f"http://{host}/links/1"), FILE, NOW) == "host"
 
 
 @pytest.mark.parametrize("file_id", ["another", None, "", FILE.upper()])
 def test_a_link_that_does_not_name_this_file_is_refused(file_id: str | None) -> None:
-    assert PRODUCTION.read(link(fileId=file_id), FILE, NOW) == "anotherFile"
+    assert PRODUCTION.check(link(fileId=file_id), FILE, NOW) == "anotherFile"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_link_lives_for_more_than_five_minutes_and_for_a_year_at_most(
     expires: timedelta, fault: str | None
 ) -> None:
     moment = NOW + expires
-    read = PRODUCTION.read(link(expiresTime=moment), FILE, NOW)
+    read = PRODUCTION.check(link(expiresTime=moment), FILE, NOW)
     assert read == (fault or Link("l", GOOD, moment))
 
 

@@ -47,13 +47,13 @@ async def test_the_first_question_mints_a_link_and_the_next_ones_get_the_same(
     resources: Resources, sandbox: Sandbox, file_id: FileId
 ) -> None:
     before = renewals("minted")
-    link = await links.usable(resources, file_id)
+    link = await links.get_usable_link(resources, file_id)
     (minted,) = (await sandbox.get("/file-links", fileId=file_id))["data"]
     assert (link.link_id, link.url) == (minted["id"], minted["url"])
     assert link.expires_at == datetime.fromisoformat(minted["expiresTime"])
     assert abs(link.expires_at - datetime.now(UTC) - LIFETIME) < timedelta(seconds=30)
     calls = (await sandbox.get("/_sandbox/requests"))["counts"]
-    assert await links.usable(resources, file_id) == link
+    assert await links.get_usable_link(resources, file_id) == link
     assert (await sandbox.get("/_sandbox/requests"))["counts"] == calls
     assert renewals("minted") == before + 1
 
@@ -67,9 +67,9 @@ async def test_of_the_links_that_live_at_digital_river_the_longest_lived_is_adop
     # Neither the newest nor the one with the greatest id.
     while max(others) < longest:
         others.append(await live_link(sandbox, file_id, timedelta(minutes=10)))
-    link = await links.usable(resources, file_id)
+    link = await links.get_usable_link(resources, file_id)
     assert link.url == longest
-    assert await links.usable(resources, file_id) == link
+    assert await links.get_usable_link(resources, file_id) == link
     assert await sandbox.count("POST /file-links") == 1 + len(others)
     assert renewals("adopted") == before + 1
 
@@ -79,24 +79,27 @@ async def test_the_link_of_another_file_is_neither_adopted_nor_waited_for(
 ) -> None:
     other = FileId(await sandbox.invoiced(await sandbox.order("grace")))
     theirs = await live_link(sandbox, other, timedelta(minutes=40))
-    async with asyncio.timeout(5), links.renewing(resources, resources.digital_river, other) as renewed:
+    async with (
+        asyncio.timeout(5),
+        links.hold_usable_link(resources, resources.digital_river, other) as renewed,
+    ):
         assert renewed.url == theirs
-        assert (await links.usable(resources, file_id)).url != theirs
+        assert (await links.get_usable_link(resources, file_id)).url != theirs
 
 
 async def test_a_stored_link_is_handed_out_while_somebody_else_renews(
     resources: Resources, file_id: FileId
 ) -> None:
-    link = await links.usable(resources, file_id)
-    async with asyncio.timeout(5), links.renewing(resources, resources.digital_river, file_id):
-        assert await links.usable(resources, file_id) == link
+    link = await links.get_usable_link(resources, file_id)
+    async with asyncio.timeout(5), links.hold_usable_link(resources, resources.digital_river, file_id):
+        assert await links.get_usable_link(resources, file_id) == link
 
 
 async def test_a_live_link_that_dies_within_five_minutes_is_not_adopted(
     resources: Resources, sandbox: Sandbox, file_id: FileId
 ) -> None:
     dying = await live_link(sandbox, file_id, timedelta(minutes=4))
-    assert (await links.usable(resources, file_id)).url != dying
+    assert (await links.get_usable_link(resources, file_id)).url != dying
 
 
 @pytest.mark.parametrize("field", ["url", "expiresTime"])
@@ -105,7 +108,7 @@ async def test_a_listed_link_that_lacks_what_makes_it_one_is_overlooked(
 ) -> None:
     useless = await live_link(sandbox, file_id, timedelta(minutes=40))
     await sandbox.fault("hide", fields=[field], method="GET", path="/file-links*")
-    assert (await links.usable(resources, file_id)).url != useless
+    assert (await links.get_usable_link(resources, file_id)).url != useless
 
 
 @pytest.mark.parametrize("field", ["url", "expiresTime"])
@@ -114,7 +117,7 @@ async def test_a_new_link_that_lacks_what_makes_it_one_is_garbled_and_not_kept(
 ) -> None:
     await sandbox.fault("hide", fields=[field], path="/file-links*")
     with pytest.raises(Garbled):
-        await links.usable(resources, file_id)
+        await links.get_usable_link(resources, file_id)
     assert await database.fetchval("SELECT count(*) FROM file_link") == 0
 
 
@@ -122,7 +125,7 @@ async def test_all_who_ask_two_processes_at_once_share_one_new_link(
     resources: Resources, sandbox: Sandbox, file_id: FileId
 ) -> None:
     async with open_resources(resources.settings) as other:
-        asked = await asyncio.gather(*(links.usable(one, file_id) for one in [resources, other] * 5))
+        asked = await asyncio.gather(*(links.get_usable_link(one, file_id) for one in [resources, other] * 5))
     assert len(set(asked)) == 1
     calls = [await sandbox.count(f"{method} /file-links") for method in ("GET", "POST")]
     assert calls == [1, 1]

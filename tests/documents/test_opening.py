@@ -89,7 +89,7 @@ async def test_one_buyer_takes_few_connections_and_all_together_leave_some(
 
     async def are_under_way(count: int) -> bool:
         assert narrow.app is not None
-        return bool(narrow.app.state.resources.downloads.under_way == count)
+        return bool(narrow.app.state.resources.downloads.active == count)
 
     passed = [download("ada"), download("ada")]
     await eventually(lambda: are_under_way(2))
@@ -122,7 +122,7 @@ async def test_a_reader_that_takes_its_time_is_cut_off(
 
         async def is_over() -> bool:
             assert narrow.app is not None
-            return bool(narrow.app.state.resources.downloads.under_way == 0)
+            return bool(narrow.app.state.resources.downloads.active == 0)
 
         await eventually(is_over)
         with pytest.raises(httpx.RemoteProtocolError):

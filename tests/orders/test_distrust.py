@@ -7,15 +7,15 @@ import pytest
 
 from app.digital_river.errors import Garbled
 from app.ids import CustomerId, OrderId
-from app.orders import service
-from app.orders.service import OrderFilter, OrderPage
-from app.resources import Resources
+from app.orders import order_list, service
+from app.orders.order_list import OrderFilter, OrderPage
 from app.web.problems import NotFound
 from tests.support.digital_river import ScriptedDigitalRiver, settings
 
 ADA = CustomerId("ada")
 # What an untyped caller could hand on. The type checker refuses it.
 FORGOTTEN = cast(Any, None)
+SECRET = settings().digital_river_secret_key
 
 
 def listing(*entries: dict[str, Any]) -> httpx.Response:
@@ -29,11 +29,7 @@ def order(customer_id: str | None, order_id: str = "1") -> dict[str, Any]:
 async def asked(far_side: ScriptedDigitalRiver, question: Any, *words: Any, **more: Any) -> Any:
     """The service's answer with nothing but this far side to ask."""
     async with far_side.opened() as digital_river:
-        nothing = cast(Any, None)
-        resources = Resources(
-            settings=settings(), engine=nothing, hot_pool=nothing, leases=nothing, digital_river=digital_river
-        )
-        return await question(resources, *words, **more)
+        return await question(digital_river, *words, **more)
 
 
 async def test_orders_of_nobody_are_left_out_of_the_list() -> None:
@@ -45,12 +41,24 @@ async def test_a_list_that_does_not_move_on_is_no_page_of_it() -> None:
     again = httpx.Response(200, json={"data": [order("ada", "2"), order("ada", "1")], "hasMore": True})
     cursor = (
         await asked(
-            ScriptedDigitalRiver([again]), service.list_orders, ADA, OrderFilter(), limit=2, cursor=None
+            ScriptedDigitalRiver([again]),
+            order_list.list_orders,
+            SECRET,
+            ADA,
+            OrderFilter(),
+            limit=2,
+            cursor=None,
         )
     ).next_cursor
     with pytest.raises(Garbled, match="repeats itself"):
         await asked(
-            ScriptedDigitalRiver([again]), service.list_orders, ADA, OrderFilter(), limit=2, cursor=cursor
+            ScriptedDigitalRiver([again]),
+            order_list.list_orders,
+            SECRET,
+            ADA,
+            OrderFilter(),
+            limit=2,
+            cursor=cursor,
         )
 
 
@@ -60,7 +68,7 @@ async def test_an_export_leaves_a_list_that_repeats_itself() -> None:
     )
     async with far_side.opened() as digital_river:
         with pytest.raises(Garbled, match="repeats itself"):
-            await service.list_whole_orders(digital_river, ADA)
+            await service.list_all_order_views(digital_river, ADA)
     assert len(far_side.requests) == 2
 
 
@@ -72,8 +80,8 @@ async def test_orders_of_somebody_else_are_left_out_of_the_list(owner: str) -> N
 
 
 async def listed(entries: list[dict[str, Any]]) -> OrderPage:
-    question, far_side = service.list_orders, ScriptedDigitalRiver([listing(*entries)])
-    return cast(OrderPage, await asked(far_side, question, ADA, OrderFilter(), limit=20, cursor=None))
+    question, far_side = order_list.list_orders, ScriptedDigitalRiver([listing(*entries)])
+    return cast(OrderPage, await asked(far_side, question, SECRET, ADA, OrderFilter(), limit=20, cursor=None))
 
 
 async def test_refunds_of_other_orders_are_left_out() -> None:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.ids import CustomerId
-from app.orders.cursors import seal_cursor
+from app.orders.order_list import sign_cursor
 from tests.support.buyers import OrderBuyer
 from tests.support.sandbox import Json, Sandbox
 
@@ -109,7 +109,7 @@ async def test_a_forged_cursor_tells_nothing_about_somebody_elses_order(
     wrong = SecretStr("not the portal's")
     await sandbox.client.delete("/_sandbox/requests")
     answers = [
-        await mallory.get("/v1/orders", cursor=seal_cursor(wrong, CustomerId("mallory"), order_id))
+        await mallory.get("/v1/orders", cursor=sign_cursor(wrong, CustomerId("mallory"), order_id))
         for order_id in (adas["id"], "999999999999")
     ]
     assert [answer.status_code for answer in answers] == [422, 422]
@@ -119,7 +119,7 @@ async def test_a_forged_cursor_tells_nothing_about_somebody_elses_order(
 
 async def test_a_cursor_whose_order_is_gone_is_refused_as_a_cursor(ada: OrderBuyer) -> None:
     secret = ada.portal.settings.digital_river_secret_key
-    cursor = seal_cursor(secret, CustomerId("ada"), "999999999999")
+    cursor = sign_cursor(secret, CustomerId("ada"), "999999999999")
     answer = await ada.get("/v1/orders", cursor=cursor)
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/query/cursor"]

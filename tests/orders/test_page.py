@@ -257,7 +257,7 @@ async def test_a_document_whose_file_is_not_there_yet_is_pending_on_the_page(
 async def test_a_page_does_not_wait_for_what_it_can_do_without(
     ada: OrderBuyer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(service, "PART_TIMEOUT_SECONDS", 0.3)
     await sandbox.fault("delay", path="/refunds", seconds=5)
     assert (await ada.page(await ada.order()))["incomplete"] == ["refunds"]
 

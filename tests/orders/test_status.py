@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.digital_river.models import Order
-from app.orders.status import RULES, DisplayStatus, derivation, display_status
+from app.orders.status import RULES, DisplayStatus, display_status, rules_table
 from tests.orders.samples import printed_orders
 from tests.support.portal import Portal
 
@@ -208,11 +208,11 @@ async def test_the_published_document_holds_the_words_and_how_they_come_about(po
     document = (await portal.client.get("/openapi.json")).raise_for_status().json()
     published = document["components"]["schemas"]["DisplayStatus"]
     assert published["enum"] == [status.value for status in DisplayStatus]
-    assert published["description"] == derivation()
+    assert published["description"] == rules_table()
 
 
 def test_every_status_has_its_rule_and_the_last_rule_always_holds() -> None:
     assert sorted(rule.status for rule in RULES) == sorted(DisplayStatus)
     assert RULES[-1].holds(Order(id="1", total_amount=Decimal(1)))
-    table = derivation()
+    table = rules_table()
     assert all(f"| `{status}` |" in table for status in DisplayStatus)

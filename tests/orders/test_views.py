@@ -11,10 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from app.digital_river.models import Fulfillment, Order, Refund, Tracking
 from app.documents import schemas as documents
-from app.orders import refunds, schemas, summaries, tracking, views
-from app.orders.amounts import printed
+from app.orders import refunds, schemas, tracking, views
+from app.orders.amounts import normalize_amount
 from app.orders.schemas import OrderView
-from app.orders.timeline import timeline
 from app.orders.tracking import web_link
 from app.orders.views import OrderParts
 from app.web.api_model import ApiModel
@@ -38,7 +37,7 @@ def is_sound(view: BaseModel) -> None:
 
 def page(order: Order, *, of_refunds: Iterable[Refund] = ()) -> OrderView:
     parts = OrderParts(order, list(of_refunds), [], None)
-    return views.page(parts, is_buyers=True)
+    return views.order_view(parts, is_buyers=True)
 
 
 @pytest.mark.proof
@@ -49,7 +48,7 @@ def page(order: Order, *, of_refunds: Iterable[Refund] = ()) -> OrderView:
 def test_no_order_that_can_be_read_is_too_strange_for_a_page(payload: Json) -> None:
     order = read_or_reject(Order, payload)
     is_sound(page(order))
-    is_sound(views.summary(order))
+    is_sound(views.order_summary(order))
 
 
 @pytest.mark.proof
@@ -65,7 +64,7 @@ def test_no_refund_and_no_parcel_is_too_strange_either(
     read = read_or_reject(Order, order)
     paid_back = [read_or_reject(Refund, one) for one in found]
     fulfillments = [read_or_reject(Fulfillment, one) for one in sent]
-    is_sound(views.page(OrderParts(read, paid_back, fulfillments, None), is_buyers=True))
+    is_sound(views.order_view(OrderParts(read, paid_back, fulfillments, None), is_buyers=True))
     is_sound(tracking.from_shop(read, fulfillments))
 
 
@@ -97,7 +96,7 @@ def test_no_tracking_is_too_strange(payload: Json) -> None:
 def test_amounts_have_the_decimals_of_their_currency(
     amount: str, currency: str | None, shown: str | None
 ) -> None:
-    result = printed(Decimal(amount), currency)
+    result = normalize_amount(Decimal(amount), currency)
     assert (None if result is None else format(result, "f")) == shown
 
 
@@ -117,7 +116,7 @@ def test_two_state_machines_become_one_story() -> None:
             },
         }
     )
-    assert [step.text for step in timeline(order)] == [
+    assert [step.text for step in views.timeline(order)] == [
         "Order placed",
         "Review started",
         "Order in review",
@@ -186,7 +185,7 @@ def test_a_web_address_stays_as_it_is() -> None:
 
 def contracts() -> set[type[ApiModel]]:
     """Every model of this room that crosses the boundary."""
-    rooms = (documents, refunds, schemas, summaries, tracking)
+    rooms = (documents, refunds, schemas, tracking)
     kinds = (kind for room in rooms for kind in vars(room).values() if isinstance(kind, type))
     ours = {kind for kind in kinds if issubclass(kind, ApiModel)} - {ApiModel, Page, PartialPage}
     # pydantic puts what it makes of `Page[...]` beside the class that is derived from it.

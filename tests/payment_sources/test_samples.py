@@ -9,7 +9,7 @@ import pytest
 from app.digital_river.models import Source
 from app.digital_river.models.payment_methods import label
 from app.payment_sources import drop_in, schemas
-from app.payment_sources.schemas import view
+from app.payment_sources.schemas import payment_source_view
 from app.web.api_model import ApiModel
 from tests.data.digital_river import Json, payloads
 from tests.web.test_contract import check_examples
@@ -38,7 +38,7 @@ def printed_sources() -> list[Json]:
 
 def shown(source: Json) -> Json:
     read = Source.model_validate(source)
-    return view(read, is_default=False, now=NOW).model_dump(mode="json")
+    return payment_source_view(read, is_default=False, now=NOW).model_dump(mode="json")
 
 
 def leaves(value: Any) -> Iterator[str]:

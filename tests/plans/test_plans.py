@@ -97,12 +97,12 @@ async def answer_once(resources: Resources) -> None:
 
 
 async def export_events(connection: AsyncConnection, customer_id: CustomerId) -> None:
-    things = await documents.find_things(connection, customer_id)
+    things = await documents.list_owned_ids(connection, customer_id)
     await privacy.list_held_events(connection, customer_id, things)
 
 
 async def export_support_reads(connection: AsyncConnection, customer_id: CustomerId) -> None:
-    things = await documents.find_things(connection, customer_id)
+    things = await documents.list_owned_ids(connection, customer_id)
     await audit_log.list_records(connection, customer_id, things)
 
 
@@ -214,30 +214,32 @@ DOCUMENTS: Mapping[str, Question] = {
     ),
     "keep a document": question(
         told(
-            documents.keep_document,
+            documents.upsert_document,
             NewDocument(FILE, ORDER, CustomerId(SHOPPER), "invoice", "invoice.pdf", MIDDLE),
         )
     ),
-    "keep a link": question(told(links.keep_link, FILE, Link("id", "https://links.invalid/1", LATER))),
+    "keep a link": question(told(links.upsert_link, FILE, Link("id", "https://links.invalid/1", LATER))),
     "a usable link": question(told(links.find_usable_link, POLICY, FILE), "pk_file_link"),
-    "a refused link": question(told(links.find_refusal, FILE)),
-    "keep a refusal": question(told(links.keep_refusal, FILE, "host")),
+    "a refused link": question(told(links.find_recent_refusal, FILE)),
+    "keep a refusal": question(told(links.upsert_refusal, FILE, "host")),
     "kinds of an order": question(
-        told(documents.find_kinds, CustomerId(SHOPPER), ORDER), "ix_document_order_id"
+        told(documents.list_document_kinds, CustomerId(SHOPPER), ORDER), "ix_document_order_id"
     ),
     "files of an order": question(
-        told(documents.find_known_files, ORDER, is_guests=False), "ix_document_order_id"
+        told(documents.list_known_file_ids, ORDER, is_guests=False), "ix_document_order_id"
     ),
     "what is known of an order": question(
-        told(documents.find_check, CustomerId(SHOPPER), ORDER), "pk_order_check"
+        told(documents.find_order_check, CustomerId(SHOPPER), ORDER), "pk_order_check"
     ),
     "an order that was not there": question(
-        told(documents.is_absent, CustomerId(SHOPPER), ORDER, within=timedelta(seconds=15)),
+        told(documents.is_order_absent, CustomerId(SHOPPER), ORDER, within=timedelta(seconds=15)),
         "pk_order_absence",
     ),
-    "keep that an order was not there": question(told(documents.keep_absence, CustomerId(SHOPPER), ORDER)),
+    "keep that an order was not there": question(
+        told(documents.upsert_order_absence, CustomerId(SHOPPER), ORDER)
+    ),
     "keep what is known of an order": question(
-        told(documents.keep_check, ORDER, customer_id=None, invoice="ready", credit_memo="notIssued")
+        told(documents.upsert_order_check, ORDER, customer_id=None, invoice="ready", credit_memo="notIssued")
     ),
     "the export of a shopper": question(
         told(export_support_reads, CustomerId(SHOPPER)), "ix_order_check_customer_id", "ix_audit_record_order"
@@ -251,7 +253,7 @@ DOCUMENTS: Mapping[str, Question] = {
     "whose an order is": question(told(documents.find_order_owner, ORDER), "pk_order_check"),
     # As much as there is to export: fifty thousand documents and their orders.
     "all things of a merchant": question(
-        told(documents.find_things, CustomerId(MERCHANT)),
+        told(documents.list_owned_ids, CustomerId(MERCHANT)),
         "ix_order_check_customer_id",
         pages=40_000,
         rows=160_000,

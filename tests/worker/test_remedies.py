@@ -6,7 +6,7 @@ import pytest
 
 from app.db.leases import LeaseBusy
 from app.digital_river import errors
-from app.documents.intake import Unreadable
+from app.documents.intake import UnprocessableEvent
 from app.ids import EventId
 from app.webhooks.inbox import Claim
 from app.worker import retry_policy
@@ -29,7 +29,7 @@ def held(attempts: int = 1) -> Claim:
         (errors.Missing(), Retry),
         (errors.Garbled("not JSON"), Retry),
         (TimeoutError(), Retry),
-        (Unreadable("no order"), Bury),
+        (UnprocessableEvent("no order"), Bury),
     ],
 )
 def test_each_failure_leads_to_its_decision(error: Exception, kind: type) -> None:
