@@ -27,9 +27,9 @@ from app.settings.reference import render_reference
 from app.web import server
 from app.webhooks.inbox import State
 from app.webhooks.sweep import SweepBusy, sweep_now
-from app.webhooks.sweep_log import REACH
+from app.webhooks.sweep_log import EVENT_HISTORY
 from app.worker.handlers import HANDLERS
-from app.worker.loop import work
+from app.worker.loop import run_worker
 
 GRACE_SECONDS = 20
 LOOPBACK = ("127.0.0.1", "::1")
@@ -47,7 +47,7 @@ _T = TypeVar("_T")
 
 
 @contextmanager
-def _ready_settings(log_to: TextIO | None = None) -> Iterator[Settings]:
+def _settings_with_database(log_to: TextIO | None = None) -> Iterator[Settings]:
     """The settings with a database: the given one or, if there is none, the development database."""
     settings = read_settings()
     configure(with_messages=settings.environment == "development", stream=log_to)
@@ -63,7 +63,7 @@ def _ready_settings(log_to: TextIO | None = None) -> Iterator[Settings]:
 
 
 @contextmanager
-def _failures_in_a_line(settings: Settings) -> Iterator[None]:
+def _one_line_errors(settings: Settings) -> Iterator[None]:
     """What an operator can repair is said in one line; a trace of it tells nothing more."""
     try:
         yield
@@ -81,9 +81,9 @@ def _with_resources(act: Callable[[Resources], Awaitable[_T]]) -> _T:
         async with open_resources(settings) as resources:
             return await act(resources)
 
-    with _ready_settings(log_to=sys.stderr) as settings:
+    with _settings_with_database(log_to=sys.stderr) as settings:
         try:
-            with _failures_in_a_line(settings):
+            with _one_line_errors(settings):
                 return asyncio.run(run(settings))
         except DigitalRiverError as error:
             raise SystemExit(f"Digital River: {type(error).__name__}: {error}") from None
@@ -92,7 +92,7 @@ def _with_resources(act: Callable[[Resources], Awaitable[_T]]) -> _T:
 @main.command()
 def api() -> None:
     """Serve the HTTP API."""
-    with _ready_settings() as settings:
+    with _settings_with_database() as settings:
         uvicorn.run(
             create_app(settings),
             host=settings.host,
@@ -112,14 +112,14 @@ def api() -> None:
 @main.command()
 def worker() -> None:
     """Handle events from the inbox."""
-    with _ready_settings() as settings:
-        asyncio.run(work(settings))
+    with _settings_with_database() as settings:
+        asyncio.run(run_worker(settings))
 
 
 @main.command()
 def migrate() -> None:
     """Bring the database to the schema of this version."""
-    with _ready_settings() as settings, _failures_in_a_line(settings):
+    with _settings_with_database() as settings, _one_line_errors(settings):
         migration.upgrade(settings.database_url.get_secret_value())
 
 
@@ -127,7 +127,9 @@ def migrate() -> None:
 def sweep(
     days: Annotated[
         int | None,
-        typer.Option(min=1, max=REACH.days, help="How far back to look; by default since the last sweep."),
+        typer.Option(
+            min=1, max=EVENT_HISTORY.days, help="How far back to look; by default since the last sweep."
+        ),
     ] = None,
 ) -> None:
     """Pull missed events from Digital River now; a worker handles what is found."""

@@ -12,7 +12,7 @@ from app.documents import router as documents
 from app.documents.downloads import Downloads
 from app.identity.tokens import Tokens
 from app.ops import events, health, metrics
-from app.ops import status as glance
+from app.ops import status as status
 from app.orders import router as orders
 from app.payment_sources import router as payment_sources
 from app.privacy import router as privacy
@@ -116,7 +116,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         payment_sources.router,
         events.router,
         privacy.ops_router,
-        glance.router,
+        status.router,
         health.router,
         metrics.router,
         privacy.export_router,

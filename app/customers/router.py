@@ -26,8 +26,15 @@ from app.web.problems import (
 
 router = APIRouter(prefix="/v1", tags=["customers"], route_class=IdempotentRoute)
 
-_FAR_SIDE = (BadGateway, ServiceUnavailable)
-_WRITES = (Conflict, Invalid, NotFound, PreconditionFailed, PreconditionRequired, *_FAR_SIDE)
+_DIGITAL_RIVER_PROBLEMS = (BadGateway, ServiceUnavailable)
+_WRITE_PROBLEMS = (
+    Conflict,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    *_DIGITAL_RIVER_PROBLEMS,
+)
 _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
@@ -35,7 +42,7 @@ _IF_MATCH = {
     "description": "The ETag of the version that is to be changed.",
     "schema": {"type": "string"},
 }
-_NEEDS_MATCH = {"parameters": [{**_IF_MATCH, "required": True}]}
+_IF_MATCH_REQUIRED = {"parameters": [{**_IF_MATCH, "required": True}]}
 
 
 @router.put(
@@ -45,7 +52,7 @@ _NEEDS_MATCH = {"parameters": [{**_IF_MATCH, "required": True}]}
     response_model=ProfileView,
     responses={
         201: {"model": ProfileView, "description": "Created."},
-        **responses(Conflict, Invalid, NotFound, *_FAR_SIDE),
+        **responses(Conflict, Invalid, NotFound, *_DIGITAL_RIVER_PROBLEMS),
     },
 )
 async def register_customer(
@@ -68,7 +75,7 @@ async def register_customer(
     operation_id="getCustomer",
     summary="Show a profile",
     response_model=ProfileView,
-    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_FAR_SIDE)},
+    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_DIGITAL_RIVER_PROBLEMS)},
 )
 async def get_customer(
     request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: ReadCustomer
@@ -87,8 +94,8 @@ async def get_customer(
     operation_id="changeCustomer",
     summary="Change a profile",
     response_model=ProfileView,
-    responses=responses(*_WRITES),
-    openapi_extra=_NEEDS_MATCH,
+    responses=responses(*_WRITE_PROBLEMS),
+    openapi_extra=_IF_MATCH_REQUIRED,
 )
 async def change_customer(
     request: Request, resources: ResourcesDep, customer_id: OwnCustomer, changes: ProfileChanges
@@ -106,13 +113,13 @@ async def change_customer(
     operation_id="getShippingAddress",
     summary="Show the default shipping address",
     response_model=ShippingAddressView,
-    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_FAR_SIDE)},
+    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_DIGITAL_RIVER_PROBLEMS)},
 )
 async def get_shipping_address(
     request: Request, resources: ResourcesDep, customer_id: ReadCustomer
 ) -> Response:
     """404 when there is none."""
-    return conditional(request, await service.get_shipping(resources.digital_river, customer_id))
+    return conditional(request, await service.get_shipping_address(resources.digital_river, customer_id))
 
 
 @router.put(
@@ -120,7 +127,10 @@ async def get_shipping_address(
     operation_id="putShippingAddress",
     summary="Set the default shipping address",
     response_model=ShippingAddressView,
-    responses={201: {"model": ShippingAddressView, "description": "The first one."}, **responses(*_WRITES)},
+    responses={
+        201: {"model": ShippingAddressView, "description": "The first one."},
+        **responses(*_WRITE_PROBLEMS),
+    },
     openapi_extra={"parameters": [_IF_MATCH]},
 )
 async def put_shipping_address(
@@ -128,7 +138,7 @@ async def put_shipping_address(
 ) -> Response:
     """Replaces the whole address. `If-Match` is needed when there is one; `If-None-Match: *` makes sure that
     there is none."""
-    customer, is_first = await service.put_shipping(
+    customer, is_first = await service.put_shipping_address(
         resources, customer_id, address, check=partial(_require_match_or_none, request)
     )
     view = ShippingAddressView.of(customer.shipping)
@@ -143,14 +153,14 @@ async def put_shipping_address(
     operation_id="deleteShippingAddress",
     summary="Remove the default shipping address",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses(*_WRITES),
-    openapi_extra=_NEEDS_MATCH,
+    responses=responses(*_WRITE_PROBLEMS),
+    openapi_extra=_IF_MATCH_REQUIRED,
 )
 async def delete_shipping_address(
     request: Request, resources: ResourcesDep, customer_id: OwnCustomer
 ) -> None:
     """404 when there is none."""
-    await service.delete_shipping(resources, customer_id, check=partial(require_match, request))
+    await service.delete_shipping_address(resources, customer_id, check=partial(require_match, request))
 
 
 def _require_match_or_none(request: Request, present: ShippingAddressView | None) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from app.customers.addresses import ShippingAddress, ShippingAddressView, nowhere
-from app.customers.schemas import MOST_METADATA, ProfileChanges, ProfileView, Registration
+from app.customers.addresses import ShippingAddress, ShippingAddressView, blank_address
+from app.customers.schemas import MAX_METADATA_ENTRIES, ProfileChanges, ProfileView, Registration
 from app.db.leases import customer_lease
 from app.digital_river.api import customers
 from app.digital_river.client.http_client import DigitalRiverClient
@@ -34,8 +34,10 @@ async def register(
         Invalid: Digital River does not accept a value.
     """
     values = registration.model_dump(mode="json", by_alias=True, exclude={"shipping", "metadata"})
-    values["shipping"] = registration.shipping.as_written() if registration.shipping else None
-    values["metadata"] = {name: value for name, value in registration.metadata.items() if not _removes(value)}
+    values["shipping"] = registration.shipping.to_digital_river() if registration.shipping else None
+    values["metadata"] = {
+        name: value for name, value in registration.metadata.items() if not _is_removal(value)
+    }
     changes = CustomerChanges.model_validate({name: value for name, value in values.items() if value})
     try:
         return await customers.create_customer(client, customer_id, changes), True
@@ -59,7 +61,7 @@ async def get_customer(client: DigitalRiverClient, customer_id: CustomerId, *, i
         raise NotFound from None
 
 
-async def get_shipping(client: DigitalRiverClient, customer_id: CustomerId) -> ShippingAddressView:
+async def get_shipping_address(client: DigitalRiverClient, customer_id: CustomerId) -> ShippingAddressView:
     """The default shipping address.
 
     Raises:
@@ -90,13 +92,13 @@ async def change_profile(
     async with resources.leases.hold(customer_lease(customer_id)):
         customer = await customers.ensure_customer(resources.digital_river, customer_id)
         check(ProfileView.of(customer))
-        written = _written(customer, changes)
+        written = _requested_changes(customer, changes)
         if not written.model_fields_set:
             return customer
-        return await _update(resources.digital_river, customer_id, written, below="")
+        return await _update_customer(resources.digital_river, customer_id, written, below="")
 
 
-async def put_shipping(
+async def put_shipping_address(
     resources: Resources,
     customer_id: CustomerId,
     address: ShippingAddress,
@@ -112,12 +114,12 @@ async def put_shipping(
         customer = await customers.ensure_customer(resources.digital_river, customer_id)
         present = ShippingAddressView.of(customer.shipping)
         check(present)
-        written = CustomerChanges(shipping=address.as_written())
-        changed = await _update(resources.digital_river, customer_id, written, below="shipping")
+        written = CustomerChanges(shipping=address.to_digital_river())
+        changed = await _update_customer(resources.digital_river, customer_id, written, below="shipping")
         return changed, present is None
 
 
-async def delete_shipping(
+async def delete_shipping_address(
     resources: Resources, customer_id: CustomerId, check: Callable[[ShippingAddressView], None]
 ) -> None:
     """Erase the default shipping address, if `check` lets the present one be deleted.
@@ -127,13 +129,13 @@ async def delete_shipping(
         Whatever `check` raises.
     """
     async with resources.leases.hold(customer_lease(customer_id)):
-        present = await get_shipping(resources.digital_river, customer_id)
+        present = await get_shipping_address(resources.digital_river, customer_id)
         check(present)
-        written = CustomerChanges(shipping=nowhere(present.address.country))
-        await _update(resources.digital_river, customer_id, written, below="shipping")
+        written = CustomerChanges(shipping=blank_address(present.address.country))
+        await _update_customer(resources.digital_river, customer_id, written, below="shipping")
 
 
-async def _update(
+async def _update_customer(
     client: DigitalRiverClient, customer_id: CustomerId, written: CustomerChanges, *, below: str
 ) -> Customer:
     try:
@@ -147,52 +149,52 @@ async def _update(
     return changed
 
 
-def _written(customer: Customer, changes: ProfileChanges) -> CustomerChanges:
+def _requested_changes(customer: Customer, changes: ProfileChanges) -> CustomerChanges:
     """The patch in Digital River's words: shipping as a whole, removed metadata as empty text."""
     given = changes.model_dump(mode="json", by_alias=True, exclude_unset=True)
     if "shipping" in given:
-        given["shipping"] = _shipping(ShippingAddressView.of(customer.shipping), given["shipping"])
+        given["shipping"] = _merge_shipping(ShippingAddressView.of(customer.shipping), given["shipping"])
     if "metadata" in given:
-        given["metadata"] = _metadata(customer.metadata, given["metadata"])
+        given["metadata"] = _merge_metadata(customer.metadata, given["metadata"])
     return CustomerChanges.model_validate({name: value for name, value in given.items() if value})
 
 
-def _shipping(present: ShippingAddressView | None, patch: Json | None) -> Json | None:
+def _merge_shipping(present: ShippingAddressView | None, patch: Json | None) -> Json | None:
     if patch is None:
-        return None if present is None else nowhere(present.address.country)
+        return None if present is None else blank_address(present.address.country)
     known = {} if present is None else present.model_dump(mode="json", exclude_none=True)
-    merged = _merged(known, patch)
+    merged = _merge_patch(known, patch)
     try:
-        return ShippingAddress.model_validate(merged).as_written()
+        return ShippingAddress.model_validate(merged).to_digital_river()
     except ValidationError as error:
         places = [{**one, "loc": ("body", "shipping", *one["loc"])} for one in error.errors()]
         raise RequestValidationError(places, body={"shipping": merged}) from None
 
 
-def _metadata(present: Mapping[str, object], patch: Json | None) -> Json:
+def _merge_metadata(present: Mapping[str, object], patch: Json | None) -> Json:
     """Digital River merges by itself, and removes what is set to "" (docs, Metadata)."""
     changes = dict.fromkeys(present) if patch is None else patch
     written = {
-        name: "" if _removes(value) else value
+        name: "" if _is_removal(value) else value
         for name, value in changes.items()
-        if name in present or not _removes(value)
+        if name in present or not _is_removal(value)
     }
-    if sum(not _removes(value) for value in {**present, **written}.values()) > MOST_METADATA:
-        raise Invalid.at("/metadata", f"At most {MOST_METADATA} entries are possible.")
+    if sum(not _is_removal(value) for value in {**present, **written}.values()) > MAX_METADATA_ENTRIES:
+        raise Invalid.at("/metadata", f"At most {MAX_METADATA_ENTRIES} entries are possible.")
     return written
 
 
-def _removes(value: object) -> bool:
+def _is_removal(value: object) -> bool:
     # Not `in`: 0 and False are values.
     return value is None or value == ""
 
 
-def _merged(target: object, patch: Mapping[str, object]) -> Json:
+def _merge_patch(target: object, patch: Mapping[str, object]) -> Json:
     """RFC 7396."""
     result = dict(target) if isinstance(target, Mapping) else {}
     for name, value in patch.items():
         if value is None:
             result.pop(name, None)
         else:
-            result[name] = _merged(result.get(name), value) if isinstance(value, Mapping) else value
+            result[name] = _merge_patch(result.get(name), value) if isinstance(value, Mapping) else value
     return result

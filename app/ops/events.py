@@ -40,8 +40,17 @@ _EXAMPLE: dict[str, Any] = {
     "attempts": 1,
     "reason": "unusable or missing in data.object: orderId",
 }
-_ATTEMPT: dict[str, Any] = {"attempt": 1, "at": "2026-01-31T09:30:01.150000Z", "error": _EXAMPLE["reason"]}
-_DETAIL: dict[str, Any] = {**_EXAMPLE, "hasBody": True, "bodyDigest": None, "errors": [_ATTEMPT]}
+_ATTEMPT_EXAMPLE: dict[str, Any] = {
+    "attempt": 1,
+    "at": "2026-01-31T09:30:01.150000Z",
+    "error": _EXAMPLE["reason"],
+}
+_DETAIL_EXAMPLE: dict[str, Any] = {
+    **_EXAMPLE,
+    "hasBody": True,
+    "bodyDigest": None,
+    "errors": [_ATTEMPT_EXAMPLE],
+}
 
 
 class EventView(ApiModel):
@@ -75,7 +84,7 @@ class EventsPage(Page[EventView]):
 class AttemptView(ApiModel):
     """How one attempt failed."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ATTEMPT]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_ATTEMPT_EXAMPLE]})
 
     attempt: int
     at: Instant
@@ -85,7 +94,7 @@ class AttemptView(ApiModel):
 class EventDetailView(EventView):
     """An event with the error of each failed attempt, the oldest first, and what is left of its body."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL_EXAMPLE]})
 
     has_body: bool
     """Whether its body is still kept. That of an ignored event never is, that of a done or buried one for a
@@ -95,7 +104,7 @@ class EventDetailView(EventView):
     errors: list[AttemptView]
 
 
-class _After(BaseModel):
+class _CursorPosition(BaseModel):
     at: Instant
     id: EventText
 
@@ -119,7 +128,7 @@ async def list_events(
     cursor: Cursor = None,
 ) -> EventsPage:
     """The last received first."""
-    after = None if cursor is None else decode_cursor(cursor, _After)
+    after = None if cursor is None else decode_cursor(cursor, _CursorPosition)
     async with resources.engine.connect() as connection:
         rows = await store.list_events(
             connection,
@@ -133,7 +142,9 @@ async def list_events(
     last = rows[limit - 1] if len(rows) > limit else None
     return EventsPage(
         data=[EventView(**row) for row in rows[:limit]],
-        next_cursor=None if last is None else encode_cursor(_After(at=last["received_at"], id=last["id"])),
+        next_cursor=None
+        if last is None
+        else encode_cursor(_CursorPosition(at=last["received_at"], id=last["id"])),
     )
 
 
@@ -146,7 +157,7 @@ async def list_events(
 )
 async def get_event(request: Request, resources: ResourcesDep, event_id: EventPath) -> Response:
     """With the error of each failed attempt."""
-    return conditional(request, await _get(resources, event_id))
+    return conditional(request, await _get_event(resources, event_id))
 
 
 @router.post(
@@ -164,7 +175,7 @@ async def revive_event(
     handled by now. One that waits after a failure is due now."""
     async with resources.engine.begin() as connection:
         revived = await inbox.revive(connection, [event_id], handled_types)
-    event = await _get(resources, event_id)
+    event = await _get_event(resources, event_id)
     if revived:
         return event
     if event.state == "ignored":
@@ -172,7 +183,7 @@ async def revive_event(
     raise Conflict(f"Only what is buried, or waits after a failure, is revived; this is {event.state}.")
 
 
-async def _get(resources: ResourcesDep, event_id: EventId) -> EventDetailView:
+async def _get_event(resources: ResourcesDep, event_id: EventId) -> EventDetailView:
     async with resources.engine.connect() as connection:
         row = await store.find_event(connection, event_id)
     if row is None:

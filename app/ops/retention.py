@@ -10,21 +10,21 @@ import structlog
 from app.db.engine import AsyncEngine
 from app.db.leases import Leases
 from app.ops import retention_store
-from app.ops.retention_store import EVENTS_KEPT, RETENTION_RULES
+from app.ops.retention_store import EVENT_RETENTION, RETENTION_RULES
 from app.webhooks import inbox
 from app.webhooks.inbox import State
 
 LEASE = "prune"
 LEASE_SECONDS = 45.0
-BATCH = 1000
+BATCH_SIZE = 1000
 # Between batches, so that a large table leaves the disk to others.
 PAUSE_SECONDS = 0.1
 
 # For how long after an event is finished its body stays, which may be personal; its digest stays as long as
 # the event does. A buried one that is revived later is read again at Digital River.
-BODIES_KEPT: Mapping[State, timedelta] = {
+BODY_RETENTION: Mapping[State, timedelta] = {
     "done": timedelta(days=7),
-    "buried": EVENTS_KEPT,
+    "buried": EVENT_RETENTION,
     # An earlier version has kept these.
     "ignored": timedelta(0),
 }
@@ -42,8 +42,8 @@ async def prune_if_free(engine: AsyncEngine, leases: Leases) -> int:
         for rule in RETENTION_RULES:
             delete = partial(retention_store.delete_expired, rule=rule)
             gone += await _in_batches(engine, rule.table.name, delete)
-        for state, kept_for in BODIES_KEPT.items():
-            drop = partial(inbox.drop_bodies, state=state, kept_for=kept_for)
+        for state, retention in BODY_RETENTION.items():
+            drop = partial(inbox.delete_bodies, state=state, retention=retention)
             await _in_batches(engine, f"bodies of {state} events", drop)
         return gone
 
@@ -53,9 +53,9 @@ async def _in_batches(engine: AsyncEngine, what: str, do: Callable[..., Awaitabl
     rows = 0
     while True:
         async with engine.begin() as connection:
-            batch = await do(connection, limit=BATCH)
+            batch = await do(connection, limit=BATCH_SIZE)
         rows += batch
-        if batch < BATCH:
+        if batch < BATCH_SIZE:
             break
         await asyncio.sleep(PAUSE_SECONDS)
     if rows:

@@ -28,15 +28,15 @@ class RetentionRule:
 
 
 # Longer than Digital River lists events: a sweep must recognise everything that it may find.
-EVENTS_KEPT = timedelta(days=45)
+EVENT_RETENTION = timedelta(days=45)
 
 RETENTION_RULES = (
     RetentionRule(
         webhook_event,
         sa.and_(
             webhook_event.c.state.in_(("done", "ignored")),
-            webhook_event.c.received_at < sa.func.now() - EVENTS_KEPT,
-            webhook_event.c.finished_at < sa.func.now() - EVENTS_KEPT,
+            webhook_event.c.received_at < sa.func.now() - EVENT_RETENTION,
+            webhook_event.c.finished_at < sa.func.now() - EVENT_RETENTION,
         ),
         webhook_event.c.received_at,
     ),
@@ -53,17 +53,17 @@ RETENTION_RULES = (
     ),
     # Only hints that spare a far-side call.
     RetentionRule(
-        order_check, order_check.c.checked_at < sa.func.now() - EVENTS_KEPT, order_check.c.checked_at
+        order_check, order_check.c.checked_at < sa.func.now() - EVENT_RETENTION, order_check.c.checked_at
     ),
     RetentionRule(
         idempotent_request, idempotent_request.c.valid_until < sa.func.now(), idempotent_request.c.valid_until
     ),
-    RetentionRule(sweep, sweep.c.finished_at < sa.func.now() - EVENTS_KEPT, sweep.c.finished_at),
+    RetentionRule(sweep, sweep.c.finished_at < sa.func.now() - EVENT_RETENTION, sweep.c.finished_at),
     RetentionRule(lease, lease.c.held_until < sa.func.now() - timedelta(days=1), lease.c.held_until),
     # In the order of the key, because there are hardly any.
     RetentionRule(
         certificate_upload,
-        certificate_upload.c.begun_at < sa.func.now() - EVENTS_KEPT,
+        certificate_upload.c.begun_at < sa.func.now() - EVENT_RETENTION,
         certificate_upload.c.digest,
     ),
     # A full bucket of a key at rest: without its row it is full too. In the order of the key, because there
@@ -74,7 +74,7 @@ RETENTION_RULES = (
 )
 
 
-def expired(rule: RetentionRule, *, limit: int) -> sa.Select[tuple[object]]:
+def select_expired(rule: RetentionRule, *, limit: int) -> sa.Select[tuple[object]]:
     """The keys of up to `limit` rows that may be deleted, in their order; what others hold is left out."""
     (key,) = rule.table.primary_key.columns
     rows = sa.select(key).where(rule.is_expired).order_by(rule.order)
@@ -85,6 +85,6 @@ async def delete_expired(connection: AsyncConnection, rule: RetentionRule, *, li
     """Delete up to `limit` of these rows; returns how many."""
     (key,) = rule.table.primary_key.columns
     # MATERIALIZED, because a bare limited subquery may be run again and take more rows than its limit.
-    past = expired(rule, limit=limit).cte("past").prefix_with("MATERIALIZED", dialect="postgresql")
+    past = select_expired(rule, limit=limit).cte("past").prefix_with("MATERIALIZED", dialect="postgresql")
     deleted = await connection.execute(sa.delete(rule.table).where(key == past.c[key.name]))
     return deleted.rowcount

@@ -13,7 +13,7 @@ from app.resources import ResourcesDep
 from app.web.api_model import ApiModel, Instant
 from app.web.problems import Invalid, responses
 from app.webhooks import inbox, sweep_log
-from app.webhooks.sweep_log import REACH, Kind, Sweep
+from app.webhooks.sweep_log import EVENT_HISTORY, Sweep, SweepKind
 
 router = APIRouter(
     prefix="/ops",
@@ -22,7 +22,7 @@ router = APIRouter(
     route_class=IdempotentRoute,
 )
 
-_SWEEP: dict[str, Any] = {
+_SWEEP_EXAMPLE: dict[str, Any] = {
     "id": 4711,
     "requestedAt": None,
     "reachesBackTo": "2026-01-31T09:05:00Z",
@@ -35,7 +35,7 @@ _SWEEP: dict[str, Any] = {
     "unreadable": 0,
     "error": None,
 }
-_FAR_SIDE: dict[str, Any] = {
+_DIGITAL_RIVER_EXAMPLE: dict[str, Any] = {
     "budgetPerSecond": 250,
     "usedLastSecond": 3,
     "waiting": 0,
@@ -43,27 +43,27 @@ _FAR_SIDE: dict[str, Any] = {
     "breaker": "closed",
     "retryAfterSeconds": None,
 }
-_STATUS: dict[str, Any] = {
+_STATUS_EXAMPLE: dict[str, Any] = {
     "open": 3,
     "buried": 1,
     "oldestOpenSeconds": 4.2,
-    "lastSweep": _SWEEP,
+    "lastSweep": _SWEEP_EXAMPLE,
     "sweptLastDay": 1,
-    "farSide": _FAR_SIDE,
+    "farSide": _DIGITAL_RIVER_EXAMPLE,
 }
 
 
 class SweepView(ApiModel):
     """One sweep: it waits (nothing started), runs (nothing finished), or is over; well without an error."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_SWEEP]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_SWEEP_EXAMPLE]})
 
     id: int
     requested_at: Instant | None
     """When an operator asked for it; null when the clock did."""
     reaches_back_to: Instant | None
     """How far back it looks; null while it waits, for: since the last one."""
-    kind: Kind | None
+    kind: SweepKind | None
     """`full`: as far back as Digital River's list goes; `day`: a day or more; `recent`: less. Null while it
     waits."""
     started_at: Instant | None
@@ -81,7 +81,7 @@ class FarSideView(ApiModel):
     """Digital River as this API process sees it; every process has a budget and a breaker of its own. Those
     of the others are in their metrics."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_FAR_SIDE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_DIGITAL_RIVER_EXAMPLE]})
 
     budget_per_second: int
     used_last_second: int
@@ -97,7 +97,7 @@ class FarSideView(ApiModel):
 class StatusView(ApiModel):
     """The portal at a glance."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_STATUS]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_STATUS_EXAMPLE]})
 
     open: int
     """Events that are still to be handled, those that wait for another attempt included."""
@@ -118,14 +118,14 @@ async def get_status(resources: ResourcesDep) -> StatusView:
         pending = await inbox.count_events(connection, "pending")
         buried = await inbox.count_events(connection, "buried")
         age = await inbox.find_oldest_open_age(connection)
-        last = await sweep_log.find_last(connection)
+        last = await sweep_log.find_last_sweep(connection)
         swept = await sweep_log.count_found(connection, within=timedelta(days=1))
     client = resources.digital_river.status()
     return StatusView(
         open=pending,
         buried=buried,
         oldest_open_seconds=None if age is None else age.total_seconds(),
-        last_sweep=None if last is None else _view(last),
+        last_sweep=None if last is None else _sweep_view(last),
         swept_last_day=swept,
         far_side=FarSideView(
             budget_per_second=client.budget_per_second,
@@ -149,17 +149,19 @@ async def request_sweep(
     resources: ResourcesDep,
     days: Annotated[
         int | None,
-        Query(ge=1, le=REACH.days, description="How far back to look; by default since the last sweep."),
+        Query(
+            ge=1, le=EVENT_HISTORY.days, description="How far back to look; by default since the last sweep."
+        ),
     ] = None,
 ) -> SweepView:
     """A worker begins with it within seconds; `lastSweep` of the status tells how it went. Asked for again
     before it has begun, it is the same sweep."""
     async with resources.engine.begin() as connection:
-        wanted = await sweep_log.request(connection, None if days is None else timedelta(days=days))
-    return _view(wanted)
+        wanted = await sweep_log.request_sweep(connection, None if days is None else timedelta(days=days))
+    return _sweep_view(wanted)
 
 
-def _view(sweep: Sweep) -> SweepView:
+def _sweep_view(sweep: Sweep) -> SweepView:
     return SweepView(
         id=sweep.id,
         requested_at=sweep.requested_at,

@@ -9,23 +9,25 @@ from app.ids import CustomerId
 from app.privacy.schemas import HeldEvent
 
 # Names of files, which open at Digital River with the shop's key, and what lets its bearer act for the buyer.
-_SECRETS = ("fileid", "url", "link", "links", "token", "secret")
+_SECRET_SUFFIXES = ("fileid", "url", "link", "links", "token", "secret")
 # In these events the object is the file.
 _FILE_EVENTS = ("order.invoice.created", "order.credit_memo.created")
 
 
-def events_of(rows: Iterable[RowMapping], customer_id: CustomerId, things: set[str]) -> list[HeldEvent]:
+def select_customer_events(
+    rows: Iterable[RowMapping], customer_id: CustomerId, owned_ids: set[str]
+) -> list[HeldEvent]:
     """Those of the events that can be told to be about the customer, whose orders are among `things`."""
-    events = (_if_theirs(row, customer_id, things) for row in rows)
+    events = (_find_customer_event(row, customer_id, owned_ids) for row in rows)
     return [event for event in events if event is not None]
 
 
-def _if_theirs(row: RowMapping, customer_id: CustomerId, things: set[str]) -> HeldEvent | None:
+def _find_customer_event(row: RowMapping, customer_id: CustomerId, owned_ids: set[str]) -> HeldEvent | None:
     """The event, if it is the customer's: whom it names counts more than whose its order is said to be."""
-    subject = _subject(row["body"])
+    subject = _read_event_object(row["body"])
     named = subject.get("customerId")
     # Not a set: what is named may be an object, which no set can hold.
-    is_theirs = row["order_id"] in things if named in (None, "") else str(named) == customer_id
+    is_theirs = row["order_id"] in owned_ids if named in (None, "") else str(named) == customer_id
     if not is_theirs:
         return None
     if row["type"] in _FILE_EVENTS:
@@ -36,11 +38,11 @@ def _if_theirs(row: RowMapping, customer_id: CustomerId, things: set[str]) -> He
         happened_at=row["happened_at"],
         received_at=row["received_at"],
         state=row["state"],
-        content=_shown(subject) if subject else None,
+        content=_redact(subject) if subject else None,
     )
 
 
-def _subject(body: str | None) -> dict[str, Any]:
+def _read_event_object(body: str | None) -> dict[str, Any]:
     """`data.object` of the event; empty where it is not held, or not readable."""
     try:
         event = read_leniently(body.encode()) if body else None
@@ -51,13 +53,13 @@ def _subject(body: str | None) -> dict[str, Any]:
     return dict(subject) if isinstance(subject, dict) else {}
 
 
-def _shown(value: Any) -> Any:
+def _redact(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _shown(one) for name, one in value.items() if not _is_secret(name)}
+        return {name: _redact(one) for name, one in value.items() if not _is_secret(name)}
     if isinstance(value, list):
-        return [_shown(one) for one in value]
+        return [_redact(one) for one in value]
     return value
 
 
 def _is_secret(name: str) -> bool:
-    return name.lower().endswith(_SECRETS)
+    return name.lower().endswith(_SECRET_SUFFIXES)

@@ -31,7 +31,7 @@ class _Records(NamedTuple):
     forget_requests: list[ForgetRequest]
 
 
-async def collect(resources: Resources, customer_id: CustomerId) -> CustomerExport:
+async def export_customer(resources: Resources, customer_id: CustomerId) -> CustomerExport:
     """The whole document; all parts are read concurrently.
 
     Raises:
@@ -72,7 +72,7 @@ async def _read_records(engine: AsyncEngine, customer_id: CustomerId) -> _Record
         reads = await audit_log.list_records(connection, customer_id, things)
         requests = await store.list_forget_requests(connection, customer_id)
     return _Records(
-        events.events_of(held, customer_id, things),
+        events.select_customer_events(held, customer_id, things),
         [SupportRead.of(row) for row in reads],
         [ForgetRequest.of(row) for row in requests],
     )

@@ -26,7 +26,7 @@ ops_router = APIRouter(
 )
 
 
-class _After(BaseModel):
+class _CursorPosition(BaseModel):
     """A cursor: the last record of the page before."""
 
     id: Annotated[int, Field(ge=1, lt=2**63)]
@@ -61,7 +61,7 @@ async def forget_customer(
 )
 async def export_customer(request: Request, resources: ResourcesDep, customer_id: ReadCustomer) -> Response:
     """Everything held or reachable, complete or not at all. Lists are newest first and not paged."""
-    everything = await export.collect(resources, customer_id)
+    everything = await export.export_customer(resources, customer_id)
     disposition = 'attachment; filename="customer.json"'
     return conditional(request, everything, headers={"Content-Disposition": disposition})
 
@@ -81,10 +81,10 @@ async def list_forget_requests(
     cursor: Cursor = None,
 ) -> ForgetRecordsPage:
     """The last one first. These records are kept for ever."""
-    before = None if cursor is None else decode_cursor(cursor, _After).id
+    before = None if cursor is None else decode_cursor(cursor, _CursorPosition).id
     async with resources.engine.connect() as connection:
         found = await store.list_all_forget_requests(
             connection, only=customer_id, before=before, limit=limit + 1
         )
-    last = encode_cursor(_After(id=found[limit - 1]["id"])) if len(found) > limit else None
+    last = encode_cursor(_CursorPosition(id=found[limit - 1]["id"])) if len(found) > limit else None
     return ForgetRecordsPage(data=[ForgetRecord.of(row) for row in found[:limit]], next_cursor=last)

@@ -30,7 +30,7 @@ forget_request = sa.Table(
 )
 
 
-async def keep_forget_request(
+async def insert_forget_request(
     connection: AsyncConnection, customer_id: CustomerId, *, subject: str, request_id: str
 ) -> int:
     """Put on record that the customer asks to be forgotten; returns the record's id."""
@@ -39,17 +39,17 @@ async def keep_forget_request(
     return int((await connection.execute(statement)).scalar_one())
 
 
-async def keep_answer(connection: AsyncConnection, record_id: int, answer: str) -> None:
+async def record_answer(connection: AsyncConnection, record_id: int, answer: str) -> None:
     """Add what Digital River answered."""
-    await _complete(connection, record_id, answered_at=sa.func.now(), answer=answer)
+    await _update_forget_request(connection, record_id, answered_at=sa.func.now(), answer=answer)
 
 
-async def keep_erasure(connection: AsyncConnection, record_id: int) -> None:
+async def record_erasure(connection: AsyncConnection, record_id: int) -> None:
     """Add that everything was erased here."""
-    await _complete(connection, record_id, erased_at=sa.func.now())
+    await _update_forget_request(connection, record_id, erased_at=sa.func.now())
 
 
-async def _complete(connection: AsyncConnection, record_id: int, **values: object) -> None:
+async def _update_forget_request(connection: AsyncConnection, record_id: int, **values: object) -> None:
     statement = sa.update(forget_request).where(forget_request.c.id == record_id).values(**values)
     await connection.execute(statement)
 

@@ -41,7 +41,7 @@ from app.web.field_errors import invalid_fields
 from app.web.problems import NotFound
 from app.web.problems import ServiceUnavailable as Later
 
-PAUSES = (0.2, 1.0)
+RETRY_PAUSES = (0.2, 1.0)
 
 log = structlog.get_logger()
 
@@ -52,13 +52,13 @@ async def list_identifiers(resources: Resources, customer_id: CustomerId) -> Ent
     Raises:
         DigitalRiverError, LeaseBusy: also when one is being replaced, and that does not come to its end.
     """
-    if await _list_unfinished(resources.engine, customer_id):
-        async with _turn(resources, customer_id):
+    if await _list_replacements(resources.engine, customer_id):
+        async with _exclusive_access(resources, customer_id):
             pass
-    return await _fetch_all(resources.digital_river, customer_id)
+    return await _fetch_identifiers(resources.digital_river, customer_id)
 
 
-async def add(
+async def add_identifier(
     resources: Resources, customer_id: CustomerId, new: NewTaxIdentifier
 ) -> tuple[TaxIdentifier, bool]:
     """The identifier, attached, and whether it is new; an older one of its type is gone then.
@@ -69,32 +69,34 @@ async def add(
         DigitalRiverError: the older one is there as before, or the new one takes its place later.
     """
     client = resources.digital_river
-    async with _turn(resources, customer_id):
+    async with _exclusive_access(resources, customer_id):
         await customers.ensure_customer(client, customer_id)
-        present = await _fetch_all(client, customer_id, new.type)
+        present = await _fetch_identifiers(client, customer_id, new.type)
         for one in present:
-            if _plain(one.value) == _plain(new.value):
+            if _normalise(one.value) == _normalise(new.value):
                 return one, False
-        fresh = await _create(client, new)
+        fresh = await _create_identifier(client, new)
         try:
             attached = await far_side.attach_tax_identifier(client, customer_id, TaxIdentifierId(fresh.id))
         except DigitalRiverError as error:
             if present and isinstance(error, ConflictingState):
-                return await _replace(resources, customer_id, fresh, present[0]), True
-            await _discard(client, fresh.id)
+                return await _replace_identifier(resources, customer_id, fresh, present[0]), True
+            await _delete_unused(client, fresh.id)
             raise
         for old in present:
-            await _discard(client, old.id)
+            await _delete_unused(client, old.id)
         return attached, True
 
 
-async def remove(resources: Resources, customer_id: CustomerId, tax_identifier_id: TaxIdentifierId) -> None:
+async def delete_identifier(
+    resources: Resources, customer_id: CustomerId, tax_identifier_id: TaxIdentifierId
+) -> None:
     """Delete one of the customer's identifiers.
 
     Raises:
         NotFound: there is none, or it is somebody else's.
     """
-    async with _turn(resources, customer_id):
+    async with _exclusive_access(resources, customer_id):
         try:
             found = await far_side.fetch_tax_identifier(resources.digital_river, tax_identifier_id)
         except Missing:
@@ -108,24 +110,24 @@ async def remove(resources: Resources, customer_id: CustomerId, tax_identifier_i
 async def finish_replacements(resources: Resources) -> None:
     """Carry through what was broken off. Customers with somebody at work are left to them."""
     async with resources.engine.connect() as connection:
-        waiting = await store.list_customers(connection)
+        waiting = await store.list_customers_with_replacements(connection)
     for customer_id in waiting:
         lease = _lease(customer_id)
         async with resources.leases.hold_if_free(lease, seconds=LEASE_SECONDS) as held:
             if held is None:
                 continue
             try:
-                await _finish_all(resources, customer_id)
+                await _finish_replacements_of(resources, customer_id)
             except DigitalRiverError as error:
                 # One that cannot be finished must not stand in the way of the others.
                 log.warning("tax_identifier.replacement_unfinished", error=type(error).__name__)
 
 
 @asynccontextmanager
-async def _turn(resources: Resources, customer_id: CustomerId) -> AsyncIterator[None]:
+async def _exclusive_access(resources: Resources, customer_id: CustomerId) -> AsyncIterator[None]:
     """One at a time for each customer, and nobody before what was broken off has been carried through."""
     async with resources.leases.hold(_lease(customer_id)):
-        await _finish_all(resources, customer_id)
+        await _finish_replacements_of(resources, customer_id)
         yield
 
 
@@ -133,29 +135,29 @@ def _lease(customer_id: CustomerId) -> str:
     return f"tax-identifiers:{customer_id}"
 
 
-async def _finish_all(resources: Resources, customer_id: CustomerId) -> None:
-    for replacement in await _list_unfinished(resources.engine, customer_id):
-        await _finish(resources, replacement)
+async def _finish_replacements_of(resources: Resources, customer_id: CustomerId) -> None:
+    for replacement in await _list_replacements(resources.engine, customer_id):
+        await _finish_replacement(resources, replacement)
 
 
-async def _list_unfinished(engine: AsyncEngine, customer_id: CustomerId) -> Sequence[Replacement]:
+async def _list_replacements(engine: AsyncEngine, customer_id: CustomerId) -> Sequence[Replacement]:
     async with engine.connect() as connection:
-        return await store.list_unfinished(connection, customer_id)
+        return await store.list_replacements(connection, customer_id)
 
 
-async def _replace(
+async def _replace_identifier(
     resources: Resources, customer_id: CustomerId, fresh: TaxIdentifier, old: TaxIdentifier
 ) -> TaxIdentifier:
     replacement = Replacement(TaxIdentifierId(fresh.id), customer_id, old.type or "", old.value or "")
     async with resources.engine.begin() as connection:
-        await store.begin_replacement(connection, replacement)
-    attached = await _finish(resources, replacement)
+        await store.insert_replacement(connection, replacement)
+    attached = await _finish_replacement(resources, replacement)
     if attached is None:
         raise Later("Your tax identifier could not be replaced now. See which one is saved, and try again.")
     return attached
 
 
-async def _finish(resources: Resources, replacement: Replacement) -> TaxIdentifier | None:
+async def _finish_replacement(resources: Resources, replacement: Replacement) -> TaxIdentifier | None:
     """The new one, attached in place of whatever there is; None when it cannot be, and the old one stays.
 
     Raises:
@@ -164,21 +166,21 @@ async def _finish(resources: Resources, replacement: Replacement) -> TaxIdentifi
     client = resources.digital_river
     attached: TaxIdentifier | None = None
     try:
-        for one in await _fetch_all(client, replacement.customer_id, replacement.type):
+        for one in await _fetch_identifiers(client, replacement.customer_id, replacement.type):
             if one.id != replacement.new_id:
                 # Whether it is gone shows when the new one is attached.
-                await _discard(client, one.id)
-        attached = await _attach(client, replacement.customer_id, replacement.new_id)
+                await _delete_unused(client, one.id)
+        attached = await _attach_with_retries(client, replacement.customer_id, replacement.new_id)
     except (Refused, Missing, ConflictingState):
-        await _put_back(client, replacement)
+        await _restore_old_identifier(client, replacement)
     async with resources.engine.begin() as connection:
-        await store.end_replacement(connection, replacement.new_id)
+        await store.delete_replacement(connection, replacement.new_id)
     if attached is None:
-        await _discard(client, replacement.new_id)
+        await _delete_unused(client, replacement.new_id)
     return attached
 
 
-async def _attach(
+async def _attach_with_retries(
     client: DigitalRiverClient, customer_id: CustomerId, identifier: TaxIdentifierId
 ) -> TaxIdentifier:
     """Attach, and try again: at this moment the buyer has none, or the deletion takes its time."""
@@ -200,15 +202,15 @@ async def _attach_or_find(
 
 
 def _pause(attempts: int, error: DigitalRiverError) -> float | None:
-    if attempts > len(PAUSES) or not isinstance(error, Unavailable | Throttled | ConflictingState):
+    if attempts > len(RETRY_PAUSES) or not isinstance(error, Unavailable | Throttled | ConflictingState):
         return None
-    return PAUSES[attempts - 1]
+    return RETRY_PAUSES[attempts - 1]
 
 
-async def _put_back(client: DigitalRiverClient, replacement: Replacement) -> None:
+async def _restore_old_identifier(client: DigitalRiverClient, replacement: Replacement) -> None:
     """Make the old one anew unless one of its type is there; its verification begins again."""
     customer_id = replacement.customer_id
-    present = await _fetch_all(client, customer_id, replacement.type)
+    present = await _fetch_identifiers(client, customer_id, replacement.type)
     if any(one.id != replacement.new_id for one in present):
         return
     try:
@@ -216,9 +218,9 @@ async def _put_back(client: DigitalRiverClient, replacement: Replacement) -> Non
             client, type_=replacement.type, value=replacement.old_value
         )
         try:
-            await _attach(client, customer_id, TaxIdentifierId(again.id))
+            await _attach_with_retries(client, customer_id, TaxIdentifierId(again.id))
         except DigitalRiverError:
-            await _discard(client, again.id)
+            await _delete_unused(client, again.id)
             raise
     except ConflictingState:
         # One of this type is there after all: it only could not be seen.
@@ -228,25 +230,25 @@ async def _put_back(client: DigitalRiverClient, replacement: Replacement) -> Non
         log.error("tax_identifier.lost", type=replacement.type, error=type(error).__name__)
 
 
-async def _create(client: DigitalRiverClient, new: NewTaxIdentifier) -> TaxIdentifier:
+async def _create_identifier(client: DigitalRiverClient, new: NewTaxIdentifier) -> TaxIdentifier:
     try:
         return await far_side.create_tax_identifier(client, type_=new.type, value=new.value)
     except Refused as refused:
         raise invalid_fields(refused) from None
 
 
-async def _fetch_all(
+async def _fetch_identifiers(
     client: DigitalRiverClient, customer_id: CustomerId, type_: str | None = None
 ) -> Entries[TaxIdentifier]:
     found = await far_side.fetch_tax_identifiers(client, customer_id)
     return Entries((one for one in found if type_ in (None, one.type)), unreadable=found.unreadable)
 
 
-async def _discard(client: DigitalRiverClient, unwanted: str) -> None:
+async def _delete_unused(client: DigitalRiverClient, unwanted: str) -> None:
     """Delete what is of no use any more. One that stays behind belongs to nobody and harms nobody."""
     with suppress(DigitalRiverError):
         await far_side.delete_tax_identifier(client, TaxIdentifierId(unwanted))
 
 
-def _plain(value: str | None) -> str:
+def _normalise(value: str | None) -> str:
     return "".join((value or "").split()).upper()

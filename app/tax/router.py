@@ -28,8 +28,8 @@ from app.web.problems import (
 
 router = APIRouter(prefix="/v1", tags=["tax"], route_class=IdempotentRoute)
 
-_READS = responses(Invalid, NotFound, BadGateway, ServiceUnavailable)
-_WRITES = responses(Conflict, Invalid, NotFound, BadGateway, ServiceUnavailable)
+_READ_PROBLEMS = responses(Invalid, NotFound, BadGateway, ServiceUnavailable)
+_WRITE_PROBLEMS = responses(Conflict, Invalid, NotFound, BadGateway, ServiceUnavailable)
 
 
 def _certificate_form() -> dict[str, object]:
@@ -50,7 +50,7 @@ def _certificate_form() -> dict[str, object]:
     "/customers/{customerId}/tax-identifiers",
     operation_id="listTaxIdentifiers",
     summary="List tax identifiers",
-    responses=_READS,
+    responses=_READ_PROBLEMS,
 )
 async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadCustomer) -> TaxIdentifiersPage:
     """Newest first, one of each type, all on one page."""
@@ -63,7 +63,7 @@ async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadCustome
     operation_id="addTaxIdentifier",
     summary="Add or replace a tax identifier",
     status_code=status.HTTP_201_CREATED,
-    responses={200: {"model": TaxIdentifierView, "description": "It was there already."}, **_WRITES},
+    responses={200: {"model": TaxIdentifierView, "description": "It was there already."}, **_WRITE_PROBLEMS},
 )
 async def add_tax_identifier(
     resources: ResourcesDep, customer_id: OwnCustomer, new: NewTaxIdentifier, response: Response
@@ -71,7 +71,7 @@ async def add_tax_identifier(
     """There is one of each type: another value takes the place of the present one. When that fails, the
     present one stays, or comes back under a new id and is verified again; after a 502 or 503 the new one may
     also take its place later."""
-    found, is_new = await identifiers.add(resources, customer_id, new)
+    found, is_new = await identifiers.add_identifier(resources, customer_id, new)
     response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return TaxIdentifierView.of(found)
 
@@ -81,20 +81,20 @@ async def add_tax_identifier(
     operation_id="deleteTaxIdentifier",
     summary="Remove a tax identifier",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=_WRITES,
+    responses=_WRITE_PROBLEMS,
 )
 async def delete_tax_identifier(
     resources: ResourcesDep, customer_id: OwnCustomer, tax_identifier_id: TaxIdentifierPath
 ) -> None:
     """For good; the same value can be added again."""
-    await identifiers.remove(resources, customer_id, tax_identifier_id)
+    await identifiers.delete_identifier(resources, customer_id, tax_identifier_id)
 
 
 @router.get(
     "/customers/{customerId}/tax-certificates",
     operation_id="listTaxCertificates",
     summary="List US exemption certificates",
-    responses=_READS,
+    responses=_READ_PROBLEMS,
 )
 async def list_tax_certificates(resources: ResourcesDep, customer_id: ReadCustomer) -> TaxCertificatesPage:
     """Newest first, all on one page."""
@@ -107,7 +107,7 @@ async def list_tax_certificates(resources: ResourcesDep, customer_id: ReadCustom
     operation_id="addTaxCertificate",
     summary="Hand in a US exemption certificate",
     status_code=status.HTTP_201_CREATED,
-    responses={**_WRITES, **responses(InsufficientStorage)},
+    responses={**_WRITE_PROBLEMS, **responses(InsufficientStorage)},
     openapi_extra=_certificate_form(),
 )
 async def add_tax_certificate(
@@ -115,4 +115,6 @@ async def add_tax_certificate(
 ) -> TaxCertificateView:
     """Digital River reviews certificates on its own; here they cannot be changed or removed."""
     async with read_form(request) as form:
-        return await certificates.add(resources.engine, resources.digital_river, customer_id, form)
+        return await certificates.add_certificate(
+            resources.engine, resources.digital_river, customer_id, form
+        )

@@ -47,14 +47,14 @@ Day = Annotated[
 ]
 UsState = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2}$"), AfterValidator(_us_state)]
 
-_CERTIFICATE: dict[str, Any] = {
+_CERTIFICATE_EXAMPLE: dict[str, Any] = {
     "company": "Analytical Engines, Inc.",
     "authority": "MN",
     "startDate": "2026-01-01",
     "endDate": "2026-12-31",
 }
-_CERTIFICATE_VIEW: dict[str, Any] = {**_CERTIFICATE, "status": "active"}
-_IDENTIFIER: dict[str, Any] = {
+_CERTIFICATE_VIEW_EXAMPLE: dict[str, Any] = {**_CERTIFICATE_EXAMPLE, "status": "active"}
+_IDENTIFIER_EXAMPLE: dict[str, Any] = {
     "id": "5f0a0198-8d4f-4f0b-9d51-2f6a4b7c8d90",
     "type": "de",
     "value": "DE123456789",
@@ -103,7 +103,7 @@ class ApplicabilityView(ApiModel):
 class TaxIdentifierView(ApiModel):
     """A tax identifier and how far its verification is."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_IDENTIFIER]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_IDENTIFIER_EXAMPLE]})
 
     id: str
     type: str | None
@@ -134,7 +134,7 @@ class TaxIdentifierView(ApiModel):
 class NewTaxCertificate(ApiModel):
     """The text fields of the form that hands in a certificate."""
 
-    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_CERTIFICATE]})
+    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_CERTIFICATE_EXAMPLE]})
 
     company: Line
     authority: UsState
@@ -145,7 +145,7 @@ class NewTaxCertificate(ApiModel):
 
     @field_validator("end_date")
     @classmethod
-    def _does_not_end_before_it_starts(cls, end: date, info: ValidationInfo) -> date:
+    def _check_end_date(cls, end: date, info: ValidationInfo) -> date:
         if end < info.data.get("start_date", end):
             raise ValueError("The end must not lie before the start")
         return end
@@ -154,7 +154,7 @@ class NewTaxCertificate(ApiModel):
 class TaxCertificateView(ApiModel):
     """A US exemption certificate."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE_VIEW]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE_VIEW_EXAMPLE]})
 
     company: str | None
     authority: str | None
@@ -187,7 +187,7 @@ class TaxIdentifiersPage(PartialPage[TaxIdentifierView]):
     """All tax identifiers of one customer: always on one page."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"data": [_IDENTIFIER], "nextCursor": None, "unreadable": 0}]}
+        json_schema_extra={"examples": [{"data": [_IDENTIFIER_EXAMPLE], "nextCursor": None, "unreadable": 0}]}
     )
 
 
@@ -195,7 +195,9 @@ class TaxCertificatesPage(PartialPage[TaxCertificateView]):
     """All exemption certificates of one customer: always on one page."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"data": [_CERTIFICATE_VIEW], "nextCursor": None, "unreadable": 0}]}
+        json_schema_extra={
+            "examples": [{"data": [_CERTIFICATE_VIEW_EXAMPLE], "nextCursor": None, "unreadable": 0}]
+        }
     )
 
 

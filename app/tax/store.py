@@ -49,7 +49,7 @@ class Replacement:
     old_value: str
 
 
-async def begin_replacement(connection: AsyncConnection, replacement: Replacement) -> None:
+async def insert_replacement(connection: AsyncConnection, replacement: Replacement) -> None:
     """Put it on record."""
     statement = sa.insert(tax_identifier_replacement).values(
         new_id=replacement.new_id,
@@ -60,13 +60,13 @@ async def begin_replacement(connection: AsyncConnection, replacement: Replacemen
     await connection.execute(statement)
 
 
-async def end_replacement(connection: AsyncConnection, new_id: TaxIdentifierId) -> None:
+async def delete_replacement(connection: AsyncConnection, new_id: TaxIdentifierId) -> None:
     """Erase the record of one replacement."""
     table = tax_identifier_replacement
     await connection.execute(sa.delete(table).where(table.c.new_id == new_id))
 
 
-async def list_unfinished(connection: AsyncConnection, customer_id: CustomerId) -> Sequence[Replacement]:
+async def list_replacements(connection: AsyncConnection, customer_id: CustomerId) -> Sequence[Replacement]:
     """What has been begun for this customer and not ended, oldest first."""
     table = tax_identifier_replacement
     statement = (
@@ -77,7 +77,7 @@ async def list_unfinished(connection: AsyncConnection, customer_id: CustomerId) 
     return [Replacement(*row) for row in await connection.execute(statement)]
 
 
-async def list_customers(connection: AsyncConnection) -> Sequence[CustomerId]:
+async def list_customers_with_replacements(connection: AsyncConnection) -> Sequence[CustomerId]:
     """All customers for whom something has been begun and not ended, the longest waiting first."""
     table = tax_identifier_replacement
     statement = (
@@ -93,7 +93,7 @@ async def find_upload(connection: AsyncConnection, digest: bytes) -> FileId | No
     return None if found is None else FileId(found)
 
 
-async def keep_upload(
+async def insert_upload(
     connection: AsyncConnection, customer_id: CustomerId, digest: bytes, file_id: FileId
 ) -> None:
     """Remember the file of a certificate that Digital River is about to hear of."""
@@ -101,12 +101,12 @@ async def keep_upload(
     await connection.execute(insert(certificate_upload).values(row).on_conflict_do_nothing())
 
 
-async def end_upload(connection: AsyncConnection, digest: bytes) -> None:
+async def delete_upload(connection: AsyncConnection, digest: bytes) -> None:
     """It is known what became of the file."""
     await connection.execute(sa.delete(certificate_upload).where(certificate_upload.c.digest == digest))
 
 
-async def erase(connection: AsyncConnection, customer_id: CustomerId) -> None:
+async def delete_customer_records(connection: AsyncConnection, customer_id: CustomerId) -> None:
     """Erase this customer's records, ended or not. What is under way goes on without its record."""
     for table in (tax_identifier_replacement, certificate_upload):
         await connection.execute(sa.delete(table).where(table.c.customer_id == customer_id))

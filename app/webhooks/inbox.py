@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.schema import inlined, metadata
 from app.ids import EventId
-from app.webhooks.sweep_log import REACH
+from app.webhooks.sweep_log import EVENT_HISTORY
 
 CHANNEL = "portal_inbox"
 
@@ -77,7 +77,7 @@ def in_state(state: State) -> sa.ColumnElement[bool]:
     return webhook_event.c.state == inlined(state)
 
 
-async def claim(connection: AsyncConnection, *, limit: int, lease: float) -> list[Claim]:
+async def claim_events(connection: AsyncConnection, *, limit: int, lease: float) -> list[Claim]:
     """Take up to `limit` due events for `lease` seconds, oldest first. Commit before you handle them. Each
     counts as an attempt now, so that an event which kills its worker is buried in the end."""
     table = webhook_event
@@ -112,16 +112,16 @@ async def claim(connection: AsyncConnection, *, limit: int, lease: float) -> lis
     return [Claim(EventId(r.id), r.type, r.body, r.attempts, r.claims, r.age) for r in rows]
 
 
-async def finish(connection: AsyncConnection, held: Claim) -> None:
+async def finish(connection: AsyncConnection, claim: Claim) -> None:
     """Mark the event as done, inside the transaction that stores what it did.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
     """
-    await _settle(connection, held, state="done", finished_at=sa.func.now(), reason=None)
+    await _settle(connection, claim, state="done", finished_at=sa.func.now(), reason=None)
 
 
-async def bury(connection: AsyncConnection, held: Claim, reason: str) -> None:
+async def bury(connection: AsyncConnection, claim: Claim, reason: str) -> None:
     """Set the event aside with the reason, until an operator revives it.
 
     Raises:
@@ -129,7 +129,7 @@ async def bury(connection: AsyncConnection, held: Claim, reason: str) -> None:
     """
     await _settle(
         connection,
-        held,
+        claim,
         state="buried",
         finished_at=sa.func.now(),
         reason=reason,
@@ -137,23 +137,25 @@ async def bury(connection: AsyncConnection, held: Claim, reason: str) -> None:
     )
 
 
-async def retry(connection: AsyncConnection, held: Claim, *, delay: timedelta, error: str) -> None:
+async def retry(connection: AsyncConnection, claim: Claim, *, delay: timedelta, error: str) -> None:
     """Let it be handled again after `delay`, with the error on record; the attempt is spent.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
     """
-    await _settle(connection, held, due_at=sa.func.now() + delay, reason=error, errors=_errors_with(error))
+    await _settle(connection, claim, due_at=sa.func.now() + delay, reason=error, errors=_errors_with(error))
 
 
-async def postpone(connection: AsyncConnection, held: Claim, *, delay: timedelta, reason: str | None) -> None:
+async def postpone(
+    connection: AsyncConnection, claim: Claim, *, delay: timedelta, reason: str | None
+) -> None:
     """Let it be handled after `delay`; the attempt is not spent, since nothing was tried.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
     """
     values = {"due_at": sa.func.now() + delay, "attempts": webhook_event.c.attempts - 1, "reason": reason}
-    await _settle(connection, held, **values)
+    await _settle(connection, claim, **values)
 
 
 def _errors_with(error: str) -> sa.ColumnElement[object]:
@@ -164,49 +166,52 @@ def _errors_with(error: str) -> sa.ColumnElement[object]:
     return table.c.errors.op("||")(sa.func.jsonb_build_array(entry))
 
 
-async def _settle(connection: AsyncConnection, held: Claim, **values: object) -> None:
+async def _settle(connection: AsyncConnection, claim: Claim, **values: object) -> None:
     table = webhook_event
     statement = (
         sa.update(table)
-        .where(table.c.id == held.id, table.c.claims == held.number, table.c.state == "pending")
+        .where(table.c.id == claim.id, table.c.claims == claim.number, table.c.state == "pending")
         .values(**values)
         .returning(table.c.id)
     )
     if (await connection.execute(statement)).first() is None:
-        raise LeaseLost(held.id)
+        raise LeaseLost(claim.id)
 
 
 _IS_BURIED = in_state("buried")
 # One that a worker has claimed may be among them. That costs work done twice, and nothing else: it is
 # claimed again, and the first worker can no longer finish it.
-_IS_WAITING = sa.and_(
+_AWAITS_RETRY = sa.and_(
     in_state("pending"), webhook_event.c.reason.is_not(None), webhook_event.c.due_at > sa.func.now()
 )
 
 
-def _is_missed(handled: Collection[str]) -> sa.ColumnElement[bool]:
+def _was_ignored_but_is_handled(handled_types: Collection[str]) -> sa.ColumnElement[bool]:
     """Its type had no handler when it came, and has one now."""
-    return sa.and_(in_state("ignored"), webhook_event.c.type == sa.any_(_texts(handled)))
+    return sa.and_(in_state("ignored"), webhook_event.c.type == sa.any_(_text_array(handled_types)))
 
 
-def _texts(texts: Collection[str]) -> sa.ColumnElement[Any]:
+def _text_array(texts: Collection[str]) -> sa.ColumnElement[Any]:
     return sa.cast([*texts], sa.ARRAY(sa.Text))
 
 
 async def revive(
-    connection: AsyncConnection, event_ids: Sequence[EventId], handled: Collection[str]
+    connection: AsyncConnection, event_ids: Sequence[EventId], handled_types: Collection[str]
 ) -> set[EventId]:
     """Let these events be handled now; returns those that were stuck: buried ones, ignored ones whose type is
     `handled` by now, and those that wait after a failure, which keep count of their attempts."""
     table = webhook_event
     statement = (
         sa.update(table)
-        .where(table.c.id == sa.any_(_texts(event_ids)), sa.or_(_IS_BURIED, _IS_WAITING, _is_missed(handled)))
+        .where(
+            table.c.id == sa.any_(_text_array(event_ids)),
+            sa.or_(_IS_BURIED, _AWAITS_RETRY, _was_ignored_but_is_handled(handled_types)),
+        )
         .values(
             state="pending",
             due_at=sa.func.now(),
-            attempts=sa.case((_IS_WAITING, table.c.attempts), else_=0),
-            reason=sa.case((_IS_WAITING, table.c.reason), else_=None),
+            attempts=sa.case((_AWAITS_RETRY, table.c.attempts), else_=0),
+            reason=sa.case((_AWAITS_RETRY, table.c.reason), else_=None),
             finished_at=None,
         )
         .returning(table.c.id)
@@ -218,17 +223,17 @@ async def revive(
 
 
 async def revive_all(
-    connection: AsyncConnection, event_type: str | None, handled: Collection[str], *, limit: int
+    connection: AsyncConnection, event_type: str | None, handled_types: Collection[str], *, limit: int
 ) -> set[EventId]:
     """Revive up to `limit` stuck events, the buried ones first; returns their ids. Ignored ones are among
     them only where their type is named."""
     table = webhook_event
     found: list[EventId] = []
     # A question for each, because each has an index that leads to the first ones.
-    stuck = [(_IS_BURIED, table.c.received_at), (_IS_WAITING, table.c.due_at)]
-    if event_type in handled:
+    stuck = [(_IS_BURIED, table.c.received_at), (_AWAITS_RETRY, table.c.due_at)]
+    if event_type in handled_types:
         # Of older ones there is nothing left that could be handled.
-        is_readable = table.c.received_at > sa.func.now() - REACH
+        is_readable = table.c.received_at > sa.func.now() - EVENT_HISTORY
         stuck.append((sa.and_(in_state("ignored"), is_readable), table.c.received_at))
     for is_stuck, order in stuck:
         statement = sa.select(table.c.id).where(is_stuck).order_by(order)
@@ -236,26 +241,28 @@ async def revive_all(
             statement = statement.where(table.c.type == event_type)
         chosen = await connection.execute(statement.limit(inlined(limit - len(found))))
         found += map(EventId, chosen.scalars())
-    return await revive(connection, found, handled)
+    return await revive(connection, found, handled_types)
 
 
-def past_bodies(state: State, kept_for: timedelta, *, limit: int) -> sa.Select[tuple[str]]:
+def select_expired_bodies(state: State, retention: timedelta, *, limit: int) -> sa.Select[tuple[str]]:
     """The ids of up to `limit` events in `state` that were finished so long ago and still have their body, in
     the order of an index."""
     table = webhook_event
     rows = sa.select(table.c.id).where(
-        in_state(state), table.c.body.is_not(None), table.c.finished_at <= sa.func.now() - kept_for
+        in_state(state), table.c.body.is_not(None), table.c.finished_at <= sa.func.now() - retention
     )
     ordered = rows.order_by(table.c.finished_at).limit(inlined(limit))
     return ordered.with_for_update(skip_locked=True)
 
 
-async def drop_bodies(connection: AsyncConnection, state: State, kept_for: timedelta, *, limit: int) -> int:
+async def delete_bodies(
+    connection: AsyncConnection, state: State, retention: timedelta, *, limit: int
+) -> int:
     """Replace up to `limit` such bodies by their digests; returns how many."""
     table = webhook_event
     # MATERIALIZED, because a bare limited subquery may be run again and take more rows than its limit.
     past = (
-        past_bodies(state, kept_for, limit=limit)
+        select_expired_bodies(state, retention, limit=limit)
         .cte("past")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
@@ -269,7 +276,7 @@ async def drop_bodies(connection: AsyncConnection, state: State, kept_for: timed
     return changed.rowcount
 
 
-async def find_wait(connection: AsyncConnection) -> float | None:
+async def find_seconds_until_due(connection: AsyncConnection) -> float | None:
     """Seconds until the next open event is due (0 when one is), None when nothing is open."""
     statement = sa.select(
         sa.func.extract("epoch", sa.func.min(webhook_event.c.due_at) - sa.func.now())

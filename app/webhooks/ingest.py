@@ -14,7 +14,7 @@ import asyncpg
 from app.ids import EventId
 from app.webhooks.inbox import CHANNEL, Origin
 
-BATCH = 500
+BATCH_SIZE = 500
 # While one write waits for the disk, the next one is gathered and sent.
 WRITERS = 4
 # Digital River waits 3,000 ms (docs, Webhooks best practices). They must do for the body, which has a second,
@@ -36,7 +36,7 @@ class NewEvent:
     body_digest: bytes | None = None
 
 
-_PUT = """
+_INSERT_EVENTS = """
 WITH kept AS (
     INSERT INTO webhook_event (id, type, state, order_id, happened_at, body, body_digest, origin, finished_at)
     SELECT id, type, state, order_id, happened_at, body, digest, $8, CASE state WHEN 'ignored' THEN now() END
@@ -50,12 +50,12 @@ SELECT id, (SELECT pg_notify($9, '')) FROM kept
 """
 
 
-async def put(pool: asyncpg.Pool, events: Sequence[NewEvent], origin: Origin) -> set[str]:
+async def insert_events(pool: asyncpg.Pool, events: Sequence[NewEvent], origin: Origin) -> set[str]:
     """Keep the events that are not kept yet, in one statement, and wake the workers.
 
     Returns the ids that are new. When this returns, they are committed. Hot: it takes the pool."""
     rows = await pool.fetch(
-        _PUT,
+        _INSERT_EVENTS,
         [event.id for event in events],
         [event.type for event in events],
         [event.state for event in events],
@@ -98,7 +98,7 @@ class BatchWriter:
         while self._waiting:
             # A caller that has given up meanwhile will deliver again.
             self._waiting = [one for one in self._waiting if not one[1].done()]
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            batch, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
             if batch:
                 await self._write_batch(batch)
 
@@ -106,7 +106,7 @@ class BatchWriter:
         try:
             # Whether a write that took too long was committed is not known; the retry finds out.
             async with asyncio.timeout(WRITE_SECONDS):
-                new = await put(self._pool, [event for event, _ in batch], "webhook")
+                new = await insert_events(self._pool, [event for event, _ in batch], "webhook")
         except BaseException as error:
             for _, kept in batch:
                 if not kept.done():

@@ -26,12 +26,12 @@ from app.web.problems import (
     responses,
 )
 from app.web.request_body import read_body
-from app.webhooks.event import NotAnEvent, read_event
+from app.webhooks.event import InvalidEvent, read_event
 from app.webhooks.ingest import BatchWriter
 from app.webhooks.metrics import DELIVERIES
-from app.webhooks.signature import HEADER, Refused, verify
+from app.webhooks.signature import HEADER, InvalidSignature, verify
 
-MAX_BODY = 256 * 1024
+MAX_BODY_BYTES = 256 * 1024
 # A body is one packet or a few; Digital River waits 3,000 ms for the answer to all of it.
 BODY_SECONDS = 1.0
 
@@ -71,7 +71,7 @@ class WebhookReceiver:
         """Which secret signed it (0 is the newest).
 
         Raises:
-            Refused: none of our secrets signed it just now.
+            InvalidSignature: none of our secrets signed it just now.
         """
         return verify(body, header, self._secrets, time.time(), self._tolerance)
 
@@ -100,7 +100,7 @@ class Receipt(ApiModel):
     """`duplicate` when the event had been kept before."""
 
 
-_BODY: dict[str, Any] = {
+_REQUEST_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "The complete event object, as Digital River signed it.",
@@ -135,23 +135,23 @@ _SIGNATURE = APIKeyHeader(
     responses=responses(
         Malformed, NotAuthentic, RequestTimeout, TooLarge, UnsupportedMedia, ServiceUnavailable
     ),
-    openapi_extra=_BODY,
+    openapi_extra=_REQUEST_BODY,
     dependencies=[Security(_SIGNATURE)],
 )
 async def receive_event(request: Request) -> Response:
     """Verifies the signature over the raw body, keeps the event exactly once and answers when it is
     committed. Handling happens later, in the worker. Types that nobody handles are kept as `ignored`."""
     receiver: WebhookReceiver = request.app.state.resources.webhook_receiver
-    body = await read_body(request, MAX_BODY, BODY_SECONDS)
+    body = await read_body(request, MAX_BODY_BYTES, BODY_SECONDS)
     try:
         signer = receiver.authenticate(body, request.headers.get(HEADER))
-    except Refused as refused:
-        log.warning("webhook.refused", verdict=refused.verdict.value)
-        DELIVERIES.labels(refused.verdict.value, "none").inc()
+    except InvalidSignature as error:
+        log.warning("webhook.refused", verdict=error.fault.value)
+        DELIVERIES.labels(error.fault.value, "none").inc()
         raise NotAuthentic() from None
     try:
         event = read_event(body, receiver.handled_types)
-    except NotAnEvent as error:
+    except InvalidEvent as error:
         log.warning("webhook.not_an_event", field=error.field)
         DELIVERIES.labels("not_an_event", signer).inc()
         errors = [FieldError(pointer=f"/{error.field}" if error.field else "", detail=str(error))]

@@ -1,4 +1,4 @@
-"""Is a delivery really Digital River's? Pure: raw body, header, secrets and time in, a verdict out.
+"""Is a delivery really Digital River's? Pure: raw body, header, secrets and time in, a fault or the secret out.
 
 Source of the format: Digital River's Salesforce cartridge, `checkSignature`, and the docs page
 "Digital River signature": `DigitalRiver-Signature: <timestamp>, <signature>[, <signature> …]`, each
@@ -19,7 +19,7 @@ SECONDS_DIGITS = 10
 MILLISECONDS_DIGITS = 13
 
 
-class Verdict(StrEnum):
+class SignatureFault(StrEnum):
     """Why a delivery is refused, for our log and metrics; the sender is not told."""
 
     MISSING = "missing"
@@ -28,12 +28,12 @@ class Verdict(StrEnum):
     STALE = "stale"
 
 
-class Refused(Exception):
+class InvalidSignature(Exception):
     """The delivery is not proven to come from Digital River, or not from now."""
 
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.value)
-        self.verdict = verdict
+    def __init__(self, fault: SignatureFault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
 
 
 def verify(body: bytes, header: str | None, secrets: Sequence[bytes], now: float, tolerance: float) -> int:
@@ -42,23 +42,23 @@ def verify(body: bytes, header: str | None, secrets: Sequence[bytes], now: float
     Freshness counts in both directions: a timestamp from the future is as wrong as an old one.
 
     Raises:
-        Refused: with the verdict, when the signature is missing, malformed, wrong or stale.
+        InvalidSignature: the signature is missing, malformed, wrong or stale.
     """
     if header is None or not header.strip():
-        raise Refused(Verdict.MISSING)
+        raise InvalidSignature(SignatureFault.MISSING)
     timestamp, *claimed = [part.strip() for part in header.split(",")]
     signed_at = _seconds(timestamp)
     if not claimed or signed_at is None:
-        raise Refused(Verdict.MALFORMED)
+        raise InvalidSignature(SignatureFault.MALFORMED)
     # One per secret that is alive at Digital River, however many these are: the server's limit of a head has
     # room for some hundred. Nothing else is worth a comparison.
     signatures = [one.encode() for one in claimed if len(one) == SIGNATURE_LENGTH]
     secret = _matching_secret(f"{timestamp}.".encode() + body, signatures, secrets)
     if secret is None:
-        raise Refused(Verdict.WRONG)
+        raise InvalidSignature(SignatureFault.WRONG)
     # They sign every retry afresh, so a few minutes never refuse an honest one.
     if abs(now - signed_at) > tolerance:
-        raise Refused(Verdict.STALE)
+        raise InvalidSignature(SignatureFault.STALE)
     return secret
 
 

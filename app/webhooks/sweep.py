@@ -18,10 +18,10 @@ from app.digital_river.client.retries import retry
 from app.digital_river.errors import DigitalRiverError, Garbled, Throttled, Unavailable
 from app.resources import Resources
 from app.webhooks import ingest, sweep_log
-from app.webhooks.event import NotAnEvent, read_event
+from app.webhooks.event import InvalidEvent, read_event
 from app.webhooks.ingest import NewEvent
 from app.webhooks.metrics import SWEEPS, SWEPT_EVENTS
-from app.webhooks.sweep_log import REACH, Finds, Kind, Sweep, SweepState
+from app.webhooks.sweep_log import EVENT_HISTORY, Sweep, SweepKind, SweepResult, SweepState
 
 LEASE = "sweep"
 # A dead sweeper's lease runs out within a minute; a living one keeps it.
@@ -32,12 +32,12 @@ OVERLAP = timedelta(minutes=15)
 RETRY_INTERVAL = timedelta(minutes=1)
 DAY = timedelta(days=1)
 # An event this old should have come by webhook: Digital River's first retries are over by then.
-OVERDUE = timedelta(minutes=1)
+OVERDUE_AFTER = timedelta(minutes=1)
 
 # A million events of one type: more within thirty days is a list without end.
-MOST_PAGES = 10_000
-TRIES = 5
-LONGEST_WAIT = 60.0
+MAX_PAGES = 10_000
+MAX_TRIES = 5
+MAX_WAIT_SECONDS = 60.0
 
 log = structlog.get_logger()
 
@@ -47,72 +47,74 @@ class SweepBusy(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class ScheduleEntry:
     """One line of the schedule. `back` is how far its sweep looks, at least; without it, since the last one
     that went well. `retry` is the time from one that failed to the next of its kind."""
 
-    kind: Kind
+    kind: SweepKind
     every: timedelta
     back: timedelta | None
     retry: timedelta
 
 
-def schedule(interval: timedelta) -> tuple[Rhythm, ...]:
+def schedule(interval: timedelta) -> tuple[ScheduleEntry, ...]:
     """What is swept by the clock, the widest first. Wide ones are tried again late, because the short ones
     must not starve when something old cannot be read."""
     return (
         # The list as far as it goes: what no other sweep could see.
-        Rhythm("full", every=DAY, back=REACH, retry=timedelta(hours=1)),
+        ScheduleEntry("full", every=DAY, back=EVENT_HISTORY, retry=timedelta(hours=1)),
         # What the far side listed later than OVERLAP allows for.
-        Rhythm("day", every=timedelta(hours=1), back=DAY, retry=timedelta(minutes=10)),
+        ScheduleEntry("day", every=timedelta(hours=1), back=DAY, retry=timedelta(minutes=10)),
         # What the webhook has just lost.
-        Rhythm("recent", every=interval, back=None, retry=RETRY_INTERVAL),
+        ScheduleEntry("recent", every=interval, back=None, retry=RETRY_INTERVAL),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueSweep:
     """A sweep over everything since `back_to`; `waiting` is the operator's request it answers, if any."""
 
     back_to: datetime
-    kind: Kind
+    kind: SweepKind
     waiting: Sweep | None = None
 
 
-def find_due(state: SweepState, interval: timedelta) -> Due | None:
+def find_due(state: SweepState, interval: timedelta) -> DueSweep | None:
     """The sweep that is due now: an operator's, or the widest of the schedule."""
     if state.waiting is not None:
-        return _reaching(state, state.waiting.reaches_back_to, state.waiting)
-    if _within(RETRY_INTERVAL, state.failed_at, state.now):
+        return _plan_sweep(state, state.waiting.reaches_back_to, state.waiting)
+    if _is_within(RETRY_INTERVAL, state.failed_at, state.now):
         return None
     for rhythm in schedule(interval):
         if not _rests(rhythm, state):
-            return _reaching(state, None if rhythm.back is None else state.now - rhythm.back)
+            return _plan_sweep(state, None if rhythm.back is None else state.now - rhythm.back)
     return None
 
 
-def _rests(rhythm: Rhythm, state: SweepState) -> bool:
+def _rests(rhythm: ScheduleEntry, state: SweepState) -> bool:
     tried, done = state.tried[rhythm.kind], state.done[rhythm.kind]
     has_failed = tried is not None and (done is None or done < tried)
-    return _within(rhythm.every, done, state.now) or (has_failed and _within(rhythm.retry, tried, state.now))
+    return _is_within(rhythm.every, done, state.now) or (
+        has_failed and _is_within(rhythm.retry, tried, state.now)
+    )
 
 
-def _reaching(state: SweepState, wish: datetime | None, waiting: Sweep | None = None) -> Due:
+def _plan_sweep(state: SweepState, wish: datetime | None, waiting: Sweep | None = None) -> DueSweep:
     """Never less than what no sweep has looked at, so that every sweep may move the watermark."""
-    furthest = state.now - REACH
+    furthest = state.now - EVENT_HISTORY
     since = furthest if state.watermark is None else max(furthest, state.watermark - OVERLAP)
     back_to = max(furthest, min(wish or since, since))
-    kind: Kind = "recent"
+    kind: SweepKind = "recent"
     if back_to <= state.now - DAY:
         kind = "full" if back_to == furthest else "day"
-    return Due(back_to, kind, waiting)
+    return DueSweep(back_to, kind, waiting)
 
 
-def _within(interval: timedelta, moment: datetime | None, now: datetime) -> bool:
+def _is_within(interval: timedelta, moment: datetime | None, now: datetime) -> bool:
     return moment is not None and now - moment < interval
 
 
-async def sweep_if_due(resources: Resources, types: Collection[str]) -> Finds | None:
+async def sweep_if_due(resources: Resources, types: Collection[str]) -> SweepResult | None:
     """Sweep if it is time and no other process sweeps; None when there was nothing to do.
 
     Raises:
@@ -126,13 +128,13 @@ async def sweep_if_due(resources: Resources, types: Collection[str]) -> Finds | 
         if held is None:
             return None
         async with resources.engine.begin() as connection:
-            await sweep_log.clear_up(connection)
+            await sweep_log.close_abandoned_sweeps(connection)
             # Looked at again, because another process may have done it meanwhile.
             due = await _start_due(connection, interval)
-        return await _run(resources, types, held, *due) if due else None
+        return await _run_sweep(resources, types, held, *due) if due else None
 
 
-async def sweep_now(resources: Resources, types: Collection[str], reach: timedelta | None) -> Finds:
+async def sweep_now(resources: Resources, types: Collection[str], reach: timedelta | None) -> SweepResult:
     """Sweep at once, over `reach` or, without it, since the last sweep.
 
     Raises:
@@ -143,12 +145,12 @@ async def sweep_now(resources: Resources, types: Collection[str], reach: timedel
         if held is None:
             raise SweepBusy
         async with resources.engine.begin() as connection:
-            await sweep_log.clear_up(connection)
+            await sweep_log.close_abandoned_sweeps(connection)
             state = await sweep_log.load_state(connection)
             # What an operator asked for over HTTP stays for a worker: this sweep is reported to its caller.
-            due = _reaching(state, None if reach is None else state.now - reach)
-            sweep_id = await sweep_log.start(connection, due.back_to, due.kind, is_requested=True)
-        return await _run(resources, types, held, sweep_id, due.back_to)
+            due = _plan_sweep(state, None if reach is None else state.now - reach)
+            sweep_id = await sweep_log.start_sweep(connection, due.back_to, due.kind, is_requested=True)
+        return await _run_sweep(resources, types, held, sweep_id, due.back_to)
 
 
 async def _start_due(connection: AsyncConnection, interval: timedelta) -> tuple[int, datetime] | None:
@@ -157,23 +159,23 @@ async def _start_due(connection: AsyncConnection, interval: timedelta) -> tuple[
     if due is None:
         return None
     if due.waiting is None:
-        return await sweep_log.start(connection, due.back_to, due.kind), due.back_to
-    return await sweep_log.start_waiting(connection, due.waiting, due.back_to, due.kind), due.back_to
+        return await sweep_log.start_sweep(connection, due.back_to, due.kind), due.back_to
+    return await sweep_log.start_requested_sweep(connection, due.waiting, due.back_to, due.kind), due.back_to
 
 
-async def _run(
+async def _run_sweep(
     resources: Resources, types: Collection[str], now: datetime, sweep_id: int, back_to: datetime
-) -> Finds:
+) -> SweepResult:
     log.info("sweep.started", sweep=sweep_id, back_to=back_to.isoformat())
-    finds, failure = await _pull(resources, types, back_to, now)
+    finds, failure = await _sweep_all_types(resources, types, back_to, now)
     if failure is not None:
         why = f"{type(failure).__name__}: {failure}"
         # With what was found before it failed: overdue events tell of a dead webhook all the same.
-        await _finish(resources.engine, sweep_id, finds, why)
+        await _record_result(resources.engine, sweep_id, finds, why)
         SWEEPS.labels("failed").inc()
         log.error("sweep.failed", sweep=sweep_id, why=why, found=finds.found, overdue=finds.overdue)
         raise failure
-    await _finish(resources.engine, sweep_id, finds, None)
+    await _record_result(resources.engine, sweep_id, finds, None)
     SWEEPS.labels("done").inc()
     # An overdue event means that the webhook does not work: an operator has to look.
     write = log.error if finds.overdue else log.info
@@ -188,25 +190,25 @@ async def _run(
     return finds
 
 
-async def _finish(engine: AsyncEngine, sweep_id: int, finds: Finds, error: str | None) -> None:
+async def _record_result(engine: AsyncEngine, sweep_id: int, finds: SweepResult, error: str | None) -> None:
     async with engine.begin() as connection:
-        await sweep_log.finish(connection, sweep_id, finds, error)
+        await sweep_log.finish_sweep(connection, sweep_id, finds, error)
 
 
-async def _pull(
+async def _sweep_all_types(
     resources: Resources, types: Collection[str], back_to: datetime, now: datetime
-) -> tuple[Finds, DigitalRiverError | None]:
+) -> tuple[SweepResult, DigitalRiverError | None]:
     """Read the list to its end, newest first, keeping each page before the next is asked for. What happens
     meanwhile stands before the first page: cursors go down from there, and the next sweep looks at it.
 
     Returns what was found, and why that may not be all."""
-    finds = Finds()
+    finds = SweepResult()
     failure: DigitalRiverError | None = None
     for event_type in sorted(types):
-        fetch_page = partial(_fetch_patiently, resources.digital_river.background, event_type, back_to)
+        fetch_page = partial(_fetch_page, resources.digital_river.background, event_type, back_to)
         try:
-            async for page in each_page(fetch_page, of="the list of events", most=MOST_PAGES):
-                finds += await _keep(resources.hot_pool, page.data, types, now)
+            async for page in each_page(fetch_page, of="the list of events", most=MAX_PAGES):
+                finds += await _insert_missing(resources.hot_pool, page.data, types, now)
         except Garbled as error:
             # A list that cannot be read to its end must not hide those of other types.
             failure = failure or error
@@ -215,7 +217,7 @@ async def _pull(
     return finds, failure
 
 
-async def _fetch_patiently(
+async def _fetch_page(
     client: DigitalRiverClient, event_type: str, back_to: datetime, after: str | None
 ) -> EventPage:
     """One page. A busy far side is waited for, or a long sweep would begin again and again."""
@@ -230,37 +232,39 @@ async def _fetch_patiently(
 
 
 def _pause(attempts: int, error: DigitalRiverError) -> float | None:
-    if attempts == TRIES or not isinstance(error, Throttled | Unavailable):
+    if attempts == MAX_TRIES or not isinstance(error, Throttled | Unavailable):
         return None
     seconds = error.retry_after or float(attempts)
-    return None if seconds > LONGEST_WAIT else seconds * random.uniform(1.0, 1.25)  # noqa: S311
+    return None if seconds > MAX_WAIT_SECONDS else seconds * random.uniform(1.0, 1.25)  # noqa: S311
 
 
-async def _keep(pool: Pool, listed: Sequence[Any], types: Collection[str], now: datetime) -> Finds:
+async def _insert_missing(
+    pool: Pool, listed: Sequence[Any], types: Collection[str], now: datetime
+) -> SweepResult:
     """Put into the inbox what is not there. Committed on return."""
     events: list[NewEvent] = []
     unreadable = 0
     for entry in listed:
         try:
             event = read_event(json.dumps(entry).encode(), types)
-        except NotAnEvent as error:
+        except InvalidEvent as error:
             unreadable += 1
             log.error("sweep.unreadable", field=error.field)
             continue
         # The endpoint keeps events without a handler, because they were delivered. A sweep leaves them out.
         if event.state == "pending":
             events.append(event)
-    new = await ingest.put(pool, events, "sweep")
+    new = await ingest.insert_events(pool, events, "sweep")
     found = [event for event in events if event.id in new]
-    overdue = [event for event in found if not _within(OVERDUE, event.happened_at, now)]
+    overdue = [event for event in found if not _is_within(OVERDUE_AFTER, event.happened_at, now)]
     for event in overdue:
         log.warning("sweep.overdue", event_id=event.id, event_type=event.type, order_id=event.order_id)
-    finds = Finds(len(listed), len(found), len(overdue), unreadable)
-    _count(finds)
+    finds = SweepResult(len(listed), len(found), len(overdue), unreadable)
+    _count_events(finds)
     return finds
 
 
-def _count(finds: Finds) -> None:
+def _count_events(finds: SweepResult) -> None:
     SWEPT_EVENTS.labels("overdue").inc(finds.overdue)
     SWEPT_EVENTS.labels("young").inc(finds.found - finds.overdue)
     SWEPT_EVENTS.labels("unreadable").inc(finds.unreadable)

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.schema import metadata
 
 # Digital River docs, Events: the list reaches back 30 days.
-REACH = timedelta(days=30)
+EVENT_HISTORY = timedelta(days=30)
 
-Kind = Literal["recent", "day", "full"]
+SweepKind = Literal["recent", "day", "full"]
 # The narrowest first: one of each kind does what those before it do.
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[SweepKind, ...] = get_args(SweepKind)
 
 sweep = sa.Table(
     "sweep",
@@ -38,7 +38,7 @@ sweep = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Finds:
+class SweepResult:
     """What one sweep saw. `found` were not in the inbox; of these the `overdue` should long have come by
     webhook, the others may have been on their way. `unreadable` ones cannot be kept."""
 
@@ -47,8 +47,8 @@ class Finds:
     overdue: int = 0
     unreadable: int = 0
 
-    def __add__(self, other: "Finds") -> "Finds":
-        return Finds(
+    def __add__(self, other: "SweepResult") -> "SweepResult":
+        return SweepResult(
             self.seen + other.seen,
             self.found + other.found,
             self.overdue + other.overdue,
@@ -63,10 +63,10 @@ class Sweep:
     id: int
     requested_at: datetime | None
     reaches_back_to: datetime | None
-    kind: Kind | None
+    kind: SweepKind | None
     started_at: datetime | None
     finished_at: datetime | None
-    finds: Finds
+    finds: SweepResult
     error: str | None
 
 
@@ -77,8 +77,8 @@ class SweepState:
     `tried` and `done` tell when the last one that covers a kind was started, and the last that went well."""
 
     now: datetime
-    tried: Mapping[Kind, datetime | None]
-    done: Mapping[Kind, datetime | None]
+    tried: Mapping[SweepKind, datetime | None]
+    done: Mapping[SweepKind, datetime | None]
     failed_at: datetime | None
     waiting: Sweep | None
 
@@ -109,12 +109,12 @@ async def load_state(connection: AsyncConnection) -> SweepState:
     )
 
 
-def _covers(kind: Kind) -> sa.ColumnElement[bool]:
+def _covers(kind: SweepKind) -> sa.ColumnElement[bool]:
     """Any sweep does what the narrowest does."""
     return sa.true() if kind == KINDS[0] else sweep.c.kind.in_(KINDS[KINDS.index(kind) :])
 
 
-async def find_last(connection: AsyncConnection) -> Sweep | None:
+async def find_last_sweep(connection: AsyncConnection) -> Sweep | None:
     """The last sweep that was started."""
     statement = sa.select(sweep).where(sweep.c.started_at.is_not(None))
     row = (await connection.execute(statement.order_by(sweep.c.started_at.desc()).limit(1))).first()
@@ -129,7 +129,7 @@ async def count_found(connection: AsyncConnection, *, within: timedelta) -> int:
     return int((await connection.execute(statement)).scalar_one())
 
 
-async def request(connection: AsyncConnection, reach: timedelta | None) -> Sweep:
+async def request_sweep(connection: AsyncConnection, reach: timedelta | None) -> Sweep:
     """Ask for a sweep over `reach` (None: since the last one). One that waits already is widened."""
     back_to = None if reach is None else sa.func.now() - reach
     waiting = sa.select(sweep.c.id).where(sweep.c.started_at.is_(None)).order_by(sweep.c.id).limit(1)
@@ -147,8 +147,8 @@ async def request(connection: AsyncConnection, reach: timedelta | None) -> Sweep
     return _sweep(row)
 
 
-async def start(
-    connection: AsyncConnection, back_to: datetime, kind: Kind, *, is_requested: bool = False
+async def start_sweep(
+    connection: AsyncConnection, back_to: datetime, kind: SweepKind, *, is_requested: bool = False
 ) -> int:
     """Begin a sweep by the clock, or one that the caller was asked for; returns its id."""
     requested_at = sa.func.now() if is_requested else None
@@ -158,14 +158,18 @@ async def start(
     return int((await connection.execute(made.returning(sweep.c.id))).scalar_one())
 
 
-async def start_waiting(connection: AsyncConnection, waiting: Sweep, back_to: datetime, kind: Kind) -> int:
+async def start_requested_sweep(
+    connection: AsyncConnection, waiting: Sweep, back_to: datetime, kind: SweepKind
+) -> int:
     """Begin the sweep that an operator is waiting for; returns its id."""
     values = {"started_at": sa.func.now(), "reaches_back_to": back_to, "kind": kind}
     await connection.execute(sa.update(sweep).where(sweep.c.id == waiting.id).values(**values))
     return waiting.id
 
 
-async def finish(connection: AsyncConnection, sweep_id: int, finds: Finds, error: str | None) -> None:
+async def finish_sweep(
+    connection: AsyncConnection, sweep_id: int, finds: SweepResult, error: str | None
+) -> None:
     """Record how the sweep ended. Without an error, it is the new watermark."""
     statement = (
         sa.update(sweep)
@@ -182,7 +186,7 @@ async def finish(connection: AsyncConnection, sweep_id: int, finds: Finds, error
     await connection.execute(statement)
 
 
-async def clear_up(connection: AsyncConnection) -> None:
+async def close_abandoned_sweeps(connection: AsyncConnection) -> None:
     """End the sweeps of workers that died; only the holder of the sweep's lease may call it. What an operator
     had asked for stays open, to be done again."""
     is_orphan = sa.and_(sweep.c.requested_at.is_(None), sweep.c.finished_at.is_(None))
@@ -193,5 +197,5 @@ async def clear_up(connection: AsyncConnection) -> None:
 
 def _sweep(row: sa.Row[tuple[object, ...]]) -> Sweep:
     facts = dict(row._mapping)
-    finds = Finds(**{name: facts.pop(name) for name in ("seen", "found", "overdue", "unreadable")})
+    finds = SweepResult(**{name: facts.pop(name) for name in ("seen", "found", "overdue", "unreadable")})
     return Sweep(**facts, finds=finds)

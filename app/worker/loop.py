@@ -31,7 +31,7 @@ from app.worker.retry_policy import (
     Retry,
     decide,
     describe,
-    is_foreseen,
+    is_expected,
 )
 
 # A notification is a hint; polling is the guarantee.
@@ -71,15 +71,15 @@ class Worker:
             return POLL_SECONDS
         try:
             async with self._engine.begin() as connection:
-                claims = await inbox.claim(connection, limit=free, lease=self._lease)
-            for held in claims:
-                task = asyncio.create_task(self._handle(held))
+                claims = await inbox.claim_events(connection, limit=free, lease=self._lease)
+            for claim in claims:
+                task = asyncio.create_task(self._handle(claim))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             if len(claims) == free:
                 return POLL_SECONDS
             async with self._engine.connect() as connection:
-                wait = await inbox.find_wait(connection)
+                wait = await inbox.find_seconds_until_due(connection)
             return POLL_SECONDS if wait is None else min(wait, POLL_SECONDS)
         except FAILURES as error:
             log.error("worker.database_unavailable", error=type(error).__name__)
@@ -105,64 +105,66 @@ class Worker:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
 
-    async def _handle(self, held: Claim) -> None:
-        with structlog.contextvars.bound_contextvars(event_id=held.id, event_type=held.type):
+    async def _handle(self, claim: Claim) -> None:
+        with structlog.contextvars.bound_contextvars(event_id=claim.id, event_type=claim.type):
             try:
-                with HANDLING_SECONDS.labels(held.type).time():
-                    await self._handle_or_settle(held)
+                with HANDLING_SECONDS.labels(claim.type).time():
+                    await self._handle_or_settle(claim)
             except LeaseLost:
-                HANDLED.labels(held.type, "lease_lost").inc()
+                HANDLED.labels(claim.type, "lease_lost").inc()
                 log.warning("event.lease_lost")
             except FAILURES as error:
                 # The lease runs out by itself, and then the event is due again.
-                HANDLED.labels(held.type, "left").inc()
+                HANDLED.labels(claim.type, "left").inc()
                 log.error("event.left_to_its_lease", error=type(error).__name__)
 
-    async def _handle_or_settle(self, held: Claim) -> None:
+    async def _handle_or_settle(self, claim: Claim) -> None:
         try:
-            if held.attempts > MAX_ATTEMPTS:
+            if claim.attempts > MAX_ATTEMPTS:
                 raise Unreadable(f"none of {MAX_ATTEMPTS} attempts came to an end")
             async with asyncio.timeout(self._lease * LEASE_SHARE):
-                await self._do(held)
-            HANDLED.labels(held.type, "done").inc()
-            EVENT_AGE_SECONDS.labels(held.type).observe(held.age.total_seconds())
-            log.info("event.done", attempt=held.attempts, age_seconds=round(held.age.total_seconds(), 3))
+                await self._run_handler(claim)
+            HANDLED.labels(claim.type, "done").inc()
+            EVENT_AGE_SECONDS.labels(claim.type).observe(claim.age.total_seconds())
+            log.info("event.done", attempt=claim.attempts, age_seconds=round(claim.age.total_seconds(), 3))
         except asyncio.CancelledError:
-            await self._settle(held, Postpone(timedelta(0), "the worker was stopped"))
+            await self._settle(claim, Postpone(timedelta(0), "the worker was stopped"))
             raise
         except LeaseLost:
             raise
         except Exception as error:
-            decision = decide(error, held)
+            decision = decide(error, claim)
             kind = type(decision).__name__.lower()
-            HANDLED.labels(held.type, kind).inc()
+            HANDLED.labels(claim.type, kind).inc()
             # An unexpected failure is ours to find: with its trace.
-            trace = None if is_foreseen(error) else error
+            trace = None if is_expected(error) else error
             why = describe(error)
-            log.warning("event.not_done", decision=kind, why=why, attempt=held.attempts, exc_info=trace)
-            await self._settle(held, decision)
+            log.warning("event.not_done", decision=kind, why=why, attempt=claim.attempts, exc_info=trace)
+            await self._settle(claim, decision)
 
-    async def _do(self, held: Claim) -> None:
+    async def _run_handler(self, claim: Claim) -> None:
         client = self._resources.digital_river.background
-        event = await _fetch_again(client, held) if held.body is None else read_leniently(held.body.encode())
-        subject = _subject(event, is_live=self._resources.settings.is_live)
-        handler = HANDLERS[held.type](self._resources, held.type, subject)
+        event = (
+            await _fetch_again(client, claim) if claim.body is None else read_leniently(claim.body.encode())
+        )
+        subject = _read_event_object(event, is_live=self._resources.settings.is_live)
+        handler = HANDLERS[claim.type](self._resources, claim.type, subject)
         async with handler as effect, self._engine.begin() as connection:
             await effect(connection)
-            await inbox.finish(connection, held)
+            await inbox.finish(connection, claim)
 
-    async def _settle(self, held: Claim, decision: Decision) -> None:
+    async def _settle(self, claim: Claim, decision: Decision) -> None:
         async with self._engine.begin() as connection:
             match decision:
                 case Postpone(delay, reason):
-                    await inbox.postpone(connection, held, delay=delay, reason=reason)
+                    await inbox.postpone(connection, claim, delay=delay, reason=reason)
                 case Retry(delay, error):
-                    await inbox.retry(connection, held, delay=delay, error=error)
+                    await inbox.retry(connection, claim, delay=delay, error=error)
                 case Bury(reason):
-                    await inbox.bury(connection, held, reason)
+                    await inbox.bury(connection, claim, reason)
 
 
-async def _fetch_again(client: DigitalRiverClient, held: Claim) -> Mapping[str, Any]:
+async def _fetch_again(client: DigitalRiverClient, claim: Claim) -> Mapping[str, Any]:
     """The event whose body was let go before it was revived.
 
     Raises:
@@ -170,15 +172,15 @@ async def _fetch_again(client: DigitalRiverClient, held: Claim) -> Mapping[str, 
         DigitalRiverError: not now; try again.
     """
     try:
-        event = await fetch_event(client, held.id)
+        event = await fetch_event(client, claim.id)
     except (Missing, Refused):
         raise Unreadable("its body was let go, and Digital River has no such event any more") from None
-    if event.type != held.type:
+    if event.type != claim.type:
         raise Garbled("the answer is another event")
     return {"liveMode": event.live_mode, "data": event.data}
 
 
-def _subject(event: Mapping[str, Any], *, is_live: bool) -> Mapping[str, Any]:
+def _read_event_object(event: Mapping[str, Any], *, is_live: bool) -> Mapping[str, Any]:
     """The event's `data.object`, with every text in it clean.
 
     Raises:
@@ -195,13 +197,13 @@ def _subject(event: Mapping[str, Any], *, is_live: bool) -> Mapping[str, Any]:
     return subject
 
 
-async def work(settings: Settings) -> None:
+async def run_worker(settings: Settings) -> None:
     """Run a worker and its scheduled jobs until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with metrics.served(settings.host, settings.worker_metrics_port):
+    with metrics.serve_metrics(settings.host, settings.worker_metrics_port):
         async with open_resources(settings) as resources, asyncio.TaskGroup() as tasks:
-            tasks.create_task(scheduled_jobs.run(resources, HANDLERS, stop))
+            tasks.create_task(scheduled_jobs.run_scheduled_jobs(resources, HANDLERS, stop))
             await Worker(resources).run(stop)

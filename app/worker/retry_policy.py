@@ -20,10 +20,10 @@ from app.webhooks.inbox import Claim
 # Doubling from two seconds to six hours, this many attempts span about two days.
 MAX_ATTEMPTS = 21
 FIRST_DELAY = timedelta(seconds=2)
-LONGEST_DELAY = timedelta(hours=6)
+MAX_DELAY = timedelta(hours=6)
 BUSY_DELAY = timedelta(seconds=2)
 # A wrong key is for an operator to repair. Until then no event is lost, and Digital River is asked rarely.
-LOCKED_OUT_DELAY = timedelta(minutes=1)
+UNAUTHORISED_DELAY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +52,30 @@ class Bury:
 Decision = Postpone | Retry | Bury
 
 
-def decide(error: Exception, held: Claim) -> Decision:
+def decide(error: Exception, claim: Claim) -> Decision:
     """What to do with the event that failed with `error`."""
     what = describe(error)
     match error:
         case Unreadable():
             return Bury(what)
         case Throttled() | BreakerOpen() | NoConnectionFree():
-            return Postpone(timedelta(seconds=error.retry_after or 0) + _jittered(BUSY_DELAY), what)
+            return Postpone(timedelta(seconds=error.retry_after or 0) + _with_jitter(BUSY_DELAY), what)
         case LeaseBusy():
-            return Postpone(_jittered(BUSY_DELAY), what)
+            return Postpone(_with_jitter(BUSY_DELAY), what)
         case Unauthorised():
-            return Postpone(_jittered(LOCKED_OUT_DELAY), what)
-        case _ if held.attempts >= MAX_ATTEMPTS:
-            return Bury(f"given up after {held.attempts} attempts: {what}")
+            return Postpone(_with_jitter(UNAUTHORISED_DELAY), what)
+        case _ if claim.attempts >= MAX_ATTEMPTS:
+            return Bury(f"given up after {claim.attempts} attempts: {what}")
         case _:
-            return Retry(backoff(held.attempts), what)
+            return Retry(backoff(claim.attempts), what)
 
 
 def backoff(attempts: int) -> timedelta:
     """How long to wait after the given number of attempts."""
-    return _jittered(min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(attempts - 1, 20)))
+    return _with_jitter(min(MAX_DELAY, FIRST_DELAY * 2 ** min(attempts - 1, 20)))
 
 
-def is_foreseen(error: Exception) -> bool:
+def is_expected(error: Exception) -> bool:
     """Whether such a failure is expected; any other is a mistake of ours."""
     is_planned = isinstance(error, DigitalRiverError | LeaseBusy | Unreadable | TimeoutError)
     return is_planned or is_outage(error)
@@ -91,5 +91,5 @@ def describe(error: Exception) -> str:
     return type(error).__name__
 
 
-def _jittered(delay: timedelta) -> timedelta:
+def _with_jitter(delay: timedelta) -> timedelta:
     return delay * random.uniform(0.75, 1.25)  # noqa: S311

@@ -16,26 +16,30 @@ from app.tax.identifiers import finish_replacements
 from app.webhooks.sweep import sweep_if_due
 
 # So soon a worker begins with a sweep that an operator asked for, and tries again what failed.
-LOOK_SECONDS = 2.0
+SWEEP_CHECK_SECONDS = 2.0
 PRUNE_SECONDS = 3600.0
 # Meanwhile a buyer may have no tax identifier.
-FINISH_SECONDS = 5.0
+FINISH_REPLACEMENTS_SECONDS = 5.0
 # The API collects when it is asked; the worker's own port only shows what was collected last.
-COLLECT_SECONDS = 15.0
+UPDATE_GAUGES_SECONDS = 15.0
 
 log = structlog.get_logger()
 
 
-async def run(resources: Resources, types: Collection[str], stop: asyncio.Event) -> None:
+async def run_scheduled_jobs(resources: Resources, types: Collection[str], stop: asyncio.Event) -> None:
     """Run the jobs until `stop` is set. A job that runs then is cancelled, and due again."""
     in_background = replace(resources, digital_river=resources.digital_river.background)
-    collect = partial(metrics.collect, resources.engine, resources.digital_river)
+    collect = partial(metrics.update_gauges, resources.engine, resources.digital_river)
     prune = partial(prune_if_free, resources.engine, resources.leases)
     jobs = (
-        asyncio.create_task(_every(COLLECT_SECONDS, "metrics", collect)),
-        asyncio.create_task(_every(LOOK_SECONDS, "sweep", partial(sweep_if_due, resources, types))),
-        asyncio.create_task(_every(PRUNE_SECONDS, "prune", prune)),
-        asyncio.create_task(_every(FINISH_SECONDS, "finish", partial(finish_replacements, in_background))),
+        asyncio.create_task(_run_every(UPDATE_GAUGES_SECONDS, "metrics", collect)),
+        asyncio.create_task(
+            _run_every(SWEEP_CHECK_SECONDS, "sweep", partial(sweep_if_due, resources, types))
+        ),
+        asyncio.create_task(_run_every(PRUNE_SECONDS, "prune", prune)),
+        asyncio.create_task(
+            _run_every(FINISH_REPLACEMENTS_SECONDS, "finish", partial(finish_replacements, in_background))
+        ),
     )
     await stop.wait()
     for job in jobs:
@@ -43,7 +47,7 @@ async def run(resources: Resources, types: Collection[str], stop: asyncio.Event)
     await asyncio.gather(*jobs, return_exceptions=True)
 
 
-async def _every(seconds: float, name: str, job: Callable[[], Awaitable[object]]) -> None:
+async def _run_every(seconds: float, name: str, job: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
             await job()
