@@ -1,4 +1,4 @@
-"""The operator's hands: every process of the product, by name."""
+"""The `portal` command: starts the processes, and gives operators their tools."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ _T = TypeVar("_T")
 
 @contextmanager
 def _settings_with_database(log_to: TextIO | None = None) -> Iterator[Settings]:
-    """The settings with a database: the given one or, if there is none, the development database."""
+    """The settings, with the configured database or, if none is configured, the development database."""
     settings = read_settings()
     configure(with_messages=settings.environment == "development", stream=log_to)
     if settings.database_url.get_secret_value():
@@ -64,22 +64,22 @@ def _settings_with_database(log_to: TextIO | None = None) -> Iterator[Settings]:
 
 @contextmanager
 def _one_line_errors(settings: Settings) -> Iterator[None]:
-    """What an operator can repair is said in one line; a trace of it tells nothing more."""
+    """Report failures that an operator can repair in one line: a traceback adds nothing to it."""
     try:
         yield
     except FAILURES as error:
         raise SystemExit(describe_failure(error, settings.database_url.get_secret_value())) from None
     except CommandError as error:
-        # Alembic's: the database is of a version that this one does not know, for example.
+        # From Alembic: for example, the database has a revision that this version does not know.
         raise SystemExit(f"The database cannot be migrated: {error}") from None
 
 
-def _with_resources(act: Callable[[Resources], Awaitable[_T]]) -> _T:
-    """Do something as an operator in a terminal: its output is for people, logs go to standard error."""
+def _with_resources(action: Callable[[Resources], Awaitable[_T]]) -> _T:
+    """Run `action` for an operator in a terminal: its output is for people, logs go to standard error."""
 
     async def run(settings: Settings) -> _T:
         async with open_resources(settings) as resources:
-            return await act(resources)
+            return await action(resources)
 
     with _settings_with_database(log_to=sys.stderr) as settings:
         try:
@@ -104,7 +104,7 @@ def api() -> None:
             ws="none",
             timeout_keep_alive=server.KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
-            # Always said, so that uvicorn's own variable cannot open it to everybody.
+            # Always given. Otherwise uvicorn reads FORWARDED_ALLOW_IPS, which may trust every address.
             forwarded_allow_ips=[*LOOPBACK, *map(str, settings.trusted_proxies)],
         )
 
@@ -133,14 +133,14 @@ def sweep(
     ] = None,
 ) -> None:
     """Pull missed events from Digital River now; a worker handles what is found."""
-    reach = None if days is None else timedelta(days=days)
+    lookback = None if days is None else timedelta(days=days)
     try:
-        finds = _with_resources(lambda resources: sweep_now(resources, HANDLERS, reach))
+        result = _with_resources(lambda resources: sweep_now(resources, HANDLERS, lookback))
     except SweepBusy:
         raise SystemExit("Another process is sweeping just now; see /ops/status.") from None
     typer.echo(
-        f"{finds.seen} events seen, {finds.found} of them were missing "
-        f"({finds.overdue} overdue), {finds.unreadable} unreadable."
+        f"{result.seen} events seen, {result.found} of them were missing "
+        f"({result.overdue} overdue), {result.unreadable} unreadable."
     )
 
 
@@ -194,7 +194,7 @@ def revive_events(
 
 
 def _documentation_settings() -> Settings:
-    """Settings that are good for describing the API, and for nothing else."""
+    """Placeholder settings, only to build the OpenAPI document."""
     return Settings(
         environment="development",
         digital_river_secret_key=SecretStr("none"),

@@ -1,4 +1,4 @@
-"""Where a buyer's parcels go by default, and the rules that such an address has to meet.
+"""The default shipping address: its models, and the rules that it must meet before Digital River gets it.
 
 Digital River docs, Checkouts: countries are ISO 3166-1 alpha-2; postal codes are checked in seven countries,
 states in two; a physical delivery needs line1, city, country and, where they are checked, those two.
@@ -28,7 +28,7 @@ Email = Annotated[
         max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s.,\x00-\x1f\x7f]+(\.[^@\s.,\x00-\x1f\x7f]+)+$"
     ),
 ]
-"""An e-mail address, roughly; Digital River checks it again."""
+"""An e-mail address, checked roughly; Digital River checks it again."""
 
 _COUNTRIES_WITH_STATES = frozenset({"US", "CA"})
 _POSTAL_CODE_FORMATS: Mapping[str, re.Pattern[str]] = {
@@ -40,7 +40,7 @@ _POSTAL_CODE_FORMATS: Mapping[str, re.Pattern[str]] = {
 
 
 def _missing_error() -> PydanticCustomError:
-    # This type is known to the web room: its pointers name a member although it is absent.
+    # `app/web` knows the type "missing": the pointer of the error then names the absent member.
     return PydanticCustomError("missing", "This is required")
 
 
@@ -93,18 +93,18 @@ class PostalAddress(ApiModel):
     @model_validator(mode="before")
     @classmethod
     def _default_absent_to_null(cls, data: Any) -> Any:
-        # So that the rules below see it, and an error names the member as the caller does.
+        # So that the rules below see an absent member, and errors use its name in JSON.
         return {"postalCode": None, "state": None, **data} if isinstance(data, Mapping) else data
 
     @field_validator("postal_code")
     @classmethod
     def _check_postal_code(cls, code: str | None, info: ValidationInfo) -> str | None:
-        form = _POSTAL_CODE_FORMATS.get(info.data.get("country", ""))
-        if form is None:
+        pattern = _POSTAL_CODE_FORMATS.get(info.data.get("country", ""))
+        if pattern is None:
             return code
         if code is None:
             raise _missing_error()
-        if form.fullmatch(code.upper()):
+        if pattern.fullmatch(code.upper()):
             return code.upper()
         raise ValueError("This is not a postal code of this country")
 
@@ -135,7 +135,7 @@ class ShippingAddress(ApiModel):
     additional_address_info: AdditionalAddressInfo | None = None
 
     def to_digital_river(self) -> dict[str, Any]:
-        """As Digital River takes it."""
+        """The JSON that Digital River takes."""
         values = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         return {name: value for name, value in values.items() if value}
 
@@ -203,7 +203,7 @@ class ShippingAddressView(ApiModel):
 
     @classmethod
     def of(cls, party: Party | None) -> Self | None:
-        """The view; None when there is no address, or only what `blank_address` leaves of one."""
+        """The view; None if there is no address, or only the rest that `blank_address` leaves."""
         if party is None or not _has_content(party):
             return None
         address = party.address or Address()
@@ -211,16 +211,16 @@ class ShippingAddressView(ApiModel):
 
 
 def blank_address(country: str | None) -> dict[str, Any]:
-    """What takes the place of a deleted address: the country, the least that Digital River accepts.
+    """The value that replaces a deleted address: only a country, the least that Digital River accepts.
 
-    No document tells how to remove an address; replacing it erases everything that is personal.
+    Digital River's docs do not say how to remove an address. Replacing it erases all personal data in it.
     """
     return {"address": {"country": country or "US"}}
 
 
 def _has_content(party: Party) -> bool:
-    said = party.model_dump(exclude={"address": {"country"}})
+    values = party.model_dump(exclude={"address": {"country"}})
     nested = [
-        value for part in said.values() for value in (part.values() if isinstance(part, dict) else [part])
+        value for part in values.values() for value in (part.values() if isinstance(part, dict) else [part])
     ]
     return any(nested)

@@ -81,7 +81,7 @@ async def get_customer(
     request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: ReadCustomer
 ) -> Response:
     """The caller's own profile is there from the first request on, also without registering."""
-    # Staff who look around shall not become customers.
+    # A read by an operator or by support must not create a customer.
     is_own = customer_id == principal.customer_id and principal.scopes.isdisjoint({OPS, SUPPORT})
     return conditional(
         request,
@@ -103,7 +103,11 @@ async def change_customer(
     """A JSON merge patch (RFC 7396): what is absent stays, objects are merged, null removes. The answer
     carries the new ETag."""
     customer = await service.change_profile(
-        resources, customer_id, changes, check=partial(require_match, request)
+        resources.leases,
+        resources.digital_river,
+        customer_id,
+        changes,
+        check=partial(require_match, request),
     )
     return conditional(request, ProfileView.of(customer))
 
@@ -139,7 +143,11 @@ async def put_shipping_address(
     """Replaces the whole address. `If-Match` is needed when there is one; `If-None-Match: *` makes sure that
     there is none."""
     customer, is_first = await service.put_shipping_address(
-        resources, customer_id, address, check=partial(_require_match_or_none, request)
+        resources.leases,
+        resources.digital_river,
+        customer_id,
+        address,
+        check=partial(_require_match_or_none, request),
     )
     view = ShippingAddressView.of(customer.shipping)
     if view is None:
@@ -160,16 +168,18 @@ async def delete_shipping_address(
     request: Request, resources: ResourcesDep, customer_id: OwnCustomer
 ) -> None:
     """404 when there is none."""
-    await service.delete_shipping_address(resources, customer_id, check=partial(require_match, request))
+    await service.delete_shipping_address(
+        resources.leases, resources.digital_river, customer_id, check=partial(require_match, request)
+    )
 
 
-def _require_match_or_none(request: Request, present: ShippingAddressView | None) -> None:
+def _require_match_or_none(request: Request, current: ShippingAddressView | None) -> None:
     headers = request.headers
-    if present is None:
-        # RFC 9110 §13.1.1: any If-Match is false for what does not exist.
+    if current is None:
+        # RFC 9110 §13.1.1: If-Match is false if there is no current representation.
         if "if-match" in headers:
             raise PreconditionFailed("There is no address any more.")
     elif headers.get("if-none-match", "").strip() == "*":
         raise PreconditionFailed("There is an address already.")
     else:
-        require_match(request, present)
+        require_match(request, current)

@@ -1,4 +1,4 @@
-"""A buyer's profile as frontends see it and as they change it."""
+"""Models of a buyer's profile: what frontends get and what they send."""
 
 import json
 import re
@@ -25,7 +25,7 @@ MAX_METADATA_ENTRIES = 20
 MAX_METADATA_KEY_LENGTH = 40
 MAX_METADATA_VALUE_LENGTH = 500
 
-# ISO 639-1. Read once: looking one up by name builds an index of all 7900 languages.
+# ISO 639-1. Read once, because pycountry's lookup builds an index of all 7900 languages.
 _LANGUAGES = frozenset(getattr(language, "alpha_2", "") for language in pycountry.languages) - {""}
 _LOCALE = re.compile(r"([A-Za-z]{2})[-_]([A-Za-z]{2})", re.ASCII)
 
@@ -105,7 +105,7 @@ class ProfileChanges(ApiModel):
     @field_validator("email", "type", "locale")
     @classmethod
     def _reject_null(cls, value: str | None) -> str:
-        # Digital River documents no way to take these away from a customer.
+        # Digital River documents no way to remove these from a customer.
         if value is None:
             raise ValueError("This can be changed, but not removed")
         return value

@@ -157,8 +157,8 @@ async def request_sweep(
     """A worker begins with it within seconds; `lastSweep` of the status tells how it went. Asked for again
     before it has begun, it is the same sweep."""
     async with resources.engine.begin() as connection:
-        wanted = await sweep_log.request_sweep(connection, None if days is None else timedelta(days=days))
-    return _sweep_view(wanted)
+        requested = await sweep_log.request_sweep(connection, None if days is None else timedelta(days=days))
+    return _sweep_view(requested)
 
 
 def _sweep_view(sweep: Sweep) -> SweepView:
@@ -169,9 +169,9 @@ def _sweep_view(sweep: Sweep) -> SweepView:
         kind=sweep.kind,
         started_at=sweep.started_at,
         finished_at=sweep.finished_at,
-        seen=sweep.finds.seen,
-        found=sweep.finds.found,
-        overdue=sweep.finds.overdue,
-        unreadable=sweep.finds.unreadable,
+        seen=sweep.result.seen,
+        found=sweep.result.found,
+        overdue=sweep.result.overdue,
+        unreadable=sweep.result.unreadable,
         error=sweep.error,
     )

@@ -1,7 +1,8 @@
-"""US exemption certificates: the file goes to Digital River first, then the customer learns of it.
+"""Adds and lists US exemption certificates, each of them once.
 
-Nobody can take a certificate away again, so none may be there twice: while nobody knows whether the customer
-has learned of a file, handing in the same once more asks about that file, and tells of no other.
+The file goes to Digital River first, then the customer gets the certificate. A certificate cannot be
+removed, so it must not be added twice: if it is unknown whether the customer has a file, the next request
+with the same certificate asks Digital River about that file, and uploads no other.
 """
 
 import hashlib
@@ -39,11 +40,11 @@ _FIELD_NAMES = {"companyName": "company", "taxAuthority": "authority", "fileId":
 
 
 class _AssignmentRejected(Exception):
-    """Digital River has said so itself; `told` is what the caller hears."""
+    """Digital River refused the certificate; `reason` is the error for the caller."""
 
-    def __init__(self, reported: Exception) -> None:
+    def __init__(self, reason: Exception) -> None:
         super().__init__()
-        self.reported = reported
+        self.reason = reason
 
 
 async def list_certificates(
@@ -59,7 +60,7 @@ async def list_certificates(
 async def add_certificate(
     engine: AsyncEngine, client: DigitalRiverClient, customer_id: CustomerId, form: CertificateForm
 ) -> TaxCertificateView:
-    """Hand the certificate in.
+    """Upload the file and add the certificate to the customer.
 
     Raises:
         RequestValidationError, Invalid: a field is missing or wrong.
@@ -74,15 +75,15 @@ async def add_certificate(
         async with engine.begin() as connection:
             await store.insert_upload(connection, customer_id, digest, file_id)
     elif await _has_certificate(client, customer_id, file_id):
-        # What was told before this had arrived, and only the answer was lost.
+        # An earlier request added the certificate, and only its answer was lost.
         await _delete_upload_record(engine, digest)
         return _view(new)
     try:
         await _assign_to_customer(client, customer_id, new, file_id)
     except _AssignmentRejected as error:
         await _delete_upload_record(engine, digest)
-        raise error.reported from None
-    # Any other failure leaves the file on record: it may have arrived, or may still arrive.
+        raise error.reason from None
+    # After any other failure the upload stays stored: Digital River may have added the certificate.
     await _delete_upload_record(engine, digest)
     return _view(new)
 
@@ -102,15 +103,15 @@ async def _delete_upload_record(engine: AsyncEngine, digest: bytes) -> None:
 async def _assign_to_customer(
     client: DigitalRiverClient, customer_id: CustomerId, new: NewTaxCertificate, file_id: FileId
 ) -> None:
-    """Tell Digital River whose file it is.
+    """Add the certificate with this file to the customer.
 
     Raises:
-        _NotAdded: it is nobody's for certain, and deleted.
+        _AssignmentRejected: Digital River refused it; the file is deleted.
     """
     try:
         await customers.update_customer(client, customer_id, _customer_changes(new, file_id))
     except (Unavailable, Garbled):
-        # It may have worked all the same, and a certificate that is there twice can never be removed.
+        # It may have worked all the same, and a second copy of the certificate could never be removed.
         if not await _has_certificate(client, customer_id, file_id):
             raise
     except (Refused, ConflictingState, Missing) as error:
@@ -125,7 +126,7 @@ async def _assign_to_customer(
 
 async def _has_certificate(client: DigitalRiverClient, customer_id: CustomerId, file_id: FileId) -> bool:
     customer = await customers.fetch_customer(client, customer_id)
-    return any(one.file_id == file_id for one in customer.tax_certificates)
+    return any(certificate.file_id == file_id for certificate in customer.tax_certificates)
 
 
 def _digest(customer_id: CustomerId, new: NewTaxCertificate, file: bytes) -> bytes:
@@ -142,7 +143,7 @@ def _validate(form: CertificateForm) -> tuple[NewTaxCertificate, Upload]:
     try:
         new = NewTaxCertificate.model_validate(form.fields)
     except ValidationError as error:
-        errors += [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        errors += [{**detail, "loc": ("body", *detail["loc"])} for detail in error.errors()]
     if form.upload is None:
         errors.append({"type": "missing", "loc": ("body", "file"), "msg": "Field required"})
     if errors or form.upload is None:

@@ -33,7 +33,7 @@ _WRITE_PROBLEMS = responses(Conflict, Invalid, NotFound, BadGateway, ServiceUnav
 
 
 def _certificate_form() -> dict[str, object]:
-    """The form in OpenAPI's words: FastAPI knows only forms that it reads itself."""
+    """The form for the OpenAPI document: FastAPI describes only forms that it parses itself."""
     schema = NewTaxCertificate.model_json_schema()
     properties = {**schema["properties"], "file": {"type": "string", "format": "binary"}}
     form = {
@@ -55,7 +55,9 @@ def _certificate_form() -> dict[str, object]:
 async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadCustomer) -> TaxIdentifiersPage:
     """Newest first, one of each type, all on one page."""
     found = await identifiers.list_identifiers(resources, customer_id)
-    return TaxIdentifiersPage(data=[TaxIdentifierView.of(one) for one in found], unreadable=found.unreadable)
+    return TaxIdentifiersPage(
+        data=[TaxIdentifierView.of(identifier) for identifier in found], unreadable=found.unreadable
+    )
 
 
 @router.post(

@@ -1,4 +1,4 @@
-"""Tax identifiers and exemption certificates as frontends see them and hand them in."""
+"""Models of tax identifiers and exemption certificates: what frontends get and what they send."""
 
 import re
 from datetime import UTC, date, datetime
@@ -96,7 +96,7 @@ class ApplicabilityView(ApiModel):
 
     @classmethod
     def of(cls, found: TaxApplicability) -> Self:
-        """One entry as the frontend sees it."""
+        """The view of one entry."""
         return cls(country=found.country, selling_entity=found.entity, customer_type=found.customer_type)
 
 
@@ -118,7 +118,7 @@ class TaxIdentifierView(ApiModel):
 
     @classmethod
     def of(cls, found: TaxIdentifier) -> Self:
-        """The identifier as the frontend sees it."""
+        """The view of the identifier."""
         return cls(
             id=found.id,
             type=found.type,
@@ -126,7 +126,7 @@ class TaxIdentifierView(ApiModel):
             state=to_camel(found.state or "pending"),
             verified_name=found.verified_name,
             verified_address=found.verified_address,
-            applicability=[ApplicabilityView.of(one) for one in found.applicability],
+            applicability=[ApplicabilityView.of(entry) for entry in found.applicability],
             created_at=found.created_time,
         )
 
@@ -165,7 +165,7 @@ class TaxCertificateView(ApiModel):
 
     @classmethod
     def of(cls, found: TaxCertificate) -> Self:
-        """The certificate as the frontend sees it today."""
+        """The view of the certificate, with its status today."""
         start = found.start_date.date() if found.start_date else None
         end = found.end_date.date() if found.end_date else None
         return cls(
@@ -178,7 +178,7 @@ class TaxCertificateView(ApiModel):
 
     @classmethod
     def all_of(cls, customer: Customer) -> Entries[Self]:
-        """All certificates of a customer, newest first: Digital River appends."""
+        """The views of all certificates of a customer, newest first: Digital River appends new ones."""
         newest_first = map(cls.of, reversed(customer.tax_certificates))
         return Entries(newest_first, unreadable=customer.unreadable("tax_certificates"))
 
@@ -202,7 +202,7 @@ class TaxCertificatesPage(PartialPage[TaxCertificateView]):
 
 
 def status_on(today: date, start: date | None, end: date | None) -> CertificateStatus:
-    """What the dates say; both days belong to the time of validity."""
+    """The status by the dates alone. The certificate is valid on both days."""
     if end is not None and today > end:
         return "expired"
     if start is not None and today < start:

@@ -1,4 +1,4 @@
-"""Reads the form that hands in a certificate: piece by piece, the file onto disk, never whole in memory."""
+"""Reads the upload form of a certificate in chunks, with the file on disk: no request fills the memory."""
 
 import asyncio
 import errno
@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class CertificateForm:
-    """A form that was read to its end: its texts by name, and its file, if there was one, with a SHA-256."""
+    """A complete form: its text fields by name, and its file with the SHA-256 of it, if there is a file."""
 
     fields: dict[str, str] = field(default_factory=dict)
     upload: Upload | None = None
@@ -59,18 +59,18 @@ class CertificateForm:
 
 @asynccontextmanager
 async def read_form(request: Request) -> AsyncIterator[CertificateForm]:
-    """The form of this request, for as long as the block lasts.
+    """The form of this request. The file is closed when the block ends.
 
     Raises:
-        UnsupportedMedia: it is no multipart form, or compressed.
-        TooLarge: the file is, or the whole form.
-        RequestTimeout: it did not arrive in time.
-        Malformed: it is no form, or its end is missing.
-        Invalid: a part is not what it must be, or the file is not what its name says.
-        InsufficientStorage: there is no room for the file here.
+        UnsupportedMedia: the body is not a multipart form, or it is compressed.
+        TooLarge: the file or the whole form is too large.
+        RequestTimeout: the form did not arrive within FORM_SECONDS.
+        Malformed: the body cannot be parsed as a form, or its end is missing.
+        Invalid: a part is wrong, or the content of the file does not match its name.
+        InsufficientStorage: the file cannot be stored on the local disk.
     """
-    file_type, options = parse_options_header(request.headers.get("content-type", ""))
-    if file_type != b"multipart/form-data" or not options.get(b"boundary"):
+    media_type, options = parse_options_header(request.headers.get("content-type", ""))
+    if media_type != b"multipart/form-data" or not options.get(b"boundary"):
         raise UnsupportedMedia(hint="Send the form as multipart/form-data.")
     try:
         async with asyncio.timeout(FORM_SECONDS):
@@ -89,10 +89,10 @@ async def read_form(request: Request) -> AsyncIterator[CertificateForm]:
 
 
 class _FormParser(MultiPartParser):
-    """Starlette's parser with our limits. It also notices a wrong file at its first bytes, and a missing end.
+    """Starlette's parser with our limits. It also rejects a wrong file at its first bytes, and a missing end.
 
-    All texts come out of it as Latin-1, which has a character for every byte: from UTF-8, Starlette falls
-    back to Latin-1 where it should refuse. `_text` makes them what they are.
+    It decodes all texts as Latin-1, which has a character for every byte. With UTF-8, Starlette would accept
+    invalid bytes and read them as Latin-1. `_decode_text` decodes the texts as UTF-8 afterwards.
     """
 
     spool_max_size = MAX_BYTES_IN_MEMORY
@@ -100,7 +100,7 @@ class _FormParser(MultiPartParser):
     def __init__(self, request: Request) -> None:
         headers = Headers({"content-type": f"{request.headers['content-type']}; charset=latin-1"})
         chunks = self._chunks(request)
-        # Starlette's refusals of too many parts do not say what they are: `on_part_begin` counts.
+        # Starlette's error for too many parts has no type of its own, so `on_part_begin` counts them.
         super().__init__(headers, chunks, max_files=inf, max_fields=inf, max_part_size=MAX_FIELD_BYTES)
         self._parts = 0
         self._first_bytes = b""
@@ -109,7 +109,7 @@ class _FormParser(MultiPartParser):
     async def _chunks(self, request: Request) -> AsyncGenerator[bytes, None]:
         async for chunk in stream_body(request, MAX_BODY_BYTES):
             yield chunk
-        # Raised where the parser closes its files.
+        # Raised here, inside `parse`, because there Starlette closes the files after an error.
         if not self._is_complete:
             raise Malformed(hint="The form has no end.")
 
@@ -163,7 +163,7 @@ async def _read_file(part: UploadFile) -> tuple[Upload, bytes]:
     with _disk_errors():
         file_type = _detect_type(await part.read(_LONGEST_MAGIC_NUMBER), name)
         await part.seek(0)
-        # A spooled file goes onto the disk when httpx asks it for its length: this one is small enough.
+        # A spooled file moves to the disk when httpx asks for its length. A small file need not.
         file = part.file if size > MAX_BYTES_IN_MEMORY else BytesIO(await part.read())
         digest = await asyncio.to_thread(_hash_file, file)
     return Upload(name, _MEDIA_TYPES[file_type], file), digest
@@ -190,7 +190,7 @@ def _detect_type(first_bytes: bytes, file_name: str) -> FileType:
 
 @contextmanager
 def _disk_errors() -> Iterator[None]:
-    """A full, missing or read-only folder for temporary files; unnamed, its errors look like PostgreSQL's."""
+    """Report a full, missing or read-only temporary folder. Otherwise `is_outage` would blame PostgreSQL."""
     try:
         yield
     except OSError as error:
@@ -198,9 +198,9 @@ def _disk_errors() -> Iterator[None]:
         raise InsufficientStorage from None
 
 
-def _decode_text(latin: str) -> str:
+def _decode_text(latin_1: str) -> str:
     try:
-        text = latin.encode("latin-1").decode()
+        text = latin_1.encode("latin-1").decode()
     except UnicodeError:
         raise Malformed(hint="The form holds text that is not UTF-8.") from None
     if "\0" in text:
@@ -209,7 +209,7 @@ def _decode_text(latin: str) -> str:
 
 
 def _file_name(part: UploadFile) -> str:
-    """The last part of a path, without control characters; the end of it when it is too long."""
+    """The last part of the path, without control characters. If it is too long, only its end."""
     last = re.split(r"[/\\]", _decode_text(part.filename or ""))[-1]
     return _CONTROL_CHARACTERS.sub("", last)[-MAX_FILE_NAME_LENGTH:]
 

@@ -1,4 +1,4 @@
-"""Is a delivery really Digital River's? Pure: raw body, header, secrets and time in, a fault or the secret out.
+"""Checks that a delivery really comes from Digital River, without any input or output.
 
 Source of the format: Digital River's Salesforce cartridge, `checkSignature`, and the docs page
 "Digital River signature": `DigitalRiver-Signature: <timestamp>, <signature>[, <signature> …]`, each

@@ -125,8 +125,8 @@ CASES: dict[str, tuple[SweepState, datetime | None]] = {
 def test_a_sweep_is_due(case: str) -> None:
     state, back_to = CASES[case]
     due = find_due(state, INTERVAL)
-    assert (due.back_to if due else None) == back_to
-    assert (due.waiting if due else None) == state.waiting
+    assert (due.since if due else None) == back_to
+    assert (due.request if due else None) == state.request
 
 
 @pytest.mark.parametrize(
