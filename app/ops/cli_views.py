@@ -1,4 +1,4 @@
-"""The operator's view of the inbox as text: the same questions as /ops, asked of PostgreSQL directly."""
+"""The inbox as text for `portal events`: the same answers as /ops, read from PostgreSQL without the API."""
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -38,14 +38,14 @@ async def list_events(
 
 
 async def show_event(engine: AsyncEngine, event_id: EventId) -> str | None:
-    """One event and its failed attempts, a line each; None when there is none."""
+    """One event and its failed attempts, a line each; None if there is no such event."""
     async with engine.connect() as connection:
         row = await store.find_event(connection, event_id)
     if row is None:
         return None
-    facts = {name: value for name, value in row.items() if name != "errors"}
-    width = max(map(len, facts))
-    lines = [f"{name.replace('_', ' '):{width}}  {_format(value)}" for name, value in facts.items()]
+    columns = {name: value for name, value in row.items() if name != "errors"}
+    width = max(map(len, columns))
+    lines = [f"{name.replace('_', ' '):{width}}  {_format(value)}" for name, value in columns.items()]
     lines += [f"attempt {error['attempt']} at {error['at']}: {error['error']}" for error in row["errors"]]
     return "\n".join(lines)
 
@@ -53,14 +53,14 @@ async def show_event(engine: AsyncEngine, event_id: EventId) -> str | None:
 async def revive(
     engine: AsyncEngine, event_ids: Sequence[EventId], handled_types: Collection[str]
 ) -> Sequence[EventId]:
-    """Revive these; returns those that are not stuck."""
+    """Revive these events; returns the ids that are not stuck or not known."""
     async with engine.begin() as connection:
         revived = await inbox.revive(connection, event_ids, handled_types)
     return [event_id for event_id in event_ids if event_id not in revived]
 
 
 async def revive_all(engine: AsyncEngine, event_type: str | None, handled_types: Collection[str]) -> int:
-    """Revive everything that is stuck, in batches; returns how many events that were."""
+    """Revive all stuck events, in batches; returns how many."""
     count = 0
     while True:
         async with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""What is stuck, and why? The operator's view of the inbox, and the way out of it."""
+"""Shows operators which events are stuck and why, and lets them revive these."""
 
 from collections.abc import Collection
 from typing import Annotated, Any

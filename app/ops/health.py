@@ -1,4 +1,4 @@
-"""Is it well? Asked by load balancers and supervisors, so without a token and without detail."""
+"""Tells load balancers and supervisors whether the process is well. They send no token and get no detail."""
 
 import asyncio
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus: those of this process, and those of the inbox as PostgreSQL has them now."""
+"""Metrics for Prometheus: those of this process, and those of the inbox, read from PostgreSQL."""
 
 import hmac
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ router = APIRouter(include_in_schema=False)
 async def get_metrics(
     request: Request, resources: ResourcesDep, authorization: Annotated[str, Header()] = ""
 ) -> Response:
-    """Prometheus' text format. Without personal data, but for operators: see docs/operations.md."""
+    """Prometheus' text format. It holds no personal data, but it is for operators: docs/operations.md."""
     token = resources.settings.metrics_token.get_secret_value()
     if token and not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
         raise Unauthenticated
@@ -45,29 +45,29 @@ async def get_metrics(
 
 
 async def update_gauges(engine: AsyncEngine, client: DigitalRiverClient) -> None:
-    """Bring the gauges up to date. Without PostgreSQL those about it keep their last values."""
+    """Update the gauges. If PostgreSQL cannot be reached, those of the inbox keep their last values."""
     DIGITAL_RIVER_BUDGET_USED.set(client.status().used_last_second)
     try:
         async with engine.connect() as connection:
             for state in ("pending", "buried"):
                 INBOX_EVENTS.labels(state).set(await inbox.count_events(connection, state))
             age = await inbox.find_oldest_open_age(connection)
-            sweeps = await sweep_log.load_state(connection)
+            sweep_state = await sweep_log.load_state(connection)
     except FAILURES as error:
         DATABASE_UP.set(0)
         log.error("metrics.database_unavailable", error=type(error).__name__)
         return
     DATABASE_UP.set(1)
     INBOX_OLDEST_OPEN_SECONDS.set(0 if age is None else age.total_seconds())
-    SWEEP_WATERMARK.set(0 if sweeps.watermark is None else sweeps.watermark.timestamp())
+    SWEEP_WATERMARK.set(0 if sweep_state.watermark is None else sweep_state.watermark.timestamp())
 
 
 @contextmanager
 def serve_metrics(host: str, port: int) -> Iterator[None]:
-    """Serve this process's metrics on a port of their own for the length of the block; 0 is no port.
+    """Serve the metrics of this process on a port of their own until the block ends. Port 0 means: do not.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
     if not port:
         yield

@@ -1,4 +1,4 @@
-"""Deletes what is no longer needed, in small batches. Documents and their file ids stay for ever."""
+"""Deletes expired rows and bodies of events, in small batches. Documents and their file ids stay for ever."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,15 +17,15 @@ from app.webhooks.inbox import State
 LEASE = "prune"
 LEASE_SECONDS = 45.0
 BATCH_SIZE = 1000
-# Between batches, so that a large table leaves the disk to others.
+# Between batches, so that pruning a large table does not occupy the disk.
 PAUSE_SECONDS = 0.1
 
-# For how long after an event is finished its body stays, which may be personal; its digest stays as long as
-# the event does. A buried one that is revived later is read again at Digital River.
+# How long the body of a finished event is kept: it may be personal. Its digest is kept as long as the event.
+# If a buried event is revived later, the worker fetches it from Digital River again.
 BODY_RETENTION: Mapping[State, timedelta] = {
     "done": timedelta(days=7),
     "buried": EVENT_RETENTION,
-    # An earlier version has kept these.
+    # An earlier version kept these bodies.
     "ignored": timedelta(0),
 }
 
@@ -33,27 +33,27 @@ log = structlog.get_logger()
 
 
 async def prune_if_free(engine: AsyncEngine, leases: Leases) -> int:
-    """Delete everything that has expired, unless another worker is doing it; returns how many rows are gone.
-    Events that lose their body alone are not among them."""
+    """Delete what has expired, unless another worker is doing it; returns how many rows were deleted. Events
+    that lose only their body do not count."""
     async with leases.hold_if_free(LEASE, seconds=LEASE_SECONDS) as held:
         if held is None:
             return 0
-        gone = 0
+        deleted = 0
         for rule in RETENTION_RULES:
             delete = partial(retention_store.delete_expired, rule=rule)
-            gone += await _in_batches(engine, rule.table.name, delete)
+            deleted += await _in_batches(engine, rule.table.name, delete)
         for state, retention in BODY_RETENTION.items():
-            drop = partial(inbox.delete_bodies, state=state, retention=retention)
-            await _in_batches(engine, f"bodies of {state} events", drop)
-        return gone
+            delete = partial(inbox.delete_bodies, state=state, retention=retention)
+            await _in_batches(engine, f"bodies of {state} events", delete)
+        return deleted
 
 
-async def _in_batches(engine: AsyncEngine, what: str, do: Callable[..., Awaitable[int]]) -> int:
-    """Do it until a batch finds less than it may take; returns how many rows it found."""
+async def _in_batches(engine: AsyncEngine, what: str, run_batch: Callable[..., Awaitable[int]]) -> int:
+    """Run batches, each in its own transaction, until one is not full; returns how many rows they changed."""
     rows = 0
     while True:
         async with engine.begin() as connection:
-            batch = await do(connection, limit=BATCH_SIZE)
+            batch = await run_batch(connection, limit=BATCH_SIZE)
         rows += batch
         if batch < BATCH_SIZE:
             break

@@ -1,4 +1,4 @@
-"""Which rows may be deleted, table by table, and the statements that delete them."""
+"""The retention rule of each table, and the statements that delete expired rows."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,14 +20,14 @@ from app.webhooks.sweep_log import sweep
 
 @dataclass(frozen=True, slots=True)
 class RetentionRule:
-    """Which rows of a table may be deleted. `order` lets an index lead to the first ones."""
+    """Which rows of a table may be deleted. `order` is a column with an index, if there is one."""
 
     table: sa.Table
     is_expired: sa.ColumnElement[bool]
     order: sa.ColumnElement[Any]
 
 
-# Longer than Digital River lists events: a sweep must recognise everything that it may find.
+# Longer than Digital River lists events, because a sweep must recognise every event that it lists.
 EVENT_RETENTION = timedelta(days=45)
 
 RETENTION_RULES = (
@@ -51,7 +51,7 @@ RETENTION_RULES = (
         link_refusal.c.refused_at < sa.func.now() - timedelta(hours=1),
         link_refusal.c.file_id,
     ),
-    # Only hints that spare a far-side call.
+    # These rows only save calls to Digital River.
     RetentionRule(
         order_check, order_check.c.checked_at < sa.func.now() - EVENT_RETENTION, order_check.c.checked_at
     ),
@@ -60,14 +60,14 @@ RETENTION_RULES = (
     ),
     RetentionRule(sweep, sweep.c.finished_at < sa.func.now() - EVENT_RETENTION, sweep.c.finished_at),
     RetentionRule(lease, lease.c.held_until < sa.func.now() - timedelta(days=1), lease.c.held_until),
-    # In the order of the key, because there are hardly any.
+    # In the order of the key, because the table has few rows.
     RetentionRule(
         certificate_upload,
         certificate_upload.c.begun_at < sa.func.now() - EVENT_RETENTION,
         certificate_upload.c.digest,
     ),
-    # A full bucket of a key at rest: without its row it is full too. In the order of the key, because there
-    # is no index of the times.
+    # A bucket that is full again: without its row it is full too. In the order of the key, because the times
+    # have no index.
     RetentionRule(
         rate_bucket, rate_bucket.c.full_at < sa.func.now() - timedelta(minutes=10), rate_bucket.c.digest
     ),
@@ -75,7 +75,7 @@ RETENTION_RULES = (
 
 
 def select_expired(rule: RetentionRule, *, limit: int) -> sa.Select[tuple[object]]:
-    """The keys of up to `limit` rows that may be deleted, in their order; what others hold is left out."""
+    """The keys of up to `limit` rows that may be deleted, in their order. Skips rows that are locked."""
     (key,) = rule.table.primary_key.columns
     rows = sa.select(key).where(rule.is_expired).order_by(rule.order)
     return rows.limit(inlined(limit)).with_for_update(skip_locked=True)

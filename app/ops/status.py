@@ -1,4 +1,4 @@
-"""The portal at a glance: the inbox, the last sweep, and how Digital River looks from here."""
+"""The status for operators: the inbox, the last sweep, and the state of our Digital River client."""
 
 from datetime import timedelta
 from typing import Annotated, Any

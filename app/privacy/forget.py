@@ -1,4 +1,4 @@
-"""What happens when a buyer asks to be forgotten: recorded at Digital River, erased here."""
+"""Handles a request to be forgotten: records it at Digital River, then erases the customer's data here."""
 
 import structlog
 
@@ -35,8 +35,8 @@ log = structlog.get_logger()
 async def forget(
     engine: AsyncEngine, client: DigitalRiverClient, customer_id: CustomerId, *, subject: str, request_id: str
 ) -> ForgetView:
-    """Record the request here, then at Digital River, then erase. After an error the buyer may simply ask
-    again: all steps are repeatable.
+    """Record the request here, then at Digital River, then erase. After an error the buyer may ask again:
+    every step may be repeated.
 
     Raises:
         DigitalRiverError, BadGateway: Digital River could not record it; nothing is erased then.

@@ -27,7 +27,7 @@ ops_router = APIRouter(
 
 
 class _CursorPosition(BaseModel):
-    """A cursor: the last record of the page before."""
+    """The last record of the previous page."""
 
     id: Annotated[int, Field(ge=1, lt=2**63)]
 
@@ -61,9 +61,9 @@ async def forget_customer(
 )
 async def export_customer(request: Request, resources: ResourcesDep, customer_id: ReadCustomer) -> Response:
     """Everything held or reachable, complete or not at all. Lists are newest first and not paged."""
-    everything = await export.export_customer(resources, customer_id)
+    document = await export.export_customer(resources, customer_id)
     disposition = 'attachment; filename="customer.json"'
-    return conditional(request, everything, headers={"Content-Disposition": disposition})
+    return conditional(request, document, headers={"Content-Disposition": disposition})
 
 
 @ops_router.get(
@@ -83,8 +83,9 @@ async def list_forget_requests(
     """The last one first. These records are kept for ever."""
     before = None if cursor is None else decode_cursor(cursor, _CursorPosition).id
     async with resources.engine.connect() as connection:
-        found = await store.list_all_forget_requests(
-            connection, only=customer_id, before=before, limit=limit + 1
-        )
-    last = encode_cursor(_CursorPosition(id=found[limit - 1]["id"])) if len(found) > limit else None
-    return ForgetRecordsPage(data=[ForgetRecord.of(row) for row in found[:limit]], next_cursor=last)
+        if customer_id is None:
+            rows = await store.list_all_forget_requests(connection, before=before, limit=limit + 1)
+        else:
+            rows = await store.list_forget_requests(connection, customer_id, before=before, limit=limit + 1)
+    next_cursor = encode_cursor(_CursorPosition(id=rows[limit - 1]["id"])) if len(rows) > limit else None
+    return ForgetRecordsPage(data=[ForgetRecord.of(row) for row in rows[:limit]], next_cursor=next_cursor)

@@ -1,4 +1,4 @@
-"""What a customer is told about their own data, and operators about requests to be forgotten."""
+"""Models of the export of a customer's data, and of requests to be forgotten."""
 
 from typing import Any, Literal, Self
 
@@ -81,7 +81,7 @@ class ForgetRequest(ApiModel):
 
     @classmethod
     def of(cls, row: RowMapping) -> Self:
-        """The request as its customer sees it."""
+        """The view for the customer."""
         return cls(
             requested_at=row["requested_at"],
             requested_by=row["subject"],
@@ -111,7 +111,7 @@ class ForgetRecord(ApiModel):
 
     @classmethod
     def of(cls, row: RowMapping) -> Self:
-        """The request as operators see it."""
+        """The view for operators."""
         return cls(**{name: row[name] for name in cls.model_fields})
 
 
@@ -149,7 +149,7 @@ class DocumentRecord(ApiModel):
 
     @classmethod
     def of(cls, found: Document) -> Self:
-        """The document without its link."""
+        """The view of the document, without its link."""
         return cls(
             id=found.id,
             kind=found.kind,
@@ -175,7 +175,7 @@ class SupportRead(ApiModel):
 
     @classmethod
     def of(cls, row: RowMapping) -> Self:
-        """The record without who of the shop's people it was: that is not the customer's to know."""
+        """The view of the record. It leaves out which employee of the shop it was."""
         return cls(at=row["at"], operation=row["operation"])
 
 

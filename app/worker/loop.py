@@ -1,4 +1,4 @@
-"""Claims due events from the inbox and handles them. That may take minutes: no HTTP caller waits for it."""
+"""Claims due events from the inbox and handles them, outside any HTTP request: it may take minutes."""
 
 import asyncio
 import signal
@@ -34,17 +34,17 @@ from app.worker.retry_policy import (
     is_expected,
 )
 
-# A notification is a hint; polling is the guarantee.
+# Notifications may be lost, so the worker also polls.
 POLL_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-# A handler is stopped before its lease runs out, so that two workers never do the same event knowingly.
+# A handler is cancelled before its lease ends, so that two workers do not handle the same event.
 LEASE_SHARE = 0.8
 
 log = structlog.get_logger()
 
 
 class Worker:
-    """Claims due events and handles several at once, until told to stop."""
+    """Claims due events and handles several at once, until `stop` is set."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
@@ -53,7 +53,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; then finish what is claimed, or postpone it."""
+        """Handle events until `stop` is set; then finish the claimed ones, or postpone them."""
         url = self._resources.settings.database_url.get_secret_value()
         async with listen(url, inbox.CHANNEL) as notified:
             log.info("worker.started", handles=sorted(HANDLERS))
@@ -65,7 +65,7 @@ class Worker:
         log.info("worker.stopped")
 
     async def _start_due(self) -> float:
-        """Claim as many events as may run now; returns how many seconds may pass until the next look."""
+        """Claim and start as many events as may run now; returns the seconds to wait before the next try."""
         free = self._resources.settings.worker_concurrency - len(self._tasks)
         if free <= 0:
             return POLL_SECONDS
@@ -86,7 +86,7 @@ class Worker:
             return RETRY_SECONDS
 
     async def _wait(self, stop: asyncio.Event, notified: asyncio.Event, seconds: float) -> None:
-        """Wait for a notification, for a task that ends, for the time to pass, or for the stop."""
+        """Wait until a notification arrives, a task ends, `stop` is set, or `seconds` have passed."""
         waiters: set[asyncio.Task[Any]] = {
             asyncio.create_task(notified.wait()),
             asyncio.create_task(stop.wait()),
@@ -114,7 +114,7 @@ class Worker:
                 HANDLED.labels(claim.type, "lease_lost").inc()
                 log.warning("event.lease_lost")
             except FAILURES as error:
-                # The lease runs out by itself, and then the event is due again.
+                # When the lease ends, the event is due again.
                 HANDLED.labels(claim.type, "left").inc()
                 log.error("event.left_to_its_lease", error=type(error).__name__)
 
@@ -136,7 +136,7 @@ class Worker:
             decision = decide(error, claim)
             kind = type(decision).__name__.lower()
             HANDLED.labels(claim.type, kind).inc()
-            # An unexpected failure is ours to find: with its trace.
+            # An unexpected failure is a bug of ours, so its traceback is logged.
             trace = None if is_expected(error) else error
             why = describe(error)
             log.warning("event.not_done", decision=kind, why=why, attempt=claim.attempts, exc_info=trace)
@@ -147,8 +147,8 @@ class Worker:
         event = (
             await _fetch_again(client, claim) if claim.body is None else read_leniently(claim.body.encode())
         )
-        subject = _read_event_object(event, is_live=self._resources.settings.is_live)
-        handler = HANDLERS[claim.type](self._resources, claim.type, subject)
+        event_object = _read_event_object(event, is_live=self._resources.settings.is_live)
+        handler = HANDLERS[claim.type](self._resources, claim.type, event_object)
         async with handler as effect, self._engine.begin() as connection:
             await effect(connection)
             await inbox.finish(connection, claim)
@@ -165,11 +165,11 @@ class Worker:
 
 
 async def _fetch_again(client: DigitalRiverClient, claim: Claim) -> Mapping[str, Any]:
-    """The event whose body was let go before it was revived.
+    """Fetch an event whose body was deleted before an operator revived it.
 
     Raises:
-        Unreadable: Digital River does not have it any more.
-        DigitalRiverError: not now; try again.
+        Unreadable: Digital River no longer has the event.
+        DigitalRiverError: the call failed; try again later.
     """
     try:
         event = await fetch_event(client, claim.id)
@@ -181,20 +181,20 @@ async def _fetch_again(client: DigitalRiverClient, claim: Claim) -> Mapping[str,
 
 
 def _read_event_object(event: Mapping[str, Any], *, is_live: bool) -> Mapping[str, Any]:
-    """The event's `data.object`, with every text in it clean.
+    """The event's `data.object`.
 
     Raises:
-        Unreadable: there is none, or the event is of the other mode.
+        Unreadable: there is none, or the event is of the other mode (live or test).
     """
     if (mode := event.get("liveMode")) is not is_live:
-        # Nothing else of it is named: a text in its place could be anything.
+        # Any other value is not logged: it may be personal or secret.
         given = mode if isinstance(mode, bool) else "neither true nor false"
         raise Unreadable(f"liveMode is {given}, this service processes {is_live}")
     data = event.get("data")
-    subject = data.get("object") if isinstance(data, dict) else None
-    if not isinstance(subject, dict):
+    event_object = data.get("object") if isinstance(data, dict) else None
+    if not isinstance(event_object, dict):
         raise Unreadable("data.object is not an object")
-    return subject
+    return event_object
 
 
 async def run_worker(settings: Settings) -> None:
