@@ -5,7 +5,6 @@ A request to be forgotten is kept for ever: it proves what was done.
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -63,7 +62,7 @@ async def list_forget_requests(
     limit: int | None = None,
 ) -> Sequence[sa.RowMapping]:
     """The requests of this customer, the last one first; by default all of them."""
-    statement = _select_forget_requests(before, limit).where(forget_request.c.customer_id == customer_id)
+    statement = _last_first(before, limit).where(forget_request.c.customer_id == customer_id)
     return (await connection.execute(statement)).mappings().all()
 
 
@@ -71,10 +70,10 @@ async def list_all_forget_requests(
     connection: AsyncConnection, *, before: int | None, limit: int
 ) -> Sequence[sa.RowMapping]:
     """For operators: the requests of all customers, the last one first."""
-    return (await connection.execute(_select_forget_requests(before, limit))).mappings().all()
+    return (await connection.execute(_last_first(before, limit))).mappings().all()
 
 
-def _select_forget_requests(before: int | None, limit: int | None) -> sa.Select[tuple[Any, ...]]:
+def _last_first(before: int | None, limit: int | None) -> sa.Select[tuple[object, ...]]:
     table = forget_request
     statement = sa.select(table).order_by(table.c.id.desc()).limit(limit)
     return statement if before is None else statement.where(table.c.id < before)

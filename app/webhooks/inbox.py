@@ -1,4 +1,7 @@
-"""The inbox: every authentic event once. The row is the job; no second queue could disagree with it."""
+"""The inbox: the table of events, and every change of an event's state.
+
+Each authentic event has one row, and the row is the job: no second queue can disagree with it.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -29,9 +32,9 @@ webhook_event = sa.Table(
     sa.Column("happened_at", sa.DateTime(timezone=True)),
     sa.Column("received_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     # The text as it was signed: jsonb would refuse some authentic bodies (\u0000) and reorder all others.
-    # It may be personal, so it is kept only while it may be needed; then its digest (SHA-256) stays.
+    # It may be personal, so it is deleted when it is no longer needed; its digest (SHA-256) stays.
     sa.Column("body", sa.Text),
-    # When to handle it next. A claim moves it by the length of the lease: that is the lease.
+    # When to handle it next. A claim sets it to the end of its lease.
     sa.Column("due_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Column("attempts", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.Column("claims", sa.Integer, nullable=False, server_default=sa.text("0")),
@@ -57,8 +60,8 @@ webhook_event = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An event that one worker has claimed. `number` fences: a later claim has a higher one. `body` is
-    None when it was let go before the event was revived."""
+    """An event that one worker has claimed. `number` is a fencing token: a later claim has a higher one.
+    `body` is None if it was deleted before an operator revived the event."""
 
     id: EventId
     type: str
@@ -69,17 +72,18 @@ class Claim:
 
 
 class LeaseLost(Exception):
-    """The claim ran out and another worker may have the event: the transaction must not be committed."""
+    """The claim is no longer held, and another worker may have the event: do not commit the transaction."""
 
 
 def in_state(state: State) -> sa.ColumnElement[bool]:
-    """The state stands in the statement as text: a plan made without its values can use no partial index."""
+    """Whether an event is in `state`. The value is a literal, because a generic plan cannot use a partial
+    index with a parameter."""
     return webhook_event.c.state == inlined(state)
 
 
 async def claim_events(connection: AsyncConnection, *, limit: int, lease: float) -> list[Claim]:
-    """Take up to `limit` due events for `lease` seconds, oldest first. Commit before you handle them. Each
-    counts as an attempt now, so that an event which kills its worker is buried in the end."""
+    """Claim up to `limit` due events for `lease` seconds, the oldest first. Commit before you handle them.
+    The attempt is counted now, so that an event which kills its worker is buried in the end."""
     table = webhook_event
     # A CTE, because a bare limited subquery may be run again and take more rows than its limit. PostgreSQL
     # never folds one that locks rows into its surroundings.
@@ -113,7 +117,7 @@ async def claim_events(connection: AsyncConnection, *, limit: int, lease: float)
 
 
 async def finish(connection: AsyncConnection, claim: Claim) -> None:
-    """Mark the event as done, inside the transaction that stores what it did.
+    """Mark the event as done, in the transaction that stores its effect.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
@@ -138,7 +142,7 @@ async def bury(connection: AsyncConnection, claim: Claim, reason: str) -> None:
 
 
 async def retry(connection: AsyncConnection, claim: Claim, *, delay: timedelta, error: str) -> None:
-    """Let it be handled again after `delay`, with the error on record; the attempt is spent.
+    """Make the event due again after `delay` and add the error; the attempt is spent.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
@@ -149,7 +153,7 @@ async def retry(connection: AsyncConnection, claim: Claim, *, delay: timedelta, 
 async def postpone(
     connection: AsyncConnection, claim: Claim, *, delay: timedelta, reason: str | None
 ) -> None:
-    """Let it be handled after `delay`; the attempt is not spent, since nothing was tried.
+    """Make the event due again after `delay`; the attempt is not spent.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
@@ -179,15 +183,15 @@ async def _settle(connection: AsyncConnection, claim: Claim, **values: object) -
 
 
 _IS_BURIED = in_state("buried")
-# One that a worker has claimed may be among them. That costs work done twice, and nothing else: it is
-# claimed again, and the first worker can no longer finish it.
+# May include an event that a worker has claimed. Then the event is claimed again, the first worker can no
+# longer finish it, and its work is done twice. Nothing else happens.
 _AWAITS_RETRY = sa.and_(
     in_state("pending"), webhook_event.c.reason.is_not(None), webhook_event.c.due_at > sa.func.now()
 )
 
 
 def _was_ignored_but_is_handled(handled_types: Collection[str]) -> sa.ColumnElement[bool]:
-    """Its type had no handler when it came, and has one now."""
+    """Whether the type of the event had no handler when it arrived, and has one now."""
     return sa.and_(in_state("ignored"), webhook_event.c.type == sa.any_(_text_array(handled_types)))
 
 
@@ -198,8 +202,9 @@ def _text_array(texts: Collection[str]) -> sa.ColumnElement[Any]:
 async def revive(
     connection: AsyncConnection, event_ids: Sequence[EventId], handled_types: Collection[str]
 ) -> set[EventId]:
-    """Let these events be handled now; returns those that were stuck: buried ones, ignored ones whose type is
-    `handled` by now, and those that wait after a failure, which keep count of their attempts."""
+    """Make these events due now if they are stuck; returns the ids of those. Stuck events are the buried
+    ones, ignored ones whose type has a handler now, and those that wait after a failure. The last kind keeps
+    its count of attempts."""
     table = webhook_event
     statement = (
         sa.update(table)
@@ -216,7 +221,7 @@ async def revive(
         )
         .returning(table.c.id)
     )
-    revived = {EventId(one) for one in (await connection.execute(statement)).scalars()}
+    revived = {EventId(event_id) for event_id in (await connection.execute(statement)).scalars()}
     if revived:
         await connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
     return revived
@@ -225,14 +230,14 @@ async def revive(
 async def revive_all(
     connection: AsyncConnection, event_type: str | None, handled_types: Collection[str], *, limit: int
 ) -> set[EventId]:
-    """Revive up to `limit` stuck events, the buried ones first; returns their ids. Ignored ones are among
-    them only where their type is named."""
+    """Revive up to `limit` stuck events, the buried ones first; returns their ids. Ignored events are
+    included only if `event_type` names their type."""
     table = webhook_event
     found: list[EventId] = []
-    # A question for each, because each has an index that leads to the first ones.
+    # One query for each kind, because each can use an index.
     stuck = [(_IS_BURIED, table.c.received_at), (_AWAITS_RETRY, table.c.due_at)]
     if event_type in handled_types:
-        # Of older ones there is nothing left that could be handled.
+        # Older ones have no body, and Digital River no longer lists them.
         is_readable = table.c.received_at > sa.func.now() - EVENT_HISTORY
         stuck.append((sa.and_(in_state("ignored"), is_readable), table.c.received_at))
     for is_stuck, order in stuck:
@@ -245,8 +250,8 @@ async def revive_all(
 
 
 def select_expired_bodies(state: State, retention: timedelta, *, limit: int) -> sa.Select[tuple[str]]:
-    """The ids of up to `limit` events in `state` that were finished so long ago and still have their body, in
-    the order of an index."""
+    """Select the ids of up to `limit` events in `state` that were finished at least `retention` ago and still
+    have their body, in the order of an index."""
     table = webhook_event
     rows = sa.select(table.c.id).where(
         in_state(state), table.c.body.is_not(None), table.c.finished_at <= sa.func.now() - retention
@@ -258,7 +263,7 @@ def select_expired_bodies(state: State, retention: timedelta, *, limit: int) -> 
 async def delete_bodies(
     connection: AsyncConnection, state: State, retention: timedelta, *, limit: int
 ) -> int:
-    """Replace up to `limit` such bodies by their digests; returns how many."""
+    """Replace up to `limit` expired bodies by their digests; returns how many."""
     table = webhook_event
     # MATERIALIZED, because a bare limited subquery may be run again and take more rows than its limit.
     past = (
@@ -277,7 +282,7 @@ async def delete_bodies(
 
 
 async def find_seconds_until_due(connection: AsyncConnection) -> float | None:
-    """Seconds until the next open event is due (0 when one is), None when nothing is open."""
+    """Seconds until the next pending event is due, 0 if one is due now; None if none is pending."""
     statement = sa.select(
         sa.func.extract("epoch", sa.func.min(webhook_event.c.due_at) - sa.func.now())
     ).where(in_state("pending"))
@@ -286,13 +291,13 @@ async def find_seconds_until_due(connection: AsyncConnection) -> float | None:
 
 
 async def find_oldest_open_age(connection: AsyncConnection) -> timedelta | None:
-    """How long the oldest open event has been waiting; None when none is open."""
+    """How long ago the oldest pending event was received; None if none is pending."""
     age = sa.type_coerce(sa.func.now() - sa.func.min(webhook_event.c.received_at), sa.Interval)
     statement = sa.select(age).where(in_state("pending"))
     return (await connection.execute(statement)).scalar()
 
 
 async def count_events(connection: AsyncConnection, state: State) -> int:
-    """How many events are in a state."""
+    """How many events are in `state`."""
     statement = sa.select(sa.func.count()).select_from(webhook_event).where(in_state(state))
     return (await connection.execute(statement)).scalar_one()

@@ -1,4 +1,4 @@
-"""The webhook endpoint. It authenticates and keeps an event, then acknowledges it; it knows no feature."""
+"""The webhook endpoint: authenticates an event, stores it, then acknowledges it. It knows no feature."""
 
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
@@ -32,14 +32,14 @@ from app.webhooks.metrics import DELIVERIES
 from app.webhooks.signature import HEADER, InvalidSignature, verify
 
 MAX_BODY_BYTES = 256 * 1024
-# A body is one packet or a few; Digital River waits 3,000 ms for the answer to all of it.
+# A body is a few packets at most, and Digital River waits 3,000 ms for the answer.
 BODY_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
 class NotAuthentic(Problem):
-    """Without detail: a forger learns nothing about why a delivery fails."""
+    """The signature is not valid. It has no detail, so that a forger does not learn why a delivery fails."""
 
     status, slug, title = 401, "not-authentic", "The delivery could not be authenticated"
     usually = ""
@@ -59,7 +59,7 @@ class NotAuthentic(Problem):
 
 
 class WebhookReceiver:
-    """What the endpoint needs, put together once: the writer, the secrets, the types that have a handler."""
+    """The collaborators of the endpoint, created once: the writer, the secrets, the types with a handler."""
 
     def __init__(self, writer: BatchWriter, settings: Settings, handled_types: Collection[str]) -> None:
         self.writer = writer
@@ -68,16 +68,16 @@ class WebhookReceiver:
         self._tolerance = settings.webhook_tolerance
 
     def authenticate(self, body: bytes, header: str | None) -> int:
-        """Which secret signed it (0 is the newest).
+        """The index of the secret that signed the body (0 is the newest).
 
         Raises:
-            InvalidSignature: none of our secrets signed it just now.
+            InvalidSignature: none of our secrets signed it within the tolerance.
         """
         return verify(body, header, self._secrets, time.time(), self._tolerance)
 
 
 class _RawRoute(APIRoute):
-    """Hands over the request as it came: nothing of it is FastAPI's to parse, and this path is hot."""
+    """Passes the raw request to the endpoint: FastAPI has nothing to parse, and this path is hot."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
@@ -117,7 +117,7 @@ _REQUEST_BODY: dict[str, Any] = {
 }
 
 
-# Only published: the route authenticates by itself.
+# Only for the OpenAPI document: the route authenticates by itself.
 _SIGNATURE = APIKeyHeader(
     name=HEADER,
     scheme_name="signature",
@@ -158,9 +158,9 @@ async def receive_event(request: Request) -> Response:
         raise Malformed(hint=str(error), errors=errors) from None
     with _counting_failures(signer):
         is_new = await receiver.writer.add(event)
-    kept_as = "ignored" if event.state == "ignored" else "accepted"
-    DELIVERIES.labels(kept_as if is_new else "duplicate", signer).inc()
-    # On the request's own log line: at hundreds of events a second a second line is not free.
+    result = "ignored" if event.state == "ignored" else "accepted"
+    DELIVERIES.labels(result if is_new else "duplicate", signer).inc()
+    # On the log line of the request: at hundreds of events a second, a second line costs too much.
     bind_contextvars(event_id=event.id, event_type=event.type, is_new=is_new, signer=signer)
     receipt = Receipt(id=event.id, status="accepted" if is_new else "duplicate")
     return Response(
