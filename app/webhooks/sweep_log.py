@@ -24,7 +24,7 @@ sweep = sa.Table(
     # When an operator requested it; null if the schedule started it.
     sa.Column("requested_at", sa.DateTime(timezone=True)),
     sa.Column("reaches_back_to", sa.DateTime(timezone=True)),
-    # Null until the sweep starts. Stored, because times alone do not tell it reliably.
+    # Null until the sweep starts. Stored, because arithmetic with stored times might give another kind later.
     sa.Column("kind", sa.Text),
     sa.Column("started_at", sa.DateTime(timezone=True)),
     sa.Column("finished_at", sa.DateTime(timezone=True)),

@@ -188,8 +188,8 @@ def _read_event_object(event: Mapping[str, Any], *, is_live: bool) -> Mapping[st
     """
     if (mode := event.get("liveMode")) is not is_live:
         # Any other value is not logged: it may be personal or secret.
-        given = mode if isinstance(mode, bool) else "neither true nor false"
-        raise Unreadable(f"liveMode is {given}, this service processes {is_live}")
+        actual = mode if isinstance(mode, bool) else "neither true nor false"
+        raise Unreadable(f"liveMode is {actual}, this service processes {is_live}")
     data = event.get("data")
     event_object = data.get("object") if isinstance(data, dict) else None
     if not isinstance(event_object, dict):
