@@ -28,27 +28,32 @@ from app.worker.handlers import HANDLERS
 DESCRIPTION = """
 The customer portal of a shop that sells through Digital River: documents, profile, payment sources, orders.
 
-* **Access**: send the shop's access token as `Authorization: Bearer …`. What is not yours does not
-  exist: 404.
+* **Access**: send the shop's access token as `Authorization: Bearer …`. The answer about data of another
+  customer is 404.
 * **Errors** are problem documents (RFC 9457). `type` is stable, `detail` may be shown to a buyer, `errors`
-  point to the fields of your request, `requestId` is for support.
+  point to the fields of your request, and support finds the request by its `requestId`.
 * **Lists** are `{"data": […], "nextCursor": …}`; pass `nextCursor` as `cursor` until it is null.
 * **Times** are RFC 3339 in UTC, money is a decimal string beside its ISO 4217 currency.
-* **Repeating** is safe: send an `Idempotency-Key` with a POST, and after a timeout the same request again.
-* **Changing** what others may change too needs the `ETag` you have read as `If-Match`; 412 means: read again.
-* **Limits**: `RateLimit` says how many requests are left, of the buyer and of the address they come from.
-  After a 429 wait as long as `Retry-After` says.
-* **Support** tokens (`portal:support`) may read any customer's things; each such read is recorded.
+* **Retries** are safe: send an `Idempotency-Key` with a POST, and after a timeout send the same request
+  again.
+* **Changes** need the `ETag` of the version that you have read as `If-Match`, where another client may change
+  the same data. 412 means: read it again.
+* **Limits**: `RateLimit` says how many requests are left for the buyer and for the client's address. After a
+  429, wait for the time in `Retry-After`.
+* **Support** tokens (`portal:support`) may read the data of any customer; each such read is recorded.
 """
 
 TAGS = [
-    {"name": "customers", "description": "Who the buyer is: profile, default address, forget and export."},
+    {
+        "name": "customers",
+        "description": "The buyer's profile and default shipping address, data export and erasure.",
+    },
     {"name": "tax", "description": "Tax identifiers and US exemption certificates."},
-    {"name": "orders", "description": "What was bought, how far it is, and what is being paid back."},
-    {"name": "documents", "description": "Invoices and credit memos: list them, open them."},
-    {"name": "payment sources", "description": "Saved payment methods, and Drop-in to save another one."},
-    {"name": "webhooks", "description": "Where Digital River delivers its events."},
-    {"name": "operations", "description": "For operators: is it well, and what is stuck?"},
+    {"name": "orders", "description": "Orders: their items, progress and refunds."},
+    {"name": "documents", "description": "Invoices and credit memos."},
+    {"name": "payment sources", "description": "Saved payment methods, and Drop-in to save another method."},
+    {"name": "webhooks", "description": "The endpoint to which Digital River sends its events."},
+    {"name": "operations", "description": "For operators: health, status and stuck events."},
 ]
 
 
@@ -98,7 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        servers=[{"url": "/", "description": "Where this document was read."}],
+        servers=[{"url": "/", "description": "The server from which this document was read."}],
         contact={"name": "Whoever operates this portal"},
         license_info={"name": "MIT", "identifier": "MIT"},
     )

@@ -63,7 +63,7 @@ _SHIPPING_EXAMPLE: dict[str, Any] = {
 
 
 class AdditionalAddressInfo(ApiModel):
-    """What some countries need beside an address."""
+    """More parts of an address that some countries need."""
 
     model_config = ConfigDict(
         validate_by_name=False, json_schema_extra={"examples": [_ADDITIONAL_INFO_EXAMPLE]}
@@ -75,7 +75,7 @@ class AdditionalAddressInfo(ApiModel):
 
 
 class PostalAddress(ApiModel):
-    """A place that parcels can reach."""
+    """A postal address to which parcels can be delivered."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_ADDRESS_EXAMPLE]})
 
@@ -122,7 +122,7 @@ class PostalAddress(ApiModel):
 
 
 class ShippingAddress(ApiModel):
-    """The default shipping address as a whole."""
+    """The complete default shipping address."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_SHIPPING_EXAMPLE]})
 
@@ -141,7 +141,7 @@ class ShippingAddress(ApiModel):
 
 
 class PostalAddressChanges(ApiModel):
-    """What to change of a postal address; null removes a member."""
+    """Changes to a postal address; null removes a member."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [{"line2": "Suite 1"}]})
 
@@ -154,7 +154,8 @@ class PostalAddressChanges(ApiModel):
 
 
 class ShippingChanges(ApiModel):
-    """What to change of the default shipping address; null removes a member. The result must be complete."""
+    """Changes to the default shipping address; null removes a member. The result must be a complete
+    address."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [{"phone": None}]})
 
@@ -167,7 +168,7 @@ class ShippingChanges(ApiModel):
 
 
 class AdditionalAddressInfoView(ApiModel):
-    """What some countries need beside an address."""
+    """More parts of an address that some countries need."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"neighborhood": None, "division": None, **_ADDITIONAL_INFO_EXAMPLE}]}

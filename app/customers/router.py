@@ -39,7 +39,7 @@ _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag of the version that is to be changed.",
+    "description": "The ETag of the version to change.",
     "schema": {"type": "string"},
 }
 _IF_MATCH_REQUIRED = {"parameters": [{**_IF_MATCH, "required": True}]}
@@ -61,8 +61,8 @@ async def register_customer(
     customer_id: WritingCustomer,
     registration: Annotated[Registration | None, Body()] = None,
 ) -> Response:
-    """Creates the customer under the token's own customer id. A customer that exists is returned unchanged,
-    with 200: change it with PATCH."""
+    """Creates the customer with the customer id of the token. If the customer exists, the answer is 200 with
+    the unchanged profile: change it with PATCH."""
     customer, is_new = await service.register(
         resources.digital_river, customer_id, registration or Registration()
     )
@@ -80,7 +80,7 @@ async def register_customer(
 async def get_customer(
     request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: ReadCustomer
 ) -> Response:
-    """The caller's own profile is there from the first request on, also without registering."""
+    """The caller's own profile is created at the first request if it does not exist."""
     # A read by an operator or by support must not create a customer.
     is_own = customer_id == principal.customer_id and principal.scopes.isdisjoint({OPS, SUPPORT})
     return conditional(
@@ -100,8 +100,8 @@ async def get_customer(
 async def change_customer(
     request: Request, resources: ResourcesDep, customer_id: OwnCustomer, changes: ProfileChanges
 ) -> Response:
-    """A JSON merge patch (RFC 7396): what is absent stays, objects are merged, null removes. The answer
-    carries the new ETag."""
+    """A JSON merge patch (RFC 7396): absent members stay as they are, objects are merged, null removes a
+    member. The answer has the new ETag."""
     customer = await service.change_profile(
         resources.leases,
         resources.digital_river,
@@ -122,7 +122,7 @@ async def change_customer(
 async def get_shipping_address(
     request: Request, resources: ResourcesDep, customer_id: ReadCustomer
 ) -> Response:
-    """404 when there is none."""
+    """The answer is 404 if the customer has no default shipping address."""
     return conditional(request, await service.get_shipping_address(resources.digital_river, customer_id))
 
 
@@ -132,7 +132,7 @@ async def get_shipping_address(
     summary="Set the default shipping address",
     response_model=ShippingAddressView,
     responses={
-        201: {"model": ShippingAddressView, "description": "The first one."},
+        201: {"model": ShippingAddressView, "description": "The customer had no address before."},
         **responses(*_WRITE_PROBLEMS),
     },
     openapi_extra={"parameters": [_IF_MATCH]},
@@ -140,8 +140,8 @@ async def get_shipping_address(
 async def put_shipping_address(
     request: Request, resources: ResourcesDep, customer_id: OwnCustomer, address: ShippingAddress
 ) -> Response:
-    """Replaces the whole address. `If-Match` is needed when there is one; `If-None-Match: *` makes sure that
-    there is none."""
+    """Replaces the whole address. If there is an address, `If-Match` is required. With `If-None-Match: *` the
+    request fails if there is an address."""
     customer, is_first = await service.put_shipping_address(
         resources.leases,
         resources.digital_river,
@@ -167,7 +167,7 @@ async def put_shipping_address(
 async def delete_shipping_address(
     request: Request, resources: ResourcesDep, customer_id: OwnCustomer
 ) -> None:
-    """404 when there is none."""
+    """The answer is 404 if the customer has no default shipping address."""
     await service.delete_shipping_address(
         resources.leases, resources.digital_river, customer_id, check=partial(require_match, request)
     )

@@ -72,7 +72,7 @@ MetadataChanges = dict[_MetadataKey, _MetadataValue]
 
 
 class Registration(ApiModel):
-    """What a new customer starts with; all of it can be changed later."""
+    """The first profile of a new customer. Every value can be changed later."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_REGISTRATION_EXAMPLE]})
 
@@ -84,7 +84,7 @@ class Registration(ApiModel):
 
 
 class ProfileChanges(ApiModel):
-    """A JSON merge patch (RFC 7396): what is absent stays, null removes."""
+    """A JSON merge patch (RFC 7396): absent members stay as they are, null removes a member."""
 
     model_config = ConfigDict(
         validate_by_name=False,
@@ -92,15 +92,15 @@ class ProfileChanges(ApiModel):
     )
 
     email: Email | None = None
-    """Can be changed, not removed."""
+    """Can be changed, but not removed."""
     type: CustomerType | None = None
-    """Can be changed, not removed."""
+    """Can be changed, but not removed."""
     locale: Locale | None = None
-    """Can be changed, not removed."""
+    """Can be changed, but not removed."""
     shipping: ShippingChanges | None = None
-    """Merged into the present address; null removes it."""
+    """Merged into the current address; null removes the address."""
     metadata: MetadataChanges | None = None
-    """Merged into the present metadata; null removes all of it."""
+    """Merged into the current metadata; null removes all metadata."""
 
     @field_validator("email", "type", "locale")
     @classmethod
@@ -112,7 +112,7 @@ class ProfileChanges(ApiModel):
 
 
 class ProfileView(ApiModel):
-    """Who the buyer is."""
+    """The profile of a buyer."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -137,7 +137,7 @@ class ProfileView(ApiModel):
     locale: str | None
     """Language and country, such as `en-US`."""
     enabled: bool
-    """When false, the shop accepts no new orders of this customer. A buyer cannot change it."""
+    """If false, the shop accepts no new orders from this customer. A buyer cannot change it."""
     shipping: ShippingAddressView | None
     """The default shipping address."""
     metadata: dict[str, Any]

@@ -41,8 +41,8 @@ class _CursorPosition(BaseModel):
 async def forget_customer(
     request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: OwnCustomer
 ) -> ForgetView:
-    """Records the request at Digital River and erases what this service does not need. Asking again changes
-    nothing and gets the same answer. It cannot be taken back."""
+    """Records the request at Digital River, and erases the data that this service does not need. A repeated
+    request changes nothing and gets the same answer. The request cannot be withdrawn."""
     return await forget(
         resources.engine,
         resources.digital_river,
@@ -55,12 +55,13 @@ async def forget_customer(
 @export_router.get(
     "/customers/{customerId}/export",
     operation_id="exportCustomer",
-    summary="Export everything about a customer",
+    summary="Export all data about a customer",
     response_model=CustomerExport,
     responses={**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, ServiceUnavailable)},
 )
 async def export_customer(request: Request, resources: ResourcesDep, customer_id: ReadCustomer) -> Response:
-    """Everything held or reachable, complete or not at all. Lists are newest first and not paged."""
+    """All data that this service stores or can read at Digital River. If a part cannot be read, the answer is
+    an error: there is no partial export. Lists are newest first and not paged."""
     document = await export.export_customer(resources, customer_id)
     disposition = 'attachment; filename="customer.json"'
     return conditional(request, document, headers={"Content-Disposition": disposition})
@@ -69,18 +70,18 @@ async def export_customer(request: Request, resources: ResourcesDep, customer_id
 @ops_router.get(
     "/forget-requests",
     operation_id="listForgetRequests",
-    summary="List who has asked to be forgotten",
+    summary="List requests to be forgotten",
     responses=responses(Invalid),
 )
 async def list_forget_requests(
     resources: ResourcesDep,
     customer_id: Annotated[
-        CustomerId | None, ID, Query(alias="customerId", description="Only this customer's.")
+        CustomerId | None, ID, Query(alias="customerId", description="Only the requests of this customer.")
     ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> ForgetRecordsPage:
-    """The last one first. These records are kept for ever."""
+    """The last request first. These records are kept for ever."""
     before = None if cursor is None else decode_cursor(cursor, _CursorPosition).id
     async with resources.engine.connect() as connection:
         if customer_id is None:

@@ -38,7 +38,7 @@ def _certificate_form() -> dict[str, object]:
     properties = {**schema["properties"], "file": {"type": "string", "format": "binary"}}
     form = {
         "type": "object",
-        "description": "The file is a PDF, JPG or PNG of at most 10 MB, with a name that says which.",
+        "description": "The file is a PDF, JPG or PNG of at most 10 MB. Its name needs the right extension.",
         "properties": properties,
         "required": [*schema["required"], "file"],
         "additionalProperties": False,
@@ -53,7 +53,7 @@ def _certificate_form() -> dict[str, object]:
     responses=_READ_PROBLEMS,
 )
 async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadCustomer) -> TaxIdentifiersPage:
-    """Newest first, one of each type, all on one page."""
+    """All identifiers on one page, newest first. A customer has at most one of each type."""
     found = await identifiers.list_identifiers(resources, customer_id)
     return TaxIdentifiersPage(
         data=[TaxIdentifierView.of(identifier) for identifier in found], unreadable=found.unreadable
@@ -65,14 +65,17 @@ async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadCustome
     operation_id="addTaxIdentifier",
     summary="Add or replace a tax identifier",
     status_code=status.HTTP_201_CREATED,
-    responses={200: {"model": TaxIdentifierView, "description": "It was there already."}, **_WRITE_PROBLEMS},
+    responses={
+        200: {"model": TaxIdentifierView, "description": "The customer has this identifier already."},
+        **_WRITE_PROBLEMS,
+    },
 )
 async def add_tax_identifier(
     resources: ResourcesDep, customer_id: OwnCustomer, new: NewTaxIdentifier, response: Response
 ) -> TaxIdentifierView:
-    """There is one of each type: another value takes the place of the present one. When that fails, the
-    present one stays, or comes back under a new id and is verified again; after a 502 or 503 the new one may
-    also take its place later."""
+    """A customer has one identifier of each type, so another value replaces the current identifier of its
+    type. If that fails, the current identifier stays, or is restored with a new id and verified again. After
+    a 502 or 503 the new identifier may also replace it later."""
     found, is_new = await identifiers.add_identifier(resources, customer_id, new)
     response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return TaxIdentifierView.of(found)
@@ -88,7 +91,7 @@ async def add_tax_identifier(
 async def delete_tax_identifier(
     resources: ResourcesDep, customer_id: OwnCustomer, tax_identifier_id: TaxIdentifierPath
 ) -> None:
-    """For good; the same value can be added again."""
+    """Deletes the identifier. The same value can be added again."""
     await identifiers.delete_identifier(resources, customer_id, tax_identifier_id)
 
 
@@ -99,7 +102,7 @@ async def delete_tax_identifier(
     responses=_READ_PROBLEMS,
 )
 async def list_tax_certificates(resources: ResourcesDep, customer_id: ReadCustomer) -> TaxCertificatesPage:
-    """Newest first, all on one page."""
+    """All certificates on one page, newest first."""
     found = await certificates.list_certificates(resources.digital_river, customer_id)
     return TaxCertificatesPage(data=found, unreadable=found.unreadable)
 
@@ -107,7 +110,7 @@ async def list_tax_certificates(resources: ResourcesDep, customer_id: ReadCustom
 @router.post(
     "/customers/{customerId}/tax-certificates",
     operation_id="addTaxCertificate",
-    summary="Hand in a US exemption certificate",
+    summary="Add a US exemption certificate",
     status_code=status.HTTP_201_CREATED,
     responses={**_WRITE_PROBLEMS, **responses(InsufficientStorage)},
     openapi_extra=_certificate_form(),
@@ -115,7 +118,7 @@ async def list_tax_certificates(resources: ResourcesDep, customer_id: ReadCustom
 async def add_tax_certificate(
     request: Request, resources: ResourcesDep, customer_id: OwnCustomer
 ) -> TaxCertificateView:
-    """Digital River reviews certificates on its own; here they cannot be changed or removed."""
+    """Digital River reviews the certificate. This API cannot change or remove it."""
     async with read_form(request) as form:
         return await certificates.add_certificate(
             resources.engine, resources.digital_river, customer_id, form

@@ -67,14 +67,14 @@ _IDENTIFIER_EXAMPLE: dict[str, Any] = {
 
 
 class NewTaxIdentifier(ApiModel):
-    """A tax identifier to add, or to put in the place of the one of its type."""
+    """A tax identifier to add. It replaces the customer's identifier of the same type."""
 
     model_config = ConfigDict(
         validate_by_name=False, json_schema_extra={"examples": [{"type": "de", "value": "DE123456789"}]}
     )
 
     type: Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z]{2}(_[a-z]+)*$")]
-    """Digital River's name of the kind, such as `de`, `it_cf` or `br_ie`."""
+    """Digital River's name of the type, such as `de`, `it_cf` or `br_ie`."""
     value: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$"),
@@ -82,7 +82,7 @@ class NewTaxIdentifier(ApiModel):
 
 
 class ApplicabilityView(ApiModel):
-    """Where a tax identifier counts; a null member does not matter."""
+    """Where a tax identifier applies. A null member means: any."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -101,7 +101,7 @@ class ApplicabilityView(ApiModel):
 
 
 class TaxIdentifierView(ApiModel):
-    """A tax identifier and how far its verification is."""
+    """A tax identifier and the state of its verification."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_IDENTIFIER_EXAMPLE]})
 
@@ -109,9 +109,10 @@ class TaxIdentifierView(ApiModel):
     type: str | None
     value: str | None
     state: str
-    """`pending` (counts already, an agency is being asked), `verified`, or `notValid` (does not count)."""
+    """`pending` (it applies already, the agency has not answered yet), `verified`, or `notValid` (it does not
+    apply)."""
     verified_name: str | None
-    """Whom the agency knows under it."""
+    """The name that the agency has for this identifier."""
     verified_address: str | None
     applicability: list[ApplicabilityView]
     created_at: Instant | None
@@ -132,13 +133,13 @@ class TaxIdentifierView(ApiModel):
 
 
 class NewTaxCertificate(ApiModel):
-    """The text fields of the form that hands in a certificate."""
+    """The text fields of the form for a new certificate."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_CERTIFICATE_EXAMPLE]})
 
     company: Line
     authority: UsState
-    """The state of the US whose certificate it is."""
+    """The US state that issued the certificate."""
     start_date: Day
     end_date: Day
     """The last day on which it is valid."""
@@ -161,7 +162,8 @@ class TaxCertificateView(ApiModel):
     start_date: date | None
     end_date: date | None
     status: CertificateStatus
-    """By its dates alone, in UTC: whether it is accepted is decided by Digital River, which tells nobody."""
+    """The status by the dates alone, in UTC. Digital River decides whether it accepts the certificate, and
+    does not publish the decision."""
 
     @classmethod
     def of(cls, found: TaxCertificate) -> Self:
@@ -184,7 +186,7 @@ class TaxCertificateView(ApiModel):
 
 
 class TaxIdentifiersPage(PartialPage[TaxIdentifierView]):
-    """All tax identifiers of one customer: always on one page."""
+    """All tax identifiers of a customer, always on one page."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"data": [_IDENTIFIER_EXAMPLE], "nextCursor": None, "unreadable": 0}]}
@@ -192,7 +194,7 @@ class TaxIdentifiersPage(PartialPage[TaxIdentifierView]):
 
 
 class TaxCertificatesPage(PartialPage[TaxCertificateView]):
-    """All exemption certificates of one customer: always on one page."""
+    """All exemption certificates of a customer, always on one page."""
 
     model_config = ConfigDict(
         json_schema_extra={

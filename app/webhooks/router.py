@@ -88,7 +88,7 @@ router = APIRouter(tags=["webhooks"], route_class=_RawRoute)
 
 
 class Receipt(ApiModel):
-    """The acknowledgement of an event: it is committed."""
+    """The acknowledgement of an event. The event is committed."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"id": "c902f8aa-16fb-44ba-ba7b-f3c84061685a", "status": "accepted"}]}
@@ -97,7 +97,7 @@ class Receipt(ApiModel):
     id: str
     """The id of the event."""
     status: Literal["accepted", "duplicate"]
-    """`duplicate` when the event had been kept before."""
+    """`duplicate` if the event was stored before."""
 
 
 _REQUEST_BODY: dict[str, Any] = {
@@ -122,7 +122,7 @@ _SIGNATURE = APIKeyHeader(
     name=HEADER,
     scheme_name="signature",
     description="`<timestamp>, <signature>[, <signature> …]`: Base64 HMAC-SHA256 of `<timestamp>.<raw body>` "
-    "with each signing secret alive.",
+    "with each active signing secret.",
 )
 
 
@@ -139,8 +139,9 @@ _SIGNATURE = APIKeyHeader(
     dependencies=[Security(_SIGNATURE)],
 )
 async def receive_event(request: Request) -> Response:
-    """Verifies the signature over the raw body, keeps the event exactly once and answers when it is
-    committed. Handling happens later, in the worker. Types that nobody handles are kept as `ignored`."""
+    """Verifies the signature of the raw body, stores the event exactly once, and answers when it is
+    committed. The worker handles the event later. An event whose type has no handler is stored as
+    `ignored`."""
     receiver: WebhookReceiver = request.app.state.resources.webhook_receiver
     body = await read_body(request, MAX_BODY_BYTES, BODY_SECONDS)
     try:
