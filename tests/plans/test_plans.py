@@ -287,11 +287,15 @@ AROUND: Mapping[str, Question] = {
         )
     ),
     "requests to be forgotten": question(
-        told(privacy.list_all_forget_requests, only=None, before=9000, limit=PAGE),
+        told(privacy.list_all_forget_requests, before=9000, limit=PAGE),
         "pk_forget_request",
     ),
     "a customer's requests to be forgotten": question(
         told(privacy.list_forget_requests, CustomerId(SHOPPER)),
+        "ix_forget_request_customer_id",
+    ),
+    "a page of a customer's requests to be forgotten": question(
+        told(privacy.list_forget_requests, CustomerId(SHOPPER), before=9000, limit=PAGE),
         "ix_forget_request_customer_id",
     ),
     "a lease": question(lambda resources: resources.leases.claim("any", uuid.uuid4(), 5)),
