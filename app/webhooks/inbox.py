@@ -60,7 +60,7 @@ webhook_event = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An event that one worker has claimed. `number` is a fencing token: a later claim has a higher one.
+    """An event that a worker has claimed. `number` is a fencing token: a later claim has a higher one.
     `body` is None if it was deleted before an operator revived the event."""
 
     id: EventId
@@ -76,8 +76,7 @@ class LeaseLost(Exception):
 
 
 def in_state(state: State) -> sa.ColumnElement[bool]:
-    """Whether an event is in `state`. The value is a literal, because a generic plan cannot use a partial
-    index with a parameter."""
+    """Whether an event is in `state`, as a literal: no generic plan uses a partial index for a parameter."""
     return webhook_event.c.state == inlined(state)
 
 
@@ -183,8 +182,7 @@ async def _settle(connection: AsyncConnection, claim: Claim, **values: object) -
 
 
 _IS_BURIED = in_state("buried")
-# May include an event that a worker has claimed. Then the event is claimed again, the first worker can no
-# longer finish it, and its work is done twice. Nothing else happens.
+# May include an event that a worker has claimed: its work is then done twice, and the first worker's is lost.
 _AWAITS_RETRY = sa.and_(
     in_state("pending"), webhook_event.c.reason.is_not(None), webhook_event.c.due_at > sa.func.now()
 )
@@ -202,9 +200,8 @@ def _text_array(texts: Collection[str]) -> sa.ColumnElement[Any]:
 async def revive(
     connection: AsyncConnection, event_ids: Sequence[EventId], handled_types: Collection[str]
 ) -> set[EventId]:
-    """Make these events due now if they are stuck; returns the ids of those. Stuck events are the buried
-    ones, ignored ones whose type has a handler now, and those that wait after a failure. The last kind keeps
-    its count of attempts."""
+    """Make these events due now if they are stuck: buried, ignored although their type has a handler now, or
+    waiting after a failure (these keep their count of attempts). Returns the ids of the stuck ones."""
     table = webhook_event
     statement = (
         sa.update(table)
