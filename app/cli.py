@@ -1,4 +1,4 @@
-"""The operator's hands: every process of the product, by name."""
+"""The `portal` command: starts the processes, and gives operators their tools."""
 
 import asyncio
 import json
@@ -27,9 +27,9 @@ from app.settings.reference import render_reference
 from app.web import server
 from app.webhooks.inbox import State
 from app.webhooks.sweep import SweepBusy, sweep_now
-from app.webhooks.sweep_log import REACH
+from app.webhooks.sweep_log import EVENT_HISTORY
 from app.worker.handlers import HANDLERS
-from app.worker.loop import work
+from app.worker.loop import run_worker
 
 GRACE_SECONDS = 20
 LOOPBACK = ("127.0.0.1", "::1")
@@ -47,8 +47,8 @@ _T = TypeVar("_T")
 
 
 @contextmanager
-def _ready_settings(log_to: TextIO | None = None) -> Iterator[Settings]:
-    """The settings with a database: the given one or, if there is none, the development database."""
+def _settings_with_database(log_to: TextIO | None = None) -> Iterator[Settings]:
+    """The settings, with the configured database or, if none is configured, the development database."""
     settings = read_settings()
     configure(with_messages=settings.environment == "development", stream=log_to)
     if settings.database_url.get_secret_value():
@@ -63,27 +63,27 @@ def _ready_settings(log_to: TextIO | None = None) -> Iterator[Settings]:
 
 
 @contextmanager
-def _failures_in_a_line(settings: Settings) -> Iterator[None]:
-    """What an operator can repair is said in one line; a trace of it tells nothing more."""
+def _one_line_errors(settings: Settings) -> Iterator[None]:
+    """Report failures that an operator can repair in one line: a traceback adds nothing to it."""
     try:
         yield
     except DATABASE_ERRORS as error:
         raise SystemExit(describe_error(error, settings.database_url.get_secret_value())) from None
     except CommandError as error:
-        # Alembic's: the database is of a version that this one does not know, for example.
+        # From Alembic: for example, the database has a revision that this version does not know.
         raise SystemExit(f"The database cannot be migrated: {error}") from None
 
 
-def _with_resources(act: Callable[[Resources], Awaitable[_T]]) -> _T:
-    """Do something as an operator in a terminal: its output is for people, logs go to standard error."""
+def _with_resources(action: Callable[[Resources], Awaitable[_T]]) -> _T:
+    """Run `action` for an operator in a terminal: its output is for people, logs go to standard error."""
 
     async def run(settings: Settings) -> _T:
         async with open_resources(settings) as resources:
-            return await act(resources)
+            return await action(resources)
 
-    with _ready_settings(log_to=sys.stderr) as settings:
+    with _settings_with_database(log_to=sys.stderr) as settings:
         try:
-            with _failures_in_a_line(settings):
+            with _one_line_errors(settings):
                 return asyncio.run(run(settings))
         except DigitalRiverError as error:
             raise SystemExit(f"Digital River: {type(error).__name__}: {error}") from None
@@ -92,7 +92,7 @@ def _with_resources(act: Callable[[Resources], Awaitable[_T]]) -> _T:
 @main.command()
 def api() -> None:
     """Serve the HTTP API."""
-    with _ready_settings() as settings:
+    with _settings_with_database() as settings:
         uvicorn.run(
             create_app(settings),
             host=settings.host,
@@ -104,7 +104,7 @@ def api() -> None:
             ws="none",
             timeout_keep_alive=server.KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
-            # Always said, so that uvicorn's own variable cannot open it to everybody.
+            # Always given. Otherwise uvicorn reads FORWARDED_ALLOW_IPS, which may trust every address.
             forwarded_allow_ips=[*LOOPBACK, *map(str, settings.trusted_proxies)],
         )
 
@@ -112,14 +112,14 @@ def api() -> None:
 @main.command()
 def worker() -> None:
     """Handle events from the inbox."""
-    with _ready_settings() as settings:
-        asyncio.run(work(settings))
+    with _settings_with_database() as settings:
+        asyncio.run(run_worker(settings))
 
 
 @main.command()
 def migrate() -> None:
     """Bring the database to the schema of this version."""
-    with _ready_settings() as settings, _failures_in_a_line(settings):
+    with _settings_with_database() as settings, _one_line_errors(settings):
         migration.upgrade(settings.database_url.get_secret_value())
 
 
@@ -127,18 +127,20 @@ def migrate() -> None:
 def sweep(
     days: Annotated[
         int | None,
-        typer.Option(min=1, max=REACH.days, help="How far back to look; by default since the last sweep."),
+        typer.Option(
+            min=1, max=EVENT_HISTORY.days, help="How far back to look; by default since the last sweep."
+        ),
     ] = None,
 ) -> None:
     """Pull missed events from Digital River now; a worker handles what is found."""
-    reach = None if days is None else timedelta(days=days)
+    lookback = None if days is None else timedelta(days=days)
     try:
-        finds = _with_resources(lambda resources: sweep_now(resources, HANDLERS, reach))
+        result = _with_resources(lambda resources: sweep_now(resources, HANDLERS, lookback))
     except SweepBusy:
         raise SystemExit("Another process is sweeping just now; see /ops/status.") from None
     typer.echo(
-        f"{finds.seen} events seen, {finds.found} of them were missing "
-        f"({finds.overdue} overdue), {finds.unreadable} unreadable."
+        f"{result.seen} events seen, {result.found} of them were missing "
+        f"({result.overdue} overdue), {result.unreadable} unreadable."
     )
 
 
@@ -192,7 +194,7 @@ def revive_events(
 
 
 def _documentation_settings() -> Settings:
-    """Settings that are good for describing the API, and for nothing else."""
+    """Placeholder settings, only to build the OpenAPI document."""
     return Settings(
         environment="development",
         digital_river_secret_key=SecretStr("none"),

@@ -1,4 +1,4 @@
-"""The front door: builds the FastAPI app, opens the shared resources, mounts the rooms. No rules in it."""
+"""Puts the HTTP API together: opens its resources and adds the routes of every package. No rules in it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +11,7 @@ from app.db.token_buckets import TokenBuckets
 from app.documents import router as documents
 from app.documents.downloads import DownloadLimiter
 from app.identity.tokens import TokenVerifier
-from app.ops import events, health, metrics
-from app.ops import status as glance
+from app.ops import events, health, metrics, status
 from app.orders import router as orders
 from app.payment_sources import router as payment_sources
 from app.privacy import router as privacy
@@ -29,33 +28,38 @@ from app.worker.handlers import HANDLERS
 DESCRIPTION = """
 The customer portal of a shop that sells through Digital River: documents, profile, payment sources, orders.
 
-* **Access**: send the shop's access token as `Authorization: Bearer …`. What is not yours does not
-  exist: 404.
+* **Access**: send the shop's access token as `Authorization: Bearer …`. The answer about data of another
+  customer is 404.
 * **Errors** are problem documents (RFC 9457). `type` is stable, `detail` may be shown to a buyer, `errors`
-  point to the fields of your request, `requestId` is for support.
+  point to the fields of your request, and support finds the request by its `requestId`.
 * **Lists** are `{"data": […], "nextCursor": …}`; pass `nextCursor` as `cursor` until it is null.
 * **Times** are RFC 3339 in UTC, money is a decimal string beside its ISO 4217 currency.
-* **Repeating** is safe: send an `Idempotency-Key` with a POST, and after a timeout the same request again.
-* **Changing** what others may change too needs the `ETag` you have read as `If-Match`; 412 means: read again.
-* **Limits**: `RateLimit` says how many requests are left, of the buyer and of the address they come from.
-  After a 429 wait as long as `Retry-After` says.
-* **Support** tokens (`portal:support`) may read any customer's things; each such read is recorded.
+* **Retries** are safe: send an `Idempotency-Key` with a POST, and after a timeout send the same request
+  again.
+* **Changes** need the `ETag` of the version that you have read as `If-Match`, where another client may change
+  the same data. 412 means: read it again.
+* **Limits**: `RateLimit` says how many requests are left for the buyer and for the client's address. After a
+  429, wait for the time in `Retry-After`.
+* **Support** tokens (`portal:support`) may read the data of any customer; each such read is recorded.
 """
 
 TAGS = [
-    {"name": "customers", "description": "Who the buyer is: profile, default address, forget and export."},
+    {
+        "name": "customers",
+        "description": "The buyer's profile and default shipping address, data export and erasure.",
+    },
     {"name": "tax", "description": "Tax identifiers and US exemption certificates."},
-    {"name": "orders", "description": "What was bought, how far it is, and what is being paid back."},
-    {"name": "documents", "description": "Invoices and credit memos: list them, open them."},
-    {"name": "payment sources", "description": "Saved payment methods, and Drop-in to save another one."},
-    {"name": "webhooks", "description": "Where Digital River delivers its events."},
-    {"name": "operations", "description": "For operators: is it well, and what is stuck?"},
+    {"name": "orders", "description": "Orders: their items, progress and refunds."},
+    {"name": "documents", "description": "Invoices and credit memos."},
+    {"name": "payment sources", "description": "Saved payment methods, and Drop-in to save another method."},
+    {"name": "webhooks", "description": "The endpoint to which Digital River sends its events."},
+    {"name": "operations", "description": "For operators: health, status and stuck events."},
 ]
 
 
 @dataclass(frozen=True)
 class ApiResources(Resources):
-    """What the API holds open beside what every process does."""
+    """The resources of every process, and those that only the API needs."""
 
     token_verifier: TokenVerifier
     limits: RateLimits
@@ -82,7 +86,7 @@ async def open_api_resources(settings: Settings) -> AsyncIterator[ApiResources]:
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The API. Opens its resources when it starts to serve, and closes them when it stops."""
+    """The API. It opens its resources when it starts to serve, and closes them when it stops."""
     settings = settings or read_settings()
 
     @asynccontextmanager
@@ -99,13 +103,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        servers=[{"url": "/", "description": "Where this document was read."}],
+        servers=[{"url": "/", "description": "The server from which this document was read."}],
         contact={"name": "Whoever operates this portal"},
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     setup.install(app, settings, rate_limited=True)
-    # The hot paths first: routes are tried in this order. Not by `include_router`, which would try them
-    # through a layer for each room and costs a tenth of a webhook's time.
+    # The hot paths first, because Starlette tries routes in this order. Not by `include_router`: it adds a
+    # layer for each router, which costs a tenth of the time of a webhook.
     for router in (
         webhooks.router,
         documents.router,
@@ -116,7 +120,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         payment_sources.router,
         events.router,
         privacy.ops_router,
-        glance.router,
+        status.router,
         health.router,
         metrics.router,
         privacy.export_router,

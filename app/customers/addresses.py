@@ -1,4 +1,4 @@
-"""Where a buyer's parcels go by default, and the rules that such an address has to meet.
+"""The default shipping address: its models, and the rules that it must meet before Digital River gets it.
 
 Digital River docs, Checkouts: countries are ISO 3166-1 alpha-2; postal codes are checked in seven countries,
 states in two; a physical delivery needs line1, city, country and, where they are checked, those two.
@@ -28,10 +28,10 @@ Email = Annotated[
         max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s.,\x00-\x1f\x7f]+(\.[^@\s.,\x00-\x1f\x7f]+)+$"
     ),
 ]
-"""An e-mail address, roughly; Digital River checks it again."""
+"""An e-mail address, checked roughly; Digital River checks it again."""
 
-_WITH_STATES = frozenset({"US", "CA"})
-_POSTAL_CODES: Mapping[str, re.Pattern[str]] = {
+_COUNTRIES_WITH_STATES = frozenset({"US", "CA"})
+_POSTAL_CODE_FORMATS: Mapping[str, re.Pattern[str]] = {
     "US": re.compile(r"\d{5}(-\d{4})?", re.ASCII),
     "CA": re.compile(r"[A-Z]\d[A-Z] ?\d[A-Z]\d", re.ASCII),
     "GB": re.compile(r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}", re.ASCII),
@@ -39,8 +39,8 @@ _POSTAL_CODES: Mapping[str, re.Pattern[str]] = {
 }
 
 
-def _missing() -> PydanticCustomError:
-    # This type is known to the web room: its pointers name a member although it is absent.
+def _missing_error() -> PydanticCustomError:
+    # `app/web` knows the type "missing": the pointer of the error then names the absent member.
     return PydanticCustomError("missing", "This is required")
 
 
@@ -52,20 +52,22 @@ def _country(code: str) -> str:
 
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2}$"), AfterValidator(_country)]
 
-_ADDRESS = {name: part for name, part in ADDRESS_EXAMPLE.items() if part is not None}
-_ADDITIONAL: dict[str, Any] = {"phoneticName": "エイダ"}
-_SHIPPING: dict[str, Any] = {
+_ADDRESS_EXAMPLE = {name: part for name, part in ADDRESS_EXAMPLE.items() if part is not None}
+_ADDITIONAL_INFO_EXAMPLE: dict[str, Any] = {"phoneticName": "エイダ"}
+_SHIPPING_EXAMPLE: dict[str, Any] = {
     "name": "Ada Lovelace",
     "phone": "+1 952 111 1111",
     "email": "ada@example.com",
-    "address": _ADDRESS,
+    "address": _ADDRESS_EXAMPLE,
 }
 
 
 class AdditionalAddressInfo(ApiModel):
-    """What some countries need beside an address."""
+    """More parts of an address that some countries need."""
 
-    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_ADDITIONAL]})
+    model_config = ConfigDict(
+        validate_by_name=False, json_schema_extra={"examples": [_ADDITIONAL_INFO_EXAMPLE]}
+    )
 
     neighborhood: Line | None = None
     division: Line | None = None
@@ -73,9 +75,9 @@ class AdditionalAddressInfo(ApiModel):
 
 
 class PostalAddress(ApiModel):
-    """A place that parcels can reach."""
+    """A postal address to which parcels can be delivered."""
 
-    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_ADDRESS]})
+    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_ADDRESS_EXAMPLE]})
 
     # First, because the rules of the others depend on it.
     country: Country
@@ -90,39 +92,39 @@ class PostalAddress(ApiModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _absent_is_null(cls, data: Any) -> Any:
-        # So that the rules below see it, and an error names the member as the caller does.
+    def _default_absent_to_null(cls, data: Any) -> Any:
+        # So that the rules below see an absent member, and errors use its name in JSON.
         return {"postalCode": None, "state": None, **data} if isinstance(data, Mapping) else data
 
     @field_validator("postal_code")
     @classmethod
-    def _fits_the_countrys_form(cls, code: str | None, info: ValidationInfo) -> str | None:
-        form = _POSTAL_CODES.get(info.data.get("country", ""))
-        if form is None:
+    def _check_postal_code(cls, code: str | None, info: ValidationInfo) -> str | None:
+        pattern = _POSTAL_CODE_FORMATS.get(info.data.get("country", ""))
+        if pattern is None:
             return code
         if code is None:
-            raise _missing()
-        if form.fullmatch(code.upper()):
+            raise _missing_error()
+        if pattern.fullmatch(code.upper()):
             return code.upper()
         raise ValueError("This is not a postal code of this country")
 
     @field_validator("state")
     @classmethod
-    def _is_one_of_the_countrys(cls, state: str | None, info: ValidationInfo) -> str | None:
+    def _check_state(cls, state: str | None, info: ValidationInfo) -> str | None:
         country = info.data.get("country", "")
-        if country not in _WITH_STATES:
+        if country not in _COUNTRIES_WITH_STATES:
             return state
         if state is None:
-            raise _missing()
+            raise _missing_error()
         if is_state(country, state.upper()):
             return state.upper()
         raise ValueError("This is not a state of this country, such as MN")
 
 
 class ShippingAddress(ApiModel):
-    """The default shipping address as a whole."""
+    """The complete default shipping address."""
 
-    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_SHIPPING]})
+    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_SHIPPING_EXAMPLE]})
 
     name: Line | None = None
     phone: Line | None = None
@@ -132,14 +134,14 @@ class ShippingAddress(ApiModel):
     address: PostalAddress
     additional_address_info: AdditionalAddressInfo | None = None
 
-    def as_written(self) -> dict[str, Any]:
-        """As Digital River takes it."""
+    def to_digital_river(self) -> dict[str, Any]:
+        """The JSON that Digital River takes."""
         values = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         return {name: value for name, value in values.items() if value}
 
 
 class PostalAddressChanges(ApiModel):
-    """What to change of a postal address; null removes a member."""
+    """Changes to a postal address; null removes a member."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [{"line2": "Suite 1"}]})
 
@@ -152,7 +154,8 @@ class PostalAddressChanges(ApiModel):
 
 
 class ShippingChanges(ApiModel):
-    """What to change of the default shipping address; null removes a member. The result must be complete."""
+    """Changes to the default shipping address; null removes a member. The result must be a complete
+    address."""
 
     model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [{"phone": None}]})
 
@@ -165,10 +168,10 @@ class ShippingChanges(ApiModel):
 
 
 class AdditionalAddressInfoView(ApiModel):
-    """What some countries need beside an address."""
+    """More parts of an address that some countries need."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"neighborhood": None, "division": None, **_ADDITIONAL}]}
+        json_schema_extra={"examples": [{"neighborhood": None, "division": None, **_ADDITIONAL_INFO_EXAMPLE}]}
     )
 
     neighborhood: str | None
@@ -183,7 +186,7 @@ class ShippingAddressView(ApiModel):
         json_schema_extra={
             "examples": [
                 {
-                    **_SHIPPING,
+                    **_SHIPPING_EXAMPLE,
                     "organization": None,
                     "address": ADDRESS_EXAMPLE,
                     "additionalAddressInfo": None,
@@ -201,24 +204,24 @@ class ShippingAddressView(ApiModel):
 
     @classmethod
     def of(cls, party: Party | None) -> Self | None:
-        """The view; None when there is no address, or only what `nowhere` leaves of one."""
-        if party is None or not _says_something(party):
+        """The view; None if there is no address, or only the rest that `blank_address` leaves."""
+        if party is None or not _has_content(party):
             return None
         address = party.address or Address()
         return cls.model_validate({**party.model_dump(), "address": address.model_dump()})
 
 
-def nowhere(country: str | None) -> dict[str, Any]:
-    """What takes the place of a deleted address: the country, the least that Digital River accepts.
+def blank_address(country: str | None) -> dict[str, Any]:
+    """The value that replaces a deleted address: only a country, the least that Digital River accepts.
 
-    No document tells how to remove an address; replacing it erases everything that is personal.
+    Digital River's docs do not say how to remove an address. Replacing it erases all personal data in it.
     """
     return {"address": {"country": country or "US"}}
 
 
-def _says_something(party: Party) -> bool:
-    said = party.model_dump(exclude={"address": {"country"}})
+def _has_content(party: Party) -> bool:
+    values = party.model_dump(exclude={"address": {"country"}})
     nested = [
-        value for part in said.values() for value in (part.values() if isinstance(part, dict) else [part])
+        value for part in values.values() for value in (part.values() if isinstance(part, dict) else [part])
     ]
     return any(nested)

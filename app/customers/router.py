@@ -26,16 +26,23 @@ from app.web.problems import (
 
 router = APIRouter(prefix="/v1", tags=["customers"], route_class=IdempotentRoute)
 
-_FAR_SIDE = (BadGateway, ServiceUnavailable)
-_WRITES = (Conflict, Invalid, NotFound, PreconditionFailed, PreconditionRequired, *_FAR_SIDE)
+_DIGITAL_RIVER_PROBLEMS = (BadGateway, ServiceUnavailable)
+_WRITE_PROBLEMS = (
+    Conflict,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    *_DIGITAL_RIVER_PROBLEMS,
+)
 _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag of the version that is to be changed.",
+    "description": "The ETag of the version to change.",
     "schema": {"type": "string"},
 }
-_NEEDS_MATCH = {"parameters": [{**_IF_MATCH, "required": True}]}
+_IF_MATCH_REQUIRED = {"parameters": [{**_IF_MATCH, "required": True}]}
 
 
 @router.put(
@@ -45,7 +52,7 @@ _NEEDS_MATCH = {"parameters": [{**_IF_MATCH, "required": True}]}
     response_model=ProfileView,
     responses={
         201: {"model": ProfileView, "description": "Created."},
-        **responses(Conflict, Invalid, NotFound, *_FAR_SIDE),
+        **responses(Conflict, Invalid, NotFound, *_DIGITAL_RIVER_PROBLEMS),
     },
 )
 async def register_customer(
@@ -54,8 +61,8 @@ async def register_customer(
     customer_id: WritingCustomer,
     registration: Annotated[Registration | None, Body()] = None,
 ) -> Response:
-    """Creates the customer under the token's own customer id. A customer that exists is returned unchanged,
-    with 200: change it with PATCH."""
+    """Creates the customer with the customer id of the token. If the customer exists, the answer is 200 with
+    the unchanged profile: change it with PATCH."""
     customer, is_new = await service.register(
         resources.digital_river, customer_id, registration or Registration()
     )
@@ -68,13 +75,13 @@ async def register_customer(
     operation_id="getCustomer",
     summary="Show a profile",
     response_model=ProfileView,
-    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_FAR_SIDE)},
+    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_DIGITAL_RIVER_PROBLEMS)},
 )
 async def get_customer(
     request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: ReadableCustomer
 ) -> Response:
-    """The caller's own profile is there from the first request on, also without registering."""
-    # Staff who look around shall not become customers.
+    """The caller's own profile is created at the first request if it does not exist."""
+    # A read by an operator or by support must not create a customer.
     is_own = customer_id == principal.customer_id and principal.scopes.isdisjoint({OPS, SUPPORT})
     return conditional(
         request,
@@ -87,16 +94,20 @@ async def get_customer(
     operation_id="changeCustomer",
     summary="Change a profile",
     response_model=ProfileView,
-    responses=responses(*_WRITES),
-    openapi_extra=_NEEDS_MATCH,
+    responses=responses(*_WRITE_PROBLEMS),
+    openapi_extra=_IF_MATCH_REQUIRED,
 )
 async def change_customer(
     request: Request, resources: ResourcesDep, customer_id: OwnCustomer, changes: ProfileChanges
 ) -> Response:
-    """A JSON merge patch (RFC 7396): what is absent stays, objects are merged, null removes. The answer
-    carries the new ETag."""
+    """A JSON merge patch (RFC 7396): absent members stay as they are, objects are merged, null removes a
+    member. The answer has the new ETag."""
     customer = await service.change_profile(
-        resources, customer_id, changes, check=partial(require_match, request)
+        resources.leases,
+        resources.digital_river,
+        customer_id,
+        changes,
+        check=partial(require_match, request),
     )
     return conditional(request, ProfileView.of(customer))
 
@@ -106,13 +117,13 @@ async def change_customer(
     operation_id="getShippingAddress",
     summary="Show the default shipping address",
     response_model=ShippingAddressView,
-    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_FAR_SIDE)},
+    responses={**NOT_MODIFIED, **responses(Invalid, NotFound, *_DIGITAL_RIVER_PROBLEMS)},
 )
 async def get_shipping_address(
     request: Request, resources: ResourcesDep, customer_id: ReadableCustomer
 ) -> Response:
-    """404 when there is none."""
-    return conditional(request, await service.get_shipping(resources.digital_river, customer_id))
+    """The answer is 404 if the customer has no default shipping address."""
+    return conditional(request, await service.get_shipping_address(resources.digital_river, customer_id))
 
 
 @router.put(
@@ -120,16 +131,23 @@ async def get_shipping_address(
     operation_id="putShippingAddress",
     summary="Set the default shipping address",
     response_model=ShippingAddressView,
-    responses={201: {"model": ShippingAddressView, "description": "The first one."}, **responses(*_WRITES)},
+    responses={
+        201: {"model": ShippingAddressView, "description": "The customer had no address before."},
+        **responses(*_WRITE_PROBLEMS),
+    },
     openapi_extra={"parameters": [_IF_MATCH]},
 )
 async def put_shipping_address(
     request: Request, resources: ResourcesDep, customer_id: OwnCustomer, address: ShippingAddress
 ) -> Response:
-    """Replaces the whole address. `If-Match` is needed when there is one; `If-None-Match: *` makes sure that
-    there is none."""
-    customer, is_first = await service.put_shipping(
-        resources, customer_id, address, check=partial(_require_match_or_none, request)
+    """Replaces the whole address. If there is an address, `If-Match` is required. With `If-None-Match: *` the
+    request fails if there is an address."""
+    customer, is_first = await service.put_shipping_address(
+        resources.leases,
+        resources.digital_river,
+        customer_id,
+        address,
+        check=partial(_require_match_or_none, request),
     )
     view = ShippingAddressView.of(customer.shipping)
     if view is None:
@@ -143,23 +161,25 @@ async def put_shipping_address(
     operation_id="deleteShippingAddress",
     summary="Remove the default shipping address",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses(*_WRITES),
-    openapi_extra=_NEEDS_MATCH,
+    responses=responses(*_WRITE_PROBLEMS),
+    openapi_extra=_IF_MATCH_REQUIRED,
 )
 async def delete_shipping_address(
     request: Request, resources: ResourcesDep, customer_id: OwnCustomer
 ) -> None:
-    """404 when there is none."""
-    await service.delete_shipping(resources, customer_id, check=partial(require_match, request))
+    """The answer is 404 if the customer has no default shipping address."""
+    await service.delete_shipping_address(
+        resources.leases, resources.digital_river, customer_id, check=partial(require_match, request)
+    )
 
 
-def _require_match_or_none(request: Request, present: ShippingAddressView | None) -> None:
+def _require_match_or_none(request: Request, current: ShippingAddressView | None) -> None:
     headers = request.headers
-    if present is None:
-        # RFC 9110 §13.1.1: any If-Match is false for what does not exist.
+    if current is None:
+        # RFC 9110 §13.1.1: If-Match is false if there is no current representation.
         if "if-match" in headers:
             raise PreconditionFailed("There is no address any more.")
     elif headers.get("if-none-match", "").strip() == "*":
         raise PreconditionFailed("There is an address already.")
     else:
-        require_match(request, present)
+        require_match(request, current)

@@ -1,4 +1,4 @@
-"""A buyer's profile as frontends see it and as they change it."""
+"""Models of a buyer's profile: what frontends get and what they send."""
 
 import json
 import re
@@ -21,15 +21,15 @@ from app.web.api_model import ApiModel, Instant
 from app.web.postal_address import is_country
 
 # Digital River docs, Metadata.
-MOST_METADATA = 20
-LONGEST_METADATA_KEY = 40
-LONGEST_METADATA_VALUE = 500
+MAX_METADATA_ENTRIES = 20
+MAX_METADATA_KEY_LENGTH = 40
+MAX_METADATA_VALUE_LENGTH = 500
 
-# ISO 639-1. Read once: looking one up by name builds an index of all 7900 languages.
+# ISO 639-1. Read once, because pycountry's lookup builds an index of all 7900 languages.
 _LANGUAGES = frozenset(getattr(language, "alpha_2", "") for language in pycountry.languages) - {""}
 _LOCALE = re.compile(r"([A-Za-z]{2})[-_]([A-Za-z]{2})", re.ASCII)
 
-_REGISTRATION: dict[str, Any] = {"email": "ada@example.com", "type": "individual", "locale": "en-US"}
+_REGISTRATION_EXAMPLE: dict[str, Any] = {"email": "ada@example.com", "type": "individual", "locale": "en-US"}
 
 
 def _locale(text: str) -> str:
@@ -46,9 +46,9 @@ def _metadata_value(value: object) -> object:
         return value
     if isinstance(value, str | int | float):
         text = value if isinstance(value, str) else json.dumps(value)
-        if len(text) <= LONGEST_METADATA_VALUE and text not in {"NaN", "Infinity", "-Infinity"}:
+        if len(text) <= MAX_METADATA_VALUE_LENGTH and text not in {"NaN", "Infinity", "-Infinity"}:
             return value
-        raise ValueError(f"At most {LONGEST_METADATA_VALUE} characters are possible")
+        raise ValueError(f"At most {MAX_METADATA_VALUE_LENGTH} characters are possible")
     raise ValueError("Text, a number, true or false is needed here")
 
 
@@ -61,30 +61,30 @@ Locale = Annotated[
 ]
 """Language (ISO 639-1) and country. `en_US` and `en-US` are read, `en-US` (BCP 47) is written."""
 
-_MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_METADATA_KEY)]
+_MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=MAX_METADATA_KEY_LENGTH)]
 _MetadataValue = Annotated[
     Any,
     BeforeValidator(_metadata_value),
-    WithJsonSchema({"type": ["string", "number", "boolean", "null"], "maxLength": LONGEST_METADATA_VALUE}),
+    WithJsonSchema({"type": ["string", "number", "boolean", "null"], "maxLength": MAX_METADATA_VALUE_LENGTH}),
 ]
 MetadataChanges = dict[_MetadataKey, _MetadataValue]
 """Names and values to set. A value of null or "" removes the name."""
 
 
 class Registration(ApiModel):
-    """What a new customer starts with; all of it can be changed later."""
+    """The first profile of a new customer. Every value can be changed later."""
 
-    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_REGISTRATION]})
+    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_REGISTRATION_EXAMPLE]})
 
     email: Email | None = None
     type: CustomerType | None = None
     locale: Locale | None = None
     shipping: ShippingAddress | None = None
-    metadata: MetadataChanges = Field(default_factory=dict, max_length=MOST_METADATA)
+    metadata: MetadataChanges = Field(default_factory=dict, max_length=MAX_METADATA_ENTRIES)
 
 
 class ProfileChanges(ApiModel):
-    """A JSON merge patch (RFC 7396): what is absent stays, null removes."""
+    """A JSON merge patch (RFC 7396): absent members stay as they are, null removes a member."""
 
     model_config = ConfigDict(
         validate_by_name=False,
@@ -92,34 +92,34 @@ class ProfileChanges(ApiModel):
     )
 
     email: Email | None = None
-    """Can be changed, not removed."""
+    """Can be changed, but not removed."""
     type: CustomerType | None = None
-    """Can be changed, not removed."""
+    """Can be changed, but not removed."""
     locale: Locale | None = None
-    """Can be changed, not removed."""
+    """Can be changed, but not removed."""
     shipping: ShippingChanges | None = None
-    """Merged into the present address; null removes it."""
+    """Merged into the current address; null removes the address."""
     metadata: MetadataChanges | None = None
-    """Merged into the present metadata; null removes all of it."""
+    """Merged into the current metadata; null removes all metadata."""
 
     @field_validator("email", "type", "locale")
     @classmethod
-    def _stays(cls, value: str | None) -> str:
-        # Digital River documents no way to take these away from a customer.
+    def _reject_null(cls, value: str | None) -> str:
+        # Digital River documents no way to remove these from a customer.
         if value is None:
             raise ValueError("This can be changed, but not removed")
         return value
 
 
 class ProfileView(ApiModel):
-    """Who the buyer is."""
+    """The profile of a buyer."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {
                     "id": "ada",
-                    **_REGISTRATION,
+                    **_REGISTRATION_EXAMPLE,
                     "enabled": True,
                     "shipping": None,
                     "metadata": {"newsletter": True},
@@ -137,7 +137,7 @@ class ProfileView(ApiModel):
     locale: str | None
     """Language and country, such as `en-US`."""
     enabled: bool
-    """When false, the shop accepts no new orders of this customer. A buyer cannot change it."""
+    """If false, the shop accepts no new orders from this customer. A buyer cannot change it."""
     shipping: ShippingAddressView | None
     """The default shipping address."""
     metadata: dict[str, Any]

@@ -1,7 +1,7 @@
-"""What a buyer may do with profile and shipping address; each writer sees what the one before has written.
+"""Reads and changes a buyer's profile and shipping address, without lost updates between our own callers.
 
-Digital River knows no versions. Between our own callers no update is lost, because they take turns per
-customer; a change that somebody makes at Digital River directly can slip between our check and our write.
+Digital River has no versions, so our writers hold a lease of the customer while they check and write. A
+change that an operator makes at Digital River directly can still come between our check and our write.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,15 +10,14 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from app.customers.addresses import ShippingAddress, ShippingAddressView, nowhere
-from app.customers.schemas import MOST_METADATA, ProfileChanges, ProfileView, Registration
-from app.db.leases import customer_lease
+from app.customers.addresses import ShippingAddress, ShippingAddressView, blank_address
+from app.customers.schemas import MAX_METADATA_ENTRIES, ProfileChanges, ProfileView, Registration
+from app.db.leases import Leases, customer_lease
 from app.digital_river.api import customers
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.errors import ConflictingState, Missing, Refused
 from app.digital_river.models import Customer, CustomerChanges
 from app.ids import CustomerId
-from app.resources import Resources
 from app.web.problems import BadGateway, Invalid, NotFound
 from app.web.validation import invalid_fields
 
@@ -28,14 +27,16 @@ Json = dict[str, Any]
 async def register(
     client: DigitalRiverClient, customer_id: CustomerId, registration: Registration
 ) -> tuple[Customer, bool]:
-    """The customer and whether this call made it; one that exists is returned as it is.
+    """The customer, and whether this call created it. A customer that exists is returned unchanged.
 
     Raises:
         Invalid: Digital River does not accept a value.
     """
     values = registration.model_dump(mode="json", by_alias=True, exclude={"shipping", "metadata"})
-    values["shipping"] = registration.shipping.as_written() if registration.shipping else None
-    values["metadata"] = {name: value for name, value in registration.metadata.items() if not _removes(value)}
+    values["shipping"] = registration.shipping.to_digital_river() if registration.shipping else None
+    values["metadata"] = {
+        name: value for name, value in registration.metadata.items() if not _is_removal(value)
+    }
     changes = CustomerChanges.model_validate({name: value for name, value in values.items() if value})
     try:
         return await customers.create_customer(client, customer_id, changes), True
@@ -46,10 +47,10 @@ async def register(
 
 
 async def get_customer(client: DigitalRiverClient, customer_id: CustomerId, *, is_own: bool) -> Customer:
-    """The customer; a buyer's own is created on first need, nobody else's is.
+    """The customer. If `is_own`, a customer that does not exist is created.
 
     Raises:
-        NotFound: support asks for one that does not exist.
+        NotFound: the customer does not exist and is not the caller's own.
     """
     if is_own:
         return await customers.ensure_customer(client, customer_id)
@@ -59,11 +60,11 @@ async def get_customer(client: DigitalRiverClient, customer_id: CustomerId, *, i
         raise NotFound from None
 
 
-async def get_shipping(client: DigitalRiverClient, customer_id: CustomerId) -> ShippingAddressView:
+async def get_shipping_address(client: DigitalRiverClient, customer_id: CustomerId) -> ShippingAddressView:
     """The default shipping address.
 
     Raises:
-        NotFound: there is none.
+        NotFound: the customer has no address.
     """
     try:
         customer = await customers.fetch_customer(client, customer_id)
@@ -76,123 +77,131 @@ async def get_shipping(client: DigitalRiverClient, customer_id: CustomerId) -> S
 
 
 async def change_profile(
-    resources: Resources,
+    leases: Leases,
+    client: DigitalRiverClient,
     customer_id: CustomerId,
     changes: ProfileChanges,
     check: Callable[[ProfileView], None],
 ) -> Customer:
-    """The changed customer, if `check` lets the present one be changed.
+    """Change the customer, if `check` accepts the current profile; returns the changed customer.
 
     Raises:
-        RequestValidationError, Invalid: the result would not be acceptable.
-        Whatever `check` raises.
+        RequestValidationError, Invalid: the result would not be valid.
+        The errors of `check`.
     """
-    async with resources.leases.hold(customer_lease(customer_id)):
-        customer = await customers.ensure_customer(resources.digital_river, customer_id)
+    async with leases.hold(customer_lease(customer_id)):
+        customer = await customers.ensure_customer(client, customer_id)
         check(ProfileView.of(customer))
-        written = _written(customer, changes)
-        if not written.model_fields_set:
+        update = _requested_changes(customer, changes)
+        if not update.model_fields_set:
             return customer
-        return await _update(resources.digital_river, customer_id, written, below="")
+        return await _update_customer(client, customer_id, update, below="")
 
 
-async def put_shipping(
-    resources: Resources,
+async def put_shipping_address(
+    leases: Leases,
+    client: DigitalRiverClient,
     customer_id: CustomerId,
     address: ShippingAddress,
     check: Callable[[ShippingAddressView | None], None],
 ) -> tuple[Customer, bool]:
-    """The customer with this address, and whether it is the first one; if `check` lets it be written.
+    """Store the address, if `check` accepts the current one (None: there is none).
+
+    Returns the changed customer, and whether there was no address before.
 
     Raises:
         Invalid: Digital River does not accept a value.
-        Whatever `check` raises.
+        The errors of `check`.
     """
-    async with resources.leases.hold(customer_lease(customer_id)):
-        customer = await customers.ensure_customer(resources.digital_river, customer_id)
-        present = ShippingAddressView.of(customer.shipping)
-        check(present)
-        written = CustomerChanges(shipping=address.as_written())
-        changed = await _update(resources.digital_river, customer_id, written, below="shipping")
-        return changed, present is None
+    async with leases.hold(customer_lease(customer_id)):
+        customer = await customers.ensure_customer(client, customer_id)
+        current = ShippingAddressView.of(customer.shipping)
+        check(current)
+        update = CustomerChanges(shipping=address.to_digital_river())
+        changed = await _update_customer(client, customer_id, update, below="shipping")
+        return changed, current is None
 
 
-async def delete_shipping(
-    resources: Resources, customer_id: CustomerId, check: Callable[[ShippingAddressView], None]
+async def delete_shipping_address(
+    leases: Leases,
+    client: DigitalRiverClient,
+    customer_id: CustomerId,
+    check: Callable[[ShippingAddressView], None],
 ) -> None:
-    """Erase the default shipping address, if `check` lets the present one be deleted.
+    """Erase the default shipping address, if `check` accepts the current one.
 
     Raises:
-        NotFound: there is none.
-        Whatever `check` raises.
+        NotFound: the customer has no address.
+        The errors of `check`.
     """
-    async with resources.leases.hold(customer_lease(customer_id)):
-        present = await get_shipping(resources.digital_river, customer_id)
-        check(present)
-        written = CustomerChanges(shipping=nowhere(present.address.country))
-        await _update(resources.digital_river, customer_id, written, below="shipping")
+    async with leases.hold(customer_lease(customer_id)):
+        current = await get_shipping_address(client, customer_id)
+        check(current)
+        update = CustomerChanges(shipping=blank_address(current.address.country))
+        await _update_customer(client, customer_id, update, below="shipping")
 
 
-async def _update(
-    client: DigitalRiverClient, customer_id: CustomerId, written: CustomerChanges, *, below: str
+async def _update_customer(
+    client: DigitalRiverClient, customer_id: CustomerId, update: CustomerChanges, *, below: str
 ) -> Customer:
     try:
-        changed = await customers.update_customer(client, customer_id, written)
+        changed = await customers.update_customer(client, customer_id, update)
     except Refused as refused:
         raise invalid_fields(refused, below=below) from None
-    # No document says how nested members are replaced: what was to go must be gone, or it was not done.
-    is_removal = written.shipping is not None and "line1" not in written.shipping["address"]
+    # Digital River's docs do not say how nested members are replaced, so check that the address is gone.
+    is_removal = update.shipping is not None and "line1" not in update.shipping["address"]
     if is_removal and ShippingAddressView.of(changed.shipping) is not None:
         raise BadGateway("The address could not be removed.")
     return changed
 
 
-def _written(customer: Customer, changes: ProfileChanges) -> CustomerChanges:
-    """The patch in Digital River's words: shipping as a whole, removed metadata as empty text."""
-    given = changes.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    if "shipping" in given:
-        given["shipping"] = _shipping(ShippingAddressView.of(customer.shipping), given["shipping"])
-    if "metadata" in given:
-        given["metadata"] = _metadata(customer.metadata, given["metadata"])
-    return CustomerChanges.model_validate({name: value for name, value in given.items() if value})
+def _requested_changes(customer: Customer, changes: ProfileChanges) -> CustomerChanges:
+    """The patch as Digital River takes it: shipping as a whole, removed metadata as empty text."""
+    values = changes.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if "shipping" in values:
+        current = ShippingAddressView.of(customer.shipping)
+        values["shipping"] = _merge_shipping(current, values["shipping"])
+    if "metadata" in values:
+        values["metadata"] = _merge_metadata(customer.metadata, values["metadata"])
+    return CustomerChanges.model_validate({name: value for name, value in values.items() if value})
 
 
-def _shipping(present: ShippingAddressView | None, patch: Json | None) -> Json | None:
+def _merge_shipping(current: ShippingAddressView | None, patch: Json | None) -> Json | None:
     if patch is None:
-        return None if present is None else nowhere(present.address.country)
-    known = {} if present is None else present.model_dump(mode="json", exclude_none=True)
-    merged = _merged(known, patch)
+        return None if current is None else blank_address(current.address.country)
+    values = {} if current is None else current.model_dump(mode="json", exclude_none=True)
+    merged = _merge_patch(values, patch)
     try:
-        return ShippingAddress.model_validate(merged).as_written()
+        return ShippingAddress.model_validate(merged).to_digital_river()
     except ValidationError as error:
-        places = [{**one, "loc": ("body", "shipping", *one["loc"])} for one in error.errors()]
-        raise RequestValidationError(places, body={"shipping": merged}) from None
+        errors = [{**detail, "loc": ("body", "shipping", *detail["loc"])} for detail in error.errors()]
+        raise RequestValidationError(errors, body={"shipping": merged}) from None
 
 
-def _metadata(present: Mapping[str, object], patch: Json | None) -> Json:
-    """Digital River merges by itself, and removes what is set to "" (docs, Metadata)."""
-    changes = dict.fromkeys(present) if patch is None else patch
-    written = {
-        name: "" if _removes(value) else value
+def _merge_metadata(current: Mapping[str, object], patch: Json | None) -> Json:
+    """The entries to send: Digital River merges them, and removes those that are "" (docs, Metadata)."""
+    changes = dict.fromkeys(current) if patch is None else patch
+    update = {
+        name: "" if _is_removal(value) else value
         for name, value in changes.items()
-        if name in present or not _removes(value)
+        if name in current or not _is_removal(value)
     }
-    if sum(not _removes(value) for value in {**present, **written}.values()) > MOST_METADATA:
-        raise Invalid.at("/metadata", f"At most {MOST_METADATA} entries are possible.")
-    return written
+    if sum(not _is_removal(value) for value in {**current, **update}.values()) > MAX_METADATA_ENTRIES:
+        raise Invalid.at("/metadata", f"At most {MAX_METADATA_ENTRIES} entries are possible.")
+    return update
 
 
-def _removes(value: object) -> bool:
-    # Not `in`: 0 and False are values.
+def _is_removal(value: object) -> bool:
+    # Not `not value`: 0 and False are values.
     return value is None or value == ""
 
 
-def _merged(target: object, patch: Mapping[str, object]) -> Json:
-    """RFC 7396."""
+def _merge_patch(target: object, patch: Mapping[str, object]) -> Json:
+    """The target with a JSON merge patch (RFC 7396) applied."""
     result = dict(target) if isinstance(target, Mapping) else {}
     for name, value in patch.items():
         if value is None:
             result.pop(name, None)
         else:
-            result[name] = _merged(result.get(name), value) if isinstance(value, Mapping) else value
+            result[name] = _merge_patch(result.get(name), value) if isinstance(value, Mapping) else value
     return result

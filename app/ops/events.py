@@ -1,4 +1,4 @@
-"""What is stuck, and why? The operator's view of the inbox, and the way out of it."""
+"""Shows operators which events are stuck and why, and lets them revive these."""
 
 from collections.abc import Collection
 from typing import Annotated, Any
@@ -40,42 +40,52 @@ _EXAMPLE: dict[str, Any] = {
     "attempts": 1,
     "reason": "unusable or missing in data.object: orderId",
 }
-_ATTEMPT: dict[str, Any] = {"attempt": 1, "at": "2026-01-31T09:30:01.150000Z", "error": _EXAMPLE["reason"]}
-_DETAIL: dict[str, Any] = {**_EXAMPLE, "hasBody": True, "bodyDigest": None, "errors": [_ATTEMPT]}
+_ATTEMPT_EXAMPLE: dict[str, Any] = {
+    "attempt": 1,
+    "at": "2026-01-31T09:30:01.150000Z",
+    "error": _EXAMPLE["reason"],
+}
+_DETAIL_EXAMPLE: dict[str, Any] = {
+    **_EXAMPLE,
+    "hasBody": True,
+    "bodyDigest": None,
+    "errors": [_ATTEMPT_EXAMPLE],
+}
 
 
 class EventView(ApiModel):
-    """An event in the inbox. Its content stays there: it may be personal."""
+    """An event in the inbox, without its content, which may be personal."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: str
     type: str
     state: State
-    """`pending` (open), `done`, `ignored` (a type that nobody handles) or `buried` (needs an operator)."""
+    """`pending` (open), `done`, `ignored` (its type has no handler) or `buried` (needs an operator)."""
     origin: Origin
-    """`webhook`, or `sweep` when Digital River's list of events had it and the webhook did not come."""
+    """`webhook`, or `sweep` if the webhook did not come and a sweep found the event in Digital River's
+    list."""
     order_id: str | None
     happened_at: Instant | None
     received_at: Instant
     due_at: Instant
-    """When it is handled next, while it is open; while a worker has it, when that worker's lease runs out."""
+    """When an open event is handled next. While a worker handles it: when the lease of that worker ends."""
     finished_at: Instant | None
     attempts: int
     reason: str | None
-    """Why it is buried, or what the last attempt failed of."""
+    """Why it is buried, or why the last attempt failed."""
 
 
 class EventsPage(Page[EventView]):
-    """A piece of the inbox."""
+    """A page of the inbox."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_EXAMPLE], "nextCursor": None}]})
 
 
 class AttemptView(ApiModel):
-    """How one attempt failed."""
+    """A failed attempt."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ATTEMPT]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_ATTEMPT_EXAMPLE]})
 
     attempt: int
     at: Instant
@@ -83,19 +93,21 @@ class AttemptView(ApiModel):
 
 
 class EventDetailView(EventView):
-    """An event with the error of each failed attempt, the oldest first, and what is left of its body."""
+    """An event with the error of each failed attempt, the oldest first, and whether its body is still
+    stored."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL_EXAMPLE]})
 
     has_body: bool
-    """Whether its body is still kept. That of an ignored event never is, that of a done or buried one for a
-    while. Without it, an event that is revived is read again at Digital River."""
+    """Whether the body is still stored. The body of an ignored event never is; the body of a done or buried
+    event is for some days. If an event without a body is revived, the worker fetches it from Digital River
+    again."""
     body_digest: str | None
-    """SHA-256 of the body as it came, in hexadecimal, once it is not kept."""
+    """SHA-256 of the received body, in hexadecimal, if the body is no longer stored."""
     errors: list[AttemptView]
 
 
-class _After(BaseModel):
+class _CursorPosition(BaseModel):
     at: Instant
     id: EventText
 
@@ -110,7 +122,7 @@ async def list_events(
     resources: ResourcesDep,
     event_id: Annotated[
         EventText | None,
-        Query(alias="id", description="For ids that a path cannot carry unharmed, as `..` behind a proxy."),
+        Query(alias="id", description="For ids that a path cannot contain, such as `..` behind a proxy."),
     ] = None,
     state: Annotated[State | None, Query()] = None,
     event_type: Annotated[EventText | None, Query(alias="type")] = None,
@@ -118,8 +130,8 @@ async def list_events(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> EventsPage:
-    """The last received first."""
-    after = None if cursor is None else decode_cursor(cursor, _After)
+    """The event that was received last comes first."""
+    after = None if cursor is None else decode_cursor(cursor, _CursorPosition)
     async with resources.engine.connect() as connection:
         rows = await store.list_events(
             connection,
@@ -133,7 +145,9 @@ async def list_events(
     last = rows[limit - 1] if len(rows) > limit else None
     return EventsPage(
         data=[EventView(**row) for row in rows[:limit]],
-        next_cursor=None if last is None else encode_cursor(_After(at=last["received_at"], id=last["id"])),
+        next_cursor=None
+        if last is None
+        else encode_cursor(_CursorPosition(at=last["received_at"], id=last["id"])),
     )
 
 
@@ -145,8 +159,8 @@ async def list_events(
     responses={**NOT_MODIFIED, **responses(Invalid, NotFound)},
 )
 async def get_event(request: Request, resources: ResourcesDep, event_id: EventPath) -> Response:
-    """With the error of each failed attempt."""
-    return conditional(request, await _get(resources, event_id))
+    """The event, with the error of each failed attempt."""
+    return conditional(request, await _get_event(resources, event_id))
 
 
 @router.post(
@@ -160,11 +174,11 @@ async def revive_event(
     event_id: EventPath,
     handled_types: Annotated[Collection[str], Depends(_handled_types)],
 ) -> EventDetailView:
-    """A buried event becomes `pending` with all its attempts before it; so does an ignored one whose type is
-    handled by now. One that waits after a failure is due now."""
+    """A buried event becomes `pending` with its full number of attempts. So does an ignored event whose type
+    has a handler now. An event that waits after a failure becomes due now."""
     async with resources.engine.begin() as connection:
         revived = await inbox.revive(connection, [event_id], handled_types)
-    event = await _get(resources, event_id)
+    event = await _get_event(resources, event_id)
     if revived:
         return event
     if event.state == "ignored":
@@ -172,7 +186,7 @@ async def revive_event(
     raise Conflict(f"Only what is buried, or waits after a failure, is revived; this is {event.state}.")
 
 
-async def _get(resources: ResourcesDep, event_id: EventId) -> EventDetailView:
+async def _get_event(resources: ResourcesDep, event_id: EventId) -> EventDetailView:
     async with resources.engine.connect() as connection:
         row = await store.find_event(connection, event_id)
     if row is None:

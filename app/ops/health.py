@@ -1,4 +1,4 @@
-"""Is it well? Asked by load balancers and supervisors, so without a token and without detail."""
+"""Tells load balancers and supervisors whether the process is well. They send no token and get no detail."""
 
 import asyncio
 from typing import Literal
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/health", tags=["operations"])
 
 
 class Health(ApiModel):
-    """It is well; otherwise the answer is a problem."""
+    """The process is well. If it is not, the answer is a problem."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
 
@@ -27,7 +27,7 @@ class Health(ApiModel):
 
 @router.get("/live", operation_id="getLiveness", summary="Is the process alive?")
 async def live() -> Health:
-    """Red only for what a restart would help."""
+    """Fails only if a restart of the process would help."""
     return Health()
 
 
@@ -38,8 +38,8 @@ async def live() -> Health:
     responses=responses(ServiceUnavailable),
 )
 async def ready(resources: ResourcesDep) -> Health:
-    """Red while PostgreSQL cannot be reached or is not migrated. Digital River being down is no reason:
-    documents are still listed and opened, and no other instance would do better."""
+    """Fails while PostgreSQL cannot be reached or is not migrated. It does not fail if Digital River is down:
+    documents can still be listed and opened, and another instance could not do more."""
     async with asyncio.timeout(READY_SECONDS), resources.engine.connect() as connection:
         if not await is_migrated(connection):
             raise ServiceUnavailable(hint="The database is not migrated.")

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus: those of this process, and those of the inbox as PostgreSQL has them now."""
+"""Metrics for Prometheus: those of this process, and those of the inbox, read from PostgreSQL."""
 
 import hmac
 from collections.abc import Iterator
@@ -17,12 +17,14 @@ from app.web.problems import Unauthenticated
 from app.webhooks import inbox, sweep_log
 
 INBOX_EVENTS = Gauge("portal_inbox_events", "Events in the inbox, by state.", ["state"])
-INBOX_OLDEST = Gauge("portal_inbox_oldest_open_seconds", "Age of the oldest open event, 0 when none is open.")
-SWEPT_UP_TO = Gauge(
+INBOX_OLDEST_OPEN_SECONDS = Gauge(
+    "portal_inbox_oldest_open_seconds", "Age of the oldest open event, 0 when none is open."
+)
+SWEEP_WATERMARK = Gauge(
     "portal_sweep_watermark_timestamp_seconds", "When the last sweep that went well had started, 0 before it."
 )
 DATABASE_UP = Gauge("portal_database_up", "1 when PostgreSQL answered while these numbers were collected.")
-FAR_SIDE_USED = Gauge(
+DIGITAL_RIVER_BUDGET_USED = Gauge(
     "portal_digital_river_budget_used", "Calls of this process to Digital River during the last second."
 )
 
@@ -32,38 +34,38 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/metrics")
 async def get_metrics(resources: ResourcesDep, authorization: Annotated[str, Header()] = "") -> Response:
-    """Prometheus' text format. Without personal data, but for operators: see docs/operations.md."""
+    """Prometheus' text format. It holds no personal data, but it is for operators: docs/operations.md."""
     token = resources.settings.metrics_token.get_secret_value()
     if token and not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
         raise Unauthenticated
-    await collect(resources.engine, resources.digital_river)
+    await update_gauges(resources.engine, resources.digital_river)
     return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def collect(engine: AsyncEngine, client: DigitalRiverClient) -> None:
-    """Bring the gauges up to date. Without PostgreSQL those about it keep their last values."""
-    FAR_SIDE_USED.set(client.status().used_last_second)
+async def update_gauges(engine: AsyncEngine, client: DigitalRiverClient) -> None:
+    """Update the gauges. If PostgreSQL cannot be reached, those of the inbox keep their last values."""
+    DIGITAL_RIVER_BUDGET_USED.set(client.status().used_last_second)
     try:
         async with engine.connect() as connection:
             for state in ("pending", "buried"):
                 INBOX_EVENTS.labels(state).set(await inbox.count_events(connection, state))
             age = await inbox.find_oldest_open_age(connection)
-            sweeps = await sweep_log.load_state(connection)
+            sweep_state = await sweep_log.load_state(connection)
     except DATABASE_ERRORS as error:
         DATABASE_UP.set(0)
         log.error("metrics.database_unavailable", error=type(error).__name__)
         return
     DATABASE_UP.set(1)
-    INBOX_OLDEST.set(0 if age is None else age.total_seconds())
-    SWEPT_UP_TO.set(0 if sweeps.watermark is None else sweeps.watermark.timestamp())
+    INBOX_OLDEST_OPEN_SECONDS.set(0 if age is None else age.total_seconds())
+    SWEEP_WATERMARK.set(0 if sweep_state.watermark is None else sweep_state.watermark.timestamp())
 
 
 @contextmanager
-def served(host: str, port: int) -> Iterator[None]:
-    """Serve this process's metrics on a port of their own for the length of the block; 0 is no port.
+def serve_metrics(host: str, port: int) -> Iterator[None]:
+    """Serve the metrics of this process on a port of their own until the block ends. Port 0 means: do not.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
     if not port:
         yield

@@ -1,4 +1,4 @@
-"""Deletes what is no longer needed, in small batches. Documents and their file ids stay for ever."""
+"""Deletes expired rows and bodies of events, in small batches. Documents and their file ids stay for ever."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,22 +10,22 @@ import structlog
 from app.db.engine import AsyncEngine
 from app.db.leases import Leases
 from app.ops import retention_store
-from app.ops.retention_store import EVENTS_KEPT, RETENTION_RULES
+from app.ops.retention_store import EVENT_RETENTION, RETENTION_RULES
 from app.webhooks import inbox
 from app.webhooks.inbox import State
 
 LEASE = "prune"
 LEASE_SECONDS = 45.0
-BATCH = 1000
-# Between batches, so that a large table leaves the disk to others.
+BATCH_SIZE = 1000
+# Between batches, so that pruning a large table does not occupy the disk.
 PAUSE_SECONDS = 0.1
 
-# For how long after an event is finished its body stays, which may be personal; its digest stays as long as
-# the event does. A buried one that is revived later is read again at Digital River.
-BODIES_KEPT: Mapping[State, timedelta] = {
+# How long the body of a finished event is kept: it may be personal. Its digest is kept as long as the event.
+# If a buried event is revived later, the worker fetches it from Digital River again.
+BODY_RETENTION: Mapping[State, timedelta] = {
     "done": timedelta(days=7),
-    "buried": EVENTS_KEPT,
-    # An earlier version has kept these.
+    "buried": EVENT_RETENTION,
+    # An earlier version kept these bodies.
     "ignored": timedelta(0),
 }
 
@@ -33,29 +33,29 @@ log = structlog.get_logger()
 
 
 async def prune_if_free(engine: AsyncEngine, leases: Leases) -> int:
-    """Delete everything that has expired, unless another worker is doing it; returns how many rows are gone.
-    Events that lose their body alone are not among them."""
+    """Delete what has expired, unless another worker is doing it; returns how many rows were deleted. Events
+    that lose only their body do not count."""
     async with leases.hold_if_free(LEASE, seconds=LEASE_SECONDS) as held:
         if held is None:
             return 0
-        gone = 0
+        deleted = 0
         for rule in RETENTION_RULES:
             delete = partial(retention_store.delete_expired, rule=rule)
-            gone += await _in_batches(engine, rule.table.name, delete)
-        for state, kept_for in BODIES_KEPT.items():
-            drop = partial(inbox.drop_bodies, state=state, kept_for=kept_for)
-            await _in_batches(engine, f"bodies of {state} events", drop)
-        return gone
+            deleted += await _in_batches(engine, rule.table.name, delete)
+        for state, retention in BODY_RETENTION.items():
+            delete = partial(inbox.delete_bodies, state=state, retention=retention)
+            await _in_batches(engine, f"bodies of {state} events", delete)
+        return deleted
 
 
-async def _in_batches(engine: AsyncEngine, what: str, do: Callable[..., Awaitable[int]]) -> int:
-    """Do it until a batch finds less than it may take; returns how many rows it found."""
+async def _in_batches(engine: AsyncEngine, what: str, run_batch: Callable[..., Awaitable[int]]) -> int:
+    """Run batches, each in its own transaction, until one is not full; returns how many rows they changed."""
     rows = 0
     while True:
         async with engine.begin() as connection:
-            batch = await do(connection, limit=BATCH)
+            batch = await run_batch(connection, limit=BATCH_SIZE)
         rows += batch
-        if batch < BATCH:
+        if batch < BATCH_SIZE:
             break
         await asyncio.sleep(PAUSE_SECONDS)
     if rows:

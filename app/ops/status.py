@@ -1,4 +1,4 @@
-"""The portal at a glance: the inbox, the last sweep, and how Digital River looks from here."""
+"""The status for operators: the inbox, the last sweep, and the state of our Digital River client."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from app.resources import ResourcesDep
 from app.web.api_model import ApiModel, Instant
 from app.web.problems import Invalid, responses
 from app.webhooks import inbox, sweep_log
-from app.webhooks.sweep_log import REACH, Kind, Sweep
+from app.webhooks.sweep_log import EVENT_HISTORY, Sweep, SweepKind
 
 router = APIRouter(
     prefix="/ops",
@@ -22,7 +22,7 @@ router = APIRouter(
     route_class=IdempotentRoute,
 )
 
-_SWEEP: dict[str, Any] = {
+_SWEEP_EXAMPLE: dict[str, Any] = {
     "id": 4711,
     "requestedAt": None,
     "reachesBackTo": "2026-01-31T09:05:00Z",
@@ -35,7 +35,7 @@ _SWEEP: dict[str, Any] = {
     "unreadable": 0,
     "error": None,
 }
-_FAR_SIDE: dict[str, Any] = {
+_DIGITAL_RIVER_EXAMPLE: dict[str, Any] = {
     "budgetPerSecond": 250,
     "usedLastSecond": 3,
     "waiting": 0,
@@ -43,89 +43,91 @@ _FAR_SIDE: dict[str, Any] = {
     "breaker": "closed",
     "retryAfterSeconds": None,
 }
-_STATUS: dict[str, Any] = {
+_STATUS_EXAMPLE: dict[str, Any] = {
     "open": 3,
     "buried": 1,
     "oldestOpenSeconds": 4.2,
-    "lastSweep": _SWEEP,
+    "lastSweep": _SWEEP_EXAMPLE,
     "sweptLastDay": 1,
-    "farSide": _FAR_SIDE,
+    "farSide": _DIGITAL_RIVER_EXAMPLE,
 }
 
 
 class SweepView(ApiModel):
-    """One sweep: it waits (nothing started), runs (nothing finished), or is over; well without an error."""
+    """One sweep. It waits until `startedAt` is set, and runs until `finishedAt` is set. It succeeded if
+    `error` is null then."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_SWEEP]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_SWEEP_EXAMPLE]})
 
     id: int
     requested_at: Instant | None
-    """When an operator asked for it; null when the clock did."""
+    """When an operator requested it; null if the schedule started it."""
     reaches_back_to: Instant | None
-    """How far back it looks; null while it waits, for: since the last one."""
-    kind: Kind | None
-    """`full`: as far back as Digital River's list goes; `day`: a day or more; `recent`: less. Null while it
-    waits."""
+    """The time back to which it looks. Null while it waits means: back to the last sweep that succeeded."""
+    kind: SweepKind | None
+    """`full`: as far back as Digital River's list goes; `day`: a day or more; `recent`: less than a day. Null
+    while it waits."""
     started_at: Instant | None
     finished_at: Instant | None
     seen: int
     found: int
     """Events that were not in the inbox."""
     overdue: int
-    """Of these, how many should long have come by webhook. Above 0 the webhook needs a look."""
+    """How many of the found events should have come by webhook already. If it is above 0, check the
+    webhook."""
     unreadable: int
     error: str | None
 
 
 class FarSideView(ApiModel):
-    """Digital River as this API process sees it; every process has a budget and a breaker of its own. Those
-    of the others are in their metrics."""
+    """The state of this API process's client of Digital River. Each process has its own budget and its own
+    circuit breaker; those of the other processes are in their metrics."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_FAR_SIDE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_DIGITAL_RIVER_EXAMPLE]})
 
     budget_per_second: int
     used_last_second: int
     waiting: int
-    """Calls that wait for their turn."""
+    """Calls that wait for the budget."""
     paused_until: Instant | None
-    """After an answer 429 nobody calls before this time."""
+    """After a 429 this process makes no call before this time."""
     breaker: BreakerState
-    """`open` while Digital River is not even asked, `halfOpen` while single probes are."""
+    """`open` while no call is made, `halfOpen` while only single calls test Digital River."""
     retry_after_seconds: float | None
 
 
 class StatusView(ApiModel):
-    """The portal at a glance."""
+    """The status of the portal."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_STATUS]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_STATUS_EXAMPLE]})
 
     open: int
-    """Events that are still to be handled, those that wait for another attempt included."""
+    """Events that are still to be handled, including those that wait for another attempt."""
     buried: int
-    """Events that only an operator can bring to an end."""
+    """Events that wait for an operator."""
     oldest_open_seconds: float | None
     last_sweep: SweepView | None
-    """The one that was started last; null before the first."""
+    """The sweep that was started last; null before the first sweep."""
     swept_last_day: int
     """How many events the sweeps of the last 24 hours have found."""
     far_side: FarSideView
 
 
-@router.get("/status", operation_id="getStatus", summary="The portal at a glance")
+@router.get("/status", operation_id="getStatus", summary="Show the status of the portal")
 async def get_status(resources: ResourcesDep) -> StatusView:
-    """The inbox, the last sweep and what it found, Digital River's budget and breaker."""
+    """The inbox, the last sweep and its result, and the budget and circuit breaker for Digital River."""
     async with resources.engine.connect() as connection:
         pending = await inbox.count_events(connection, "pending")
         buried = await inbox.count_events(connection, "buried")
         age = await inbox.find_oldest_open_age(connection)
-        last = await sweep_log.find_last(connection)
+        last = await sweep_log.find_last_sweep(connection)
         swept = await sweep_log.count_found(connection, within=timedelta(days=1))
     client = resources.digital_river.status()
     return StatusView(
         open=pending,
         buried=buried,
         oldest_open_seconds=None if age is None else age.total_seconds(),
-        last_sweep=None if last is None else _view(last),
+        last_sweep=None if last is None else _sweep_view(last),
         swept_last_day=swept,
         far_side=FarSideView(
             budget_per_second=client.budget_per_second,
@@ -149,17 +151,19 @@ async def request_sweep(
     resources: ResourcesDep,
     days: Annotated[
         int | None,
-        Query(ge=1, le=REACH.days, description="How far back to look; by default since the last sweep."),
+        Query(
+            ge=1, le=EVENT_HISTORY.days, description="How far back to look; by default since the last sweep."
+        ),
     ] = None,
 ) -> SweepView:
-    """A worker begins with it within seconds; `lastSweep` of the status tells how it went. Asked for again
-    before it has begun, it is the same sweep."""
+    """A worker starts the sweep within seconds; `lastSweep` of the status shows its result. A second request
+    before the start changes the same sweep."""
     async with resources.engine.begin() as connection:
-        wanted = await sweep_log.request(connection, None if days is None else timedelta(days=days))
-    return _view(wanted)
+        requested = await sweep_log.request_sweep(connection, None if days is None else timedelta(days=days))
+    return _sweep_view(requested)
 
 
-def _view(sweep: Sweep) -> SweepView:
+def _sweep_view(sweep: Sweep) -> SweepView:
     return SweepView(
         id=sweep.id,
         requested_at=sweep.requested_at,
@@ -167,9 +171,9 @@ def _view(sweep: Sweep) -> SweepView:
         kind=sweep.kind,
         started_at=sweep.started_at,
         finished_at=sweep.finished_at,
-        seen=sweep.finds.seen,
-        found=sweep.finds.found,
-        overdue=sweep.finds.overdue,
-        unreadable=sweep.finds.unreadable,
+        seen=sweep.result.seen,
+        found=sweep.result.found,
+        overdue=sweep.result.overdue,
+        unreadable=sweep.result.unreadable,
         error=sweep.error,
     )

@@ -1,4 +1,4 @@
-"""What operators ask of the events in the inbox. What changes an event is in `inbox`."""
+"""The queries of operators about events. The statements that change an event are in `webhooks/inbox`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -39,8 +39,8 @@ async def list_events(
     statement = sa.select(*_SUMMARY).order_by(table.c.received_at.desc(), table.c.id.desc()).limit(limit)
     if state is not None:
         statement = statement.where(in_state(state))
-    wanted = ((table.c.id, event_id), (table.c.type, event_type), (table.c.order_id, order_id))
-    for column, value in wanted:
+    filters = ((table.c.id, event_id), (table.c.type, event_type), (table.c.order_id, order_id))
+    for column, value in filters:
         if value is not None:
             statement = statement.where(column == value)
     if after is not None:
@@ -49,7 +49,7 @@ async def list_events(
 
 
 async def find_event(connection: AsyncConnection, event_id: EventId) -> sa.RowMapping | None:
-    """One event with the error of each attempt, and whether its body is still here."""
+    """One event with the error of each attempt, and whether its body is still stored."""
     table = webhook_event
     has_body = table.c.body.is_not(None).label("has_body")
     digest = sa.func.encode(table.c.body_digest, "hex").label("body_digest")

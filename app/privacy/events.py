@@ -1,4 +1,4 @@
-"""What the inbox holds about a customer, for the export: events of their orders, and those that name them."""
+"""Chooses a customer's events for the export, and removes what opens files or acts in the customer's name."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,56 +8,58 @@ from app.digital_river.models.tolerant_json import read_leniently
 from app.ids import CustomerId
 from app.privacy.schemas import HeldEvent
 
-# Names of files, which open at Digital River with the shop's key, and what lets its bearer act for the buyer.
-_SECRETS = ("fileid", "url", "link", "links", "token", "secret")
-# In these events the object is the file.
+# Ids of files, which open with the shop's key, and secrets with which their bearer acts as the buyer.
+_SECRET_SUFFIXES = ("fileid", "url", "link", "links", "token", "secret")
+# In these events the object is a file, so its `id` opens that file.
 _FILE_EVENTS = ("order.invoice.created", "order.credit_memo.created")
 
 
-def events_of(rows: Iterable[RowMapping], customer_id: CustomerId, things: set[str]) -> list[HeldEvent]:
-    """Those of the events that can be told to be about the customer, whose orders are among `things`."""
-    events = (_if_theirs(row, customer_id, things) for row in rows)
+def select_customer_events(
+    rows: Iterable[RowMapping], customer_id: CustomerId, owned_ids: set[str]
+) -> list[HeldEvent]:
+    """The events that are certainly about the customer, whose orders are among `owned_ids`."""
+    events = (_find_customer_event(row, customer_id, owned_ids) for row in rows)
     return [event for event in events if event is not None]
 
 
-def _if_theirs(row: RowMapping, customer_id: CustomerId, things: set[str]) -> HeldEvent | None:
-    """The event, if it is the customer's: whom it names counts more than whose its order is said to be."""
-    subject = _subject(row["body"])
-    named = subject.get("customerId")
-    # Not a set: what is named may be an object, which no set can hold.
-    is_theirs = row["order_id"] in things if named in (None, "") else str(named) == customer_id
-    if not is_theirs:
+def _find_customer_event(row: RowMapping, customer_id: CustomerId, owned_ids: set[str]) -> HeldEvent | None:
+    """The event, if it is the customer's. If it names a customer, its order does not count."""
+    event_object = _read_event_object(row["body"])
+    named = event_object.get("customerId")
+    # A tuple and not a set, because the value may be an object, which is not hashable.
+    is_the_customers = row["order_id"] in owned_ids if named in (None, "") else str(named) == customer_id
+    if not is_the_customers:
         return None
     if row["type"] in _FILE_EVENTS:
-        subject.pop("id", None)
+        event_object.pop("id", None)
     return HeldEvent(
         type=row["type"],
         order_id=row["order_id"],
         happened_at=row["happened_at"],
         received_at=row["received_at"],
         state=row["state"],
-        content=_shown(subject) if subject else None,
+        content=_redact(event_object) if event_object else None,
     )
 
 
-def _subject(body: str | None) -> dict[str, Any]:
-    """`data.object` of the event; empty where it is not held, or not readable."""
+def _read_event_object(body: str | None) -> dict[str, Any]:
+    """`data.object` of the event; empty if the body is no longer stored or not readable."""
     try:
         event = read_leniently(body.encode()) if body else None
     except ValueError:
         return {}
     data = event.get("data") if isinstance(event, dict) else None
-    subject = data.get("object") if isinstance(data, dict) else None
-    return dict(subject) if isinstance(subject, dict) else {}
+    event_object = data.get("object") if isinstance(data, dict) else None
+    return dict(event_object) if isinstance(event_object, dict) else {}
 
 
-def _shown(value: Any) -> Any:
+def _redact(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _shown(one) for name, one in value.items() if not _is_secret(name)}
+        return {name: _redact(member) for name, member in value.items() if not _is_secret(name)}
     if isinstance(value, list):
-        return [_shown(one) for one in value]
+        return [_redact(element) for element in value]
     return value
 
 
 def _is_secret(name: str) -> bool:
-    return name.lower().endswith(_SECRETS)
+    return name.lower().endswith(_SECRET_SUFFIXES)

@@ -1,4 +1,4 @@
-"""Everything about a customer as one document, gathered at once from wherever it is."""
+"""Collects all data about a customer into one document, from PostgreSQL and from Digital River."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -25,38 +25,42 @@ from app.tax.schemas import TaxCertificateView, TaxIdentifierView
 
 
 class _Records(NamedTuple):
-    """What PostgreSQL alone knows of a customer."""
+    """The parts of the export that come from PostgreSQL alone."""
 
     events: list[HeldEvent]
     support_reads: list[SupportRead]
     forget_requests: list[ForgetRequest]
 
 
-async def collect(resources: Resources, customer_id: CustomerId) -> CustomerExport:
+async def export_customer(resources: Resources, customer_id: CustomerId) -> CustomerExport:
     """The whole document; all parts are read concurrently.
 
     Raises:
-        ExceptionGroup: a part was not to be had, and half a document would pass for a whole one.
+        ExceptionGroup: a part could not be read. A partial document would look complete.
     """
     policy = policy_of(resources.settings)
     async with asyncio.TaskGroup() as group:
         customer = group.create_task(customers.find_customer(resources.digital_river, customer_id))
-        taxes = group.create_task(identifiers.list_identifiers(resources, customer_id))
+        tax_identifiers = group.create_task(identifiers.list_identifiers(resources, customer_id))
         sources = group.create_task(_list_payment_sources(resources.digital_river, customer_id))
-        bought = group.create_task(
+        whole_orders = group.create_task(
             orders.list_all_order_views(resources.digital_river.background, customer_id)
         )
-        issued = group.create_task(documents.list_all_documents(resources.hot_pool, policy, customer_id))
-        recorded = group.create_task(_read_records(resources.engine, customer_id))
-    found, records = customer.result(), recorded.result()
+        all_documents = group.create_task(
+            documents.list_all_documents(resources.hot_pool, policy, customer_id)
+        )
+        stored = group.create_task(_read_records(resources.engine, customer_id))
+    profile, records = customer.result(), stored.result()
     return CustomerExport(
         customer_id=customer_id,
-        profile=None if found is None else ProfileView.of(found),
-        tax_identifiers=[TaxIdentifierView.of(one) for one in taxes.result().require_complete()],
-        tax_certificates=[] if found is None else TaxCertificateView.all_of(found).require_complete(),
+        profile=None if profile is None else ProfileView.of(profile),
+        tax_identifiers=[
+            TaxIdentifierView.of(identifier) for identifier in tax_identifiers.result().require_complete()
+        ],
+        tax_certificates=[] if profile is None else TaxCertificateView.all_of(profile).require_complete(),
         payment_sources=sources.result(),
-        orders=bought.result(),
-        documents=[DocumentRecord.of(one) for one in issued.result()],
+        orders=whole_orders.result(),
+        documents=[DocumentRecord.of(document) for document in all_documents.result()],
         events=records.events,
         support_reads=records.support_reads,
         forget_requests=records.forget_requests,
@@ -66,17 +70,19 @@ async def collect(resources: Resources, customer_id: CustomerId) -> CustomerExpo
 async def _list_payment_sources(client: DigitalRiverClient, customer_id: CustomerId) -> list[PaymentSource]:
     saved = await payment_sources.list_sources(client, customer_id)
     now = datetime.now(UTC)
-    return [source_view(one.source, is_default=one.is_default, now=now) for one in saved.require_complete()]
+    return [
+        source_view(entry.source, is_default=entry.is_default, now=now) for entry in saved.require_complete()
+    ]
 
 
 async def _read_records(engine: AsyncEngine, customer_id: CustomerId) -> _Records:
     async with engine.connect() as connection:
-        things = await list_owned_ids(connection, customer_id)
-        held = await store.list_held_events(connection, customer_id, things)
-        reads = await audit_log.list_records(connection, customer_id, things)
+        owned_ids = await list_owned_ids(connection, customer_id)
+        rows = await store.list_held_events(connection, customer_id, owned_ids)
+        reads = await audit_log.list_records(connection, customer_id, owned_ids)
         requests = await store.list_forget_requests(connection, customer_id)
     return _Records(
-        events.events_of(held, customer_id, things),
+        events.select_customer_events(rows, customer_id, owned_ids),
         [SupportRead.of(row) for row in reads],
         [ForgetRequest.of(row) for row in requests],
     )

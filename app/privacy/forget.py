@@ -1,4 +1,4 @@
-"""What happens when a buyer asks to be forgotten: recorded at Digital River, erased here."""
+"""Handles a request to be forgotten: records it at Digital River, then erases the customer's data here."""
 
 import structlog
 
@@ -35,31 +35,31 @@ log = structlog.get_logger()
 async def forget(
     engine: AsyncEngine, client: DigitalRiverClient, customer_id: CustomerId, *, subject: str, request_id: str
 ) -> ForgetView:
-    """Record the request here, then at Digital River, then erase. After an error the buyer may simply ask
-    again: all steps are repeatable.
+    """Record the request here, then at Digital River, then erase. After an error the buyer may ask again:
+    every step may be repeated.
 
     Raises:
         DigitalRiverError, BadGateway: Digital River could not record it; nothing is erased then.
     """
     async with engine.begin() as connection:
-        record_id = await store.keep_forget_request(
+        record_id = await store.insert_forget_request(
             connection, customer_id, subject=subject, request_id=request_id
         )
     try:
-        answer = await _ask_digital_river(client, customer_id)
+        answer = await _request_at_digital_river(client, customer_id)
     except (DigitalRiverError, BadGateway) as error:
-        await _keep_answer(engine, record_id, type(error).__name__)
+        await _record_answer(engine, record_id, type(error).__name__)
         raise
-    await _keep_answer(engine, record_id, answer)
+    await _record_answer(engine, record_id, answer)
     async with engine.begin() as connection:
         await idempotency.delete_responses(connection, customer_id)
-        await tax.erase(connection, customer_id)
-        await store.keep_erasure(connection, record_id)
+        await tax.delete_customer_records(connection, customer_id)
+        await store.record_erasure(connection, record_id)
     log.info("customer.forget_recorded")
     return ForgetView(status="recorded", erased=list(ERASED), kept=list(KEPT), next=list(NEXT))
 
 
-async def _ask_digital_river(client: DigitalRiverClient, customer_id: CustomerId) -> str:
+async def _request_at_digital_river(client: DigitalRiverClient, customer_id: CustomerId) -> str:
     customer = await customers.ensure_customer(client, customer_id)
     if customer.request_to_be_forgotten:
         return "recorded before"
@@ -70,6 +70,6 @@ async def _ask_digital_river(client: DigitalRiverClient, customer_id: CustomerId
     return "recorded"
 
 
-async def _keep_answer(engine: AsyncEngine, record_id: int, answer: str) -> None:
+async def _record_answer(engine: AsyncEngine, record_id: int, answer: str) -> None:
     async with engine.begin() as connection:
-        await store.keep_answer(connection, record_id, answer)
+        await store.record_answer(connection, record_id, answer)

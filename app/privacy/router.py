@@ -26,8 +26,8 @@ ops_router = APIRouter(
 )
 
 
-class _After(BaseModel):
-    """A cursor: the last record of the page before."""
+class _CursorPosition(BaseModel):
+    """The last record of the previous page."""
 
     id: Annotated[int, Field(ge=1, lt=2**63)]
 
@@ -41,8 +41,8 @@ class _After(BaseModel):
 async def forget_customer(
     request: Request, resources: ResourcesDep, principal: CurrentPrincipal, customer_id: OwnCustomer
 ) -> ForgetView:
-    """Records the request at Digital River and erases what this service does not need. Asking again changes
-    nothing and gets the same answer. It cannot be taken back."""
+    """Records the request at Digital River, and erases the data that this service does not need. A repeated
+    request changes nothing and gets the same answer. The request cannot be withdrawn."""
     return await forget(
         resources.engine,
         resources.digital_river,
@@ -55,38 +55,40 @@ async def forget_customer(
 @export_router.get(
     "/customers/{customerId}/export",
     operation_id="exportCustomer",
-    summary="Export everything about a customer",
+    summary="Export all data about a customer",
     response_model=CustomerExport,
     responses={**NOT_MODIFIED, **responses(Invalid, NotFound, BadGateway, ServiceUnavailable)},
 )
 async def export_customer(
     request: Request, resources: ResourcesDep, customer_id: ReadableCustomer
 ) -> Response:
-    """Everything held or reachable, complete or not at all. Lists are newest first and not paged."""
-    everything = await export.collect(resources, customer_id)
+    """All data that this service stores or can read at Digital River. If a part cannot be read, the answer is
+    an error: there is no partial export. Lists are newest first and not paged."""
+    document = await export.export_customer(resources, customer_id)
     disposition = 'attachment; filename="customer.json"'
-    return conditional(request, everything, headers={"Content-Disposition": disposition})
+    return conditional(request, document, headers={"Content-Disposition": disposition})
 
 
 @ops_router.get(
     "/forget-requests",
     operation_id="listForgetRequests",
-    summary="List who has asked to be forgotten",
+    summary="List requests to be forgotten",
     responses=responses(Invalid),
 )
 async def list_forget_requests(
     resources: ResourcesDep,
     customer_id: Annotated[
-        CustomerId | None, ID, Query(alias="customerId", description="Only this customer's.")
+        CustomerId | None, ID, Query(alias="customerId", description="Only the requests of this customer.")
     ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> ForgetRecordsPage:
-    """The last one first. These records are kept for ever."""
-    before = None if cursor is None else decode_cursor(cursor, _After).id
+    """The last request first. These records are kept for ever."""
+    before = None if cursor is None else decode_cursor(cursor, _CursorPosition).id
     async with resources.engine.connect() as connection:
-        found = await store.list_all_forget_requests(
-            connection, only=customer_id, before=before, limit=limit + 1
-        )
-    last = encode_cursor(_After(id=found[limit - 1]["id"])) if len(found) > limit else None
-    return ForgetRecordsPage(data=[ForgetRecord.of(row) for row in found[:limit]], next_cursor=last)
+        if customer_id is None:
+            rows = await store.list_all_forget_requests(connection, before=before, limit=limit + 1)
+        else:
+            rows = await store.list_forget_requests(connection, customer_id, before=before, limit=limit + 1)
+    next_cursor = encode_cursor(_CursorPosition(id=rows[limit - 1]["id"])) if len(rows) > limit else None
+    return ForgetRecordsPage(data=[ForgetRecord.of(row) for row in rows[:limit]], next_cursor=next_cursor)

@@ -1,4 +1,4 @@
-"""What a customer is told about their own data, and operators about requests to be forgotten."""
+"""Models of the export of a customer's data, and of requests to be forgotten."""
 
 from typing import Any, Literal, Self
 
@@ -26,7 +26,7 @@ _RECORD: dict[str, Any] = {
 
 
 class ForgetView(ApiModel):
-    """What became of a request to be forgotten."""
+    """The result of a request to be forgotten."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -42,17 +42,17 @@ class ForgetView(ApiModel):
     )
 
     status: Literal["recorded"]
-    """Digital River knows of the request. Asking again changes nothing."""
+    """Digital River has recorded the request. A repeated request changes nothing."""
     erased: list[str]
-    """What is gone from this service now; fit for a buyer's eyes."""
+    """The data that this service has erased, as texts for the buyer."""
     kept: list[str]
-    """What stays, and why."""
+    """The data that this service keeps, and why."""
     next: list[str]
-    """What will happen, and when."""
+    """What happens next, and when."""
 
 
 class ForgetRequest(ApiModel):
-    """One time that the customer asked to be forgotten, and what came of it."""
+    """One request of the customer to be forgotten, and its result."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -70,18 +70,18 @@ class ForgetRequest(ApiModel):
 
     requested_at: Instant
     requested_by: str
-    """The subject of the token."""
+    """The subject of the token that made the request."""
     answered_at: Instant | None
-    """When Digital River answered; null when it did not."""
+    """When Digital River answered; null if it did not."""
     answer: str | None
-    """`recorded`: Digital River noted it then. `recorded before`: it had noted it already. Else what the
-    failure was; nothing was erased then."""
+    """`recorded`: Digital River recorded this request. `recorded before`: it had recorded an earlier one. Any
+    other value names the failure; then nothing was erased."""
     erased_at: Instant | None
-    """When everything that is not kept was gone from this service."""
+    """When this service had erased all data that it does not keep."""
 
     @classmethod
     def of(cls, row: RowMapping) -> Self:
-        """The request as its customer sees it."""
+        """The view for the customer."""
         return cls(
             requested_at=row["requested_at"],
             requested_by=row["subject"],
@@ -98,25 +98,25 @@ class ForgetRecord(ApiModel):
 
     customer_id: str
     subject: str
-    """By whom: the subject of the token."""
+    """The subject of the token that made the request."""
     request_id: str
-    """Finds the request in the logs."""
+    """The id of the HTTP request, to find it in the logs."""
     requested_at: Instant
     answered_at: Instant | None
     answer: str | None
-    """What Digital River answered: `recorded`, `recorded before`, or the failure, after which the buyer may
-    ask again. Null: the process died meanwhile."""
+    """Digital River's answer: `recorded`, `recorded before`, or the name of the failure, after which the
+    buyer may ask again. Null if the process ended before the answer."""
     erased_at: Instant | None
-    """When everything that is not kept was gone from this service."""
+    """When this service had erased all data that it does not keep."""
 
     @classmethod
     def of(cls, row: RowMapping) -> Self:
-        """The request as operators see it."""
+        """The view for operators."""
         return cls(**{name: row[name] for name in cls.model_fields})
 
 
 class ForgetRecordsPage(Page[ForgetRecord]):
-    """Requests to be forgotten, the last one first."""
+    """Requests to be forgotten, the last request first."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_RECORD], "nextCursor": None}]})
 
@@ -140,7 +140,7 @@ class DocumentRecord(ApiModel):
     )
 
     id: str
-    """Opens it: `/v1/documents/{id}/content`."""
+    """Open the document with `/v1/documents/{id}/content`."""
     kind: DocumentKind
     order_id: str
     file_name: str
@@ -149,7 +149,7 @@ class DocumentRecord(ApiModel):
 
     @classmethod
     def of(cls, found: Document) -> Self:
-        """The document without its link."""
+        """The view of the document, without its link."""
         return cls(
             id=found.id,
             kind=found.kind,
@@ -161,7 +161,7 @@ class DocumentRecord(ApiModel):
 
 
 class SupportRead(ApiModel):
-    """One look of the shop's support at something of this customer's."""
+    """One read of this customer's data by the shop's support."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -171,16 +171,16 @@ class SupportRead(ApiModel):
 
     at: Instant
     operation: str
-    """What was asked for: the method and the route of this API."""
+    """The method and the route of this API that support called."""
 
     @classmethod
     def of(cls, row: RowMapping) -> Self:
-        """The record without who of the shop's people it was: that is not the customer's to know."""
+        """The view of the record. It leaves out which employee of the shop it was."""
         return cls(at=row["at"], operation=row["operation"])
 
 
 class HeldEvent(ApiModel):
-    """Something that Digital River has notified the shop of."""
+    """An event that Digital River sent to the shop."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -202,13 +202,15 @@ class HeldEvent(ApiModel):
     happened_at: Instant | None
     received_at: Instant
     state: State
-    """`pending` (not handled yet), `done`, `ignored` (not needed) or `buried` (an operator must look)."""
+    """`pending` (not handled yet), `done`, `ignored` (not needed) or `buried` (an operator must look at
+    it)."""
     content: dict[str, Any] | None
-    """What it said, as far as it is still held, without what opens files or acts in the customer's name."""
+    """The content of the event, if it is still stored. It leaves out what opens files and what acts in the
+    customer's name."""
 
 
 class CustomerExport(ApiModel):
-    """Everything about a customer: who it is, and one list for each kind of thing."""
+    """All data about a customer: the profile, and one list for each kind of data."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -231,7 +233,7 @@ class CustomerExport(ApiModel):
 
     customer_id: str
     profile: ProfileView | None
-    """Null when Digital River does not know the customer."""
+    """Null if Digital River does not know the customer."""
     tax_identifiers: list[TaxIdentifierView]
     tax_certificates: list[TaxCertificateView]
     payment_sources: list[PaymentSource]

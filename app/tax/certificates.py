@@ -1,7 +1,8 @@
-"""US exemption certificates: the file goes to Digital River first, then the customer learns of it.
+"""Adds and lists US exemption certificates, each of them once.
 
-Nobody can take a certificate away again, so none may be there twice: while nobody knows whether the customer
-has learned of a file, handing in the same once more asks about that file, and tells of no other.
+The file goes to Digital River first, then the customer gets the certificate. A certificate cannot be
+removed, so it must not be added twice: if it is unknown whether the customer has a file, the next request
+with the same certificate asks Digital River about that file, and uploads no other.
 """
 
 import hashlib
@@ -29,21 +30,21 @@ from app.digital_river.errors import (
 from app.ids import CustomerId, FileId
 from app.tax import store
 from app.tax.schemas import NewTaxCertificate, TaxCertificateView, status_on
-from app.tax.upload import Form
+from app.tax.upload import CertificateForm
 from app.web.problems import Invalid
 from app.web.validation import invalid_fields
 
 PURPOSE = "tax_document_customer_upload"
 
-_OUR_NAMES = {"companyName": "company", "taxAuthority": "authority", "fileId": "file"}
+_FIELD_NAMES = {"companyName": "company", "taxAuthority": "authority", "fileId": "file"}
 
 
-class _NotAdded(Exception):
-    """Digital River has said so itself; `told` is what the caller hears."""
+class _AssignmentRejected(Exception):
+    """Digital River refused the certificate; `reason` is the error for the caller."""
 
-    def __init__(self, told: Exception) -> None:
+    def __init__(self, reason: Exception) -> None:
         super().__init__()
-        self.told = told
+        self.reason = reason
 
 
 async def list_certificates(
@@ -56,74 +57,76 @@ async def list_certificates(
         return Entries()
 
 
-async def add(
-    engine: AsyncEngine, client: DigitalRiverClient, customer_id: CustomerId, form: Form
+async def add_certificate(
+    engine: AsyncEngine, client: DigitalRiverClient, customer_id: CustomerId, form: CertificateForm
 ) -> TaxCertificateView:
-    """Hand the certificate in.
+    """Upload the file and add the certificate to the customer.
 
     Raises:
         RequestValidationError, Invalid: a field is missing or wrong.
     """
-    new, upload = _checked(form)
+    new, upload = _validate(form)
     await customers.ensure_customer(client, customer_id)
     digest = _digest(customer_id, new, form.digest)
     async with engine.connect() as connection:
         file_id = await store.find_upload(connection, digest)
     if file_id is None:
-        file_id = await _upload(client, upload)
+        file_id = await _upload_file(client, upload)
         async with engine.begin() as connection:
-            await store.keep_upload(connection, customer_id, digest, file_id)
-    elif await _has(client, customer_id, file_id):
-        # What was told before this had arrived, and only the answer was lost.
-        await _end_upload(engine, digest)
+            await store.insert_upload(connection, customer_id, digest, file_id)
+    elif await _has_certificate(client, customer_id, file_id):
+        # An earlier request added the certificate, and only its answer was lost.
+        await _delete_upload_record(engine, digest)
         return _view(new)
     try:
-        await _announce(client, customer_id, new, file_id)
-    except _NotAdded as error:
-        await _end_upload(engine, digest)
-        raise error.told from None
-    # Any other failure leaves the file on record: it may have arrived, or may still arrive.
-    await _end_upload(engine, digest)
+        await _assign_to_customer(client, customer_id, new, file_id)
+    except _AssignmentRejected as error:
+        await _delete_upload_record(engine, digest)
+        raise error.reason from None
+    # After any other failure the upload stays stored: Digital River may have added the certificate.
+    await _delete_upload_record(engine, digest)
     return _view(new)
 
 
-async def _upload(client: DigitalRiverClient, upload: Upload) -> FileId:
+async def _upload_file(client: DigitalRiverClient, upload: Upload) -> FileId:
     try:
         return FileId((await files.upload_file(client, purpose=PURPOSE, upload=upload)).id)
     except Refused:
         raise Invalid.at("/file", "This file is not accepted.") from None
 
 
-async def _end_upload(engine: AsyncEngine, digest: bytes) -> None:
+async def _delete_upload_record(engine: AsyncEngine, digest: bytes) -> None:
     async with engine.begin() as connection:
-        await store.end_upload(connection, digest)
+        await store.delete_upload(connection, digest)
 
 
-async def _announce(
+async def _assign_to_customer(
     client: DigitalRiverClient, customer_id: CustomerId, new: NewTaxCertificate, file_id: FileId
 ) -> None:
-    """Tell Digital River whose file it is.
+    """Add the certificate with this file to the customer.
 
     Raises:
-        _NotAdded: it is nobody's for certain, and deleted.
+        _AssignmentRejected: Digital River refused it; the file is deleted.
     """
     try:
-        await customers.update_customer(client, customer_id, _changes(new, file_id))
+        await customers.update_customer(client, customer_id, _customer_changes(new, file_id))
     except (Unavailable, Garbled):
-        # It may have worked all the same, and a certificate that is there twice can never be removed.
-        if not await _has(client, customer_id, file_id):
+        # It may have worked all the same, and a second copy of the certificate could never be removed.
+        if not await _has_certificate(client, customer_id, file_id):
             raise
     except (Refused, ConflictingState, Missing) as error:
         with suppress(DigitalRiverError):
             await files.delete_file(client, file_id)
         if isinstance(error, Refused):
-            raise _NotAdded(invalid_fields(error, below="taxCertificate", our_names=_OUR_NAMES)) from error
-        raise _NotAdded(error) from error
+            raise _AssignmentRejected(
+                invalid_fields(error, below="taxCertificate", our_names=_FIELD_NAMES)
+            ) from error
+        raise _AssignmentRejected(error) from error
 
 
-async def _has(client: DigitalRiverClient, customer_id: CustomerId, file_id: FileId) -> bool:
+async def _has_certificate(client: DigitalRiverClient, customer_id: CustomerId, file_id: FileId) -> bool:
     customer = await customers.fetch_customer(client, customer_id)
-    return any(one.file_id == file_id for one in customer.tax_certificates)
+    return any(certificate.file_id == file_id for certificate in customer.tax_certificates)
 
 
 def _digest(customer_id: CustomerId, new: NewTaxCertificate, file: bytes) -> bytes:
@@ -135,12 +138,12 @@ def _view(new: NewTaxCertificate) -> TaxCertificateView:
     return TaxCertificateView(**new.model_dump(), status=status)
 
 
-def _checked(form: Form) -> tuple[NewTaxCertificate, Upload]:
+def _validate(form: CertificateForm) -> tuple[NewTaxCertificate, Upload]:
     errors = []
     try:
         new = NewTaxCertificate.model_validate(form.fields)
     except ValidationError as error:
-        errors += [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        errors += [{**detail, "loc": ("body", *detail["loc"])} for detail in error.errors()]
     if form.upload is None:
         errors.append({"type": "missing", "loc": ("body", "file"), "msg": "Field required"})
     if errors or form.upload is None:
@@ -148,7 +151,7 @@ def _checked(form: Form) -> tuple[NewTaxCertificate, Upload]:
     return new, form.upload
 
 
-def _changes(new: NewTaxCertificate, file_id: str) -> models.CustomerChanges:
+def _customer_changes(new: NewTaxCertificate, file_id: str) -> models.CustomerChanges:
     certificate = models.NewTaxCertificate(
         company_name=new.company,
         tax_authority=new.authority,

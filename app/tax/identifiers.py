@@ -1,13 +1,12 @@
-"""One tax identifier per type, exchanged so that the buyer is never left without either.
+"""Adds and replaces tax identifiers, so that a failure never leaves the buyer with none.
 
 Digital River docs, Tax identifiers: an identifier cannot be changed, a customer has one per type, and the old
-one must be deleted before another of its type is attached. So the new one is made first, which checks its
-form while the old one is untouched, and is offered at once: only a far side that is well and insists on its
-rule makes us delete the old one.
+one must be deleted before another of its type is attached. So we create the new one first, which checks its
+form, and try to attach it. Only if Digital River answers with its conflict do we delete the old one.
 
-What happens then is on record before it begins. Whatever breaks it off, be it the end of the process or a far
-side that fails just then, the customer's next request or the worker carries it through: from the start,
-because each step may be repeated. Until that is done, nobody is shown that there is neither.
+A replacement is stored before it begins. If the process ends or Digital River fails in the middle of it, the
+customer's next request or the worker runs it again from its start: each step may be repeated. Until then no
+read answers that the customer has neither.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -19,7 +18,7 @@ import structlog
 from app.db.engine import AsyncEngine
 from app.db.leases import LEASE_SECONDS
 from app.digital_river.api import customers
-from app.digital_river.api import tax_identifiers as far_side
+from app.digital_river.api import tax_identifiers as api
 from app.digital_river.api.pagination import Entries
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.retries import retry
@@ -37,11 +36,10 @@ from app.resources import Resources
 from app.tax import store
 from app.tax.schemas import NewTaxIdentifier
 from app.tax.store import Replacement
-from app.web.problems import NotFound
-from app.web.problems import ServiceUnavailable as Later
+from app.web.problems import NotFound, ServiceUnavailable
 from app.web.validation import invalid_fields
 
-PAUSES = (0.2, 1.0)
+RETRY_PAUSES = (0.2, 1.0)
 
 log = structlog.get_logger()
 
@@ -50,82 +48,85 @@ async def list_identifiers(resources: Resources, customer_id: CustomerId) -> Ent
     """The customer's identifiers, newest first; none for a customer that does not exist.
 
     Raises:
-        DigitalRiverError, LeaseBusy: also when one is being replaced, and that does not come to its end.
+        DigitalRiverError, LeaseBusy: also if an unfinished replacement cannot be finished.
     """
-    if await _list_unfinished(resources.engine, customer_id):
-        async with _turn(resources, customer_id):
+    if await _list_replacements(resources.engine, customer_id):
+        async with _exclusive_access(resources, customer_id):
             pass
-    return await _fetch_all(resources.digital_river, customer_id)
+    return await _fetch_identifiers(resources.digital_river, customer_id)
 
 
-async def add(
+async def add_identifier(
     resources: Resources, customer_id: CustomerId, new: NewTaxIdentifier
 ) -> tuple[TaxIdentifier, bool]:
-    """The identifier, attached, and whether it is new; an older one of its type is gone then.
+    """Attach the identifier in place of an older one of its type; returns it and whether it is new.
 
     Raises:
-        Invalid: its form is wrong, or its type unknown; nothing has changed.
-        Later: it cannot be attached; the older one is there as before, or anew.
-        DigitalRiverError: the older one is there as before, or the new one takes its place later.
+        Invalid: its form is wrong or its type unknown; nothing has changed.
+        ServiceUnavailable: it cannot be attached; the old one is there as before, or restored.
+        DigitalRiverError: the old one is there as before, or the new one replaces it later.
     """
     client = resources.digital_river
-    async with _turn(resources, customer_id):
+    async with _exclusive_access(resources, customer_id):
         await customers.ensure_customer(client, customer_id)
-        present = await _fetch_all(client, customer_id, new.type)
-        for one in present:
-            if _plain(one.value) == _plain(new.value):
-                return one, False
-        fresh = await _create(client, new)
+        existing = await _fetch_identifiers(client, customer_id, new.type)
+        for identifier in existing:
+            if _normalise(identifier.value) == _normalise(new.value):
+                return identifier, False
+        created = await _create_identifier(client, new)
         try:
-            attached = await far_side.attach_tax_identifier(client, customer_id, TaxIdentifierId(fresh.id))
+            attached = await api.attach_tax_identifier(client, customer_id, TaxIdentifierId(created.id))
         except DigitalRiverError as error:
-            if present and isinstance(error, ConflictingState):
-                return await _replace(resources, customer_id, fresh, present[0]), True
-            await _discard(client, fresh.id)
+            if existing and isinstance(error, ConflictingState):
+                replaced = _replace_identifier(resources.engine, client, customer_id, created, existing[0])
+                return await replaced, True
+            await _delete_unused(client, created.id)
             raise
-        for old in present:
-            await _discard(client, old.id)
+        for old in existing:
+            await _delete_unused(client, old.id)
         return attached, True
 
 
-async def remove(resources: Resources, customer_id: CustomerId, tax_identifier_id: TaxIdentifierId) -> None:
+async def delete_identifier(
+    resources: Resources, customer_id: CustomerId, tax_identifier_id: TaxIdentifierId
+) -> None:
     """Delete one of the customer's identifiers.
 
     Raises:
-        NotFound: there is none, or it is somebody else's.
+        NotFound: there is none, or it is another customer's.
     """
-    async with _turn(resources, customer_id):
+    async with _exclusive_access(resources, customer_id):
         try:
-            found = await far_side.fetch_tax_identifier(resources.digital_river, tax_identifier_id)
+            found = await api.fetch_tax_identifier(resources.digital_river, tax_identifier_id)
         except Missing:
             raise NotFound from None
         if found.customer_id != customer_id:
             raise NotFound
         with suppress(Missing):
-            await far_side.delete_tax_identifier(resources.digital_river, tax_identifier_id)
+            await api.delete_tax_identifier(resources.digital_river, tax_identifier_id)
 
 
 async def finish_replacements(resources: Resources) -> None:
-    """Carry through what was broken off. Customers with somebody at work are left to them."""
+    """Finish the replacements that were interrupted, except those of customers whose lease is held."""
     async with resources.engine.connect() as connection:
-        waiting = await store.list_customers(connection)
-    for customer_id in waiting:
+        customer_ids = await store.list_customers_with_replacements(connection)
+    for customer_id in customer_ids:
         lease = _lease(customer_id)
         async with resources.leases.hold_if_free(lease, seconds=LEASE_SECONDS) as held:
             if held is None:
                 continue
             try:
-                await _finish_all(resources, customer_id)
+                await _finish_replacements_of(resources.engine, resources.digital_river, customer_id)
             except DigitalRiverError as error:
-                # One that cannot be finished must not stand in the way of the others.
+                # A replacement that cannot be finished must not block those of other customers.
                 log.warning("tax_identifier.replacement_unfinished", error=type(error).__name__)
 
 
 @asynccontextmanager
-async def _turn(resources: Resources, customer_id: CustomerId) -> AsyncIterator[None]:
-    """One at a time for each customer, and nobody before what was broken off has been carried through."""
+async def _exclusive_access(resources: Resources, customer_id: CustomerId) -> AsyncIterator[None]:
+    """Hold the lease of the customer's identifiers, with every interrupted replacement finished first."""
     async with resources.leases.hold(_lease(customer_id)):
-        await _finish_all(resources, customer_id)
+        await _finish_replacements_of(resources.engine, resources.digital_river, customer_id)
         yield
 
 
@@ -133,120 +134,131 @@ def _lease(customer_id: CustomerId) -> str:
     return f"tax-identifiers:{customer_id}"
 
 
-async def _finish_all(resources: Resources, customer_id: CustomerId) -> None:
-    for replacement in await _list_unfinished(resources.engine, customer_id):
-        await _finish(resources, replacement)
+async def _finish_replacements_of(
+    engine: AsyncEngine, client: DigitalRiverClient, customer_id: CustomerId
+) -> None:
+    for replacement in await _list_replacements(engine, customer_id):
+        await _finish_replacement(engine, client, replacement)
 
 
-async def _list_unfinished(engine: AsyncEngine, customer_id: CustomerId) -> Sequence[Replacement]:
+async def _list_replacements(engine: AsyncEngine, customer_id: CustomerId) -> Sequence[Replacement]:
     async with engine.connect() as connection:
-        return await store.list_unfinished(connection, customer_id)
+        return await store.list_replacements(connection, customer_id)
 
 
-async def _replace(
-    resources: Resources, customer_id: CustomerId, fresh: TaxIdentifier, old: TaxIdentifier
+async def _replace_identifier(
+    engine: AsyncEngine,
+    client: DigitalRiverClient,
+    customer_id: CustomerId,
+    new: TaxIdentifier,
+    old: TaxIdentifier,
 ) -> TaxIdentifier:
-    replacement = Replacement(TaxIdentifierId(fresh.id), customer_id, old.type or "", old.value or "")
-    async with resources.engine.begin() as connection:
-        await store.begin_replacement(connection, replacement)
-    attached = await _finish(resources, replacement)
+    replacement = Replacement(TaxIdentifierId(new.id), customer_id, old.type or "", old.value or "")
+    async with engine.begin() as connection:
+        await store.insert_replacement(connection, replacement)
+    attached = await _finish_replacement(engine, client, replacement)
     if attached is None:
-        raise Later("Your tax identifier could not be replaced now. See which one is saved, and try again.")
+        raise ServiceUnavailable(
+            "Your tax identifier could not be replaced now. See which one is saved, and try again."
+        )
     return attached
 
 
-async def _finish(resources: Resources, replacement: Replacement) -> TaxIdentifier | None:
-    """The new one, attached in place of whatever there is; None when it cannot be, and the old one stays.
+async def _finish_replacement(
+    engine: AsyncEngine, client: DigitalRiverClient, replacement: Replacement
+) -> TaxIdentifier | None:
+    """The new one, attached in place of others of its type; None if it is refused and the old one restored.
 
     Raises:
-        DigitalRiverError: neither is certain yet; the replacement stays on record.
+        DigitalRiverError: neither is certain yet; the replacement stays stored.
     """
-    client = resources.digital_river
     attached: TaxIdentifier | None = None
     try:
-        for one in await _fetch_all(client, replacement.customer_id, replacement.type):
-            if one.id != replacement.new_id:
-                # Whether it is gone shows when the new one is attached.
-                await _discard(client, one.id)
-        attached = await _attach(client, replacement.customer_id, replacement.new_id)
+        for old in await _fetch_identifiers(client, replacement.customer_id, replacement.type):
+            if old.id != replacement.new_id:
+                # If the deletion failed, attaching the new one fails too.
+                await _delete_unused(client, old.id)
+        attached = await _attach_with_retries(client, replacement.customer_id, replacement.new_id)
     except (Refused, Missing, ConflictingState):
-        await _put_back(client, replacement)
-    async with resources.engine.begin() as connection:
-        await store.end_replacement(connection, replacement.new_id)
+        await _restore_old_identifier(client, replacement)
+    async with engine.begin() as connection:
+        await store.delete_replacement(connection, replacement.new_id)
     if attached is None:
-        await _discard(client, replacement.new_id)
+        await _delete_unused(client, replacement.new_id)
     return attached
 
 
-async def _attach(
-    client: DigitalRiverClient, customer_id: CustomerId, identifier: TaxIdentifierId
+async def _attach_with_retries(
+    client: DigitalRiverClient, customer_id: CustomerId, identifier_id: TaxIdentifierId
 ) -> TaxIdentifier:
-    """Attach, and try again: at this moment the buyer has none, or the deletion takes its time."""
-    attach = partial(_attach_or_find, client, customer_id, identifier)
+    """Attach the identifier, with retries: the buyer has none now, and a deletion may take effect late."""
+    attach = partial(_attach_or_find, client, customer_id, identifier_id)
     return await retry(attach, pause=_pause)
 
 
 async def _attach_or_find(
-    client: DigitalRiverClient, customer_id: CustomerId, identifier: TaxIdentifierId
+    client: DigitalRiverClient, customer_id: CustomerId, identifier_id: TaxIdentifierId
 ) -> TaxIdentifier:
     try:
-        return await far_side.attach_tax_identifier(client, customer_id, identifier)
+        return await api.attach_tax_identifier(client, customer_id, identifier_id)
     except DigitalRiverError:
         with suppress(DigitalRiverError):
-            found = await far_side.fetch_tax_identifier(client, identifier)
+            found = await api.fetch_tax_identifier(client, identifier_id)
             if found.customer_id == customer_id:
                 return found
         raise
 
 
 def _pause(attempts: int, error: DigitalRiverError) -> float | None:
-    if attempts > len(PAUSES) or not isinstance(error, Unavailable | Throttled | ConflictingState):
+    if attempts > len(RETRY_PAUSES) or not isinstance(error, Unavailable | Throttled | ConflictingState):
         return None
-    return PAUSES[attempts - 1]
+    return RETRY_PAUSES[attempts - 1]
 
 
-async def _put_back(client: DigitalRiverClient, replacement: Replacement) -> None:
-    """Make the old one anew unless one of its type is there; its verification begins again."""
+async def _restore_old_identifier(client: DigitalRiverClient, replacement: Replacement) -> None:
+    """Create the old one again, unless the customer has one of its type. Its verification begins again."""
     customer_id = replacement.customer_id
-    present = await _fetch_all(client, customer_id, replacement.type)
-    if any(one.id != replacement.new_id for one in present):
+    existing = await _fetch_identifiers(client, customer_id, replacement.type)
+    if any(identifier.id != replacement.new_id for identifier in existing):
         return
     try:
-        again = await far_side.create_tax_identifier(
+        restored = await api.create_tax_identifier(
             client, type_=replacement.type, value=replacement.old_value
         )
         try:
-            await _attach(client, customer_id, TaxIdentifierId(again.id))
+            await _attach_with_retries(client, customer_id, TaxIdentifierId(restored.id))
         except DigitalRiverError:
-            await _discard(client, again.id)
+            await _delete_unused(client, restored.id)
             raise
     except ConflictingState:
-        # One of this type is there after all: it only could not be seen.
+        # The customer has one of this type after all; the list did not show it yet.
         pass
     except (Refused, Missing) as error:
-        # What Digital River once took it does not take any more: no repetition would help.
+        # Digital River no longer accepts the value that it once accepted: a retry would not help.
         log.error("tax_identifier.lost", type=replacement.type, error=type(error).__name__)
 
 
-async def _create(client: DigitalRiverClient, new: NewTaxIdentifier) -> TaxIdentifier:
+async def _create_identifier(client: DigitalRiverClient, new: NewTaxIdentifier) -> TaxIdentifier:
     try:
-        return await far_side.create_tax_identifier(client, type_=new.type, value=new.value)
+        return await api.create_tax_identifier(client, type_=new.type, value=new.value)
     except Refused as refused:
         raise invalid_fields(refused) from None
 
 
-async def _fetch_all(
+async def _fetch_identifiers(
     client: DigitalRiverClient, customer_id: CustomerId, type_: str | None = None
 ) -> Entries[TaxIdentifier]:
-    found = await far_side.fetch_tax_identifiers(client, customer_id)
-    return Entries((one for one in found if type_ in (None, one.type)), unreadable=found.unreadable)
+    found = await api.fetch_tax_identifiers(client, customer_id)
+    return Entries(
+        (identifier for identifier in found if type_ in (None, identifier.type)), unreadable=found.unreadable
+    )
 
 
-async def _discard(client: DigitalRiverClient, unwanted: str) -> None:
-    """Delete what is of no use any more. One that stays behind belongs to nobody and harms nobody."""
+async def _delete_unused(client: DigitalRiverClient, identifier_id: str) -> None:
+    """Delete an identifier that is no longer needed. A failure is ignored."""
     with suppress(DigitalRiverError):
-        await far_side.delete_tax_identifier(client, TaxIdentifierId(unwanted))
+        await api.delete_tax_identifier(client, TaxIdentifierId(identifier_id))
 
 
-def _plain(value: str | None) -> str:
+def _normalise(value: str | None) -> str:
     return "".join((value or "").split()).upper()

@@ -28,17 +28,17 @@ from app.web.problems import (
 
 router = APIRouter(prefix="/v1", tags=["tax"], route_class=IdempotentRoute)
 
-_READS = responses(Invalid, NotFound, BadGateway, ServiceUnavailable)
-_WRITES = responses(Conflict, Invalid, NotFound, BadGateway, ServiceUnavailable)
+_READ_PROBLEMS = responses(Invalid, NotFound, BadGateway, ServiceUnavailable)
+_WRITE_PROBLEMS = responses(Conflict, Invalid, NotFound, BadGateway, ServiceUnavailable)
 
 
 def _certificate_form() -> dict[str, object]:
-    """The form in OpenAPI's words: FastAPI knows only forms that it reads itself."""
+    """The form for the OpenAPI document: FastAPI describes only forms that it parses itself."""
     schema = NewTaxCertificate.model_json_schema()
     properties = {**schema["properties"], "file": {"type": "string", "format": "binary"}}
     form = {
         "type": "object",
-        "description": "The file is a PDF, JPG or PNG of at most 10 MB, with a name that says which.",
+        "description": "The file is a PDF, JPG or PNG of at most 10 MB. Its name needs the right extension.",
         "properties": properties,
         "required": [*schema["required"], "file"],
         "additionalProperties": False,
@@ -50,12 +50,14 @@ def _certificate_form() -> dict[str, object]:
     "/customers/{customerId}/tax-identifiers",
     operation_id="listTaxIdentifiers",
     summary="List tax identifiers",
-    responses=_READS,
+    responses=_READ_PROBLEMS,
 )
 async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadableCustomer) -> TaxIdentifiersPage:
-    """Newest first, one of each type, all on one page."""
+    """All identifiers on one page, newest first. A customer has at most one of each type."""
     found = await identifiers.list_identifiers(resources, customer_id)
-    return TaxIdentifiersPage(data=[TaxIdentifierView.of(one) for one in found], unreadable=found.unreadable)
+    return TaxIdentifiersPage(
+        data=[TaxIdentifierView.of(identifier) for identifier in found], unreadable=found.unreadable
+    )
 
 
 @router.post(
@@ -63,15 +65,18 @@ async def list_tax_identifiers(resources: ResourcesDep, customer_id: ReadableCus
     operation_id="addTaxIdentifier",
     summary="Add or replace a tax identifier",
     status_code=status.HTTP_201_CREATED,
-    responses={200: {"model": TaxIdentifierView, "description": "It was there already."}, **_WRITES},
+    responses={
+        200: {"model": TaxIdentifierView, "description": "The customer has this identifier already."},
+        **_WRITE_PROBLEMS,
+    },
 )
 async def add_tax_identifier(
     resources: ResourcesDep, customer_id: OwnCustomer, new: NewTaxIdentifier, response: Response
 ) -> TaxIdentifierView:
-    """There is one of each type: another value takes the place of the present one. When that fails, the
-    present one stays, or comes back under a new id and is verified again; after a 502 or 503 the new one may
-    also take its place later."""
-    found, is_new = await identifiers.add(resources, customer_id, new)
+    """A customer has one identifier of each type, so another value replaces the current identifier of its
+    type. If that fails, the current identifier stays, or is restored with a new id and verified again. After
+    a 502 or 503 the new identifier may also replace it later."""
+    found, is_new = await identifiers.add_identifier(resources, customer_id, new)
     response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return TaxIdentifierView.of(found)
 
@@ -81,25 +86,25 @@ async def add_tax_identifier(
     operation_id="deleteTaxIdentifier",
     summary="Remove a tax identifier",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=_WRITES,
+    responses=_WRITE_PROBLEMS,
 )
 async def delete_tax_identifier(
     resources: ResourcesDep, customer_id: OwnCustomer, tax_identifier_id: TaxIdentifierPath
 ) -> None:
-    """For good; the same value can be added again."""
-    await identifiers.remove(resources, customer_id, tax_identifier_id)
+    """Deletes the identifier. The same value can be added again."""
+    await identifiers.delete_identifier(resources, customer_id, tax_identifier_id)
 
 
 @router.get(
     "/customers/{customerId}/tax-certificates",
     operation_id="listTaxCertificates",
     summary="List US exemption certificates",
-    responses=_READS,
+    responses=_READ_PROBLEMS,
 )
 async def list_tax_certificates(
     resources: ResourcesDep, customer_id: ReadableCustomer
 ) -> TaxCertificatesPage:
-    """Newest first, all on one page."""
+    """All certificates on one page, newest first."""
     found = await certificates.list_certificates(resources.digital_river, customer_id)
     return TaxCertificatesPage(data=found, unreadable=found.unreadable)
 
@@ -107,14 +112,16 @@ async def list_tax_certificates(
 @router.post(
     "/customers/{customerId}/tax-certificates",
     operation_id="addTaxCertificate",
-    summary="Hand in a US exemption certificate",
+    summary="Add a US exemption certificate",
     status_code=status.HTTP_201_CREATED,
-    responses={**_WRITES, **responses(InsufficientStorage)},
+    responses={**_WRITE_PROBLEMS, **responses(InsufficientStorage)},
     openapi_extra=_certificate_form(),
 )
 async def add_tax_certificate(
     request: Request, resources: ResourcesDep, customer_id: OwnCustomer
 ) -> TaxCertificateView:
-    """Digital River reviews certificates on its own; here they cannot be changed or removed."""
+    """Digital River reviews the certificate. This API cannot change or remove it."""
     async with read_form(request) as form:
-        return await certificates.add(resources.engine, resources.digital_river, customer_id, form)
+        return await certificates.add_certificate(
+            resources.engine, resources.digital_river, customer_id, form
+        )

@@ -1,4 +1,4 @@
-"""Tax identifiers and exemption certificates as frontends see them and hand them in."""
+"""Models of tax identifiers and exemption certificates: what frontends get and what they send."""
 
 import re
 from datetime import UTC, date, datetime
@@ -47,14 +47,14 @@ Day = Annotated[
 ]
 UsState = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2}$"), AfterValidator(_us_state)]
 
-_CERTIFICATE: dict[str, Any] = {
+_CERTIFICATE_EXAMPLE: dict[str, Any] = {
     "company": "Analytical Engines, Inc.",
     "authority": "MN",
     "startDate": "2026-01-01",
     "endDate": "2026-12-31",
 }
-_CERTIFICATE_VIEW: dict[str, Any] = {**_CERTIFICATE, "status": "active"}
-_IDENTIFIER: dict[str, Any] = {
+_CERTIFICATE_VIEW_EXAMPLE: dict[str, Any] = {**_CERTIFICATE_EXAMPLE, "status": "active"}
+_IDENTIFIER_EXAMPLE: dict[str, Any] = {
     "id": "5f0a0198-8d4f-4f0b-9d51-2f6a4b7c8d90",
     "type": "de",
     "value": "DE123456789",
@@ -67,14 +67,14 @@ _IDENTIFIER: dict[str, Any] = {
 
 
 class NewTaxIdentifier(ApiModel):
-    """A tax identifier to add, or to put in the place of the one of its type."""
+    """A tax identifier to add. It replaces the customer's identifier of the same type."""
 
     model_config = ConfigDict(
         validate_by_name=False, json_schema_extra={"examples": [{"type": "de", "value": "DE123456789"}]}
     )
 
     type: Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z]{2}(_[a-z]+)*$")]
-    """Digital River's name of the kind, such as `de`, `it_cf` or `br_ie`."""
+    """Digital River's name of the type, such as `de`, `it_cf` or `br_ie`."""
     value: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$"),
@@ -82,7 +82,7 @@ class NewTaxIdentifier(ApiModel):
 
 
 class ApplicabilityView(ApiModel):
-    """Where a tax identifier counts; a null member does not matter."""
+    """Where a tax identifier applies. A null member means: any."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -96,29 +96,30 @@ class ApplicabilityView(ApiModel):
 
     @classmethod
     def of(cls, found: TaxApplicability) -> Self:
-        """One entry as the frontend sees it."""
+        """The view of one entry."""
         return cls(country=found.country, selling_entity=found.entity, customer_type=found.customer_type)
 
 
 class TaxIdentifierView(ApiModel):
-    """A tax identifier and how far its verification is."""
+    """A tax identifier and the state of its verification."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_IDENTIFIER]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_IDENTIFIER_EXAMPLE]})
 
     id: str
     type: str | None
     value: str | None
     state: str
-    """`pending` (counts already, an agency is being asked), `verified`, or `notValid` (does not count)."""
+    """`pending` (it applies already, the agency has not answered yet), `verified`, or `notValid` (it does not
+    apply)."""
     verified_name: str | None
-    """Whom the agency knows under it."""
+    """The name that the agency has for this identifier."""
     verified_address: str | None
     applicability: list[ApplicabilityView]
     created_at: Instant | None
 
     @classmethod
     def of(cls, found: TaxIdentifier) -> Self:
-        """The identifier as the frontend sees it."""
+        """The view of the identifier."""
         return cls(
             id=found.id,
             type=found.type,
@@ -126,26 +127,26 @@ class TaxIdentifierView(ApiModel):
             state=to_camel(found.state or "pending"),
             verified_name=found.verified_name,
             verified_address=found.verified_address,
-            applicability=[ApplicabilityView.of(one) for one in found.applicability],
+            applicability=[ApplicabilityView.of(entry) for entry in found.applicability],
             created_at=found.created_time,
         )
 
 
 class NewTaxCertificate(ApiModel):
-    """The text fields of the form that hands in a certificate."""
+    """The text fields of the form for a new certificate."""
 
-    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_CERTIFICATE]})
+    model_config = ConfigDict(validate_by_name=False, json_schema_extra={"examples": [_CERTIFICATE_EXAMPLE]})
 
     company: Line
     authority: UsState
-    """The state of the US whose certificate it is."""
+    """The US state that issued the certificate."""
     start_date: Day
     end_date: Day
     """The last day on which it is valid."""
 
     @field_validator("end_date")
     @classmethod
-    def _does_not_end_before_it_starts(cls, end: date, info: ValidationInfo) -> date:
+    def _check_end_date(cls, end: date, info: ValidationInfo) -> date:
         if end < info.data.get("start_date", end):
             raise ValueError("The end must not lie before the start")
         return end
@@ -154,18 +155,19 @@ class NewTaxCertificate(ApiModel):
 class TaxCertificateView(ApiModel):
     """A US exemption certificate."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE_VIEW]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_CERTIFICATE_VIEW_EXAMPLE]})
 
     company: str | None
     authority: str | None
     start_date: date | None
     end_date: date | None
     status: CertificateStatus
-    """By its dates alone, in UTC: whether it is accepted is decided by Digital River, which tells nobody."""
+    """The status by the dates alone, in UTC. Digital River decides whether it accepts the certificate, and
+    does not publish the decision."""
 
     @classmethod
     def of(cls, found: TaxCertificate) -> Self:
-        """The certificate as the frontend sees it today."""
+        """The view of the certificate, with its status today."""
         start = found.start_date.date() if found.start_date else None
         end = found.end_date.date() if found.end_date else None
         return cls(
@@ -178,29 +180,31 @@ class TaxCertificateView(ApiModel):
 
     @classmethod
     def all_of(cls, customer: Customer) -> Entries[Self]:
-        """All certificates of a customer, newest first: Digital River appends."""
+        """The views of all certificates of a customer, newest first: Digital River appends new ones."""
         newest_first = map(cls.of, reversed(customer.tax_certificates))
         return Entries(newest_first, unreadable=customer.unreadable("tax_certificates"))
 
 
 class TaxIdentifiersPage(PartialPage[TaxIdentifierView]):
-    """All tax identifiers of one customer: always on one page."""
+    """All tax identifiers of a customer, always on one page."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"data": [_IDENTIFIER], "nextCursor": None, "unreadable": 0}]}
+        json_schema_extra={"examples": [{"data": [_IDENTIFIER_EXAMPLE], "nextCursor": None, "unreadable": 0}]}
     )
 
 
 class TaxCertificatesPage(PartialPage[TaxCertificateView]):
-    """All exemption certificates of one customer: always on one page."""
+    """All exemption certificates of a customer, always on one page."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"data": [_CERTIFICATE_VIEW], "nextCursor": None, "unreadable": 0}]}
+        json_schema_extra={
+            "examples": [{"data": [_CERTIFICATE_VIEW_EXAMPLE], "nextCursor": None, "unreadable": 0}]
+        }
     )
 
 
 def status_on(today: date, start: date | None, end: date | None) -> CertificateStatus:
-    """What the dates say; both days belong to the time of validity."""
+    """The status by the dates alone. The certificate is valid on both days."""
     if end is not None and today > end:
         return "expired"
     if start is not None and today < start:

@@ -1,8 +1,8 @@
-"""The tables of what was begun at Digital River and may not have ended, and every statement about them.
+"""The tables of changes that may be unfinished at Digital River, so that a later request can finish them.
 
-A tax identifier that is being replaced stands there from before the old one is deleted until the buyer has
-one again, and no longer: its value is personal data. The file of a certificate stands there from when it was
-uploaded until it is known whether the customer has it.
+The replacement of a tax identifier is stored from before the old identifier is deleted until the buyer has
+one again, and no longer: its value is personal data. The upload of a certificate is stored until it is known
+whether the customer has the file.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from app.ids import CustomerId, FileId, TaxIdentifierId
 tax_identifier_replacement = sa.Table(
     "tax_identifier_replacement",
     metadata,
-    # Each replacement has made a new one of its own.
+    # Each replacement creates a new tax identifier of its own.
     sa.Column("new_id", sa.Text, primary_key=True),
     sa.Column("customer_id", sa.Text, nullable=False),
     sa.Column("type", sa.Text, nullable=False),
@@ -30,7 +30,7 @@ tax_identifier_replacement = sa.Table(
 certificate_upload = sa.Table(
     "certificate_upload",
     metadata,
-    # Of the customer, the certificate's fields and the file's content.
+    # SHA-256 of the customer id, the fields of the certificate and the content of the file.
     sa.Column("digest", sa.LargeBinary, primary_key=True),
     sa.Column("customer_id", sa.Text, nullable=False),
     sa.Column("file_id", sa.Text, nullable=False),
@@ -41,7 +41,7 @@ certificate_upload = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """The new one, which exists and is to be attached, and what the old one is made anew from."""
+    """The new tax identifier, which exists but is not attached yet, and the value of the old one."""
 
     new_id: TaxIdentifierId
     customer_id: CustomerId
@@ -49,8 +49,8 @@ class Replacement:
     old_value: str
 
 
-async def begin_replacement(connection: AsyncConnection, replacement: Replacement) -> None:
-    """Put it on record."""
+async def insert_replacement(connection: AsyncConnection, replacement: Replacement) -> None:
+    """Store that this replacement begins."""
     statement = sa.insert(tax_identifier_replacement).values(
         new_id=replacement.new_id,
         customer_id=replacement.customer_id,
@@ -60,14 +60,14 @@ async def begin_replacement(connection: AsyncConnection, replacement: Replacemen
     await connection.execute(statement)
 
 
-async def end_replacement(connection: AsyncConnection, new_id: TaxIdentifierId) -> None:
-    """Erase the record of one replacement."""
+async def delete_replacement(connection: AsyncConnection, new_id: TaxIdentifierId) -> None:
+    """Delete one replacement, which is finished."""
     table = tax_identifier_replacement
     await connection.execute(sa.delete(table).where(table.c.new_id == new_id))
 
 
-async def list_unfinished(connection: AsyncConnection, customer_id: CustomerId) -> Sequence[Replacement]:
-    """What has been begun for this customer and not ended, oldest first."""
+async def list_replacements(connection: AsyncConnection, customer_id: CustomerId) -> Sequence[Replacement]:
+    """The unfinished replacements of this customer, the oldest first."""
     table = tax_identifier_replacement
     statement = (
         sa.select(table.c.new_id, table.c.customer_id, table.c.type, table.c.old_value)
@@ -77,8 +77,8 @@ async def list_unfinished(connection: AsyncConnection, customer_id: CustomerId) 
     return [Replacement(*row) for row in await connection.execute(statement)]
 
 
-async def list_customers(connection: AsyncConnection) -> Sequence[CustomerId]:
-    """All customers for whom something has been begun and not ended, the longest waiting first."""
+async def list_customers_with_replacements(connection: AsyncConnection) -> Sequence[CustomerId]:
+    """All customers with an unfinished replacement, the oldest first."""
     table = tax_identifier_replacement
     statement = (
         sa.select(table.c.customer_id).group_by(table.c.customer_id).order_by(sa.func.min(table.c.begun_at))
@@ -87,26 +87,26 @@ async def list_customers(connection: AsyncConnection) -> Sequence[CustomerId]:
 
 
 async def find_upload(connection: AsyncConnection, digest: bytes) -> FileId | None:
-    """The file of this certificate, if it was uploaded before and it is not known what became of it."""
+    """The file of this certificate, if it was uploaded and it is not known whether the customer has it."""
     statement = sa.select(certificate_upload.c.file_id).where(certificate_upload.c.digest == digest)
     found = await connection.scalar(statement)
     return None if found is None else FileId(found)
 
 
-async def keep_upload(
+async def insert_upload(
     connection: AsyncConnection, customer_id: CustomerId, digest: bytes, file_id: FileId
 ) -> None:
-    """Remember the file of a certificate that Digital River is about to hear of."""
+    """Store the uploaded file of a certificate, before Digital River gets the certificate."""
     row = {"digest": digest, "customer_id": customer_id, "file_id": file_id}
     await connection.execute(insert(certificate_upload).values(row).on_conflict_do_nothing())
 
 
-async def end_upload(connection: AsyncConnection, digest: bytes) -> None:
-    """It is known what became of the file."""
+async def delete_upload(connection: AsyncConnection, digest: bytes) -> None:
+    """Delete the upload: it is known whether the customer has the file."""
     await connection.execute(sa.delete(certificate_upload).where(certificate_upload.c.digest == digest))
 
 
-async def erase(connection: AsyncConnection, customer_id: CustomerId) -> None:
-    """Erase this customer's records, ended or not. What is under way goes on without its record."""
+async def delete_customer_records(connection: AsyncConnection, customer_id: CustomerId) -> None:
+    """Delete the rows of this customer, finished or not. A running replacement goes on without its row."""
     for table in (tax_identifier_replacement, certificate_upload):
         await connection.execute(sa.delete(table).where(table.c.customer_id == customer_id))

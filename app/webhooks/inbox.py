@@ -1,4 +1,7 @@
-"""The inbox: every authentic event once. The row is the job; no second queue could disagree with it."""
+"""The inbox: the table of events, and every change of an event's state.
+
+Each authentic event has one row, and the row is the job: no second queue can disagree with it.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.schema import inlined, metadata
 from app.ids import EventId
-from app.webhooks.sweep_log import REACH
+from app.webhooks.sweep_log import EVENT_HISTORY
 
 CHANNEL = "portal_inbox"
 
@@ -29,9 +32,9 @@ webhook_event = sa.Table(
     sa.Column("happened_at", sa.DateTime(timezone=True)),
     sa.Column("received_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     # The text as it was signed: jsonb would refuse some authentic bodies (\u0000) and reorder all others.
-    # It may be personal, so it is kept only while it may be needed; then its digest (SHA-256) stays.
+    # It may be personal, so it is deleted when it is no longer needed; its digest (SHA-256) stays.
     sa.Column("body", sa.Text),
-    # When to handle it next. A claim moves it by the length of the lease: that is the lease.
+    # When to handle it next. A claim sets it to the end of its lease.
     sa.Column("due_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Column("attempts", sa.Integer, nullable=False, server_default=sa.text("0")),
     sa.Column("claims", sa.Integer, nullable=False, server_default=sa.text("0")),
@@ -57,8 +60,8 @@ webhook_event = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An event that one worker has claimed. `number` fences: a later claim has a higher one. `body` is
-    None when it was let go before the event was revived."""
+    """An event that a worker has claimed. `number` is a fencing token: a later claim has a higher one.
+    `body` is None if it was deleted before an operator revived the event."""
 
     id: EventId
     type: str
@@ -69,17 +72,17 @@ class Claim:
 
 
 class LeaseLost(Exception):
-    """The claim ran out and another worker may have the event: the transaction must not be committed."""
+    """The claim is no longer held, and another worker may have the event: do not commit the transaction."""
 
 
 def in_state(state: State) -> sa.ColumnElement[bool]:
-    """The state stands in the statement as text: a plan made without its values can use no partial index."""
+    """Whether an event is in `state`, as a literal: no generic plan uses a partial index for a parameter."""
     return webhook_event.c.state == inlined(state)
 
 
-async def claim(connection: AsyncConnection, *, limit: int, lease: float) -> list[Claim]:
-    """Take up to `limit` due events for `lease` seconds, oldest first. Commit before you handle them. Each
-    counts as an attempt now, so that an event which kills its worker is buried in the end."""
+async def claim_events(connection: AsyncConnection, *, limit: int, lease: float) -> list[Claim]:
+    """Claim up to `limit` due events for `lease` seconds, the oldest first. Commit before you handle them.
+    The attempt is counted now, so that an event which kills its worker is buried in the end."""
     table = webhook_event
     # A CTE, because a bare limited subquery may be run again and take more rows than its limit. PostgreSQL
     # never folds one that locks rows into its surroundings.
@@ -112,16 +115,16 @@ async def claim(connection: AsyncConnection, *, limit: int, lease: float) -> lis
     return [Claim(EventId(r.id), r.type, r.body, r.attempts, r.claims, r.age) for r in rows]
 
 
-async def finish(connection: AsyncConnection, held: Claim) -> None:
-    """Mark the event as done, inside the transaction that stores what it did.
+async def finish(connection: AsyncConnection, claim: Claim) -> None:
+    """Mark the event as done, in the transaction that stores its effect.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
     """
-    await _settle(connection, held, state="done", finished_at=sa.func.now(), reason=None)
+    await _settle(connection, claim, state="done", finished_at=sa.func.now(), reason=None)
 
 
-async def bury(connection: AsyncConnection, held: Claim, reason: str) -> None:
+async def bury(connection: AsyncConnection, claim: Claim, reason: str) -> None:
     """Set the event aside with the reason, until an operator revives it.
 
     Raises:
@@ -129,7 +132,7 @@ async def bury(connection: AsyncConnection, held: Claim, reason: str) -> None:
     """
     await _settle(
         connection,
-        held,
+        claim,
         state="buried",
         finished_at=sa.func.now(),
         reason=reason,
@@ -137,23 +140,25 @@ async def bury(connection: AsyncConnection, held: Claim, reason: str) -> None:
     )
 
 
-async def retry(connection: AsyncConnection, held: Claim, *, delay: timedelta, error: str) -> None:
-    """Let it be handled again after `delay`, with the error on record; the attempt is spent.
+async def retry(connection: AsyncConnection, claim: Claim, *, delay: timedelta, error: str) -> None:
+    """Make the event due again after `delay` and add the error; the attempt is spent.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
     """
-    await _settle(connection, held, due_at=sa.func.now() + delay, reason=error, errors=_errors_with(error))
+    await _settle(connection, claim, due_at=sa.func.now() + delay, reason=error, errors=_errors_with(error))
 
 
-async def postpone(connection: AsyncConnection, held: Claim, *, delay: timedelta, reason: str | None) -> None:
-    """Let it be handled after `delay`; the attempt is not spent, since nothing was tried.
+async def postpone(
+    connection: AsyncConnection, claim: Claim, *, delay: timedelta, reason: str | None
+) -> None:
+    """Make the event due again after `delay`; the attempt is not spent.
 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
     """
     values = {"due_at": sa.func.now() + delay, "attempts": webhook_event.c.attempts - 1, "reason": reason}
-    await _settle(connection, held, **values)
+    await _settle(connection, claim, **values)
 
 
 def _errors_with(error: str) -> sa.ColumnElement[object]:
@@ -164,71 +169,73 @@ def _errors_with(error: str) -> sa.ColumnElement[object]:
     return table.c.errors.op("||")(sa.func.jsonb_build_array(entry))
 
 
-async def _settle(connection: AsyncConnection, held: Claim, **values: object) -> None:
+async def _settle(connection: AsyncConnection, claim: Claim, **values: object) -> None:
     table = webhook_event
     statement = (
         sa.update(table)
-        .where(table.c.id == held.id, table.c.claims == held.number, table.c.state == "pending")
+        .where(table.c.id == claim.id, table.c.claims == claim.number, table.c.state == "pending")
         .values(**values)
         .returning(table.c.id)
     )
     if (await connection.execute(statement)).first() is None:
-        raise LeaseLost(held.id)
+        raise LeaseLost(claim.id)
 
 
 _IS_BURIED = in_state("buried")
-# One that a worker has claimed may be among them. That costs work done twice, and nothing else: it is
-# claimed again, and the first worker can no longer finish it.
-_IS_WAITING = sa.and_(
+# May include an event that a worker has claimed: its work is then done twice, and the first worker's is lost.
+_AWAITS_RETRY = sa.and_(
     in_state("pending"), webhook_event.c.reason.is_not(None), webhook_event.c.due_at > sa.func.now()
 )
 
 
-def _is_missed(handled: Collection[str]) -> sa.ColumnElement[bool]:
-    """Its type had no handler when it came, and has one now."""
-    return sa.and_(in_state("ignored"), webhook_event.c.type == sa.any_(_texts(handled)))
+def _was_ignored_but_is_handled(handled_types: Collection[str]) -> sa.ColumnElement[bool]:
+    """Whether the type of the event had no handler when it arrived, and has one now."""
+    return sa.and_(in_state("ignored"), webhook_event.c.type == sa.any_(_text_array(handled_types)))
 
 
-def _texts(texts: Collection[str]) -> sa.ColumnElement[Any]:
+def _text_array(texts: Collection[str]) -> sa.ColumnElement[Any]:
     return sa.cast([*texts], sa.ARRAY(sa.Text))
 
 
 async def revive(
-    connection: AsyncConnection, event_ids: Sequence[EventId], handled: Collection[str]
+    connection: AsyncConnection, event_ids: Sequence[EventId], handled_types: Collection[str]
 ) -> set[EventId]:
-    """Let these events be handled now; returns those that were stuck: buried ones, ignored ones whose type is
-    `handled` by now, and those that wait after a failure, which keep count of their attempts."""
+    """Make these events due now if they are stuck: buried, ignored although their type has a handler now, or
+    waiting after a failure (these keep their count of attempts). Returns the ids of the stuck ones."""
     table = webhook_event
     statement = (
         sa.update(table)
-        .where(table.c.id == sa.any_(_texts(event_ids)), sa.or_(_IS_BURIED, _IS_WAITING, _is_missed(handled)))
+        .where(
+            table.c.id == sa.any_(_text_array(event_ids)),
+            sa.or_(_IS_BURIED, _AWAITS_RETRY, _was_ignored_but_is_handled(handled_types)),
+        )
         .values(
             state="pending",
             due_at=sa.func.now(),
-            attempts=sa.case((_IS_WAITING, table.c.attempts), else_=0),
-            reason=sa.case((_IS_WAITING, table.c.reason), else_=None),
+            attempts=sa.case((_AWAITS_RETRY, table.c.attempts), else_=0),
+            reason=sa.case((_AWAITS_RETRY, table.c.reason), else_=None),
             finished_at=None,
         )
         .returning(table.c.id)
     )
-    revived = {EventId(one) for one in (await connection.execute(statement)).scalars()}
+    revived = {EventId(event_id) for event_id in (await connection.execute(statement)).scalars()}
     if revived:
         await connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
     return revived
 
 
 async def revive_all(
-    connection: AsyncConnection, event_type: str | None, handled: Collection[str], *, limit: int
+    connection: AsyncConnection, event_type: str | None, handled_types: Collection[str], *, limit: int
 ) -> set[EventId]:
-    """Revive up to `limit` stuck events, the buried ones first; returns their ids. Ignored ones are among
-    them only where their type is named."""
+    """Revive up to `limit` stuck events, the buried ones first; returns their ids. Ignored events are
+    included only if `event_type` names their type."""
     table = webhook_event
     found: list[EventId] = []
-    # A question for each, because each has an index that leads to the first ones.
-    stuck = [(_IS_BURIED, table.c.received_at), (_IS_WAITING, table.c.due_at)]
-    if event_type in handled:
-        # Of older ones there is nothing left that could be handled.
-        is_readable = table.c.received_at > sa.func.now() - REACH
+    # One query for each kind, because each can use an index.
+    stuck = [(_IS_BURIED, table.c.received_at), (_AWAITS_RETRY, table.c.due_at)]
+    if event_type in handled_types:
+        # Older ones have no body, and Digital River no longer lists them.
+        is_readable = table.c.received_at > sa.func.now() - EVENT_HISTORY
         stuck.append((sa.and_(in_state("ignored"), is_readable), table.c.received_at))
     for is_stuck, order in stuck:
         statement = sa.select(table.c.id).where(is_stuck).order_by(order)
@@ -236,26 +243,28 @@ async def revive_all(
             statement = statement.where(table.c.type == event_type)
         chosen = await connection.execute(statement.limit(inlined(limit - len(found))))
         found += map(EventId, chosen.scalars())
-    return await revive(connection, found, handled)
+    return await revive(connection, found, handled_types)
 
 
-def past_bodies(state: State, kept_for: timedelta, *, limit: int) -> sa.Select[tuple[str]]:
-    """The ids of up to `limit` events in `state` that were finished so long ago and still have their body, in
-    the order of an index."""
+def select_expired_bodies(state: State, retention: timedelta, *, limit: int) -> sa.Select[tuple[str]]:
+    """Select the ids of up to `limit` events in `state` that were finished at least `retention` ago and still
+    have their body, in the order of an index."""
     table = webhook_event
     rows = sa.select(table.c.id).where(
-        in_state(state), table.c.body.is_not(None), table.c.finished_at <= sa.func.now() - kept_for
+        in_state(state), table.c.body.is_not(None), table.c.finished_at <= sa.func.now() - retention
     )
     ordered = rows.order_by(table.c.finished_at).limit(inlined(limit))
     return ordered.with_for_update(skip_locked=True)
 
 
-async def drop_bodies(connection: AsyncConnection, state: State, kept_for: timedelta, *, limit: int) -> int:
-    """Replace up to `limit` such bodies by their digests; returns how many."""
+async def delete_bodies(
+    connection: AsyncConnection, state: State, retention: timedelta, *, limit: int
+) -> int:
+    """Replace up to `limit` expired bodies by their digests; returns how many."""
     table = webhook_event
     # MATERIALIZED, because a bare limited subquery may be run again and take more rows than its limit.
     past = (
-        past_bodies(state, kept_for, limit=limit)
+        select_expired_bodies(state, retention, limit=limit)
         .cte("past")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
@@ -269,8 +278,8 @@ async def drop_bodies(connection: AsyncConnection, state: State, kept_for: timed
     return changed.rowcount
 
 
-async def find_wait(connection: AsyncConnection) -> float | None:
-    """Seconds until the next open event is due (0 when one is), None when nothing is open."""
+async def find_seconds_until_due(connection: AsyncConnection) -> float | None:
+    """Seconds until the next pending event is due, 0 if one is due now; None if none is pending."""
     statement = sa.select(
         sa.func.extract("epoch", sa.func.min(webhook_event.c.due_at) - sa.func.now())
     ).where(in_state("pending"))
@@ -279,13 +288,13 @@ async def find_wait(connection: AsyncConnection) -> float | None:
 
 
 async def find_oldest_open_age(connection: AsyncConnection) -> timedelta | None:
-    """How long the oldest open event has been waiting; None when none is open."""
+    """How long ago the oldest pending event was received; None if none is pending."""
     age = sa.type_coerce(sa.func.now() - sa.func.min(webhook_event.c.received_at), sa.Interval)
     statement = sa.select(age).where(in_state("pending"))
     return (await connection.execute(statement)).scalar()
 
 
 async def count_events(connection: AsyncConnection, state: State) -> int:
-    """How many events are in a state."""
+    """How many events are in `state`."""
     statement = sa.select(sa.func.count()).select_from(webhook_event).where(in_state(state))
     return (await connection.execute(statement)).scalar_one()

@@ -1,6 +1,6 @@
-"""Puts new events into the inbox: one INSERT for all deliveries of the moment.
+"""Inserts new events into the inbox, with one INSERT for all deliveries that arrive at the same time.
 
-This path is hot, so it takes the bare asyncpg pool. Each statement is a transaction of its own.
+This path is hot, so it takes the asyncpg pool. Each statement is a transaction of its own.
 """
 
 import asyncio
@@ -14,18 +14,18 @@ import asyncpg
 from app.ids import EventId
 from app.webhooks.inbox import CHANNEL, Origin
 
-BATCH = 500
-# While one write waits for the disk, the next one is gathered and sent.
+BATCH_SIZE = 500
+# While one write waits for the disk, the next batch is collected and sent.
 WRITERS = 4
-# Digital River waits 3,000 ms (docs, Webhooks best practices). They must do for the body, which has a second,
-# for the write under way and for the next one: a 503 in time tells it more than silence.
+# Digital River waits 3,000 ms (docs, Webhooks best practices). That must be enough for the body (one second),
+# the running write and the next one, so that Digital River gets a 503 and not a time-out.
 WRITE_SECONDS = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An authentic event that is not kept yet. `state` is `pending` if its type has a handler, else
-    `ignored`. Of an ignored event the digest is kept instead of the body."""
+    """An authentic event to insert. `state` is `pending` if its type has a handler, else `ignored`. An
+    ignored event has the digest of its body instead of the body."""
 
     id: EventId
     type: str
@@ -36,7 +36,7 @@ class NewEvent:
     body_digest: bytes | None = None
 
 
-_PUT = """
+_INSERT_EVENTS = """
 WITH kept AS (
     INSERT INTO webhook_event (id, type, state, order_id, happened_at, body, body_digest, origin, finished_at)
     SELECT id, type, state, order_id, happened_at, body, digest, $8, CASE state WHEN 'ignored' THEN now() END
@@ -50,12 +50,12 @@ SELECT id, (SELECT pg_notify($9, '')) FROM kept
 """
 
 
-async def put(pool: asyncpg.Pool, events: Sequence[NewEvent], origin: Origin) -> set[str]:
-    """Keep the events that are not kept yet, in one statement, and wake the workers.
+async def insert_events(pool: asyncpg.Pool, events: Sequence[NewEvent], origin: Origin) -> set[str]:
+    """Insert the events that the inbox does not have, in one statement, and wake the workers.
 
     Returns the ids that are new. When this returns, they are committed. Hot: it takes the pool."""
     rows = await pool.fetch(
-        _PUT,
+        _INSERT_EVENTS,
         [event.id for event in events],
         [event.type for event in events],
         [event.state for event in events],
@@ -70,8 +70,8 @@ async def put(pool: asyncpg.Pool, events: Sequence[NewEvent], origin: Origin) ->
 
 
 class BatchWriter:
-    """Gathers the events of deliveries. Those that arrive while a write is under way share the next write, so
-    a burst costs few commits, and each is answered only after its own."""
+    """Writes the events of deliveries in batches. Events that arrive during a write share the next write, so
+    a burst needs few commits. Each delivery is answered only after the commit of its own event."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -79,10 +79,10 @@ class BatchWriter:
         self._writers: set[asyncio.Task[None]] = set()
 
     async def add(self, event: NewEvent) -> bool:
-        """Keep one event; True if it is new, False if it was kept before. Committed on return.
+        """Insert one event; True if it is new, False if the inbox had it. Committed on return.
 
         Raises:
-            TimeoutError: neither the write under way nor the next one has kept it, as far as is known.
+            TimeoutError: neither the running write nor the next one has confirmed it in time.
         """
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((event, kept))
@@ -90,23 +90,23 @@ class BatchWriter:
             writer = asyncio.create_task(self._write())
             self._writers.add(writer)
             writer.add_done_callback(self._writers.discard)
-        # However many wait, and whatever becomes of their writes.
+        # The limit holds for any number of waiting events and any failure of a write.
         async with asyncio.timeout(2 * WRITE_SECONDS):
             return await kept
 
     async def _write(self) -> None:
         while self._waiting:
-            # A caller that has given up meanwhile will deliver again.
-            self._waiting = [one for one in self._waiting if not one[1].done()]
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            # Digital River delivers an event again if its caller here has timed out.
+            self._waiting = [(event, kept) for event, kept in self._waiting if not kept.done()]
+            batch, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
             if batch:
                 await self._write_batch(batch)
 
     async def _write_batch(self, batch: list[tuple[NewEvent, asyncio.Future[bool]]]) -> None:
         try:
-            # Whether a write that took too long was committed is not known; the retry finds out.
+            # After a time-out it is unknown whether the write was committed; the next delivery finds out.
             async with asyncio.timeout(WRITE_SECONDS):
-                new = await put(self._pool, [event for event, _ in batch], "webhook")
+                new = await insert_events(self._pool, [event for event, _ in batch], "webhook")
         except BaseException as error:
             for _, kept in batch:
                 if not kept.done():
@@ -117,5 +117,5 @@ class BatchWriter:
         for event, kept in batch:
             if not kept.done():
                 kept.set_result(event.id in new)
-            # The same event twice in one batch: the second one is the duplicate.
+            # If a batch has the same event twice, the second one is the duplicate.
             new.discard(event.id)

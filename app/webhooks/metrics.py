@@ -1,4 +1,4 @@
-"""What operators see of the inbox's two entrances and of the work behind them, as Prometheus metrics."""
+"""Prometheus metrics of webhook deliveries, sweeps and the handling of events."""
 
 from prometheus_client import Counter, Histogram
 

@@ -1,4 +1,4 @@
-"""The webhook endpoint. It authenticates and keeps an event, then acknowledges it; it knows no feature."""
+"""The webhook endpoint: authenticates an event, stores it, then acknowledges it. It knows no feature."""
 
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
@@ -26,20 +26,20 @@ from app.web.problems import (
     responses,
 )
 from app.web.request_body import read_body
-from app.webhooks.event import NotAnEvent, read_event
+from app.webhooks.event import InvalidEvent, read_event
 from app.webhooks.ingest import BatchWriter
 from app.webhooks.metrics import DELIVERIES
-from app.webhooks.signature import HEADER, Refused, verify
+from app.webhooks.signature import HEADER, InvalidSignature, verify
 
-MAX_BODY = 256 * 1024
-# A body is one packet or a few; Digital River waits 3,000 ms for the answer to all of it.
+MAX_BODY_BYTES = 256 * 1024
+# A body is a few packets at most, and Digital River waits 3,000 ms for the answer.
 BODY_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
 class NotAuthentic(Problem):
-    """Without detail: a forger learns nothing about why a delivery fails."""
+    """The signature is not valid. It has no detail, so that a forger does not learn why a delivery fails."""
 
     status, slug, title = 401, "not-authentic", "The delivery could not be authenticated"
     default_detail = ""
@@ -59,7 +59,7 @@ class NotAuthentic(Problem):
 
 
 class WebhookReceiver:
-    """What the endpoint needs, put together once: the writer, the secrets, the types that have a handler."""
+    """The collaborators of the endpoint, created once: the writer, the secrets, the types with a handler."""
 
     def __init__(self, writer: BatchWriter, settings: Settings, handled_types: Collection[str]) -> None:
         self.writer = writer
@@ -68,16 +68,16 @@ class WebhookReceiver:
         self._tolerance = settings.webhook_tolerance
 
     def authenticate(self, body: bytes, header: str | None) -> int:
-        """Which secret signed it (0 is the newest).
+        """The index of the secret that signed the body (0 is the newest).
 
         Raises:
-            Refused: none of our secrets signed it just now.
+            InvalidSignature: none of our secrets signed it within the tolerance.
         """
         return verify(body, header, self._secrets, time.time(), self._tolerance)
 
 
 class _RawRoute(APIRoute):
-    """Hands over the request as it came: nothing of it is FastAPI's to parse, and this path is hot."""
+    """Passes the raw request to the endpoint: FastAPI has nothing to parse, and this path is hot."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
@@ -88,7 +88,7 @@ router = APIRouter(tags=["webhooks"], route_class=_RawRoute)
 
 
 class Receipt(ApiModel):
-    """The acknowledgement of an event: it is committed."""
+    """The acknowledgement of an event. The event is committed."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"id": "c902f8aa-16fb-44ba-ba7b-f3c84061685a", "status": "accepted"}]}
@@ -97,10 +97,10 @@ class Receipt(ApiModel):
     id: str
     """The id of the event."""
     status: Literal["accepted", "duplicate"]
-    """`duplicate` when the event had been kept before."""
+    """`duplicate` if the event was stored before."""
 
 
-_BODY: dict[str, Any] = {
+_REQUEST_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "The complete event object, as Digital River signed it.",
@@ -117,12 +117,12 @@ _BODY: dict[str, Any] = {
 }
 
 
-# Only published: the route authenticates by itself.
+# Only for the OpenAPI document: the route authenticates by itself.
 _SIGNATURE = APIKeyHeader(
     name=HEADER,
     scheme_name="signature",
     description="`<timestamp>, <signature>[, <signature> …]`: Base64 HMAC-SHA256 of `<timestamp>.<raw body>` "
-    "with each signing secret alive.",
+    "with each active signing secret.",
 )
 
 
@@ -135,32 +135,33 @@ _SIGNATURE = APIKeyHeader(
     responses=responses(
         Malformed, NotAuthentic, RequestTimeout, TooLarge, UnsupportedMedia, ServiceUnavailable
     ),
-    openapi_extra=_BODY,
+    openapi_extra=_REQUEST_BODY,
     dependencies=[Security(_SIGNATURE)],
 )
 async def receive_event(request: Request) -> Response:
-    """Verifies the signature over the raw body, keeps the event exactly once and answers when it is
-    committed. Handling happens later, in the worker. Types that nobody handles are kept as `ignored`."""
+    """Verifies the signature of the raw body, stores the event exactly once, and answers when it is
+    committed. The worker handles the event later. An event whose type has no handler is stored as
+    `ignored`."""
     receiver: WebhookReceiver = request.app.state.resources.webhook_receiver
-    body = await read_body(request, MAX_BODY, BODY_SECONDS)
+    body = await read_body(request, MAX_BODY_BYTES, BODY_SECONDS)
     try:
         signer = receiver.authenticate(body, request.headers.get(HEADER))
-    except Refused as refused:
-        log.warning("webhook.refused", verdict=refused.verdict.value)
-        DELIVERIES.labels(refused.verdict.value, "none").inc()
+    except InvalidSignature as error:
+        log.warning("webhook.refused", verdict=error.fault.value)
+        DELIVERIES.labels(error.fault.value, "none").inc()
         raise NotAuthentic() from None
     try:
         event = read_event(body, receiver.handled_types)
-    except NotAnEvent as error:
+    except InvalidEvent as error:
         log.warning("webhook.not_an_event", field=error.field)
         DELIVERIES.labels("not_an_event", signer).inc()
         errors = [FieldError(pointer=f"/{error.field}" if error.field else "", detail=str(error))]
         raise Malformed(hint=str(error), errors=errors) from None
     with _counting_failures(signer):
         is_new = await receiver.writer.add(event)
-    kept_as = "ignored" if event.state == "ignored" else "accepted"
-    DELIVERIES.labels(kept_as if is_new else "duplicate", signer).inc()
-    # On the request's own log line: at hundreds of events a second a second line is not free.
+    result = "ignored" if event.state == "ignored" else "accepted"
+    DELIVERIES.labels(result if is_new else "duplicate", signer).inc()
+    # On the log line of the request: at hundreds of events a second, a second line costs too much.
     bind_contextvars(event_id=event.id, event_type=event.type, is_new=is_new, signer=signer)
     receipt = Receipt(id=event.id, status="accepted" if is_new else "duplicate")
     return Response(

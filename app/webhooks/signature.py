@@ -1,4 +1,4 @@
-"""Is a delivery really Digital River's? Pure: raw body, header, secrets and time in, a verdict out.
+"""Checks that a delivery really comes from Digital River, without any input or output.
 
 Source of the format: Digital River's Salesforce cartridge, `checkSignature`, and the docs page
 "Digital River signature": `DigitalRiver-Signature: <timestamp>, <signature>[, <signature> …]`, each
@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 HEADER = "DigitalRiver-Signature"
-# Of Base64 over the 32 bytes of SHA-256.
+# The Base64 text of the 32 bytes of SHA-256.
 SIGNATURE_LENGTH = 44
 SECONDS_DIGITS = 10
 MILLISECONDS_DIGITS = 13
 
 
-class Verdict(StrEnum):
-    """Why a delivery is refused, for our log and metrics; the sender is not told."""
+class SignatureFault(StrEnum):
+    """Why a delivery is refused, for our log and metrics; the answer to the sender does not say it."""
 
     MISSING = "missing"
     MALFORMED = "malformed"
@@ -28,37 +28,36 @@ class Verdict(StrEnum):
     STALE = "stale"
 
 
-class Refused(Exception):
-    """The delivery is not proven to come from Digital River, or not from now."""
+class InvalidSignature(Exception):
+    """Nothing proves that Digital River sent this delivery, or that it sent it just now."""
 
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.value)
-        self.verdict = verdict
+    def __init__(self, fault: SignatureFault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
 
 
 def verify(body: bytes, header: str | None, secrets: Sequence[bytes], now: float, tolerance: float) -> int:
     """Return the index of the secret that signed `body`, `now` in seconds since 1970.
 
-    Freshness counts in both directions: a timestamp from the future is as wrong as an old one.
+    The tolerance counts in both directions: a timestamp in the future is as wrong as an old one.
 
     Raises:
-        Refused: with the verdict, when the signature is missing, malformed, wrong or stale.
+        InvalidSignature: the signature is missing, malformed, wrong or stale.
     """
     if header is None or not header.strip():
-        raise Refused(Verdict.MISSING)
+        raise InvalidSignature(SignatureFault.MISSING)
     timestamp, *claimed = [part.strip() for part in header.split(",")]
     signed_at = _seconds(timestamp)
     if not claimed or signed_at is None:
-        raise Refused(Verdict.MALFORMED)
-    # One per secret that is alive at Digital River, however many these are: the server's limit of a head has
-    # room for some hundred. Nothing else is worth a comparison.
-    signatures = [one.encode() for one in claimed if len(one) == SIGNATURE_LENGTH]
+        raise InvalidSignature(SignatureFault.MALFORMED)
+    # One for each active secret at Digital River. The server's limit for headers allows about a hundred.
+    signatures = [signature.encode() for signature in claimed if len(signature) == SIGNATURE_LENGTH]
     secret = _matching_secret(f"{timestamp}.".encode() + body, signatures, secrets)
     if secret is None:
-        raise Refused(Verdict.WRONG)
-    # They sign every retry afresh, so a few minutes never refuse an honest one.
+        raise InvalidSignature(SignatureFault.WRONG)
+    # Digital River signs every retry anew, so a tolerance of a few minutes accepts every genuine delivery.
     if abs(now - signed_at) > tolerance:
-        raise Refused(Verdict.STALE)
+        raise InvalidSignature(SignatureFault.STALE)
     return secret
 
 
@@ -71,14 +70,14 @@ def _matching_secret(message: bytes, claimed: Sequence[bytes], secrets: Sequence
     for index, secret in enumerate(secrets):
         expected = _signature(message, secret)
         for signature in claimed:
-            # Every pair is compared, so that time tells nothing about which one matched.
+            # Every pair is compared, so that the duration does not reveal which pair matched.
             if hmac.compare_digest(expected, signature) and found is None:
                 found = index
     return found
 
 
 def _seconds(timestamp: str) -> float | None:
-    """Seconds since 1970 from epoch seconds, milliseconds or ISO 8601: the unit is documented nowhere."""
+    """Seconds since 1970 from epoch seconds, milliseconds or ISO 8601: Digital River documents no unit."""
     if timestamp.isascii() and timestamp.isdigit():
         if len(timestamp) == SECONDS_DIGITS:
             return float(timestamp)

@@ -1,4 +1,7 @@
-"""Asks Digital River for events that never arrived, and puts them into the same inbox."""
+"""Finds events whose webhook never came: compares Digital River's list of events with the inbox.
+
+What is missing goes into the same inbox, so a webhook that is lost is a delay and not a loss.
+"""
 
 import json
 import random
@@ -18,250 +21,263 @@ from app.digital_river.client.retries import retry
 from app.digital_river.errors import DigitalRiverError, Garbled, Throttled, Unavailable
 from app.resources import Resources
 from app.webhooks import ingest, sweep_log
-from app.webhooks.event import NotAnEvent, read_event
+from app.webhooks.event import InvalidEvent, read_event
 from app.webhooks.ingest import NewEvent
 from app.webhooks.metrics import SWEEPS, SWEPT_EVENTS
-from app.webhooks.sweep_log import REACH, Finds, Kind, Sweep, SweepState
+from app.webhooks.sweep_log import EVENT_HISTORY, Sweep, SweepKind, SweepResult, SweepState
 
 LEASE = "sweep"
-# A dead sweeper's lease runs out within a minute; a living one keeps it.
+# If a sweeping process dies, its lease ends within a minute. A living process renews it.
 LEASE_SECONDS = 45.0
 
-# The far side may list an event later than it dates it, and its clock is not ours.
+# Digital River may list an event some minutes after the event's own time, and its clock may differ from ours.
 OVERLAP = timedelta(minutes=15)
 RETRY_INTERVAL = timedelta(minutes=1)
 DAY = timedelta(days=1)
-# An event this old should have come by webhook: Digital River's first retries are over by then.
-OVERDUE = timedelta(minutes=1)
+# An event of this age should have come by webhook: Digital River's first retries are over by then.
+OVERDUE_AFTER = timedelta(minutes=1)
 
-# A million events of one type: more within thirty days is a list without end.
-MOST_PAGES = 10_000
-TRIES = 5
-LONGEST_WAIT = 60.0
+# A million events of one type. More than that in 30 days means that the list never ends.
+MAX_PAGES = 10_000
+MAX_TRIES = 5
+MAX_WAIT_SECONDS = 60.0
 
 log = structlog.get_logger()
 
 
 class SweepBusy(Exception):
-    """Another process is sweeping just now."""
+    """Another process is sweeping now."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
-    """One line of the schedule. `back` is how far its sweep looks, at least; without it, since the last one
-    that went well. `retry` is the time from one that failed to the next of its kind."""
+class ScheduleEntry:
+    """One kind of sweep and how often it runs.
 
-    kind: Kind
-    every: timedelta
-    back: timedelta | None
-    retry: timedelta
+    It looks back at least `lookback`; None means back to the last sweep that succeeded. After a failure, the
+    next sweep of this kind starts `retry_interval` after the failed one started.
+    """
+
+    kind: SweepKind
+    interval: timedelta
+    lookback: timedelta | None
+    retry_interval: timedelta
 
 
-def schedule(interval: timedelta) -> tuple[Rhythm, ...]:
-    """What is swept by the clock, the widest first. Wide ones are tried again late, because the short ones
-    must not starve when something old cannot be read."""
+def schedule(interval: timedelta) -> tuple[ScheduleEntry, ...]:
+    """The scheduled sweeps, the widest first. A failed wide sweep waits long for its next try, because old
+    events that cannot be read must not stop the short sweeps."""
     return (
-        # The list as far as it goes: what no other sweep could see.
-        Rhythm("full", every=DAY, back=REACH, retry=timedelta(hours=1)),
-        # What the far side listed later than OVERLAP allows for.
-        Rhythm("day", every=timedelta(hours=1), back=DAY, retry=timedelta(minutes=10)),
-        # What the webhook has just lost.
-        Rhythm("recent", every=interval, back=None, retry=RETRY_INTERVAL),
+        # The whole list. It finds what no other sweep can see.
+        ScheduleEntry("full", interval=DAY, lookback=EVENT_HISTORY, retry_interval=timedelta(hours=1)),
+        # Events that Digital River listed later than OVERLAP allows for.
+        ScheduleEntry("day", interval=timedelta(hours=1), lookback=DAY, retry_interval=timedelta(minutes=10)),
+        # Events whose webhook was lost a moment ago.
+        ScheduleEntry("recent", interval=interval, lookback=None, retry_interval=RETRY_INTERVAL),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A sweep over everything since `back_to`; `waiting` is the operator's request it answers, if any."""
+class DueSweep:
+    """A sweep over everything since `since`. `request` is the operator's request that it answers, if any."""
 
-    back_to: datetime
-    kind: Kind
-    waiting: Sweep | None = None
+    since: datetime
+    kind: SweepKind
+    request: Sweep | None = None
 
 
-def find_due(state: SweepState, interval: timedelta) -> Due | None:
-    """The sweep that is due now: an operator's, or the widest of the schedule."""
-    if state.waiting is not None:
-        return _reaching(state, state.waiting.reaches_back_to, state.waiting)
-    if _within(RETRY_INTERVAL, state.failed_at, state.now):
+def find_due(state: SweepState, interval: timedelta) -> DueSweep | None:
+    """The sweep that is due now: the one an operator requested, or the widest that the schedule asks for."""
+    if state.request is not None:
+        return _plan_sweep(state, state.request.reaches_back_to, state.request)
+    if _is_within(RETRY_INTERVAL, state.failed_at, state.now):
         return None
-    for rhythm in schedule(interval):
-        if not _rests(rhythm, state):
-            return _reaching(state, None if rhythm.back is None else state.now - rhythm.back)
+    for entry in schedule(interval):
+        if _is_entry_due(entry, state):
+            return _plan_sweep(state, None if entry.lookback is None else state.now - entry.lookback)
     return None
 
 
-def _rests(rhythm: Rhythm, state: SweepState) -> bool:
-    tried, done = state.tried[rhythm.kind], state.done[rhythm.kind]
-    has_failed = tried is not None and (done is None or done < tried)
-    return _within(rhythm.every, done, state.now) or (has_failed and _within(rhythm.retry, tried, state.now))
+def _is_entry_due(entry: ScheduleEntry, state: SweepState) -> bool:
+    started, succeeded = state.last_started[entry.kind], state.last_succeeded[entry.kind]
+    if _is_within(entry.interval, succeeded, state.now):
+        return False
+    has_failed = started is not None and (succeeded is None or succeeded < started)
+    return not (has_failed and _is_within(entry.retry_interval, started, state.now))
 
 
-def _reaching(state: SweepState, wish: datetime | None, waiting: Sweep | None = None) -> Due:
-    """Never less than what no sweep has looked at, so that every sweep may move the watermark."""
-    furthest = state.now - REACH
-    since = furthest if state.watermark is None else max(furthest, state.watermark - OVERLAP)
-    back_to = max(furthest, min(wish or since, since))
-    kind: Kind = "recent"
-    if back_to <= state.now - DAY:
-        kind = "full" if back_to == furthest else "day"
-    return Due(back_to, kind, waiting)
+def _plan_sweep(
+    state: SweepState, requested_since: datetime | None, request: Sweep | None = None
+) -> DueSweep:
+    """A sweep since `requested_since`, or since the watermark if that is earlier. So no sweep leaves a gap,
+    and every sweep that succeeds may move the watermark."""
+    oldest = state.now - EVENT_HISTORY
+    unswept_since = oldest if state.watermark is None else max(oldest, state.watermark - OVERLAP)
+    since = max(oldest, min(requested_since or unswept_since, unswept_since))
+    kind: SweepKind = "recent"
+    if since <= state.now - DAY:
+        kind = "full" if since == oldest else "day"
+    return DueSweep(since, kind, request)
 
 
-def _within(interval: timedelta, moment: datetime | None, now: datetime) -> bool:
+def _is_within(interval: timedelta, moment: datetime | None, now: datetime) -> bool:
     return moment is not None and now - moment < interval
 
 
-async def sweep_if_due(resources: Resources, types: Collection[str]) -> Finds | None:
-    """Sweep if it is time and no other process sweeps; None when there was nothing to do.
+async def sweep_if_due(resources: Resources, types: Collection[str]) -> SweepResult | None:
+    """Sweep if a sweep is due and no other process is sweeping; otherwise return None.
 
     Raises:
-        DigitalRiverError, or one of the DATABASE_ERRORS: it failed, and will be tried again.
+        DigitalRiverError, or one of the DATABASE_ERRORS: the sweep failed; a later one tries again.
     """
     interval = timedelta(seconds=resources.settings.sweep_interval)
     async with resources.engine.connect() as connection:
         if find_due(await sweep_log.load_state(connection), interval) is None:
             return None
-    async with resources.leases.hold_if_free(LEASE, seconds=LEASE_SECONDS) as held:
-        if held is None:
+    async with resources.leases.hold_if_free(LEASE, seconds=LEASE_SECONDS) as now:
+        if now is None:
             return None
         async with resources.engine.begin() as connection:
-            await sweep_log.clear_up(connection)
-            # Looked at again, because another process may have done it meanwhile.
-            due = await _start_due(connection, interval)
-        return await _run(resources, types, held, *due) if due else None
+            await sweep_log.close_abandoned_sweeps(connection)
+            # Read again under the lease, because another process may have swept in the meantime.
+            due = find_due(await sweep_log.load_state(connection), interval)
+            if due is None:
+                return None
+            sweep_id = await _start_due(connection, due)
+        return await _run_sweep(resources, types, now, sweep_id, due.since)
 
 
-async def sweep_now(resources: Resources, types: Collection[str], reach: timedelta | None) -> Finds:
-    """Sweep at once, over `reach` or, without it, since the last sweep.
+async def sweep_now(resources: Resources, types: Collection[str], lookback: timedelta | None) -> SweepResult:
+    """Sweep at once, over `lookback` or, if it is None, since the last sweep that succeeded.
 
     Raises:
         SweepBusy: another process is sweeping.
         DigitalRiverError, or one of the DATABASE_ERRORS: as `sweep_if_due`.
     """
-    async with resources.leases.hold_if_free(LEASE, seconds=LEASE_SECONDS) as held:
-        if held is None:
+    async with resources.leases.hold_if_free(LEASE, seconds=LEASE_SECONDS) as now:
+        if now is None:
             raise SweepBusy
         async with resources.engine.begin() as connection:
-            await sweep_log.clear_up(connection)
+            await sweep_log.close_abandoned_sweeps(connection)
             state = await sweep_log.load_state(connection)
-            # What an operator asked for over HTTP stays for a worker: this sweep is reported to its caller.
-            due = _reaching(state, None if reach is None else state.now - reach)
-            sweep_id = await sweep_log.start(connection, due.back_to, due.kind, is_requested=True)
-        return await _run(resources, types, held, sweep_id, due.back_to)
+            # A sweep that was requested over HTTP stays for a worker. This one reports to its own caller.
+            due = _plan_sweep(state, None if lookback is None else state.now - lookback)
+            sweep_id = await sweep_log.start_sweep(connection, due.since, due.kind, is_requested=True)
+        return await _run_sweep(resources, types, now, sweep_id, due.since)
 
 
-async def _start_due(connection: AsyncConnection, interval: timedelta) -> tuple[int, datetime] | None:
-    """Begin what is due, as the holder of the lease: its id, and how far back it looks."""
-    due = find_due(await sweep_log.load_state(connection), interval)
-    if due is None:
-        return None
-    if due.waiting is None:
-        return await sweep_log.start(connection, due.back_to, due.kind), due.back_to
-    return await sweep_log.start_waiting(connection, due.waiting, due.back_to, due.kind), due.back_to
+async def _start_due(connection: AsyncConnection, due: DueSweep) -> int:
+    if due.request is None:
+        return await sweep_log.start_sweep(connection, due.since, due.kind)
+    return await sweep_log.start_requested_sweep(connection, due.request, due.since, due.kind)
 
 
-async def _run(
-    resources: Resources, types: Collection[str], now: datetime, sweep_id: int, back_to: datetime
-) -> Finds:
-    log.info("sweep.started", sweep=sweep_id, back_to=back_to.isoformat())
-    finds, failure = await _pull(resources, types, back_to, now)
+async def _run_sweep(
+    resources: Resources, types: Collection[str], now: datetime, sweep_id: int, since: datetime
+) -> SweepResult:
+    log.info("sweep.started", sweep=sweep_id, back_to=since.isoformat())
+    client = resources.digital_river.background
+    result, failure = await _sweep_types(client, resources.hot_pool, types, since, now)
     if failure is not None:
         why = f"{type(failure).__name__}: {failure}"
-        # With what was found before it failed: overdue events tell of a dead webhook all the same.
-        await _finish(resources.engine, sweep_id, finds, why)
+        # The result counts also after a failure: overdue events mean that the webhook does not work.
+        await _record_result(resources.engine, sweep_id, result, why)
         SWEEPS.labels("failed").inc()
-        log.error("sweep.failed", sweep=sweep_id, why=why, found=finds.found, overdue=finds.overdue)
+        log.error("sweep.failed", sweep=sweep_id, why=why, found=result.found, overdue=result.overdue)
         raise failure
-    await _finish(resources.engine, sweep_id, finds, None)
+    await _record_result(resources.engine, sweep_id, result, None)
     SWEEPS.labels("done").inc()
     # An overdue event means that the webhook does not work: an operator has to look.
-    write = log.error if finds.overdue else log.info
+    write = log.error if result.overdue else log.info
     write(
-        "sweep.found" if finds.found else "sweep.done",
+        "sweep.found" if result.found else "sweep.done",
         sweep=sweep_id,
-        seen=finds.seen,
-        found=finds.found,
-        overdue=finds.overdue,
-        unreadable=finds.unreadable,
+        seen=result.seen,
+        found=result.found,
+        overdue=result.overdue,
+        unreadable=result.unreadable,
     )
-    return finds
+    return result
 
 
-async def _finish(engine: AsyncEngine, sweep_id: int, finds: Finds, error: str | None) -> None:
+async def _record_result(engine: AsyncEngine, sweep_id: int, result: SweepResult, error: str | None) -> None:
     async with engine.begin() as connection:
-        await sweep_log.finish(connection, sweep_id, finds, error)
+        await sweep_log.finish_sweep(connection, sweep_id, result, error)
 
 
-async def _pull(
-    resources: Resources, types: Collection[str], back_to: datetime, now: datetime
-) -> tuple[Finds, DigitalRiverError | None]:
-    """Read the list to its end, newest first, keeping each page before the next is asked for. What happens
-    meanwhile stands before the first page: cursors go down from there, and the next sweep looks at it.
+async def _sweep_types(
+    client: DigitalRiverClient, pool: Pool, types: Collection[str], since: datetime, now: datetime
+) -> tuple[SweepResult, DigitalRiverError | None]:
+    """Read the list of each type to its end, newest first. Each page is committed to the inbox before the
+    next one is requested. Events that happen during the sweep come before the first page, so this sweep does
+    not see them; the next one does.
 
-    Returns what was found, and why that may not be all."""
-    finds = Finds()
+    Returns the result, and the error that ended the sweep early or None.
+    """
+    result = SweepResult()
     failure: DigitalRiverError | None = None
     for event_type in sorted(types):
-        fetch_page = partial(_fetch_patiently, resources.digital_river.background, event_type, back_to)
+        fetch_page = partial(_fetch_page, client, event_type, since)
         try:
-            async for page in iterate_pages(fetch_page, list_name="the list of events", max_pages=MOST_PAGES):
-                finds += await _keep(resources.hot_pool, page.data, types, now)
+            async for page in iterate_pages(fetch_page, list_name="the list of events", max_pages=MAX_PAGES):
+                result += await _insert_missing(pool, page.data, types, now)
         except Garbled as error:
-            # A list that cannot be read to its end must not hide those of other types.
+            # If the list of one type cannot be read to its end, the lists of the other types still can.
             failure = failure or error
         except DigitalRiverError as error:
-            return finds, error
-    return finds, failure
+            return result, error
+    return result, failure
 
 
-async def _fetch_patiently(
-    client: DigitalRiverClient, event_type: str, back_to: datetime, after: str | None
+async def _fetch_page(
+    client: DigitalRiverClient, event_type: str, since: datetime, after: str | None
 ) -> EventPage:
-    """One page. A busy far side is waited for, or a long sweep would begin again and again."""
+    """One page of the list. Retries while Digital River is busy, because otherwise a long sweep would start
+    from its first page again and again."""
     fetch = partial(
         fetch_events,
         client,
         event_type=event_type,
-        created_from=back_to,
+        created_from=since,
         starting_after=after,
     )
     return await retry(fetch, pause=_pause)
 
 
 def _pause(attempts: int, error: DigitalRiverError) -> float | None:
-    if attempts == TRIES or not isinstance(error, Throttled | Unavailable):
+    if attempts == MAX_TRIES or not isinstance(error, Throttled | Unavailable):
         return None
     seconds = error.retry_after or float(attempts)
-    return None if seconds > LONGEST_WAIT else seconds * random.uniform(1.0, 1.25)  # noqa: S311
+    return None if seconds > MAX_WAIT_SECONDS else seconds * random.uniform(1.0, 1.25)  # noqa: S311
 
 
-async def _keep(pool: Pool, listed: Sequence[Any], types: Collection[str], now: datetime) -> Finds:
-    """Put into the inbox what is not there. Committed on return."""
+async def _insert_missing(
+    pool: Pool, listed: Sequence[Any], types: Collection[str], now: datetime
+) -> SweepResult:
+    """Insert the events that are not in the inbox. Committed on return."""
     events: list[NewEvent] = []
     unreadable = 0
     for entry in listed:
         try:
             event = read_event(json.dumps(entry).encode(), types)
-        except NotAnEvent as error:
+        except InvalidEvent as error:
             unreadable += 1
             log.error("sweep.unreadable", field=error.field)
             continue
-        # The endpoint keeps events without a handler, because they were delivered. A sweep leaves them out.
+        # The webhook endpoint keeps events without a handler, because they were delivered. A sweep does not.
         if event.state == "pending":
             events.append(event)
-    new = await ingest.put(pool, events, "sweep")
+    new = await ingest.insert_events(pool, events, "sweep")
     found = [event for event in events if event.id in new]
-    overdue = [event for event in found if not _within(OVERDUE, event.happened_at, now)]
+    overdue = [event for event in found if not _is_within(OVERDUE_AFTER, event.happened_at, now)]
     for event in overdue:
         log.warning("sweep.overdue", event_id=event.id, event_type=event.type, order_id=event.order_id)
-    finds = Finds(len(listed), len(found), len(overdue), unreadable)
-    _count(finds)
-    return finds
+    result = SweepResult(len(listed), len(found), len(overdue), unreadable)
+    _count_events(result)
+    return result
 
 
-def _count(finds: Finds) -> None:
-    SWEPT_EVENTS.labels("overdue").inc(finds.overdue)
-    SWEPT_EVENTS.labels("young").inc(finds.found - finds.overdue)
-    SWEPT_EVENTS.labels("unreadable").inc(finds.unreadable)
-    SWEPT_EVENTS.labels("known").inc(finds.seen - finds.found - finds.unreadable)
+def _count_events(result: SweepResult) -> None:
+    SWEPT_EVENTS.labels("overdue").inc(result.overdue)
+    SWEPT_EVENTS.labels("young").inc(result.found - result.overdue)
+    SWEPT_EVENTS.labels("unreadable").inc(result.unreadable)
+    SWEPT_EVENTS.labels("known").inc(result.seen - result.found - result.unreadable)

@@ -1,4 +1,4 @@
-"""Says which feature handles which type of event. `webhooks` knows none of them."""
+"""Maps each type of event to the feature that handles it, because `webhooks` knows no feature."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -9,7 +9,7 @@ from app.documents.intake import Effect
 from app.resources import Resources
 
 Handler = Callable[[Resources, str, Mapping[str, Any]], AbstractAsyncContextManager[Effect]]
-"""Given the type and `data.object`, does what must be done at the far side when entered, and yields what is
-to be stored, for the transaction that also finishes the event."""
+"""Takes the type and `data.object` of an event. On entry it calls Digital River; it yields the effect to
+store, which runs in the transaction that also finishes the event."""
 
 HANDLERS: Mapping[str, Handler] = dict.fromkeys(intake.DOCUMENT_KINDS, intake.handle_event)

@@ -1,4 +1,4 @@
-"""Claims due events from the inbox and handles them. That may take minutes: no HTTP caller waits for it."""
+"""Claims due events from the inbox and handles them, outside any HTTP request: it may take minutes."""
 
 import asyncio
 import signal
@@ -31,20 +31,20 @@ from app.worker.retry_policy import (
     Retry,
     decide,
     describe,
-    is_foreseen,
+    is_expected,
 )
 
-# A notification is a hint; polling is the guarantee.
+# Notifications may be lost, so the worker also polls.
 POLL_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-# A handler is stopped before its lease runs out, so that two workers never do the same event knowingly.
+# A handler is cancelled before its lease ends, so that two workers do not handle the same event.
 LEASE_SHARE = 0.8
 
 log = structlog.get_logger()
 
 
 class Worker:
-    """Claims due events and handles several at once, until told to stop."""
+    """Claims due events and handles several at once, until `stop` is set."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
@@ -53,7 +53,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; then finish what is claimed, or postpone it."""
+        """Handle events until `stop` is set; then finish the claimed ones, or postpone them."""
         url = self._resources.settings.database_url.get_secret_value()
         async with listen(url, inbox.CHANNEL) as notified:
             log.info("worker.started", handles=sorted(HANDLERS))
@@ -65,28 +65,28 @@ class Worker:
         log.info("worker.stopped")
 
     async def _start_due(self) -> float:
-        """Claim as many events as may run now; returns how many seconds may pass until the next look."""
+        """Claim and start as many events as may run now; returns the seconds to wait before the next try."""
         free = self._resources.settings.worker_concurrency - len(self._tasks)
         if free <= 0:
             return POLL_SECONDS
         try:
             async with self._engine.begin() as connection:
-                claims = await inbox.claim(connection, limit=free, lease=self._lease)
-            for held in claims:
-                task = asyncio.create_task(self._handle(held))
+                claims = await inbox.claim_events(connection, limit=free, lease=self._lease)
+            for claim in claims:
+                task = asyncio.create_task(self._handle(claim))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             if len(claims) == free:
                 return POLL_SECONDS
             async with self._engine.connect() as connection:
-                wait = await inbox.find_wait(connection)
+                wait = await inbox.find_seconds_until_due(connection)
             return POLL_SECONDS if wait is None else min(wait, POLL_SECONDS)
         except DATABASE_ERRORS as error:
             log.error("worker.database_unavailable", error=type(error).__name__)
             return RETRY_SECONDS
 
     async def _wait(self, stop: asyncio.Event, notified: asyncio.Event, seconds: float) -> None:
-        """Wait for a notification, for a task that ends, for the time to pass, or for the stop."""
+        """Wait until a notification arrives, a task ends, `stop` is set, or `seconds` have passed."""
         waiters: set[asyncio.Task[Any]] = {
             asyncio.create_task(notified.wait()),
             asyncio.create_task(stop.wait()),
@@ -105,105 +105,107 @@ class Worker:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
 
-    async def _handle(self, held: Claim) -> None:
-        with structlog.contextvars.bound_contextvars(event_id=held.id, event_type=held.type):
+    async def _handle(self, claim: Claim) -> None:
+        with structlog.contextvars.bound_contextvars(event_id=claim.id, event_type=claim.type):
             try:
-                with HANDLING_SECONDS.labels(held.type).time():
-                    await self._handle_or_settle(held)
+                with HANDLING_SECONDS.labels(claim.type).time():
+                    await self._handle_or_settle(claim)
             except LeaseLost:
-                HANDLED.labels(held.type, "lease_lost").inc()
+                HANDLED.labels(claim.type, "lease_lost").inc()
                 log.warning("event.lease_lost")
             except DATABASE_ERRORS as error:
-                # The lease runs out by itself, and then the event is due again.
-                HANDLED.labels(held.type, "left").inc()
+                # When the lease ends, the event is due again.
+                HANDLED.labels(claim.type, "left").inc()
                 log.error("event.left_to_its_lease", error=type(error).__name__)
 
-    async def _handle_or_settle(self, held: Claim) -> None:
+    async def _handle_or_settle(self, claim: Claim) -> None:
         try:
-            if held.attempts > MAX_ATTEMPTS:
+            if claim.attempts > MAX_ATTEMPTS:
                 raise UnprocessableEvent(f"none of {MAX_ATTEMPTS} attempts came to an end")
             async with asyncio.timeout(self._lease * LEASE_SHARE):
-                await self._do(held)
-            HANDLED.labels(held.type, "done").inc()
-            EVENT_AGE_SECONDS.labels(held.type).observe(held.age.total_seconds())
-            log.info("event.done", attempt=held.attempts, age_seconds=round(held.age.total_seconds(), 3))
+                await self._run_handler(claim)
+            HANDLED.labels(claim.type, "done").inc()
+            EVENT_AGE_SECONDS.labels(claim.type).observe(claim.age.total_seconds())
+            log.info("event.done", attempt=claim.attempts, age_seconds=round(claim.age.total_seconds(), 3))
         except asyncio.CancelledError:
-            await self._settle(held, Postpone(timedelta(0), "the worker was stopped"))
+            await self._settle(claim, Postpone(timedelta(0), "the worker was stopped"))
             raise
         except LeaseLost:
             raise
         except Exception as error:
-            decision = decide(error, held)
+            decision = decide(error, claim)
             kind = type(decision).__name__.lower()
-            HANDLED.labels(held.type, kind).inc()
-            # An unexpected failure is ours to find: with its trace.
-            trace = None if is_foreseen(error) else error
+            HANDLED.labels(claim.type, kind).inc()
+            # An unexpected failure is a bug of ours, so its traceback is logged.
+            trace = None if is_expected(error) else error
             why = describe(error)
-            log.warning("event.not_done", decision=kind, why=why, attempt=held.attempts, exc_info=trace)
-            await self._settle(held, decision)
+            log.warning("event.not_done", decision=kind, why=why, attempt=claim.attempts, exc_info=trace)
+            await self._settle(claim, decision)
 
-    async def _do(self, held: Claim) -> None:
+    async def _run_handler(self, claim: Claim) -> None:
         client = self._resources.digital_river.background
-        event = await _fetch_again(client, held) if held.body is None else read_leniently(held.body.encode())
-        subject = _subject(event, is_live=self._resources.settings.is_live)
-        handler = HANDLERS[held.type](self._resources, held.type, subject)
+        event = (
+            await _fetch_again(client, claim) if claim.body is None else read_leniently(claim.body.encode())
+        )
+        event_object = _read_event_object(event, is_live=self._resources.settings.is_live)
+        handler = HANDLERS[claim.type](self._resources, claim.type, event_object)
         async with handler as effect, self._engine.begin() as connection:
             await effect(connection)
-            await inbox.finish(connection, held)
+            await inbox.finish(connection, claim)
 
-    async def _settle(self, held: Claim, decision: Decision) -> None:
+    async def _settle(self, claim: Claim, decision: Decision) -> None:
         async with self._engine.begin() as connection:
             match decision:
                 case Postpone(delay, reason):
-                    await inbox.postpone(connection, held, delay=delay, reason=reason)
+                    await inbox.postpone(connection, claim, delay=delay, reason=reason)
                 case Retry(delay, error):
-                    await inbox.retry(connection, held, delay=delay, error=error)
+                    await inbox.retry(connection, claim, delay=delay, error=error)
                 case Bury(reason):
-                    await inbox.bury(connection, held, reason)
+                    await inbox.bury(connection, claim, reason)
 
 
-async def _fetch_again(client: DigitalRiverClient, held: Claim) -> Mapping[str, Any]:
-    """The event whose body was let go before it was revived.
+async def _fetch_again(client: DigitalRiverClient, claim: Claim) -> Mapping[str, Any]:
+    """Fetch an event whose body was deleted before an operator revived it.
 
     Raises:
-        UnprocessableEvent: Digital River does not have it any more.
-        DigitalRiverError: not now; try again.
+        UnprocessableEvent: Digital River no longer has the event.
+        DigitalRiverError: the call failed; try again later.
     """
     try:
-        event = await fetch_event(client, held.id)
+        event = await fetch_event(client, claim.id)
     except (Missing, Refused):
         raise UnprocessableEvent(
             "its body was let go, and Digital River has no such event any more"
         ) from None
-    if event.type != held.type:
+    if event.type != claim.type:
         raise Garbled("the answer is another event")
     return {"liveMode": event.live_mode, "data": event.data}
 
 
-def _subject(event: Mapping[str, Any], *, is_live: bool) -> Mapping[str, Any]:
-    """The event's `data.object`, with every text in it clean.
+def _read_event_object(event: Mapping[str, Any], *, is_live: bool) -> Mapping[str, Any]:
+    """The event's `data.object`.
 
     Raises:
-        UnprocessableEvent: there is none, or the event is of the other mode.
+        UnprocessableEvent: there is none, or the event is of the other mode (live or test).
     """
     if (mode := event.get("liveMode")) is not is_live:
-        # Nothing else of it is named: a text in its place could be anything.
-        given = mode if isinstance(mode, bool) else "neither true nor false"
-        raise UnprocessableEvent(f"liveMode is {given}, this service processes {is_live}")
+        # Any other value is not logged: it may be personal or secret.
+        actual = mode if isinstance(mode, bool) else "neither true nor false"
+        raise UnprocessableEvent(f"liveMode is {actual}, this service processes {is_live}")
     data = event.get("data")
-    subject = data.get("object") if isinstance(data, dict) else None
-    if not isinstance(subject, dict):
+    event_object = data.get("object") if isinstance(data, dict) else None
+    if not isinstance(event_object, dict):
         raise UnprocessableEvent("data.object is not an object")
-    return subject
+    return event_object
 
 
-async def work(settings: Settings) -> None:
+async def run_worker(settings: Settings) -> None:
     """Run a worker and its scheduled jobs until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with metrics.served(settings.host, settings.worker_metrics_port):
+    with metrics.serve_metrics(settings.host, settings.worker_metrics_port):
         async with open_resources(settings) as resources, asyncio.TaskGroup() as tasks:
-            tasks.create_task(scheduled_jobs.run(resources, HANDLERS, stop))
+            tasks.create_task(scheduled_jobs.run_scheduled_jobs(resources, HANDLERS, stop))
             await Worker(resources).run(stop)

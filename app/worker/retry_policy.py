@@ -1,10 +1,11 @@
-"""What to do with an event that failed.
+"""Decides what happens to an event whose handler failed.
 
-Postpone   Digital River is busy or refuses us: later, and no attempt is spent
-Retry      it failed and may work next time: backoff, an attempt is spent
-Bury       it cannot succeed: at once, with the reason, until an operator revives it
+Postpone   Digital River is busy or refuses our key: handle it later; the attempt is not spent
+Retry      it failed and may work next time: handle it after a backoff; the attempt is spent
+Bury       it cannot succeed: set it aside with the reason, until an operator revives it
 
-"Not yet" (404 on something announced a moment ago) is a Retry: the backoff gives it days.
+A 404 for an object that Digital River announced a moment ago is a Retry: with the backoff, the object has two
+days to appear.
 """
 
 import random
@@ -20,10 +21,10 @@ from app.webhooks.inbox import Claim
 # Doubling from two seconds to six hours, this many attempts span about two days.
 MAX_ATTEMPTS = 21
 FIRST_DELAY = timedelta(seconds=2)
-LONGEST_DELAY = timedelta(hours=6)
+MAX_DELAY = timedelta(hours=6)
 BUSY_DELAY = timedelta(seconds=2)
-# A wrong key is for an operator to repair. Until then no event is lost, and Digital River is asked rarely.
-LOCKED_OUT_DELAY = timedelta(minutes=1)
+# An operator has to repair a wrong key. Until then no event is lost, and we seldom call Digital River.
+UNAUTHORISED_DELAY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,44 +53,45 @@ class Bury:
 Decision = Postpone | Retry | Bury
 
 
-def decide(error: Exception, held: Claim) -> Decision:
-    """What to do with the event that failed with `error`."""
-    what = describe(error)
+def decide(error: Exception, claim: Claim) -> Decision:
+    """The decision about the event that failed with `error`."""
+    reason = describe(error)
     match error:
         case UnprocessableEvent():
-            return Bury(what)
+            return Bury(reason)
         case Throttled() | BreakerOpen() | NoConnectionFree():
-            return Postpone(timedelta(seconds=error.retry_after or 0) + _jittered(BUSY_DELAY), what)
+            return Postpone(timedelta(seconds=error.retry_after or 0) + _with_jitter(BUSY_DELAY), reason)
         case LeaseBusy():
-            return Postpone(_jittered(BUSY_DELAY), what)
+            return Postpone(_with_jitter(BUSY_DELAY), reason)
         case Unauthorised():
-            return Postpone(_jittered(LOCKED_OUT_DELAY), what)
-        case _ if held.attempts >= MAX_ATTEMPTS:
-            return Bury(f"given up after {held.attempts} attempts: {what}")
+            return Postpone(_with_jitter(UNAUTHORISED_DELAY), reason)
+        case _ if claim.attempts >= MAX_ATTEMPTS:
+            return Bury(f"given up after {claim.attempts} attempts: {reason}")
         case _:
-            return Retry(backoff(held.attempts), what)
+            return Retry(backoff(claim.attempts), reason)
 
 
 def backoff(attempts: int) -> timedelta:
     """How long to wait after the given number of attempts."""
-    return _jittered(min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(attempts - 1, 20)))
+    return _with_jitter(min(MAX_DELAY, FIRST_DELAY * 2 ** min(attempts - 1, 20)))
 
 
-def is_foreseen(error: Exception) -> bool:
-    """Whether such a failure is expected; any other is a mistake of ours."""
-    is_planned = isinstance(error, DigitalRiverError | LeaseBusy | UnprocessableEvent | TimeoutError)
-    return is_planned or is_outage(error)
+def is_expected(error: Exception) -> bool:
+    """Whether this failure can happen in normal operation; any other is a bug of ours."""
+    return isinstance(error, DigitalRiverError | LeaseBusy | UnprocessableEvent | TimeoutError) or is_outage(
+        error
+    )
 
 
 def describe(error: Exception) -> str:
-    """The error in an operator's words, without anything secret or personal."""
+    """The error as a text for operators, without secrets and personal data."""
     if isinstance(error, DigitalRiverError):
-        name = f" (request {error.request_id})" if error.request_id else ""
-        return f"{type(error).__name__}: {error}{name}"
+        suffix = f" (request {error.request_id})" if error.request_id else ""
+        return f"{type(error).__name__}: {error}{suffix}"
     if isinstance(error, UnprocessableEvent):
         return str(error)
     return type(error).__name__
 
 
-def _jittered(delay: timedelta) -> timedelta:
+def _with_jitter(delay: timedelta) -> timedelta:
     return delay * random.uniform(0.75, 1.25)  # noqa: S311

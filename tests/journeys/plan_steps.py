@@ -94,7 +94,7 @@ class Die:
 
     async def take(self, world: World) -> None:
         async with world.resources.engine.begin() as connection:
-            await inbox.claim(connection, limit=3, lease=world.resources.settings.worker_lease)
+            await inbox.claim_events(connection, limit=3, lease=world.resources.settings.worker_lease)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from app.ops import retention, retention_store
-from app.ops.retention import BODIES_KEPT, prune_if_free
+from app.ops.retention import BODY_RETENTION, prune_if_free
 from app.resources import Resources, open_resources
 from app.webhooks import inbox
 from app.webhooks.inbox import State
@@ -62,7 +62,7 @@ PERSONAL = '{"email": "ada@example.com"}'
 async def test_bodies_go_when_they_are_no_longer_needed_and_their_digests_stay(
     resources: Resources, own_database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH_SIZE", 2)
     monkeypatch.setattr(retention, "PAUSE_SECONDS", 0)
     await keep_events(own_database, 5, "done", days_ago=9, finished=7.1)
     await keep_events(own_database, 1, "done", days_ago=9, finished=6.9)
@@ -90,13 +90,13 @@ async def test_bodies_go_when_they_are_no_longer_needed_and_their_digests_stay(
     ]
 
 
-@pytest.mark.parametrize("state", BODIES_KEPT)
+@pytest.mark.parametrize("state", BODY_RETENTION)
 async def test_letting_go_of_bodies_walks_an_index(
     resources: Resources, own_database: asyncpg.Connection, state: State
 ) -> None:
     await keep_events(own_database, 20_000, "done", days_ago=1, finished=1)
     await own_database.execute("ANALYZE webhook_event")
-    statement = inbox.past_bodies(state, BODIES_KEPT[state], limit=1000).compile(
+    statement = inbox.select_expired_bodies(state, BODY_RETENTION[state], limit=1000).compile(
         dialect=resources.engine.dialect, compile_kwargs={"literal_binds": True}
     )
     plan = "\n".join(row[0] for row in await own_database.fetch(f"EXPLAIN {statement}"))
@@ -107,7 +107,7 @@ async def test_letting_go_of_bodies_walks_an_index(
 async def test_it_goes_on_in_small_batches_until_nothing_is_left(
     resources: Resources, own_database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH", 10)
+    monkeypatch.setattr(retention, "BATCH_SIZE", 10)
     monkeypatch.setattr(retention, "PAUSE_SECONDS", 0)
     await own_database.execute(
         """CREATE TABLE deleted_at_once (rows bigint);
@@ -176,7 +176,7 @@ async def test_pruning_events_walks_an_index(resources: Resources, own_database:
     await keep_events(own_database, 20_000, "done", days_ago=1, finished=1)
     await own_database.execute("ANALYZE webhook_event")
     (events,) = (rule for rule in retention_store.RETENTION_RULES if rule.table.name == "webhook_event")
-    statement = retention_store.expired(events, limit=1000).compile(
+    statement = retention_store.select_expired(events, limit=1000).compile(
         dialect=resources.engine.dialect, compile_kwargs={"literal_binds": True}
     )
     plan = "\n".join(row[0] for row in await own_database.fetch(f"EXPLAIN {statement}"))

@@ -24,7 +24,7 @@ from app.idempotency.fingerprint import Fingerprint
 from app.ids import CustomerId, DocumentId, EventId, FileId, OrderId
 from app.ops import retention, retention_store
 from app.ops import store as ops
-from app.ops.retention import BODIES_KEPT
+from app.ops.retention import BODY_RETENTION
 from app.privacy import store as privacy
 from app.resources import Resources, open_resources
 from app.webhooks import inbox, ingest, sweep_log
@@ -74,14 +74,14 @@ def told(
 
 async def claim_and_finish(resources: Resources) -> None:
     async with resources.engine.begin() as connection:
-        (held,) = await inbox.claim(connection, limit=1, lease=60)
+        (held,) = await inbox.claim_events(connection, limit=1, lease=60)
     async with resources.engine.begin() as connection:
         await inbox.finish(connection, held)
 
 
 async def claim_and_retry(resources: Resources) -> None:
     async with resources.engine.begin() as connection:
-        (held,) = await inbox.claim(connection, limit=1, lease=60)
+        (held,) = await inbox.claim_events(connection, limit=1, lease=60)
     async with resources.engine.begin() as connection:
         await inbox.retry(connection, held, delay=timedelta(0), error="not now")
 
@@ -132,14 +132,14 @@ def put(count: int) -> Callable[[Resources], Awaitable[object]]:
         for n in range(999_000, 999_000 + 2 * count)
         if n % 2
     ]
-    return lambda resources: ingest.put(resources.hot_pool, arrived, "webhook")
+    return lambda resources: ingest.insert_events(resources.hot_pool, arrived, "webhook")
 
 
 INBOX: Mapping[str, Question] = {
     "claim and finish": question(claim_and_finish, "ix_webhook_event_due", "pk_webhook_event"),
     "claim and retry": question(claim_and_retry, "ix_webhook_event_due", "pk_webhook_event"),
-    "claim twenty": question(told(inbox.claim, limit=20, lease=60), "ix_webhook_event_due", pages=900),
-    "when is the next due": question(told(inbox.find_wait), "ix_webhook_event_due"),
+    "claim twenty": question(told(inbox.claim_events, limit=20, lease=60), "ix_webhook_event_due", pages=900),
+    "when is the next due": question(told(inbox.find_seconds_until_due), "ix_webhook_event_due"),
     # Five pages an event: to look for its id, and what the upsert's own checks read.
     "put a hundred": question(put(100), pages=700, rows=200),
     "oldest open": question(told(inbox.find_oldest_open_age)),
@@ -168,20 +168,20 @@ INBOX: Mapping[str, Question] = {
         "ix_webhook_event_due",
     ),
     "prune events": question(
-        told(retention_store.delete_expired, retention_store.RETENTION_RULES[0], limit=retention.BATCH),
+        told(retention_store.delete_expired, retention_store.RETENTION_RULES[0], limit=retention.BATCH_SIZE),
         "ix_webhook_event_received",
         pages=8000,
-        rows=3 * retention.BATCH,
+        rows=3 * retention.BATCH_SIZE,
     ),
     # A row that changes is written anew, and so is its place in each index.
     "let go of bodies": question(
-        told(inbox.drop_bodies, "done", BODIES_KEPT["done"], limit=retention.BATCH),
+        told(inbox.delete_bodies, "done", BODY_RETENTION["done"], limit=retention.BATCH_SIZE),
         "ix_webhook_event_kept_body",
         pages=40_000,
-        rows=3 * retention.BATCH,
+        rows=3 * retention.BATCH_SIZE,
     ),
     "let go of bodies of what was ignored": question(
-        told(inbox.drop_bodies, "ignored", BODIES_KEPT["ignored"], limit=retention.BATCH),
+        told(inbox.delete_bodies, "ignored", BODY_RETENTION["ignored"], limit=retention.BATCH_SIZE),
         "ix_webhook_event_kept_body",
     ),
 }
@@ -261,13 +261,13 @@ DOCUMENTS: Mapping[str, Question] = {
 }
 
 # In the order of a digest, each row of a batch is on another page.
-SCATTERED = dict.fromkeys(("rate_bucket", "order_absence", "link_refusal"), 11 * retention.BATCH)
+SCATTERED = dict.fromkeys(("rate_bucket", "order_absence", "link_refusal"), 11 * retention.BATCH_SIZE)
 
 AROUND: Mapping[str, Question] = {
     f"prune {what.table.name}": question(
-        told(retention_store.delete_expired, what, limit=retention.BATCH),
+        told(retention_store.delete_expired, what, limit=retention.BATCH_SIZE),
         pages=SCATTERED.get(what.table.name, 8000),
-        rows=7 * retention.BATCH,
+        rows=7 * retention.BATCH_SIZE,
     )
     for what in retention_store.RETENTION_RULES[1:]
 } | {
@@ -289,20 +289,24 @@ AROUND: Mapping[str, Question] = {
         )
     ),
     "requests to be forgotten": question(
-        told(privacy.list_all_forget_requests, only=None, before=9000, limit=PAGE),
+        told(privacy.list_all_forget_requests, before=9000, limit=PAGE),
         "pk_forget_request",
     ),
     "a customer's requests to be forgotten": question(
         told(privacy.list_forget_requests, CustomerId(SHOPPER)),
         "ix_forget_request_customer_id",
     ),
+    "a page of a customer's requests to be forgotten": question(
+        told(privacy.list_forget_requests, CustomerId(SHOPPER), before=9000, limit=PAGE),
+        "ix_forget_request_customer_id",
+    ),
     "a lease": question(lambda resources: resources.leases.claim("any", uuid.uuid4(), 5)),
     # Forty-five days of sweeps are few rows, and read whole.
     "what sweeps remember": question(told(sweep_log.load_state), rows=7000),
-    "the last sweep": question(told(sweep_log.find_last), rows=7000),
+    "the last sweep": question(told(sweep_log.find_last_sweep), rows=7000),
     "swept lately": question(told(sweep_log.count_found, within=timedelta(days=1)), rows=7000),
-    "ask for a sweep": question(told(sweep_log.request, None), rows=7000),
-    "clear up sweeps": question(told(sweep_log.clear_up), rows=7000),
+    "ask for a sweep": question(told(sweep_log.request_sweep, None), rows=7000),
+    "clear up sweeps": question(told(sweep_log.close_abandoned_sweeps), rows=7000),
 }
 
 

@@ -212,7 +212,9 @@ async def running_scheduled_jobs(portal: Portal) -> AsyncIterator[None]:
     """The scheduled jobs of a worker process, beside the portal's worker."""
     assert portal.app is not None
     stop = asyncio.Event()
-    running_jobs = asyncio.create_task(scheduled_jobs.run(portal.app.state.resources, HANDLERS, stop))
+    running_jobs = asyncio.create_task(
+        scheduled_jobs.run_scheduled_jobs(portal.app.state.resources, HANDLERS, stop)
+    )
     yield
     stop.set()
     await running_jobs

@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from app.tax.upload import LARGEST_FILE, read_form
+from app.tax.upload import MAX_FILE_BYTES, read_form
 from app.web.problems import Problem
 
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n'
@@ -31,7 +31,7 @@ def request(pieces: Iterable[bytes]) -> Request:
 def large_file() -> Iterator[bytes]:
     yield FIELD + HEAD
     yield b"%PDF-1.7".ljust(PIECE, b" ")
-    for _ in range(LARGEST_FILE // PIECE - 1):
+    for _ in range(MAX_FILE_BYTES // PIECE - 1):
         yield b" " * PIECE
     yield END
 
@@ -47,8 +47,8 @@ async def test_the_largest_file_is_never_whole_in_memory() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert sent == LARGEST_FILE
-    assert peak < LARGEST_FILE / 8
+    assert sent == MAX_FILE_BYTES
+    assert peak < MAX_FILE_BYTES / 8
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
@@ -80,5 +80,5 @@ async def test_a_wrong_file_is_refused_at_its_first_bytes() -> None:
 @pytest.mark.parametrize("start", [FIELD + END, FIELD + HEAD + b"%PDF-1.7 and more" + END])
 async def test_what_follows_the_end_of_a_form_is_bounded_too(start: bytes) -> None:
     with pytest.raises(Problem, match="at most 10 MB"):
-        async with read_form(request([start, *([b" " * PIECE] * (LARGEST_FILE // PIECE + 2))])):
+        async with read_form(request([start, *([b" " * PIECE] * (MAX_FILE_BYTES // PIECE + 2))])):
             pass

@@ -38,12 +38,12 @@ async def keep(database: Database, due: Iterable[tuple[str, timedelta]], *, stat
 
 async def claim(resources: Resources, *, limit: int, lease: float) -> list[Claim]:
     async with resources.engine.begin() as connection:
-        return await inbox.claim(connection, limit=limit, lease=lease)
+        return await inbox.claim_events(connection, limit=limit, lease=lease)
 
 
 async def find_wait(resources: Resources) -> float | None:
     async with resources.engine.connect() as connection:
-        return await inbox.find_wait(connection)
+        return await inbox.find_seconds_until_due(connection)
 
 
 async def row_of(database: Database, event_id: str) -> dict[str, Any]:
@@ -68,8 +68,8 @@ async def test_new_events_are_kept_whole_and_known_ones_left_alone(
     await stop_the_clock(own_database)
     handled = NewEvent(EventId("e1"), "order.invoice.created", "pending", "o1", NOON, '{"id": "e1"}')
     ignored = NewEvent(EventId("e2"), "order.updated", "ignored", None, None, None, b"digest")
-    assert await ingest.put(resources.hot_pool, [handled], "webhook") == {"e1"}
-    assert await ingest.put(resources.hot_pool, [ignored, handled], "sweep") == {"e2"}
+    assert await ingest.insert_events(resources.hot_pool, [handled], "webhook") == {"e1"}
+    assert await ingest.insert_events(resources.hot_pool, [ignored, handled], "sweep") == {"e2"}
     names = ("type", "state", "order_id", "happened_at", "body", "body_digest", "origin", "finished_at")
     kept = {
         name: tuple(row[n] for n in names)
@@ -92,8 +92,8 @@ async def test_workers_are_notified_of_what_is_new_only(own_database: Database, 
 
     await own_database.add_listener(inbox.CHANNEL, hear)
     event = NewEvent(EventId("e1"), "t", "ignored", None, None, "{}")
-    await ingest.put(resources.hot_pool, [event], "webhook")
-    await ingest.put(resources.hot_pool, [event], "webhook")
+    await ingest.insert_events(resources.hot_pool, [event], "webhook")
+    await ingest.insert_events(resources.hot_pool, [event], "webhook")
     # Notifications arrive in the order of their transactions: after this one nothing is on its way.
     await own_database.execute(f"NOTIFY {inbox.CHANNEL}, 'the end'")
     async with asyncio.timeout(5):

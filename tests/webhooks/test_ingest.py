@@ -11,7 +11,7 @@ import pytest
 from app.ids import EventId
 from app.resources import Resources
 from app.webhooks import ingest
-from app.webhooks.ingest import BATCH, WRITERS, BatchWriter, NewEvent
+from app.webhooks.ingest import BATCH_SIZE, WRITERS, BatchWriter, NewEvent
 from tests.support.clock import eventually
 
 Database: TypeAlias = asyncpg.Connection
@@ -61,9 +61,9 @@ async def writes_waiting(database: Database, count: int) -> None:
 async def test_each_of_a_burst_is_kept_once_and_the_burst_costs_few_commits(
     own_database: Database, writer: BatchWriter
 ) -> None:
-    answers = await asyncio.gather(*(writer.add(event(number)) for number in range(2 * BATCH)))
-    assert answers == [True] * 2 * BATCH
-    assert await kept(own_database) == {f"e{number}" for number in range(2 * BATCH)}
+    answers = await asyncio.gather(*(writer.add(event(number)) for number in range(2 * BATCH_SIZE)))
+    assert answers == [True] * 2 * BATCH_SIZE
+    assert await kept(own_database) == {f"e{number}" for number in range(2 * BATCH_SIZE)}
     assert await commits(own_database) == 2
 
 
@@ -153,7 +153,7 @@ async def test_the_same_events_in_opposite_orders_do_not_block_each_other_for_ev
                VALUES ('e4', 't', 'ignored', 'sweep', '{}')"""
         )
         puts = [
-            asyncio.create_task(ingest.put(resources.hot_pool, one, "webhook"))
+            asyncio.create_task(ingest.insert_events(resources.hot_pool, one, "webhook"))
             for one in (events, events[::-1])
         ]
         await writes_waiting(own_database, 2)

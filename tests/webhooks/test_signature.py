@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.web.server import MAX_HEAD_BYTES
-from app.webhooks.signature import Refused, Verdict, verify
+from app.webhooks.signature import InvalidSignature, SignatureFault, verify
 
 NOW = 1_800_000_000.0
 TOLERANCE = 300.0
@@ -29,10 +29,10 @@ def header(body: bytes, secret: bytes, timestamp: str) -> str:
 
 def verdict(
     body: bytes, value: str | None, secrets: list[bytes], now: float = NOW, tolerance: float = TOLERANCE
-) -> Verdict:
-    with pytest.raises(Refused) as refused:
+) -> SignatureFault:
+    with pytest.raises(InvalidSignature) as refused:
         verify(body, value, secrets, now, tolerance)
-    return refused.value.verdict
+    return refused.value.fault
 
 
 @pytest.mark.parametrize(
@@ -56,19 +56,19 @@ def test_one_changed_byte_of_the_body_is_refused(body: bytes, secret: bytes, at:
     value = header(body, secret, str(int(NOW)))
     at %= len(body) + 1
     tampered = body + b"!" if at == len(body) else body[:at] + bytes([body[at] ^ change]) + body[at + 1 :]
-    assert verdict(tampered, value, [secret]) is Verdict.WRONG
+    assert verdict(tampered, value, [secret]) is SignatureFault.WRONG
 
 
 @given(bodies, secrets, secrets)
 def test_another_secret_is_refused(body: bytes, secret: bytes, other: bytes) -> None:
     # HMAC pads keys with zeros: a secret that differs only in these is the same key.
     if secret.rstrip(b"\0") != other.rstrip(b"\0"):
-        assert verdict(body, header(body, other, str(int(NOW))), [secret]) is Verdict.WRONG
+        assert verdict(body, header(body, other, str(int(NOW))), [secret]) is SignatureFault.WRONG
 
 
 @given(st.text(max_size=300), bodies)
 def test_no_header_text_raises_anything_but_refusal(value: str, body: bytes) -> None:
-    assert verdict(body, value, [TOKEN]) in set(Verdict)
+    assert verdict(body, value, [TOKEN]) in set(SignatureFault)
 
 
 @given(st.floats(min_value=-900, max_value=900))
@@ -77,7 +77,7 @@ def test_tolerance_holds_in_both_directions(offset: float) -> None:
     if abs(offset) < TOLERANCE - 0.01:
         assert verify(b"{}", value, [TOKEN], NOW, TOLERANCE) == 0
     elif abs(offset) > TOLERANCE + 0.01:
-        assert verdict(b"{}", value, [TOKEN]) is Verdict.STALE
+        assert verdict(b"{}", value, [TOKEN]) is SignatureFault.STALE
 
 
 def test_the_last_moment_of_the_tolerance_counts() -> None:
@@ -113,11 +113,11 @@ def test_a_time_without_a_zone_is_utc_wherever_we_run(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("timestamp", ["", "soon", "12", "²²²²²²²²²²", "18000000000", "99999999999999999999"])
 def test_a_timestamp_that_says_no_time_is_refused_even_if_signed(timestamp: str) -> None:
-    assert verdict(b"{}", header(b"{}", TOKEN, timestamp), [TOKEN]) is Verdict.MALFORMED
+    assert verdict(b"{}", header(b"{}", TOKEN, timestamp), [TOKEN]) is SignatureFault.MALFORMED
 
 
 def test_a_time_at_the_edge_of_the_calendar_is_merely_long_ago() -> None:
-    assert verdict(b"{}", header(b"{}", TOKEN, "0001-01-01T00:00+23:59"), [TOKEN]) is Verdict.STALE
+    assert verdict(b"{}", header(b"{}", TOKEN, "0001-01-01T00:00+23:59"), [TOKEN]) is SignatureFault.STALE
 
 
 def test_any_signature_by_any_live_secret_is_enough_and_tells_which() -> None:
@@ -129,7 +129,7 @@ def test_any_signature_by_any_live_secret_is_enough_and_tells_which() -> None:
 
 @pytest.mark.parametrize("value", [None, "", "   "])
 def test_a_missing_header_is_told_apart_for_our_log(value: str | None) -> None:
-    assert verdict(b"{}", value, [TOKEN]) is Verdict.MISSING
+    assert verdict(b"{}", value, [TOKEN]) is SignatureFault.MISSING
 
 
 @given(st.integers(0, 340), st.integers(0, 340))
@@ -140,7 +140,7 @@ def test_any_signature_counts_wherever_it_stands_among_many(before: int, after: 
     many = ", ".join([stamp, *[foreign] * before, ours, *[foreign] * after])
     assert verify(b"{}", many, [b"another", TOKEN], NOW, TOLERANCE) == 1
     none = ", ".join([stamp, *[foreign] * (before + after + 1)])
-    assert verdict(b"{}", none, [b"another", TOKEN]) is Verdict.WRONG
+    assert verdict(b"{}", none, [b"another", TOKEN]) is SignatureFault.WRONG
 
 
 def test_a_head_full_of_signatures_costs_no_more_than_a_body() -> None:
@@ -150,5 +150,5 @@ def test_a_head_full_of_signatures_costs_no_more_than_a_body() -> None:
     secrets = [bytes([number]) * 32 for number in range(1, 11)]
     for head in heads:
         began = time.process_time()
-        assert verdict(b"{}", head, secrets) is Verdict.WRONG
+        assert verdict(b"{}", head, secrets) is SignatureFault.WRONG
         assert time.process_time() - began < 0.05

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.webhooks.sweep import find_due
-from app.webhooks.sweep_log import Finds, Kind, Sweep, SweepState
+from app.webhooks.sweep_log import Sweep, SweepKind, SweepResult, SweepState
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 INTERVAL = timedelta(minutes=10)
@@ -28,17 +28,17 @@ def remembered(
     waiting: Sweep | None = None,
 ) -> SweepState:
     """What is not said of the daily one happened just now."""
-    tried: dict[Kind, datetime | None] = {
+    tried: dict[SweepKind, datetime | None] = {
         "recent": watermark,
         "day": day_tried or day or watermark,
         "full": full_tried or full,
     }
-    done: dict[Kind, datetime | None] = {"recent": watermark, "day": day or watermark, "full": full}
+    done: dict[SweepKind, datetime | None] = {"recent": watermark, "day": day or watermark, "full": full}
     return SweepState(NOW, tried, done, failed, waiting)
 
 
 def wish(back_to: datetime | None) -> Sweep:
-    return Sweep(7, NOW, back_to, None, None, None, Finds(), None)
+    return Sweep(7, NOW, back_to, None, None, None, SweepResult(), None)
 
 
 HOURS_AGO = ago(hours=3)
@@ -125,15 +125,15 @@ CASES: dict[str, tuple[SweepState, datetime | None]] = {
 def test_a_sweep_is_due(case: str) -> None:
     state, back_to = CASES[case]
     due = find_due(state, INTERVAL)
-    assert (due.back_to if due else None) == back_to
-    assert (due.waiting if due else None) == state.waiting
+    assert (due.since if due else None) == back_to
+    assert (due.request if due else None) == state.request
 
 
 @pytest.mark.parametrize(
     ("back_to", "kind"),
     [(ago(hours=23), "recent"), (ago(days=1), "day"), (ago(days=29), "day"), (ago(days=30), "full")],
 )
-def test_a_sweep_is_of_the_widest_kind_that_it_covers(back_to: datetime, kind: Kind) -> None:
+def test_a_sweep_is_of_the_widest_kind_that_it_covers(back_to: datetime, kind: SweepKind) -> None:
     due = find_due(remembered(watermark=NOW, full=NOW, waiting=wish(back_to)), INTERVAL)
     assert due is not None
     assert due.kind == kind

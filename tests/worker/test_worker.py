@@ -35,7 +35,7 @@ async def keep(database: Database, *events: Json) -> None:
 
 async def claim(engine: AsyncEngine, *, limit: int, lease: float) -> list[Claim]:
     async with engine.begin() as connection:
-        return await inbox.claim(connection, limit=limit, lease=lease)
+        return await inbox.claim_events(connection, limit=limit, lease=lease)
 
 
 async def state_of(database: Database, event_id: str) -> Any:
@@ -168,10 +168,10 @@ async def test_a_claim_that_ran_out_can_neither_finish_nor_bury(
     (second,) = await claim(engine, limit=5, lease=30)
     assert (second.number, second.attempts) == (first.number + 1, 2)
     settlings = (
-        partial(inbox.finish, held=first),
-        partial(inbox.bury, held=first, reason="late"),
-        partial(inbox.retry, held=first, delay=timedelta(0), error="late"),
-        partial(inbox.postpone, held=first, delay=timedelta(0), reason=None),
+        partial(inbox.finish, claim=first),
+        partial(inbox.bury, claim=first, reason="late"),
+        partial(inbox.retry, claim=first, delay=timedelta(0), error="late"),
+        partial(inbox.postpone, claim=first, delay=timedelta(0), reason=None),
     )
     for settle in settlings:
         with pytest.raises(LeaseLost):
