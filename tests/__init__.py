@@ -1,6 +1,18 @@
-"""Tests of the product and of the sandbox. What several folders share stands in `support`."""
+"""The tests. Importing the product is made cheaper before any of them does it."""
 
-import pytest
+import inspect
+import sys
+from types import FrameType, ModuleType
 
-# Before they are imported: their assertions shall tell what they compared, as those of tests do.
-pytest.register_assert_rewrite("tests.support", "tests.journeys.plan_steps", "tests.journeys.trading")
+_getmodule = inspect.getmodule
+
+
+def _module_of(thing: object, _filename: str | None = None) -> ModuleType | None:
+    """`inspect.getmodule`, which walks over all loaded modules for each frame that it does not know. Pydantic
+    calls it for every frame of every model's definition, to find the docstrings of the fields."""
+    if isinstance(thing, FrameType):
+        return sys.modules.get(thing.f_globals.get("__name__", ""))
+    return _getmodule(thing, _filename)
+
+
+inspect.getmodule = _module_of
