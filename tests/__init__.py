@@ -7,12 +7,13 @@ from types import FrameType, ModuleType
 _getmodule = inspect.getmodule
 
 
-def _module_of(thing: object, _filename: str | None = None) -> ModuleType | None:
+def _module_of(item: object, _filename: str | None = None) -> ModuleType | None:
     """`inspect.getmodule`, which walks over all loaded modules for each frame that it does not know. Pydantic
     calls it for every frame of every model's definition, to find the docstrings of the fields."""
-    if isinstance(thing, FrameType):
-        return sys.modules.get(thing.f_globals.get("__name__", ""))
-    return _getmodule(thing, _filename)
+    if isinstance(item, FrameType):
+        return sys.modules.get(item.f_globals.get("__name__", ""))
+    return _getmodule(item, _filename)
 
 
-inspect.getmodule = _module_of
+# The stub calls the first parameter `object`, which hides a built-in name.
+inspect.getmodule = _module_of  # type: ignore[assignment]

@@ -21,7 +21,9 @@ def official() -> OfficialDocument:
 
 @pytest.fixture(scope="session")
 async def far_process() -> AsyncIterator[str]:
-    async with running_sandbox(SANDBOX_RETRY_DELAY=str(RETRY_DELAY), SANDBOX_DELIVERY_TIMEOUT="0.5") as running:
+    async with running_sandbox(
+        SANDBOX_RETRY_DELAY=str(RETRY_DELAY), SANDBOX_DELIVERY_TIMEOUT="0.5"
+    ) as running:
         yield running.url
 
 
