@@ -128,6 +128,16 @@ CREATE FUNCTION clock.now() RETURNS timestamptz LANGUAGE sql STABLE
 """
 
 
+EMPTY = "".join(f"DELETE FROM {table.name};" for table in metadata.sorted_tables) + (
+    "UPDATE clock.shift SET by = '0'"
+)
+
+CUT_OTHER_CONNECTIONS = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
 async def _run(url: str, script: str) -> None:
     connection = await asyncpg.connect(url)
     try:
@@ -149,21 +159,40 @@ async def database_url(server_url: str) -> AsyncIterator[str]:
         yield url
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to look with; after the test all tables are emptied."""
+@pytest.fixture(scope="session")
+async def _connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """One for all tests of a worker: a new one costs the server a process each time."""
     connection = await asyncpg.connect(database_url)
     yield connection
-    # Many times faster than TRUNCATE, since tests leave few rows.
-    empty = "; ".join(f"DELETE FROM {table.name}" for table in metadata.sorted_tables)
-    await connection.execute(f"{empty}; UPDATE clock.shift SET by = '0'")
     await connection.close()
 
 
 @pytest.fixture
-async def own_database_url(server_url: str) -> AsyncIterator[str]:
-    """A database of this test's own, for tests that bring their own workers: the shared portal's worker
-    would take their events."""
+async def database(_connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to look with; after the test all tables are emptied."""
+    yield _connection
+    await _connection.reset()
+    # Many times faster than TRUNCATE, since tests leave few rows.
+    await _connection.execute(EMPTY)
+
+
+@pytest.fixture(scope="session")
+async def _database_without_portal(server_url: str) -> AsyncIterator[str]:
+    async with _copy_of_template(server_url) as url:
+        yield url
+
+
+@pytest.fixture
+async def own_database_url(_database_without_portal: str) -> AsyncIterator[str]:
+    """A database that only this test uses, for tests that bring their own workers: the shared portal's worker
+    would take their events. After the test every connection is cut and all tables are emptied."""
+    yield _database_without_portal
+    await _run(_database_without_portal, f"{CUT_OTHER_CONNECTIONS}; {EMPTY}")
+
+
+@pytest.fixture
+async def new_database_url(server_url: str) -> AsyncIterator[str]:
+    """A new database, for tests that change its schema or its settings. Making one takes 0.1 s."""
     async with _copy_of_template(server_url) as url:
         yield url
 

@@ -1,4 +1,4 @@
-"""One storm from its first wind to the reckoning."""
+"""One chaos run: a deployment under failures, its recovery, and the comparison of all records."""
 
 import random
 import time
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import httpx
 
-from tests.chaos.books import LOG_ENTRIES, open_books
+from tests.chaos.comparison import Comparison, compare
 from tests.chaos.deployment import APIS, WORKERS, Deployment, running_deployment
-from tests.chaos.reckoning import Reckoning, reckon
-from tests.chaos.storm import BUYERS, SUBSCRIBED, Ledger, Storm
+from tests.chaos.records import LOG_ENTRIES, read_records
+from tests.chaos.scenario import BUYERS, SUBSCRIBED, Ledger, Scenario
 from tests.support.clock import eventually
 from tests.support.processes import Running
 from tests.support.sandbox import Json, Sandbox, running_sandbox
@@ -19,22 +19,23 @@ HEALING_SECONDS = 180.0
 
 
 async def run(
-    seconds: float, calm: float, seed: int, folder: Path, *, median_within: float = 1.0
-) -> Reckoning:
-    """Let a storm blow for so long, with up to `calm` seconds between two moves; the database and all logs
-    are in `folder`. Half of the documents must be there `median_within` seconds after their events."""
+    seconds: float, longest_pause: float, seed: int, folder: Path, *, median_within: float = 1.0
+) -> Comparison:
+    """Cause failures for `seconds`, with up to `longest_pause` seconds between two of them. The database
+    and all logs are in `folder`. Half of the documents must be there `median_within` seconds after their
+    events."""
     # A Digital River that delivers again and again, as the real one does, and remembers all of it.
-    manners = {
+    settings = {
         "SANDBOX_RETRIES": "6",
         "SANDBOX_RETRY_DELAY": "0.2",
         "SANDBOX_LOG_ENTRIES": str(LOG_ENTRIES),
     }
     async with (
-        running_sandbox(**manners) as sandbox,
+        running_sandbox(**settings) as sandbox,
         httpx.AsyncClient(timeout=30) as http,
         running_deployment(sandbox, folder) as deployment,
     ):
-        # The storm takes most of the machine.
+        # The deployment takes most of the machine.
         sandbox.client.timeout = httpx.Timeout(60)
         address = f"{deployment.url}/webhooks/digital-river"
         webhook = await sandbox.post("/webhooks", {"types": list(SUBSCRIBED), "address": address})
@@ -45,12 +46,14 @@ async def run(
         tokens = {name: await sandbox.token(name, expiresIn=DAY_SECONDS) for name in BUYERS}
         ledger = Ledger(tokens, secrets=set(deployment.secrets))
         ends = time.monotonic() + seconds
-        storm = Storm(deployment, sandbox, http, ledger, webhook["id"], ends, calm, random.Random(seed))
-        await storm.blow()
+        scenario = Scenario(
+            deployment, sandbox, http, ledger, webhook["id"], ends, longest_pause, random.Random(seed)
+        )
+        await scenario.run_all()
         healed_after = await _heal(deployment, sandbox, ledger, http)
-        books = await open_books(deployment, sandbox, ledger, http)
-        return reckon(
-            books,
+        records = await read_records(deployment, sandbox, ledger, http)
+        return compare(
+            records,
             ledger,
             median_within=median_within,
             healed_after=healed_after,

@@ -1,9 +1,6 @@
 """The client against the sandbox: two independent readings of the same documents have to agree."""
 
 import asyncio
-import json
-import os
-import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -19,24 +16,14 @@ from app.digital_river.errors import ConflictingState, Missing, Refused, Unautho
 from app.digital_river.models import CustomerChanges, Order
 from app.ids import CustomerId, FileId, OrderId
 from tests.support.digital_river import settings
+from tests.support.sandbox import Sandbox
 
 PATIENCE_SECONDS = 10.0
 
 
-@pytest.fixture(scope="module")
-async def url() -> AsyncIterator[str]:
-    """A sandbox of our own, so that no other test moves its clock or forgets its state."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sandbox", "--port", "0"),
-        env={**os.environ, "SANDBOX_TETHER": "1", "SANDBOX_CAPTURE_DELAY": "0.05", "SANDBOX_RATE_LIMIT": "0"},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        yield json.loads(await asyncio.wait_for(process.stdout.readline(), 30))["url"]
-    finally:
-        process.terminate()
-        await process.wait()
+@pytest.fixture
+def url(sandbox: Sandbox) -> str:
+    return sandbox.url
 
 
 @pytest.fixture

@@ -9,14 +9,13 @@ from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from app.identity import keys
-from tests.identity.conftest import calling
 from tests.identity.issuer import ISSUER, Issuer, published
-from tests.identity.test_tokens import ask, assert_refused
+from tests.identity.small_app import assert_refused, client_of_small_app, get_with_token
 
 
 async def test_keys_are_fetched_once_for_many_tokens_at_once(http: httpx.AsyncClient, issuer: Issuer) -> None:
     issuer.gate.clear()
-    asking = [asyncio.create_task(ask(http, issuer.token(sub=f"c{n}"))) for n in range(30)]
+    asking = [asyncio.create_task(get_with_token(http, issuer.token(sub=f"c{n}"))) for n in range(30)]
     async with asyncio.timeout(5):
         await issuer.asked.wait()
         # The others have come as far as they can while the first one waits for the issuer.
@@ -31,21 +30,21 @@ async def test_keys_are_fetched_once_for_many_tokens_at_once(http: httpx.AsyncCl
 async def test_documents_are_asked_for_as_json_and_uncompressed(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
-    await ask(http, issuer.token())
+    await get_with_token(http, issuer.token())
     asked = [(one.method, one.headers["accept"], one.headers["accept-encoding"]) for one in issuer.requests]
     assert asked == [("GET", "application/json", "identity")] * 2
 
 
 async def test_keys_are_fetched_at_once_on_a_machine_that_has_just_booted(issuer: Issuer) -> None:
-    async with calling(issuer, clock=lambda: 0.0) as http:
-        assert (await ask(http, issuer.token())).status_code == 200
+    async with client_of_small_app(issuer, clock=lambda: 0.0) as http:
+        assert (await get_with_token(http, issuer.token())).status_code == 200
 
 
 async def test_an_issuer_may_end_with_a_slash(issuer: Issuer) -> None:
     name = f"{ISSUER}/"
     issuer.discovery["issuer"] = name
-    async with calling(issuer, oidc_issuer=name) as http:
-        assert (await ask(http, issuer.token(iss=name))).status_code == 200
+    async with client_of_small_app(issuer, oidc_issuer=name) as http:
+        assert (await get_with_token(http, issuer.token(iss=name))).status_code == 200
 
 
 async def test_an_issuer_that_does_not_answer_is_given_up(
@@ -54,39 +53,39 @@ async def test_an_issuer_that_does_not_answer_is_given_up(
     monkeypatch.setattr(keys, "FETCH_TIMEOUT_SECONDS", 0.05)
     issuer.gate.clear()
     async with asyncio.timeout(5):
-        assert (await ask(http, issuer.token())).status_code == 503
+        assert (await get_with_token(http, issuer.token())).status_code == 503
 
 
 async def test_a_key_that_names_no_use_is_meant_for_signatures(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
     issuer.published = [issuer.rsa.as_dict(private=False)]
-    assert (await ask(http, issuer.token())).status_code == 200
+    assert (await get_with_token(http, issuer.token())).status_code == 200
 
 
 async def test_keys_are_refreshed_after_a_while(http: httpx.AsyncClient, issuer: Issuer) -> None:
-    await ask(http, issuer.token())
+    await get_with_token(http, issuer.token())
     issuer.clock.seconds += 599
-    await ask(http, issuer.token(sub="c2"))
+    await get_with_token(http, issuer.token(sub="c2"))
     assert issuer.fetches == 1
     issuer.clock.seconds += 1
-    await ask(http, issuer.token(sub="c3"))
+    await get_with_token(http, issuer.token(sub="c3"))
     assert issuer.fetches == 2
 
 
 async def test_a_rotated_key_is_found_at_its_first_token(http: httpx.AsyncClient, issuer: Issuer) -> None:
-    await ask(http, issuer.token())
+    await get_with_token(http, issuer.token())
     fresh = RSAKey.generate_key(2048, {"kid": "rsa-2"})
     issuer.published.append(published(fresh))
-    assert (await ask(http, issuer.token(fresh))).status_code == 200
-    assert (await ask(http, issuer.token(sub="c2"))).status_code == 200
+    assert (await get_with_token(http, issuer.token(fresh))).status_code == 200
+    assert (await get_with_token(http, issuer.token(sub="c2"))).status_code == 200
     assert issuer.fetches == 2
 
 
 async def test_invented_key_ids_do_not_make_us_hammer_the_issuer(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
-    await ask(http, issuer.token())
+    await get_with_token(http, issuer.token())
     for number in range(20):
         await assert_refused(http, issuer.token(header={"kid": f"invented-{number}"}))
     assert issuer.fetches == 2
@@ -99,33 +98,33 @@ async def test_with_the_issuer_down_from_the_start_nobody_is_called_a_liar(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
     issuer.down = True
-    response = await ask(http, issuer.token())
+    response = await get_with_token(http, issuer.token())
     assert response.status_code == 503
     assert response.headers["retry-after"] == "2"
     assert response.json()["detail"]
     issuer.down = False
     issuer.clock.seconds += 2
-    assert (await ask(http, issuer.token())).status_code == 200
+    assert (await get_with_token(http, issuer.token())).status_code == 200
 
 
 async def test_known_keys_serve_through_a_later_outage_for_a_day(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
-    await ask(http, issuer.token())
+    await get_with_token(http, issuer.token())
     issuer.down = True
     issuer.clock.seconds += 86_399
-    assert (await ask(http, issuer.token())).status_code == 200
+    assert (await get_with_token(http, issuer.token())).status_code == 200
     issuer.clock.seconds += 1
-    assert (await ask(http, issuer.token(sub="c2"))).status_code == 503
+    assert (await get_with_token(http, issuer.token(sub="c2"))).status_code == 503
 
 
 async def test_a_new_key_during_an_outage_is_not_called_wrong(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
-    await ask(http, issuer.token())
+    await get_with_token(http, issuer.token())
     issuer.down = True
     fresh = RSAKey.generate_key(2048, {"kid": "rsa-2"})
-    assert (await ask(http, issuer.token(fresh))).status_code == 503
+    assert (await get_with_token(http, issuer.token(fresh))).status_code == 503
 
 
 async def test_a_failing_issuer_is_not_asked_by_every_request(
@@ -133,21 +132,21 @@ async def test_a_failing_issuer_is_not_asked_by_every_request(
 ) -> None:
     issuer.raw_keys = b"not json"
     for number in range(10):
-        assert (await ask(http, issuer.token(sub=f"c{number}"))).status_code == 503
+        assert (await get_with_token(http, issuer.token(sub=f"c{number}"))).status_code == 503
     assert issuer.fetches == 1
 
 
 async def test_a_slow_refresh_holds_nobody_whose_key_is_known(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
-    await ask(http, issuer.token())
+    await get_with_token(http, issuer.token())
     issuer.clock.seconds += 601
     issuer.gate.clear()
     issuer.asked.clear()
-    waiting = asyncio.create_task(ask(http, issuer.token(sub="c2")))
+    waiting = asyncio.create_task(get_with_token(http, issuer.token(sub="c2")))
     async with asyncio.timeout(5):
         await issuer.asked.wait()
-        assert (await ask(http, issuer.token(sub="c3"))).status_code == 200
+        assert (await get_with_token(http, issuer.token(sub="c3"))).status_code == 200
         assert not waiting.done()
         issuer.gate.set()
         assert (await waiting).status_code == 200
@@ -170,7 +169,7 @@ async def test_a_discovery_document_that_cannot_be_trusted_gives_no_keys(
     http: httpx.AsyncClient, issuer: Issuer, discovery: dict[str, Any]
 ) -> None:
     issuer.discovery |= discovery
-    assert (await ask(http, issuer.token())).status_code == 503
+    assert (await get_with_token(http, issuer.token())).status_code == 503
 
 
 @pytest.mark.parametrize(
@@ -191,7 +190,7 @@ async def test_a_key_document_that_cannot_be_read_gives_no_keys(
     http: httpx.AsyncClient, issuer: Issuer, content: bytes
 ) -> None:
     issuer.raw_keys = content or b" "
-    assert (await ask(http, issuer.token())).status_code == 503
+    assert (await get_with_token(http, issuer.token())).status_code == 503
 
 
 async def test_only_keys_that_are_meant_and_fit_for_signatures_are_used(issuer: Issuer) -> None:
@@ -211,8 +210,8 @@ async def test_only_keys_that_are_meant_and_fit_for_signatures_are_used(issuer: 
         {**OKPKey.generate_key("Ed25519", {"kid": "okp"}).as_dict(private=False)},
         {**ECKey.generate_key("P-384", {"kid": "p-384"}).as_dict(private=False)},
     ]
-    async with calling(issuer) as http:
-        assert (await ask(http, issuer.token())).status_code == 200
+    async with client_of_small_app(issuer) as http:
+        assert (await get_with_token(http, issuer.token())).status_code == 200
         for key_id in unusable:
             key = short if key_id == "short" else signing
             await assert_refused(http, issuer.token(key, header={"kid": key_id}))
@@ -230,7 +229,7 @@ async def test_a_local_issuer_without_https_serves_development_only(issuer: Issu
         return await answer
 
     issuer.transport = httpx.MockTransport(over_http)
-    async with calling(issuer, environment="development") as http:
-        assert (await ask(http, issuer.token())).status_code == 200
-    async with calling(issuer) as http:
-        assert (await ask(http, issuer.token())).status_code == 503
+    async with client_of_small_app(issuer, environment="development") as http:
+        assert (await get_with_token(http, issuer.token())).status_code == 200
+    async with client_of_small_app(issuer) as http:
+        assert (await get_with_token(http, issuer.token())).status_code == 503

@@ -5,9 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.identity.conftest import calling
 from tests.identity.issuer import Issuer
-from tests.identity.test_tokens import ask, assert_refused
+from tests.identity.small_app import assert_refused, client_of_small_app, get_with_token
 
 _LOGOUT: dict[str, Any] = {"http://schemas.openid.net/event/backchannel-logout": {}}
 
@@ -16,7 +15,7 @@ _LOGOUT: dict[str, Any] = {"http://schemas.openid.net/event/backchannel-logout":
 async def test_types_of_access_tokens_are_accepted(
     http: httpx.AsyncClient, issuer: Issuer, kind: str | None
 ) -> None:
-    assert (await ask(http, issuer.token(header={"typ": kind}))).status_code == 200
+    assert (await get_with_token(http, issuer.token(header={"typ": kind}))).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,7 @@ async def test_an_id_token_is_no_access_token(
     await assert_refused(http, issuer.token(**claims))
     # Whoever says so in the header has made an access token, whatever else it holds.
     explicit = issuer.token(header={"typ": "at+jwt"}, **claims)
-    assert (await ask(http, explicit)).status_code == 200
+    assert (await get_with_token(http, explicit)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -99,12 +98,12 @@ async def test_an_id_token_is_no_access_token(
 async def test_what_merely_looks_like_an_id_token_is_accepted(
     http: httpx.AsyncClient, issuer: Issuer, claims: dict[str, Any]
 ) -> None:
-    assert (await ask(http, issuer.token(**claims))).status_code == 200
+    assert (await get_with_token(http, issuer.token(**claims))).status_code == 200
 
 
 async def test_with_a_provider_that_names_the_type_nothing_else_is_accepted(issuer: Issuer) -> None:
-    async with calling(issuer, oidc_require_access_token_type=True) as http:
+    async with client_of_small_app(issuer, oidc_require_access_token_type=True) as http:
         for kind in ("at+jwt", "application/at+jwt"):
-            assert (await ask(http, issuer.token(header={"typ": kind}))).status_code == 200
+            assert (await get_with_token(http, issuer.token(header={"typ": kind}))).status_code == 200
         for other in ("JWT", None):
             await assert_refused(http, issuer.token(header={"typ": other}))

@@ -8,9 +8,8 @@ import pytest
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from tests.identity.conftest import calling
 from tests.identity.issuer import ISSUER, Issuer, Key, published
-from tests.identity.test_tokens import ask, assert_refused
+from tests.identity.small_app import assert_refused, client_of_small_app, get_with_token
 
 _KEYS: dict[str, Key] = {
     "ES384": ECKey.generate_key("P-384", {"kid": "p-384"}),
@@ -37,8 +36,8 @@ async def test_each_asymmetric_algorithm_is_good_with_a_key_of_its_kind(
     issuer: Issuer, algorithm: str
 ) -> None:
     token = issuer.token(key_for(issuer, algorithm), header={"alg": algorithm})
-    async with calling(issuer) as http:
-        assert (await ask(http, token)).status_code == 200
+    async with client_of_small_app(issuer) as http:
+        assert (await get_with_token(http, token)).status_code == 200
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -46,11 +45,11 @@ async def test_what_the_key_or_the_settings_do_not_name_is_refused(issuer: Issue
     key = key_for(issuer, algorithm)
     token = issuer.token(key, header={"alg": algorithm})
     others = [name for name in ALGORITHMS if name != algorithm]
-    async with calling(issuer, oidc_algorithms=others) as http:
+    async with client_of_small_app(issuer, oidc_algorithms=others) as http:
         await assert_refused(http, token)
     spare = ECKey.generate_key("P-256", {"kid": "spare"})
     issuer.published = [published(spare), {**published(key), "alg": others[0]}]
-    async with calling(issuer) as http:
+    async with client_of_small_app(issuer) as http:
         await assert_refused(http, token)
 
 
@@ -59,7 +58,7 @@ async def test_a_header_may_be_long_and_have_members_that_nobody_registered(
 ) -> None:
     # Entra ID, AWS and Ping: `nonce`, `client`, `pi.atm`.
     header = {"nonce": "n", "pi.atm": "2", "x5c": ["M" * 2000], "client": {"a": 1}, "iat": 7}
-    assert (await ask(http, issuer.token(header=header))).status_code == 200
+    assert (await get_with_token(http, issuer.token(header=header))).status_code == 200
     await assert_refused(http, issuer.token(header={"x5c": ["M" * 4000]}))
 
 
@@ -85,25 +84,25 @@ async def test_a_single_key_needs_no_name_on_either_side(issuer: Issuer) -> None
     ):
         # The other one is of another kind, so there is no doubt.
         issuer.published = [shown, published(issuer.ec)]
-        async with calling(issuer) as http:
-            assert (await ask(http, issuer.token(header=header))).status_code == 200
+        async with client_of_small_app(issuer) as http:
+            assert (await get_with_token(http, issuer.token(header=header))).status_code == 200
 
 
 async def test_of_several_keys_a_token_must_name_one(issuer: Issuer) -> None:
     second = RSAKey.generate_key(2048, {"kid": "rsa-2"})
     for shown in ({}, {"kid": None}):
         issuer.published = [published(issuer.rsa) | shown, published(second)]
-        async with calling(issuer) as http:
+        async with client_of_small_app(issuer) as http:
             await assert_refused(http, issuer.token(header={"kid": None}))
 
 
 async def test_the_successor_of_a_nameless_key_is_found_at_its_first_token(issuer: Issuer) -> None:
     issuer.published = [published(issuer.rsa) | {"kid": None}]
     fresh = RSAKey.generate_key(2048, {"kid": "rsa-2"})
-    async with calling(issuer) as http:
-        assert (await ask(http, issuer.token(header={"kid": None}))).status_code == 200
+    async with client_of_small_app(issuer) as http:
+        assert (await get_with_token(http, issuer.token(header={"kid": None}))).status_code == 200
         issuer.published = [published(fresh) | {"kid": None}]
-        assert (await ask(http, issuer.token(fresh, header={"kid": None}))).status_code == 200
+        assert (await get_with_token(http, issuer.token(fresh, header={"kid": None}))).status_code == 200
         assert issuer.fetches == 2
         # What is forged makes nobody ask again at once.
         forged = RSAKey.generate_key(2048, {"kid": "rsa-3"})
@@ -115,15 +114,15 @@ async def test_the_successor_of_a_nameless_key_is_found_at_its_first_token(issue
 async def test_a_forged_signature_under_a_known_name_asks_nobody_for_keys(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
-    await ask(http, issuer.token())
+    await get_with_token(http, issuer.token())
     await assert_refused(http, issuer.token(RSAKey.generate_key(2048, {"kid": "rsa-1"})))
     assert issuer.fetches == 1
 
 
 async def test_keys_may_have_an_address_of_their_own(issuer: Issuer) -> None:
     settings: dict[str, Any] = {"oidc_jwks_url": "https://keys.test/jwks", "oidc_issuer": "our-sign-in"}
-    async with calling(issuer, **settings) as http:
-        assert (await ask(http, issuer.token(iss="our-sign-in"))).status_code == 200
+    async with client_of_small_app(issuer, **settings) as http:
+        assert (await get_with_token(http, issuer.token(iss="our-sign-in"))).status_code == 200
         await assert_refused(http, issuer.token())
     assert {str(one.url) for one in issuer.requests} == {"https://keys.test/jwks"}
 
@@ -133,9 +132,9 @@ V1 = "https://issuer.test/v1/"
 
 async def test_two_names_of_one_provider_each_have_their_audience_and_keys(issuer: Issuer) -> None:
     other = {"issuer": V1, "audience": "api://portal", "jwksUrl": "https://keys.test/jwks"}
-    async with calling(issuer, oidc_additional_issuers=[other]) as http:
-        assert (await ask(http, issuer.token())).status_code == 200
-        assert (await ask(http, issuer.token(iss=V1, aud="api://portal"))).status_code == 200
+    async with client_of_small_app(issuer, oidc_additional_issuers=[other]) as http:
+        assert (await get_with_token(http, issuer.token())).status_code == 200
+        assert (await get_with_token(http, issuer.token(iss=V1, aud="api://portal"))).status_code == 200
         await assert_refused(http, issuer.token(iss=V1))
         await assert_refused(http, issuer.token(aud="api://portal"))
         await assert_refused(http, issuer.token(iss="https://issuer.test/v3"))
@@ -143,9 +142,9 @@ async def test_two_names_of_one_provider_each_have_their_audience_and_keys(issue
 
 async def test_a_key_of_one_issuer_vouches_for_no_other(issuer: Issuer) -> None:
     other = {"issuer": V1, "jwksUrl": "https://keys.test/none"}
-    async with calling(issuer, oidc_additional_issuers=[other]) as http:
-        assert (await ask(http, issuer.token())).status_code == 200
-        assert (await ask(http, issuer.token(iss=V1))).status_code == 503
+    async with client_of_small_app(issuer, oidc_additional_issuers=[other]) as http:
+        assert (await get_with_token(http, issuer.token())).status_code == 200
+        assert (await get_with_token(http, issuer.token(iss=V1))).status_code == 503
 
 
 async def test_tokens_of_strangers_make_nobody_ask_for_keys(http: httpx.AsyncClient, issuer: Issuer) -> None:
@@ -169,9 +168,9 @@ _COGNITO: dict[str, Any] = {"oidc_audience": "", "oidc_accepted_client_ids": ["w
 async def test_an_access_token_without_an_audience_is_good_for_a_client_of_ours(
     issuer: Issuer, claims: dict[str, Any]
 ) -> None:
-    async with calling(issuer, **_COGNITO) as http:
-        assert (await ask(http, issuer.token(aud=None, **claims))).status_code == 200
-    async with calling(issuer) as http:
+    async with client_of_small_app(issuer, **_COGNITO) as http:
+        assert (await get_with_token(http, issuer.token(aud=None, **claims))).status_code == 200
+    async with client_of_small_app(issuer) as http:
         await assert_refused(http, issuer.token(aud=None, **claims))
 
 
@@ -192,15 +191,15 @@ async def test_an_access_token_without_an_audience_is_good_for_a_client_of_ours(
 async def test_what_was_not_issued_to_a_client_of_ours_as_an_access_token_is_refused(
     issuer: Issuer, claims: dict[str, Any]
 ) -> None:
-    async with calling(issuer, **_COGNITO) as http:
+    async with client_of_small_app(issuer, **_COGNITO) as http:
         await assert_refused(http, issuer.token(**claims))
 
 
 async def test_an_audience_and_clients_together_must_both_be_right(issuer: Issuer) -> None:
-    async with calling(issuer, oidc_accepted_client_ids=["web"]) as http:
-        assert (await ask(http, issuer.token(azp="web"))).status_code == 200
-        assert (await ask(http, issuer.token(appid="web"))).status_code == 200
-        assert (await ask(http, issuer.token(cid="web"))).status_code == 200
+    async with client_of_small_app(issuer, oidc_accepted_client_ids=["web"]) as http:
+        assert (await get_with_token(http, issuer.token(azp="web"))).status_code == 200
+        assert (await get_with_token(http, issuer.token(appid="web"))).status_code == 200
+        assert (await get_with_token(http, issuer.token(cid="web"))).status_code == 200
         await assert_refused(http, issuer.token(azp="evil"))
         await assert_refused(http, issuer.token())
 
@@ -230,10 +229,10 @@ async def test_rights_stand_where_the_settings_say(
     issuer: Issuer, settings: dict[str, Any], claims: dict[str, Any]
 ) -> None:
     token = issuer.token(**{"scope": None, **claims})
-    async with calling(issuer, **settings) as http:
-        assert (await ask(http, token, "/ops/status")).status_code == 200
-    async with calling(issuer) as http:
-        assert (await ask(http, token, "/ops/status")).status_code == 403
+    async with client_of_small_app(issuer, **settings) as http:
+        assert (await get_with_token(http, token, "/ops/status")).status_code == 200
+    async with client_of_small_app(issuer) as http:
+        assert (await get_with_token(http, token, "/ops/status")).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -251,8 +250,10 @@ async def test_rights_stand_where_the_settings_say(
 async def test_rights_that_stand_elsewhere_or_are_not_quite_the_same_count_for_nothing(
     issuer: Issuer, claims: dict[str, Any]
 ) -> None:
-    async with calling(issuer, oidc_scope_claims=["roles"], oidc_scope_prefix="https://api/") as http:
-        answer = await ask(http, issuer.token(**{"scope": None, **claims}), "/ops/status")
+    async with client_of_small_app(
+        issuer, oidc_scope_claims=["roles"], oidc_scope_prefix="https://api/"
+    ) as http:
+        answer = await get_with_token(http, issuer.token(**{"scope": None, **claims}), "/ops/status")
         assert answer.status_code == 403
 
 
@@ -290,8 +291,8 @@ async def test_rights_that_stand_elsewhere_or_are_not_quite_the_same_count_for_n
 async def test_the_customer_is_found_wherever_and_however_it_stands(
     issuer: Issuer, path: str, claims: dict[str, Any], customer: str | None
 ) -> None:
-    async with calling(issuer, oidc_customer_claim=path) as http:
-        answer = await ask(http, issuer.token(**claims))
+    async with client_of_small_app(issuer, oidc_customer_claim=path) as http:
+        answer = await get_with_token(http, issuer.token(**claims))
         assert (answer.status_code, answer.json()["customer"]) == (200, customer)
 
 
@@ -311,19 +312,19 @@ async def test_an_entra_id_token_of_either_version_opens_the_door(issuer: Issuer
         "roles": ["portal:ops"],
         "tid": "t",
     }
-    async with calling(issuer, **settings) as http:
+    async with client_of_small_app(issuer, **settings) as http:
         for version in (
             {"ver": "2.0", "azp": "spa"},
             {"ver": "1.0", "appid": "spa", "iss": V1, "aud": "api://1f0e"},
         ):
             claims: dict[str, Any] = {**common, **version}
             token = issuer.token(header={"x5t": "rsa-1"}, **claims)
-            assert (await ask(http, token, "/ops/status")).status_code == 200
+            assert (await get_with_token(http, token, "/ops/status")).status_code == 200
 
 
 async def test_no_warning_is_given_for_what_issuers_sign_with(issuer: Issuer) -> None:
     token = issuer.token(key_for(issuer, "EdDSA"))
     with warnings.catch_warnings():
         warnings.simplefilter("error", SecurityWarning)
-        async with calling(issuer) as http:
-            assert (await ask(http, token)).status_code == 200
+        async with client_of_small_app(issuer) as http:
+            assert (await get_with_token(http, token)).status_code == 200

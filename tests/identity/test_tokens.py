@@ -11,31 +11,18 @@ from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from app.identity import tokens
-from tests.identity.conftest import calling
 from tests.identity.issuer import AUDIENCE, Issuer, published
-
-
-async def ask(http: httpx.AsyncClient, token: str, path: str = "/v1/who") -> httpx.Response:
-    return await http.get(path, headers={"authorization": f"Bearer {token}"})
-
-
-async def assert_refused(http: httpx.AsyncClient, token: str) -> None:
-    response = await ask(http, token)
-    assert response.status_code == 401
-    assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
-    problem = response.json()
-    assert problem["type"] == "urn:portal:problem:unauthenticated"
-    assert problem["detail"]
+from tests.identity.small_app import assert_refused, client_of_small_app, get_with_token
 
 
 async def test_a_good_token_tells_who_is_calling(http: httpx.AsyncClient, issuer: Issuer) -> None:
     for key in (issuer.rsa, issuer.ec):
-        response = await ask(http, issuer.token(key))
+        response = await get_with_token(http, issuer.token(key))
         assert response.json() == {"customer": "customer-1", "scopes": ["openid", "portal:ops"]}
 
 
 async def test_an_audience_among_several_is_enough(http: httpx.AsyncClient, issuer: Issuer) -> None:
-    assert (await ask(http, issuer.token(aud=["other", AUDIENCE]))).status_code == 200
+    assert (await get_with_token(http, issuer.token(aud=["other", AUDIENCE]))).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -117,14 +104,14 @@ async def test_a_time_that_is_an_odd_number_opens_nothing(
     token = f"{text}.{coded(JWSRegistry.algorithms['RS256'].sign(text.encode(), issuer.rsa))}"
     if (claim, number) in {("nbf", "1e-400"), ("iat", "1e-400")}:
         # To a float, as to every clock, this is 1970.
-        assert (await ask(http, token)).status_code == 200
+        assert (await get_with_token(http, token)).status_code == 200
     else:
         await assert_refused(http, token)
 
 
 async def test_a_time_may_have_a_fraction(http: httpx.AsyncClient, issuer: Issuer) -> None:
     issuer.clock.seconds = NOW + 0.25
-    assert (await ask(http, issuer.token(exp=NOW + 0.5, nbf=NOW + 29.75))).status_code == 200
+    assert (await get_with_token(http, issuer.token(exp=NOW + 0.5, nbf=NOW + 29.75))).status_code == 200
     issuer.clock.seconds = NOW + 0.5
     await assert_refused(http, issuer.token(exp=NOW + 0.5))
 
@@ -133,15 +120,15 @@ async def test_a_time_may_have_a_fraction(http: httpx.AsyncClient, issuer: Issue
 async def test_a_token_at_the_edge_of_what_claims_may_say_is_good(
     http: httpx.AsyncClient, issuer: Issuer, claims: dict[str, Any]
 ) -> None:
-    assert (await ask(http, issuer.token(**claims))).status_code == 200
+    assert (await get_with_token(http, issuer.token(**claims))).status_code == 200
 
 
 async def test_a_customer_id_may_have_forty_characters(http: httpx.AsyncClient, issuer: Issuer) -> None:
-    assert (await ask(http, issuer.token(sub="x" * 40))).json()["customer"] == "x" * 40
+    assert (await get_with_token(http, issuer.token(sub="x" * 40))).json()["customer"] == "x" * 40
 
 
 async def test_clocks_may_differ_by_half_a_minute(http: httpx.AsyncClient, issuer: Issuer) -> None:
-    assert (await ask(http, issuer.token(nbf=NOW + 30, iat=NOW + 30))).status_code == 200
+    assert (await get_with_token(http, issuer.token(nbf=NOW + 30, iat=NOW + 30))).status_code == 200
 
 
 async def test_a_token_of_another_key_under_our_key_id_is_refused(
@@ -227,16 +214,16 @@ async def test_an_oversized_token_is_refused_even_when_genuine(
 
 async def test_a_remembered_token_ends_with_its_last_second(http: httpx.AsyncClient, issuer: Issuer) -> None:
     token = issuer.token(exp=NOW + 60)
-    assert (await ask(http, token)).status_code == 200
+    assert (await get_with_token(http, token)).status_code == 200
     issuer.clock.seconds = NOW + 59.99
-    assert (await ask(http, token)).status_code == 200
+    assert (await get_with_token(http, token)).status_code == 200
     issuer.clock.seconds = NOW + 60
     await assert_refused(http, token)
 
 
 async def test_a_withdrawn_key_ends_remembered_tokens_too(http: httpx.AsyncClient, issuer: Issuer) -> None:
     token = issuer.token(exp=NOW + 7200)
-    assert (await ask(http, token)).status_code == 200
+    assert (await get_with_token(http, token)).status_code == 200
     issuer.published = [published(issuer.ec)]
     issuer.clock.seconds += 601
     await assert_refused(http, token)
@@ -252,11 +239,11 @@ async def test_a_token_seen_before_outlives_its_key_by_five_minutes(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
     token = issuer.token()
-    assert (await ask(http, token)).status_code == 200
+    assert (await get_with_token(http, token)).status_code == 200
     await withdraw(http, issuer)
     await assert_refused(http, issuer.token(sub="customer-2"))
     issuer.clock.seconds += 299.9
-    assert (await ask(http, token)).json()["customer"] == "customer-1"
+    assert (await get_with_token(http, token)).json()["customer"] == "customer-1"
     issuer.clock.seconds += 0.1
     await assert_refused(http, token)
 
@@ -267,9 +254,9 @@ async def test_of_too_many_tokens_the_one_seen_first_is_forgotten(
     monkeypatch.setattr(tokens, "CACHE_SIZE", 2)
     seen = [issuer.token(sub=f"customer-{number}") for number in range(3)]
     for token in seen:
-        assert (await ask(http, token)).status_code == 200
+        assert (await get_with_token(http, token)).status_code == 200
     await withdraw(http, issuer)
-    assert [(await ask(http, token)).status_code for token in seen] == [401, 200, 200]
+    assert [(await get_with_token(http, token)).status_code for token in seen] == [401, 200, 200]
 
 
 @pytest.mark.parametrize(
@@ -285,12 +272,12 @@ async def test_of_too_many_tokens_the_one_seen_first_is_forgotten(
 async def test_scopes_are_read_as_issuers_write_them(
     http: httpx.AsyncClient, issuer: Issuer, claims: dict[str, Any], scopes: list[str]
 ) -> None:
-    assert (await ask(http, issuer.token(**claims))).json()["scopes"] == scopes
+    assert (await get_with_token(http, issuer.token(**claims))).json()["scopes"] == scopes
 
 
 async def test_a_missing_scope_is_forbidden_and_named(http: httpx.AsyncClient, issuer: Issuer) -> None:
-    assert (await ask(http, issuer.token(), "/ops/status")).status_code == 200
-    response = await ask(http, issuer.token(scope="portal:opsx"), "/ops/status")
+    assert (await get_with_token(http, issuer.token(), "/ops/status")).status_code == 200
+    response = await get_with_token(http, issuer.token(scope="portal:opsx"), "/ops/status")
     assert response.status_code == 403
     assert 'error="insufficient_scope", scope="portal:ops"' in response.headers["www-authenticate"]
     assert response.json()["detail"]
@@ -302,25 +289,25 @@ async def test_a_subject_that_can_be_no_customer_is_a_caller_without_one(
     http: httpx.AsyncClient, issuer: Issuer, subject: str
 ) -> None:
     token = issuer.token(sub=subject)
-    assert (await ask(http, token)).json()["customer"] is None
-    assert (await ask(http, token, "/v1/customer")).status_code == 403
-    assert (await ask(http, token, "/v1/customers/me")).status_code == 403
+    assert (await get_with_token(http, token)).json()["customer"] is None
+    assert (await get_with_token(http, token, "/v1/customer")).status_code == 403
+    assert (await get_with_token(http, token, "/v1/customers/me")).status_code == 403
 
 
 async def test_the_customer_may_stand_in_a_claim_of_its_own(issuer: Issuer) -> None:
-    async with calling(issuer, oidc_customer_claim="customer_id") as http:
-        named = await ask(http, issuer.token(customer_id="c-9"), "/v1/customer")
+    async with client_of_small_app(issuer, oidc_customer_claim="customer_id") as http:
+        named = await get_with_token(http, issuer.token(customer_id="c-9"), "/v1/customer")
         assert (named.status_code, named.json()) == (200, "c-9")
-        assert (await ask(http, issuer.token(), "/v1/customer")).status_code == 403
+        assert (await get_with_token(http, issuer.token(), "/v1/customer")).status_code == 403
 
 
 async def test_somebody_elses_customer_id_does_not_exist(http: httpx.AsyncClient, issuer: Issuer) -> None:
     token = issuer.token()
     for own in ("me", "customer-1"):
-        assert (await ask(http, token, f"/v1/customers/{own}")).json() == "customer-1"
-    assert (await ask(http, token, "/v1/customers/customer-2")).status_code == 404
+        assert (await get_with_token(http, token, f"/v1/customers/{own}")).json() == "customer-1"
+    assert (await get_with_token(http, token, "/v1/customers/customer-2")).status_code == 404
     nobody = issuer.token(sub="x" * 41)
-    assert (await ask(http, nobody, "/v1/customers/None")).status_code == 404
+    assert (await get_with_token(http, nobody, "/v1/customers/None")).status_code == 404
 
 
 async def test_the_document_declares_the_scheme_and_the_challenge(http: httpx.AsyncClient) -> None:

@@ -17,6 +17,12 @@ DAY = 86400.0
 
 
 @pytest.fixture
+def own_database_url(new_database_url: str) -> str:
+    """These tests add tables and triggers, and fill it for the planner."""
+    return new_database_url
+
+
+@pytest.fixture
 async def resources(own_database_url: str, sandbox: Sandbox) -> AsyncIterator[Resources]:
     async with open_resources(settings_for(own_database_url, sandbox.url)) as opened:
         yield opened

@@ -311,6 +311,12 @@ AROUND: Mapping[str, Question] = {
 
 
 @pytest.fixture
+def own_database_url(new_database_url: str) -> str:
+    """These tests change its settings, and fill it with a million rows."""
+    return new_database_url
+
+
+@pytest.fixture
 async def full_database_url(own_database_url: str, own_database: asyncpg.Connection) -> str:
     """As production sees it: without the tests' clock in the way of the planner."""
     name = await own_database.fetchval("SELECT current_database()")

@@ -10,6 +10,9 @@ from tests.sandbox.receiver import Receiver
 from tests.support.merchant import Merchant
 from tests.support.sandbox import running_sandbox
 
+# Seconds before the first repeat of a delivery; before each further one the pause is twice as long.
+RETRY_DELAY = 0.05
+
 
 @pytest.fixture(scope="session")
 def official() -> OfficialDocument:
@@ -18,7 +21,9 @@ def official() -> OfficialDocument:
 
 @pytest.fixture(scope="session")
 async def far_process() -> AsyncIterator[str]:
-    async with running_sandbox(SANDBOX_RETRY_DELAY="0.05", SANDBOX_DELIVERY_TIMEOUT="0.5") as running:
+    async with running_sandbox(
+        SANDBOX_RETRY_DELAY=str(RETRY_DELAY), SANDBOX_DELIVERY_TIMEOUT="0.5"
+    ) as running:
         yield running.url
 
 

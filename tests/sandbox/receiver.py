@@ -10,7 +10,7 @@ from typing import Self
 
 
 @dataclass(frozen=True)
-class Letter:
+class ReceivedRequest:
     body: bytes
     headers: Message
     at: float
@@ -26,7 +26,7 @@ class Receiver:
     """Answers 202, or the next of `answers`, each after `seconds`."""
 
     answers: list[int] = field(default_factory=list)
-    letters: list[Letter] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     seconds: float = 0.0
     _server: ThreadingHTTPServer | None = None
 
@@ -53,7 +53,7 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.letters.append(Letter(body, self.headers, time.monotonic()))
+                receiver.requests.append(ReceivedRequest(body, self.headers, time.monotonic()))
                 time.sleep(receiver.seconds)
                 self.send_response(receiver.answers.pop(0) if receiver.answers else 202)
                 self.send_header("Location", receiver.url)
@@ -61,6 +61,6 @@ class Receiver:
                 self.end_headers()
 
             def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                """Tests read `letters` instead."""
+                """Tests read `requests` instead."""
 
         return Handler

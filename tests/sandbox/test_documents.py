@@ -61,7 +61,7 @@ async def test_a_fulfillment_leads_to_events_a_complete_order_and_an_invoice(
         "invoiceURL": invoice["url"],
     }
     await merchant.deliveries(5)
-    assert announced["id"] in {json.loads(letter.body)["id"] for letter in receiver.letters}
+    assert announced["id"] in {json.loads(request.body)["id"] for request in receiver.requests}
 
 
 async def test_a_refund_is_pending_then_paid_back_with_a_credit_memo(merchant: Merchant) -> None:

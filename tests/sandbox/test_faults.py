@@ -113,7 +113,7 @@ async def test_a_fault_that_cannot_happen_to_its_target_is_refused(raw: httpx.As
 
 async def delivered(receiver: Receiver, count: int) -> list[str]:
     async def find() -> list[str] | None:
-        found = [json.loads(letter.body)["id"] for letter in receiver.letters]
+        found = [json.loads(request.body)["id"] for request in receiver.requests]
         return found if len(found) >= count else None
 
     found = await eventually(find)
@@ -167,4 +167,4 @@ async def test_a_delayed_event_arrives_later(merchant: Merchant, receiver: Recei
     before = time.monotonic()
     await merchant.event()
     await delivered(receiver, 1)
-    assert receiver.letters[0].at - before >= 0.2
+    assert receiver.requests[0].at - before >= 0.2

@@ -223,7 +223,7 @@ async def test_a_link_can_be_dead_on_arrival(
 
 async def delivered(receiver: Receiver) -> Json:
     async def find() -> list[Json]:
-        return [json.loads(letter.body) for letter in receiver.letters]
+        return [json.loads(request.body) for request in receiver.requests]
 
     found: Json = (await eventually(find))[-1]
     return found
@@ -248,8 +248,8 @@ async def test_an_event_can_speak_of_another_buyers_document(merchant: Merchant,
     await merchant.complete(customerId="ada")
 
     async def find() -> list[Json]:
-        letters = [json.loads(letter.body) for letter in receiver.letters]
-        return [letter for letter in letters if letter["type"] == "order.invoice.created"]
+        requests = [json.loads(request.body) for request in receiver.requests]
+        return [request for request in requests if request["type"] == "order.invoice.created"]
 
     (told,) = await eventually(find)
     assert told["data"]["object"]["customerId"] == "grace"

@@ -82,6 +82,7 @@ class Portal:
     settings: Settings
     app: FastAPI | None = None
     stop: Callable[[], None] = lambda: None
+    is_answering: Callable[[], bool] = lambda: False
 
     def trust(self, secrets: Sequence[str]) -> None:
         """Accept these signing secrets from now on, as a restart with new settings would."""
@@ -130,9 +131,12 @@ class Portal:
         await eventually(answers)
 
     async def settle(self, database: asyncpg.Connection) -> None:
-        """Wait until nobody works on an event; events that wait for their next attempt stay."""
+        """Wait until no request is being answered (a caller that hangs up ends none) and no event is being
+        handled; events that wait for their next attempt stay."""
 
         async def is_quiet() -> bool:
+            if self.is_answering():
+                return False
             busy = "SELECT count(*) FROM webhook_event WHERE state = 'pending' AND due_at <= now()"
             held = "SELECT count(*) FROM lease WHERE held_until > now() AND name LIKE 'link:%'"
             return not await database.fetchval(busy) and not await database.fetchval(held)
@@ -198,7 +202,7 @@ async def running_portal(
     working = asyncio.create_task(Worker(app.state.resources).run(stop)) if with_worker else None
     try:
         async with httpx.AsyncClient(base_url=url, timeout=15) as client:
-            yield Portal(url, client, settings, app)
+            yield Portal(url, client, settings, app, is_answering=lambda: bool(server.server_state.tasks))
     finally:
         stop.set()
         if working:

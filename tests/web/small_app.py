@@ -46,7 +46,7 @@ class Position(ApiModel):
     number: int
 
 
-class Stage:
+class RouteState:
     """What the routes below raise or show next."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ v1 = APIRouter(prefix="/v1", route_class=StrictRoute)
 
 @v1.get("/raise")
 async def fail(request: Request) -> None:
-    raise request.app.state.stage.error
+    raise request.app.state.route_state.error
 
 
 @v1.get("/break")
@@ -84,13 +84,13 @@ async def break_off() -> Response:
 
 @v1.get("/profile", response_model=Profile, responses=NOT_MODIFIED)
 async def show(request: Request) -> Response:
-    return conditional(request, request.app.state.stage.profile)
+    return conditional(request, request.app.state.route_state.profile)
 
 
 @v1.patch("/profile", responses=responses(PreconditionFailed, PreconditionRequired))
 async def change(request: Request, changed: Profile) -> Profile:
-    require_match(request, request.app.state.stage.profile)
-    request.app.state.stage.profile = changed
+    require_match(request, request.app.state.route_state.profile)
+    request.app.state.route_state.profile = changed
     return changed
 
 
@@ -120,18 +120,18 @@ async def orders(
     return Page(data=[str(position.number)], next_cursor=encode_cursor(following))
 
 
-letters = APIRouter()
+webhooks = APIRouter()
 
 
-@letters.post("/webhooks/raw")
+@webhooks.post("/webhooks/raw")
 async def count(request: Request) -> int:
     return len(await request.body())
 
 
-def build(stage: Stage, chosen: Settings) -> FastAPI:
+def build(route_state: RouteState, chosen: Settings) -> FastAPI:
     app = FastAPI(title="Small", version="1", docs_url=None, redoc_url=None)
-    app.state.stage = stage
+    app.state.route_state = route_state
     app.include_router(v1)
-    app.include_router(letters)
+    app.include_router(webhooks)
     setup.install(app, chosen)
     return app

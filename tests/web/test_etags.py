@@ -4,18 +4,20 @@ import httpx
 import pytest
 
 from app.web.etags import etag_of
-from tests.web.small_app import Profile, Stage
+from tests.web.small_app import Profile, RouteState
 from tests.web.test_problems import problem
 
 
-async def test_the_etag_is_strong_and_changes_with_the_content(http: httpx.AsyncClient, stage: Stage) -> None:
+async def test_the_etag_is_strong_and_changes_with_the_content(
+    http: httpx.AsyncClient, route_state: RouteState
+) -> None:
     first = (await http.get("/v1/profile")).headers["etag"]
     again = (await http.get("/v1/profile")).headers["etag"]
-    stage.profile = Profile(full_name="Grace")
+    route_state.profile = Profile(full_name="Grace")
     other = (await http.get("/v1/profile")).headers["etag"]
     assert first == again != other
     assert first.startswith('"')
-    assert other == etag_of(stage.profile)
+    assert other == etag_of(route_state.profile)
 
 
 @pytest.mark.parametrize("form", ["{tag}", "W/{tag}", '"other", {tag}', '"a,b",{tag}', "*"])
@@ -43,14 +45,14 @@ async def test_a_change_with_the_present_version_passes(http: httpx.AsyncClient,
 
 
 async def test_of_two_changes_from_one_version_the_second_is_refused(
-    http: httpx.AsyncClient, stage: Stage
+    http: httpx.AsyncClient, route_state: RouteState
 ) -> None:
     tag = (await http.get("/v1/profile")).headers["etag"]
     assert (await change(http, {"if-match": tag})).status_code == 200
     response = await http.patch("/v1/profile", json={"fullName": "Lost"}, headers={"if-match": tag})
     assert response.status_code == 412
     problem(response)
-    assert stage.profile.full_name == "Grace"
+    assert route_state.profile.full_name == "Grace"
 
 
 async def test_a_weak_version_is_no_ground_for_a_change(http: httpx.AsyncClient) -> None:

@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.web.openapi import document
-from tests.web.small_app import Stage, build, settings
+from tests.web.small_app import RouteState, build, settings
 
 PATHS = (
     "/v1/orders",
@@ -51,5 +51,5 @@ async def test_the_log_says_what_was_asked(http: httpx.AsyncClient) -> None:
 
 
 def test_the_document_does_not_list_each_reading_twice() -> None:
-    described = document(build(Stage(), settings()))
+    described = document(build(RouteState(), settings()))
     assert not [path for path, item in described["paths"].items() if "head" in item]

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from app.digital_river.client.request import CALLER, Caller
 from app.web import setup
 from app.web.middleware import ErrorBoundary, JsonBodyLimit
-from tests.web.small_app import Stage, build, settings
+from tests.web.small_app import RouteState, build, settings
 from tests.web.test_problems import problem
 
 MIB = 1024 * 1024
@@ -121,16 +121,16 @@ async def test_production_insists_on_https() -> None:
         oidc_issuer="https://issuer.test",
         public_url="https://portal.test",
     )
-    transport = httpx.ASGITransport(build(Stage(), production))
+    transport = httpx.ASGITransport(build(RouteState(), production))
     async with httpx.AsyncClient(transport=transport, base_url="https://portal.test") as client:
         response = await client.get("/v1/orders")
     assert response.headers["strict-transport-security"].startswith("max-age=")
 
 
 async def test_a_known_origin_may_read_the_answer_and_its_headers(
-    http: httpx.AsyncClient, stage: Stage
+    http: httpx.AsyncClient, route_state: RouteState
 ) -> None:
-    stage.error = RuntimeError()
+    route_state.error = RuntimeError()
     for path in ("/v1/orders", "/v1/raise", "/nowhere"):
         headers = (await http.get(path, headers={"origin": "https://shop.test"})).headers
         assert headers["access-control-allow-origin"] == "https://shop.test"
@@ -164,7 +164,7 @@ async def test_a_preflight_is_answered_with_the_headers_that_clients_need(http: 
 @pytest.mark.parametrize("name", ["traceparent", "tracestate", "x-shop-version"])
 async def test_a_page_may_send_what_measures_it_and_what_is_configured(name: str) -> None:
     chosen = settings(cors_origins=("https://shop.test",), cors_headers=("X-Shop-Version",))
-    transport = httpx.ASGITransport(build(Stage(), chosen))
+    transport = httpx.ASGITransport(build(RouteState(), chosen))
     asked = {
         "origin": "https://shop.test",
         "access-control-request-method": "HEAD",

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from app.db.leases import LeaseBusy
 from app.digital_river import errors as upstream
 from app.web import problems as near
-from tests.web.small_app import Stage
+from tests.web.small_app import RouteState
 
 PRIVATE = "ada@example.test 4111-1111"
 
@@ -45,17 +45,19 @@ def problem(response: httpx.Response) -> dict[str, Any]:
     ids=lambda value: type(value).__name__,
 )
 async def test_a_far_side_failure_becomes_its_problem_without_their_words(
-    http: httpx.AsyncClient, stage: Stage, error: Exception, status: int
+    http: httpx.AsyncClient, route_state: RouteState, error: Exception, status: int
 ) -> None:
-    stage.error = error
+    route_state.error = error
     response = await http.get("/v1/raise")
     assert response.status_code == status
     problem(response)
     assert ("retry-after" in response.headers) == (status == 503)
 
 
-async def test_the_far_sides_wait_is_passed_on_rounded_up(http: httpx.AsyncClient, stage: Stage) -> None:
-    stage.error = upstream.Throttled("slow down", retry_after=7.2)
+async def test_the_far_sides_wait_is_passed_on_rounded_up(
+    http: httpx.AsyncClient, route_state: RouteState
+) -> None:
+    route_state.error = upstream.Throttled("slow down", retry_after=7.2)
     assert (await http.get("/v1/raise")).headers["retry-after"] == "8"
 
 
@@ -92,9 +94,9 @@ def wrapped(cause: Exception) -> sql.DBAPIError:
     ids=lambda error: type(error).__name__,
 )
 async def test_a_database_that_is_down_is_unavailable_and_not_our_bug(
-    http: httpx.AsyncClient, stage: Stage, error: Exception
+    http: httpx.AsyncClient, route_state: RouteState, error: Exception
 ) -> None:
-    stage.error = error
+    route_state.error = error
     response = await http.get("/v1/raise")
     assert response.status_code == 503
     assert problem(response)["type"] == "urn:portal:problem:unavailable"
@@ -114,9 +116,9 @@ async def test_a_database_that_is_down_is_unavailable_and_not_our_bug(
     ids=lambda error: type(error).__name__,
 )
 async def test_a_bug_is_a_500_that_says_nothing_and_is_logged_once(
-    http: httpx.AsyncClient, stage: Stage, error: Exception
+    http: httpx.AsyncClient, route_state: RouteState, error: Exception
 ) -> None:
-    stage.error = error
+    route_state.error = error
     with capture_logs() as lines:
         response = await http.get("/v1/raise")
     assert response.status_code == 500
@@ -125,10 +127,12 @@ async def test_a_bug_is_a_500_that_says_nothing_and_is_logged_once(
     assert [line["exc_info"] for line in lines if line["log_level"] == "error"] == [error]
 
 
-async def test_of_several_failures_at_once_the_gravest_is_told(http: httpx.AsyncClient, stage: Stage) -> None:
-    stage.error = ExceptionGroup("reads", [upstream.Missing(), upstream.Unavailable("down")])
+async def test_of_several_failures_at_once_the_gravest_is_told(
+    http: httpx.AsyncClient, route_state: RouteState
+) -> None:
+    route_state.error = ExceptionGroup("reads", [upstream.Missing(), upstream.Unavailable("down")])
     assert (await http.get("/v1/raise")).status_code == 503
-    stage.error = ExceptionGroup(
+    route_state.error = ExceptionGroup(
         "reads", [upstream.Unavailable("down"), ExceptionGroup("inner", [KeyError("x")])]
     )
     assert (await http.get("/v1/raise")).status_code == 500
@@ -161,17 +165,17 @@ async def test_a_wrong_method_names_all_right_ones(http: httpx.AsyncClient) -> N
     assert (await http.options("/v1/invoices")).headers["allow"] == "POST"
 
 
-async def test_a_missing_token_is_challenged(http: httpx.AsyncClient, stage: Stage) -> None:
-    stage.error = near.Unauthenticated()
+async def test_a_missing_token_is_challenged(http: httpx.AsyncClient, route_state: RouteState) -> None:
+    route_state.error = near.Unauthenticated()
     response = await http.get("/v1/raise")
     assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
     problem(response)
 
 
 async def test_nothing_is_written_to_the_standard_loggers_while_answering(
-    http: httpx.AsyncClient, stage: Stage, caplog: pytest.LogCaptureFixture
+    http: httpx.AsyncClient, route_state: RouteState, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.error = RuntimeError(PRIVATE)
+    route_state.error = RuntimeError(PRIVATE)
     with caplog.at_level(logging.WARNING):
         await http.get("/v1/raise")
     assert caplog.records == []

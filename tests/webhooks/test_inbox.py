@@ -19,6 +19,12 @@ Database: TypeAlias = asyncpg.Connection
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
+@pytest.fixture
+def own_database_url(new_database_url: str) -> str:
+    """These tests replace its clock and its settings."""
+    return new_database_url
+
+
 async def stop_the_clock(database: Database) -> None:
     """It is noon from now on, to the microsecond."""
     await database.execute(

@@ -18,6 +18,12 @@ AFTER_THE_CLOCKS_WENT_BACK = "2026-11-10 12:00+00"
 
 
 @pytest.fixture
+def own_database_url(new_database_url: str) -> str:
+    """These tests replace its clock and its time zone."""
+    return new_database_url
+
+
+@pytest.fixture
 async def berlin(own_database: asyncpg.Connection) -> asyncpg.Connection:
     """Sessions that are opened from now on are in Berlin, by the database and by the role, unless they ask
     for another zone."""

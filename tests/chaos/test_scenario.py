@@ -12,13 +12,13 @@ import pytest
 from tests.chaos.run import run
 
 # Short, but so dense that for half of the time something is away: only `make chaos` measures speed.
-SECONDS, CALM, MEDIAN_WITHIN = 5.0, 0.7, 30.0
+SECONDS, LONGEST_PAUSE, MEDIAN_WITHIN = 5.0, 0.7, 30.0
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Where PostgreSQL's account can reach its own part of it."""
-    folder = Path(tempfile.mkdtemp(prefix="portal-storm-", dir="/var/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="portal-chaos-", dir="/var/tmp"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
@@ -27,8 +27,8 @@ def folder() -> Iterator[Path]:
 # Starting the processes, again and again, is most of it; on a busy machine that takes its time.
 @pytest.mark.proof
 @pytest.mark.timeout(240)
-async def test_ledgers_agree_after_a_storm(folder: Path) -> None:
+async def test_ledgers_agree_after_a_chaos_run(folder: Path) -> None:
     # Seeded by pytest-randomly before each test, which prints its seed; `make chaos` is the long version.
     seed = random.randrange(1_000_000)
-    reckoning = await run(SECONDS, CALM, seed, folder, median_within=MEDIAN_WITHIN)
-    assert not reckoning.wrong, f"seed {seed}\n{reckoning.table()}"
+    comparison = await run(SECONDS, LONGEST_PAUSE, seed, folder, median_within=MEDIAN_WITHIN)
+    assert not comparison.wrong, f"seed {seed}\n{comparison.table()}"

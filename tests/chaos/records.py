@@ -1,4 +1,4 @@
-"""What each side has written down about a storm, read to the end: the ledgers that the reckoning compares."""
+"""What each side has recorded about a chaos run, read to the end, for the comparison."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,16 @@ import httpx
 
 from app.worker.handlers import HANDLERS
 from tests.chaos.deployment import Deployment
-from tests.chaos.storm import BUYERS, CANARY, Ledger
+from tests.chaos.scenario import BUYERS, CANARY, Ledger
 from tests.support.sandbox import Json, Sandbox
 
-# More deliveries than the longest storm makes: what the sandbox forgets would be missing here.
+# More deliveries than the longest run makes: what the sandbox forgets would be missing here.
 LOG_ENTRIES = 10_000_000
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Books:
+class Records:
     """Digital River's side: `sent` events of the types we handle, `deliveries` of all types, the files it
     `issued` with their orders, and how many files have how many live `links`. Ours: `kept` events and
     `documents`, both as rows. The buyers': how many documents their owners `opened` and how many somebody
@@ -58,9 +58,9 @@ class Books:
         return self.sent_ids - {one["eventId"] for one in self.deliveries}
 
 
-async def open_books(
+async def read_records(
     deployment: Deployment, sandbox: Sandbox, ledger: Ledger, http: httpx.AsyncClient
-) -> Books:
+) -> Records:
     """Read all ledgers to the end, and let every buyer try every document."""
     database = await asyncpg.connect(deployment.database_url)
     kept = {row["id"]: row for row in await database.fetch("SELECT * FROM webhook_event")}
@@ -73,10 +73,10 @@ async def open_books(
         issued |= dict.fromkeys((pdf["id"] for pdf in pdfs), order["id"])
     links = await sandbox.all_of("/file-links")
     live = Counter(link["fileId"] for link in links if not link["expired"])
-    opened, stolen = await _try_every_door(deployment, ledger, documents, http)
+    opened, stolen = await _try_every_document(deployment, ledger, documents, http)
     deliveries = (await sandbox.client.get("/_sandbox/deliveries")).raise_for_status().json()
     logs = deployment.logs()
-    return Books(
+    return Records(
         sent=await sandbox.all_of("/events", types=",".join(HANDLERS)),
         deliveries=deliveries,
         kept=kept,
@@ -90,7 +90,7 @@ async def open_books(
     )
 
 
-async def _try_every_door(
+async def _try_every_document(
     deployment: Deployment, ledger: Ledger, documents: Sequence[Row], http: httpx.AsyncClient
 ) -> tuple[int, int]:
     """How many documents their owners could open, and how often anybody else got more than a 404."""
@@ -121,4 +121,4 @@ def _private_in(logs: str, ledger: Ledger, urls: Sequence[str]) -> list[str]:
         *(header["Authorization"].removeprefix("Bearer ") for header in ledger.tokens.values()),
         *BUYERS,
     }
-    return sorted(thing for thing in private if thing in logs)
+    return sorted(value for value in private if value in logs)

@@ -1,4 +1,4 @@
-"""The lies that a storm tells: those that a portal can see through, or that do no harm.
+"""The tampering of a chaos run: what a portal can see through, or what does no harm.
 
 What nobody could notice is left out, because the ledgers would differ for a good reason: another order's
 parts in the right order, an event that says something else, a link whose only fault is that nothing is behind
@@ -66,13 +66,13 @@ OF_DELIVERIES: Mapping[str, Sequence[str | None]] = {
 def draw(dice: random.Random, order_ids: Sequence[str]) -> dict[str, Any]:
     """A fault for the sandbox's dial. `order_ids` are orders that nobody but the portal reads any more."""
     places: list[tuple[dict[str, str], Mapping[str, Sequence[str | None]]]] = [
-        *(({"method": method, "path": path}, lies) for (method, path), lies in OF_CALLS.items()),
+        *(({"method": method, "path": path}, kinds) for (method, path), kinds in OF_CALLS.items()),
         *(({"eventType": event_type}, OF_DELIVERIES) for event_type in HANDLERS),
     ]
     if order_ids:
         places.append(({"method": "GET", "path": f"/orders/{dice.choice(order_ids)}"}, OF_ORDERS))
-    target, lies = dice.choice(places)
-    kind = dice.choice(sorted(lies))
-    variant = dice.choice(lies[kind])
+    target, kinds = dice.choice(places)
+    kind = dice.choice(sorted(kinds))
+    variant = dice.choice(kinds[kind])
     told = {} if variant is None else {"variant": variant}
     return {"kind": kind, "seed": dice.randrange(1_000_000), "times": TIMES, **target, **told}

@@ -1,4 +1,4 @@
-"""The reckoning sees each wrong that a storm could do: every check is shown a ledger that it must refuse."""
+"""The comparison sees each wrong that a run could do: every check is shown records that it must refuse."""
 
 import json
 from collections import Counter
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.books import Books
-from tests.chaos.reckoning import WITNESSES, reckon
-from tests.chaos.storm import Ledger
+from tests.chaos.comparison import EXPECTED_IN_LOGS, compare
+from tests.chaos.records import Records
+from tests.chaos.scenario import Ledger
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 COUNT = 40
@@ -37,8 +37,8 @@ def _delivery(number: int) -> dict[str, Any]:
     return {"eventId": f"event-{number}", "status": 202, "error": None}
 
 
-def good_books() -> dict[str, Any]:
-    """What a storm without any harm leaves: forty invoices; the last one's event was dropped."""
+def good_records() -> dict[str, Any]:
+    """What a run without any harm leaves: forty invoices; the last one's event was dropped."""
     every = range(COUNT)
     return {
         "sent": [_event(number) for number in every],
@@ -49,7 +49,7 @@ def good_books() -> dict[str, Any]:
         "links": Counter({1: COUNT}),
         "opened": COUNT,
         "stolen": 0,
-        "logs": "\n".join(json.dumps({"event": witness}) for witness in WITNESSES),
+        "logs": "\n".join(json.dumps({"event": witness}) for witness in EXPECTED_IN_LOGS),
         "private": [],
     }
 
@@ -63,27 +63,27 @@ def good_ledger() -> Ledger:
 
 
 def wrongs(spoil: Spoil) -> list[str]:
-    books, ledger = good_books(), good_ledger()
-    spoil(books, ledger)
-    return reckon(Books(**books), ledger, median_within=1.0).wrong
+    records, ledger = good_records(), good_ledger()
+    spoil(records, ledger)
+    return compare(Records(**records), ledger, median_within=1.0).wrong
 
 
 def test_ledgers_that_agree_are_right() -> None:
-    assert wrongs(lambda books, ledger: None) == []
+    assert wrongs(lambda records, ledger: None) == []
 
 
-def _log(books: dict[str, Any], **line: object) -> None:
-    books["logs"] += "\n" + json.dumps(line)
+def _log(records: dict[str, Any], **line: object) -> None:
+    records["logs"] += "\n" + json.dumps(line)
 
 
-def _refuse_from(books: dict[str, Any], first: int) -> None:
+def _refuse_from(records: dict[str, Any], first: int) -> None:
     """What was found in a run of 15 minutes: all refused, and the sweep brought the documents."""
-    for delivery in books["deliveries"][first:]:
+    for delivery in records["deliveries"][first:]:
         delivery["status"] = 401
 
 
-def _finish_later(books: dict[str, Any], seconds: float) -> None:
-    for row in books["kept"].values():
+def _finish_later(records: dict[str, Any], seconds: float) -> None:
+    for row in records["kept"].values():
         row["finished_at"] += timedelta(seconds=seconds)
 
 
@@ -95,7 +95,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
         lambda b, _: [one.update(status=None, error="timeout") for one in b["deliveries"][:3]],
     ),
     "webhooks never tried": (
-        "more events were never delivered than the storm has dropped",
+        "more events were never delivered than the run has dropped",
         lambda b, _: b["deliveries"].clear(),
     ),
     "no webhook at all": ("webhooks were not accepted", lambda b, _: b["deliveries"].clear()),
@@ -135,11 +135,11 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "no link": ("a file has not exactly one live link", lambda b, _: b["links"].update({1: -1, 0: 1})),
     "not opened": ("an owner could not open a document", lambda b, _: b.update(opened=COUNT - 1)),
     "stolen afterwards": ("somebody saw another's document", lambda b, _: b.update(stolen=1)),
-    "stolen in the storm": ("somebody saw another's document", lambda _, seen: setattr(seen, "leaks", 1)),
+    "stolen in the run": ("somebody saw another's document", lambda _, seen: setattr(seen, "leaks", 1)),
     "no thief": ("nobody tried what is another's", lambda _, seen: setattr(seen, "thefts", 0)),
     "dead link": ("a link did not work", lambda _, seen: setattr(seen, "dead_links", 1)),
     "500": ("a buyer got a 500", lambda _, seen: seen.answers.update([500])),
-    "nobody read": ("nothing was opened during the storm", lambda _, seen: seen.answers.clear()),
+    "nobody read": ("nothing was opened during the run", lambda _, seen: seen.answers.clear()),
     "private": ("private things are in the logs: ['canary']", lambda b, _: b.update(private=["canary"])),
     "silent logs": ("the logs tell nothing", lambda b, _: b.update(logs="")),
     "stack": (

@@ -15,7 +15,7 @@ import asyncpg
 import httpx
 
 from app.worker.handlers import HANDLERS
-from tests.chaos import lies
+from tests.chaos import tampering
 from tests.chaos.deployment import APIS, WORKERS, Deployment
 from tests.support.events import invoice_event, signed
 from tests.support.sandbox import Json, Sandbox
@@ -47,14 +47,14 @@ OLD_SECRET_SECONDS = 600
 
 @dataclass
 class Ledger:
-    """What buyers saw during the storm, and what the storm did."""
+    """What buyers saw during the run, and what the scenario did."""
 
     tokens: dict[str, dict[str, str]]
     secrets: set[str]
     orders: list[Json] = field(default_factory=list)
     answers: Counter[int | str] = field(default_factory=Counter)
     moves: Counter[str] = field(default_factory=Counter)
-    lies: Counter[str] = field(default_factory=Counter)
+    tampered: Counter[str] = field(default_factory=Counter)
     settled: list[str] = field(default_factory=list)
     seen: dict[str, set[str]] = field(default_factory=lambda: {buyer: set() for buyer in BUYERS})
     forged: set[str] = field(default_factory=set)
@@ -66,9 +66,9 @@ class Ledger:
 
 
 @dataclass
-class Storm:
-    """Blows until `ends` (by the monotonic clock), with up to `calm` seconds between two moves; its dice make
-    the same choices for the same seed."""
+class Scenario:
+    """Causes failures until `ends` (by the monotonic clock), with up to `longest_pause` seconds between two;
+    `dice` make the same choices for the same seed."""
 
     deployment: Deployment
     sandbox: Sandbox
@@ -76,7 +76,7 @@ class Storm:
     ledger: Ledger
     webhook_id: str
     ends: float
-    calm: float
+    longest_pause: float
     dice: random.Random
 
     @property
@@ -85,11 +85,11 @@ class Storm:
         is_proof = self.ledger.answers[303] > 0 and self.ledger.thefts > 0
         return time.monotonic() > self.ends + (0 if is_proof else EXTRA_SECONDS)
 
-    async def blow(self) -> None:
+    async def run_all(self) -> None:
         """Everything at once; returns when the last order is done with."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._trade(tasks))
-            tasks.create_task(self._havoc())
+            tasks.create_task(self._cause_failures())
             tasks.create_task(self._supervise())
             tasks.create_task(self._forge())
             for _ in range(READERS):
@@ -125,11 +125,11 @@ class Storm:
             self.deployment.restart_dead(self.dice)
             await asyncio.sleep(0.2)
 
-    async def _havoc(self) -> None:
+    async def _cause_failures(self) -> None:
         moves: Mapping[str, tuple[int, Callable[[], Awaitable[None]]]] = {
             "process killed": (6, self._kill),
             "call fault": (8, self._fail_calls),
-            "lie": (8, self._lie),
+            "answer tampered with": (8, self._tamper),
             "far side down": (1, self._far_side_down),
             "far side hangs": (1, self._far_side_hangs),
             "database restarted": (2, self._restart_database),
@@ -138,13 +138,13 @@ class Storm:
             "secret rotated": (1, self._rotate_secret),
         }
         while not self.is_over:
-            await asyncio.sleep(self.dice.uniform(0.1, 1.0) * self.calm)
+            await asyncio.sleep(self.dice.uniform(0.1, 1.0) * self.longest_pause)
             (name,) = self.dice.choices(list(moves), [weight for weight, _ in moves.values()])
             self.ledger.moves[name] += 1
             await moves[name][1]()
 
     async def _kill(self) -> None:
-        """Whoever is not to die at a place of his own."""
+        """A process that has no crash point of its own."""
         free = [name for name in (*APIS, *WORKERS) if name not in self.deployment.armed]
         if free:
             await self.deployment.kill(self.dice.choice(free))
@@ -155,10 +155,10 @@ class Storm:
         until = _in(CALL_FAULT_SECONDS)
         await self.sandbox.fault(fault.pop("kind"), path=self.dice.choice(PATHS), until=until, **fault)
 
-    async def _lie(self) -> None:
+    async def _tamper(self) -> None:
         """Digital River answers or delivers something well formed that is not true."""
-        fault = lies.draw(self.dice, self.ledger.settled[-20:])
-        self.ledger.lies[f"{fault['kind']} {fault.get('variant', '')}".strip()] += 1
+        fault = tampering.draw(self.dice, self.ledger.settled[-20:])
+        self.ledger.tampered[f"{fault['kind']} {fault.get('variant', '')}".strip()] += 1
         await self.sandbox.fault(fault.pop("kind"), until=_in(CALL_FAULT_SECONDS), **fault)
 
     async def _far_side_down(self) -> None:
@@ -204,7 +204,7 @@ class Storm:
             self.deployment.restart_dead(self.dice)
 
     async def _forge(self) -> None:
-        """A stranger who knows the address, the format and the time, but no secret."""
+        """A forger who knows the address, the format and the time, but no secret."""
         while not self.is_over:
             event = invoice_event()
             self.ledger.forged.add(event["id"])
