@@ -30,7 +30,7 @@ from app.digital_river.errors import (
 from app.ids import CustomerId, FileId
 from app.tax import store
 from app.tax.schemas import NewTaxCertificate, TaxCertificateView, status_on
-from app.tax.upload import CertificateForm
+from app.tax.upload import CertificateForm, disk_errors
 from app.web.problems import Invalid
 from app.web.validation import invalid_fields
 
@@ -90,7 +90,8 @@ async def add_certificate(
 
 async def _upload_file(client: DigitalRiverClient, upload: Upload) -> FileId:
     try:
-        return FileId((await files.upload_file(client, purpose=PURPOSE, upload=upload)).id)
+        with disk_errors():
+            return FileId((await files.upload_file(client, purpose=PURPOSE, upload=upload)).id)
     except Refused:
         raise Invalid.at("/file", "This file is not accepted.") from None
 

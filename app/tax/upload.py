@@ -74,7 +74,7 @@ async def read_form(request: Request) -> AsyncIterator[CertificateForm]:
         raise UnsupportedMedia(hint="Send the form as multipart/form-data.")
     try:
         async with asyncio.timeout(FORM_SECONDS):
-            with _disk_errors():
+            with disk_errors():
                 parts = await _FormParser(request).parse()
     except TimeoutError:
         raise body_timeout(f"The form was not complete after {FORM_SECONDS:g} seconds.") from None
@@ -146,13 +146,23 @@ async def _read_parts(parts: FormData) -> CertificateForm:
     for name, value in ((_decode_text(name), value) for name, value in parts.multi_items()):
         if name in form.fields or (name == "file" and form.upload is not None):
             raise _field_error(name, "This may be given once.")
-        if (name == "file") is isinstance(value, str):
-            raise _field_error(name, "A file is needed here." if name == "file" else "Text is needed here.")
-        if isinstance(value, str):
-            form.fields[name] = _decode_text(value)
+        if name != "file":
+            form.fields[name] = await _read_text(name, value)
+        elif isinstance(value, str):
+            raise _field_error(name, "A file is needed here.")
         else:
             form.upload, form.digest = await _read_file(value)
     return form
+
+
+async def _read_text(name: str, value: str | UploadFile) -> str:
+    """The text of a field. Some clients give text a file name, for example browsers that append a Blob."""
+    if isinstance(value, str):
+        return _decode_text(value)
+    if (value.size or 0) > MAX_FIELD_BYTES:
+        raise _field_error(name, "This is too long.")
+    with disk_errors():
+        return _decode_text((await value.read()).decode("latin-1"))
 
 
 async def _read_file(part: UploadFile) -> tuple[Upload, bytes]:
@@ -160,7 +170,7 @@ async def _read_file(part: UploadFile) -> tuple[Upload, bytes]:
     if size > MAX_FILE_BYTES:
         raise _too_large()
     name = _file_name(part)
-    with _disk_errors():
+    with disk_errors():
         file_type = _detect_type(await part.read(_LONGEST_MAGIC_NUMBER), name)
         await part.seek(0)
         # A spooled file moves to the disk when httpx asks for its length. A small file need not.
@@ -189,8 +199,9 @@ def _detect_type(first_bytes: bytes, file_name: str) -> FileType:
 
 
 @contextmanager
-def _disk_errors() -> Iterator[None]:
-    """Report a full, missing or read-only temporary folder. Otherwise `is_outage` would blame PostgreSQL."""
+def disk_errors() -> Iterator[None]:
+    """Report a full, missing or read-only temporary folder, or a bad disk. Otherwise `is_outage` would blame
+    PostgreSQL."""
     try:
         yield
     except OSError as error:

@@ -1,6 +1,7 @@
 """The same client on real sockets: what only a network can show."""
 
 import asyncio
+import errno
 import gc
 import hashlib
 import os
@@ -14,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from app.digital_river.api import customers, files, orders
+from app.digital_river.client.circuit_breaker import BreakerState
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import Upload
 from app.digital_river.errors import Garbled, Refused, Unavailable
@@ -239,3 +241,23 @@ async def test_a_hundred_calls_at_once_and_a_close_leave_no_socket_behind() -> N
 
 async def _order(digital_river: DigitalRiverClient) -> None:
     await orders.fetch_any_order(digital_river, OrderId("1"))
+
+
+class _BadDisk(BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell():
+            raise OSError(errno.EIO, "a bad sector")
+        return super().read(size)
+
+
+async def test_a_file_that_cannot_be_read_here_is_no_outage_of_digital_river() -> None:
+    async def receive(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        return web.json_response({"id": "f"})
+
+    async with serving(receive) as client:
+        for _ in range(10):
+            upload = Upload("a.pdf", "application/pdf", _BadDisk(bytes(200_000)))
+            with pytest.raises(OSError, match="a bad sector"):
+                await files.upload_file(client, purpose="p", upload=upload)
+        assert client.status().breaker is BreakerState.CLOSED

@@ -28,7 +28,11 @@ def stream_content(client: DigitalRiverClient, file_id: FileId) -> AbstractAsync
 
 
 async def upload_file(client: DigitalRiverClient, *, purpose: str, upload: Upload) -> File:
-    """Store a new file: PDF, JPG or PNG of at most 10 MB (Digital River docs, Files). Never retried."""
+    """Store a new file: PDF, JPG or PNG of at most 10 MB (Digital River docs, Files). Never retried.
+
+    Raises:
+        OSError: the file could not be read here.
+    """
     fields = {"purpose": purpose, "fileName": upload.file_name}
     return await client.upload(path("/files"), fields=fields, upload=upload, model=File)
 

@@ -130,7 +130,11 @@ class DigitalRiverClient:
     async def upload(
         self, path: Path, *, fields: Mapping[str, str], upload: Upload, model: type[ModelT]
     ) -> ModelT:
-        """POST a form; the client reads the file while it sends it."""
+        """POST a form; the client reads the file while it sends it.
+
+        Raises:
+            OSError: the file could not be read here; Digital River is not to blame.
+        """
         call = Call("POST", path, self._deadlines.upload, fields=fields, upload=upload)
         return await self._send_with_retries(call, _json_reader(model, path, {}))
 
@@ -187,6 +191,8 @@ class DigitalRiverClient:
                 raise
             except TRANSPORT_ERRORS as error:
                 record.fields["failure"] = type(error.__cause__ or error).__name__
+                if call.read_error is not None:
+                    raise call.read_error from None
                 # Without its cause: the HTTP clients put the whole URL into their messages.
                 raise to_error(error, record.fields.get("dr_request_id")) from None
 

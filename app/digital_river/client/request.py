@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from app.digital_river.errors import Missing
@@ -78,6 +78,24 @@ class Download:
     chunks: AsyncIterator[bytes]
 
 
+class _WatchedFile:
+    """A file that keeps the error of a failed read, because aiohttp reports it as a broken connection."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 @dataclass(frozen=True)
 class Upload:
     """A file to send. `file` stands at its beginning, and reading it must not block the event loop."""
@@ -130,6 +148,7 @@ class Call:
     attempts: int = 0
     # A stream holds its connection longer than the call lasts, and acquires it itself.
     holds_connection: bool = False
+    _file: _WatchedFile | None = field(default=None, init=False)
 
     def may_retry(self, *, had_no_effect: bool) -> bool:
         """A POST may be retried only if the first one had no effect, an upload never."""
@@ -141,7 +160,13 @@ class Call:
         """The upload in the form that httpx expects, None without an upload."""
         if (upload := self.upload) is None:
             return None
-        return {"file": (upload.file_name, upload.file, upload.content_type)}
+        self._file = _WatchedFile(upload.file)
+        return {"file": (upload.file_name, cast(BinaryIO, self._file), upload.content_type)}
+
+    @property
+    def read_error(self) -> OSError | None:
+        """Why the upload could not be read here, if it could not."""
+        return None if self._file is None else self._file.error
 
     def delay(self, retry_after: float | None) -> float:
         """Seconds before the next attempt: exponential with full jitter, and at least `retry_after`."""
