@@ -136,7 +136,8 @@ async def get_documents_of_order(resources: Resources, owner: Owner, order: Orde
     documents = await store.list_documents(
         resources.hot_pool,
         policy_of(resources.settings),
-        owner,
+        # Support sees the documents of the order's customer, whose name the audit log has.
+        _customer_id_of(order) or owner,
         order_id=order_id,
         limit=DOCUMENTS_ON_ORDER_PAGE,
     )
