@@ -18,20 +18,21 @@ class Point:
 
     when: Literal["before", "after"]
     owner: Any
-    call: str
+    # The function itself, so that mypy notices when it gets another name.
+    call: Callable[..., Awaitable[Any]]
 
 
 OF_WORKERS: Mapping[str, Point] = {
-    "before the call": Point("before", files, "create_link"),
-    "after the link was made": Point("after", files, "create_link"),
+    "before the call": Point("before", files, files.create_link),
+    "after the link was made": Point("after", files, files.create_link),
     # It is the last statement of its transaction.
-    "before commit": Point("after", inbox, "finish"),
-    "after commit": Point("after", Worker, "_do"),
-    "before the watermark": Point("before", sweep_log, "finish"),
+    "before commit": Point("after", inbox, inbox.finish),
+    "after commit": Point("after", Worker, Worker._run_handler),
+    "before the watermark": Point("before", sweep_log, sweep_log.finish_sweep),
 }
 OF_APIS: Mapping[str, Point] = {
-    "before keeping": Point("before", ingest, "put"),
-    "kept, not acknowledged": Point("after", ingest, "put"),
+    "before keeping": Point("before", ingest, ingest.insert_events),
+    "kept, not acknowledged": Point("after", ingest, ingest.insert_events),
 }
 
 
@@ -39,7 +40,7 @@ def arm(name: str, passes: int) -> None:
     """Die at this point, after having passed it `passes` times: at once, as by the kernel's hand. To be
     called in the process that is to die."""
     point = ({**OF_WORKERS, **OF_APIS})[name]
-    call: Callable[..., Awaitable[Any]] = getattr(point.owner, point.call)
+    call = point.call
     left = passes
 
     def pass_or_die() -> None:
@@ -57,4 +58,4 @@ def arm(name: str, passes: int) -> None:
             pass_or_die()
         return done
 
-    setattr(point.owner, point.call, deadly)
+    setattr(point.owner, call.__name__, deadly)
