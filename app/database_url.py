@@ -71,9 +71,9 @@ class DatabaseUrl:
             if not parameters.get(name):
                 parameters[name] = os.environ.get(variable, "")
         hosts, ports = _endpoints(parameters.pop("host"), parameters.pop("port"))
-        found = cls(hosts, ports, parameters)
-        found._require_known_values()
-        return found
+        parsed = cls(hosts, ports, parameters)
+        parsed._require_known_values()
+        return parsed
 
     @property
     def mode(self) -> str:

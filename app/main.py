@@ -1,4 +1,4 @@
-"""Puts the HTTP API together: opens its resources and adds the routes of every package. No rules in it."""
+"""Puts the HTTP API together: opens its resources and adds the routes of every package. No business rules."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

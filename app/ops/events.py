@@ -12,7 +12,7 @@ from app.ids import EventId
 from app.ops import store
 from app.resources import ResourcesDep
 from app.web.api_model import ApiModel, Instant
-from app.web.etags import NOT_MODIFIED, conditional
+from app.web.etags import NOT_MODIFIED, conditional_response
 from app.web.id_types import EventPath, EventText
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from app.web.problems import Conflict, Invalid, NotFound, responses
@@ -160,7 +160,7 @@ async def list_events(
 )
 async def get_event(request: Request, resources: ResourcesDep, event_id: EventPath) -> Response:
     """The event, with the error of each failed attempt."""
-    return conditional(request, await _get_event(resources, event_id))
+    return conditional_response(request, await _get_event(resources, event_id))
 
 
 @router.post(

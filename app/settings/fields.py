@@ -45,7 +45,7 @@ class TrustedIssuer(BaseModel):
 
 
 class SettingsSection(BaseSettings):
-    """What all sections have in common."""
+    """The base of all sections: the prefix of the variables."""
 
     model_config = SettingsConfigDict(env_prefix="PORTAL_", frozen=True, extra="ignore")
 

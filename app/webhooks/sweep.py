@@ -37,9 +37,9 @@ DAY = timedelta(days=1)
 # An event of this age should have come by webhook: Digital River's first retries are over by then.
 OVERDUE_AFTER = timedelta(minutes=1)
 
-# A million events of one type. More than that in 30 days means that the list never ends.
+# A million events of one type. A longer list of 30 days is taken for one that never ends.
 MAX_PAGES = 10_000
-MAX_TRIES = 5
+MAX_ATTEMPTS = 5
 MAX_WAIT_SECONDS = 60.0
 
 log = structlog.get_logger()
@@ -244,7 +244,7 @@ async def _fetch_page(
 
 
 def _pause(attempts: int, error: DigitalRiverError) -> float | None:
-    if attempts == MAX_TRIES or not isinstance(error, Throttled | Unavailable):
+    if attempts == MAX_ATTEMPTS or not isinstance(error, Throttled | Unavailable):
         return None
     seconds = error.retry_after or float(attempts)
     return None if seconds > MAX_WAIT_SECONDS else seconds * random.uniform(1.0, 1.25)  # noqa: S311

@@ -33,7 +33,7 @@ class Party(DigitalRiverModel):
     additional_address_info: AdditionalAddressInfo | None = None
 
 
-class Owner(DigitalRiverModel):
+class SourceOwner(DigitalRiverModel):
     """The owner of a payment source."""
 
     first_name: str | None = None
