@@ -46,7 +46,7 @@ async def list_links(request: Request) -> Response:
     if expired not in (None, "true", "false"):
         raise bad_request("invalid_boolean", "expired", f"'{expired}' is not a valid boolean.")
 
-    def is_wanted(link: Json) -> bool:
+    def is_selected(link: Json) -> bool:
         return expired is None or is_expired(runtime, link) == (expired == "true")
 
     file_id = request.query_params.get("fileId")
@@ -55,7 +55,7 @@ async def list_links(request: Request) -> Response:
         runtime.store.file_links if file_id is None else links_of_file(runtime, file_id),
         _FILTERS,
         show=lambda link: show_link(runtime, link),
-        keep=is_wanted,
+        keep=is_selected,
     )
 
 

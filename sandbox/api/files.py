@@ -1,4 +1,4 @@
-"""Files: what buyers upload (tax certificates) and what Digital River issues (invoices, credit memos)."""
+"""Files: uploads of buyers (tax certificates), and documents of Digital River (invoices, credit memos)."""
 
 import base64
 import binascii
@@ -99,7 +99,7 @@ async def get_content(request: Request) -> Response:
 
 
 async def delete_file(request: Request) -> Response:
-    """Permanent. Also deletes the links of the file."""
+    """Delete for good, with the links of the file."""
     runtime = runtime_of(request)
     resource_id = get_stored_file(runtime, request.path_params["id"])["id"]
     del runtime.store.files[resource_id]
