@@ -179,7 +179,7 @@ def _query_parameters(query: str) -> dict[str, str]:
 
 
 def _endpoints(hosts: str, ports: str) -> tuple[Sequence[str], Sequence[int]]:
-    """Hosts and their ports. A port stands beside its host or in the list of ports; one may serve all."""
+    """Hosts and their ports. A port is beside its host or in the list of ports; one may be for all."""
     named = (
         [_split_port(endpoint) for endpoint in hosts.split(",")]
         if hosts

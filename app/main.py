@@ -108,8 +108,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     setup.install(app, settings, rate_limited=True)
-    # The hot paths first, because Starlette tries routes in this order. Not by `include_router`: it adds a
-    # layer for each router, which costs a tenth of the time of a webhook.
+    # The busiest routes first, because Starlette tries routes in this order. Not by `include_router`: it adds
+    # a layer for each router, which costs a tenth of the time of a webhook.
     for router in (
         webhooks.router,
         documents.router,

@@ -18,7 +18,7 @@ from app.ids import CustomerId
 # Renewed while the request is served. A process that dies blocks its key no longer than this.
 LEASE_SECONDS = 30.0
 RESPONSE_LIFETIME = timedelta(hours=24)
-# Each stored response deletes up to so many expired ones, so that the table does not grow for ever.
+# Each stored response deletes up to so many expired ones, so that the table stays small.
 EXPIRED_BATCH_SIZE = 20
 _RESPONSE_COLUMNS = ("body_digest", "body_size", "request_digest", "status", "headers", "content")
 

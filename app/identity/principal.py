@@ -8,7 +8,7 @@ from app.web.problems import Forbidden
 
 @dataclass(frozen=True)
 class Principal:
-    """Who a verified token speaks for.
+    """The caller that a verified token names.
 
     `customer_id` is None if the token holds no valid customer id. An operator's token may hold none.
     """

@@ -1,4 +1,4 @@
-"""Shows operators which events are stuck and why, and lets them revive these."""
+"""Shows operators which events are stuck and why, and lets them revive such events."""
 
 from collections.abc import Collection
 from typing import Annotated, Any

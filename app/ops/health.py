@@ -1,4 +1,4 @@
-"""Tells load balancers and supervisors whether the process is well. They send no token and get no detail."""
+"""Tells load balancers and supervisors whether the process is healthy. They send no token."""
 
 import asyncio
 from typing import Literal

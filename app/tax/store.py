@@ -107,6 +107,6 @@ async def delete_upload(connection: AsyncConnection, digest: bytes) -> None:
 
 
 async def delete_customer_rows(connection: AsyncConnection, customer_id: CustomerId) -> None:
-    """Delete the rows of this customer, finished or not. A running replacement goes on without its row."""
+    """Delete the rows of this customer, finished or not. A running replacement continues without its row."""
     for table in (tax_identifier_replacement, certificate_upload):
         await connection.execute(sa.delete(table).where(table.c.customer_id == customer_id))

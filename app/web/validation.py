@@ -1,4 +1,4 @@
-"""Tells the caller which fields of the request are wrong, so that a form can mark them.
+"""Names the fields of the request that are wrong, so that a form can mark them.
 
 The errors come from FastAPI's validation or from Digital River.
 """

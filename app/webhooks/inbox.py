@@ -82,7 +82,7 @@ def in_state(state: State) -> sa.ColumnElement[bool]:
 
 async def claim_events(connection: AsyncConnection, *, limit: int, lease: float) -> list[Claim]:
     """Claim up to `limit` due events for `lease` seconds, the oldest first. Commit before you handle them.
-    The attempt is counted now, so that an event which kills its worker is buried in the end."""
+    The attempt is counted now, so that an event which always kills its worker is buried."""
     table = webhook_event
     # A CTE, because a bare limited subquery may be run again and take more rows than its limit. PostgreSQL
     # never folds one that locks rows into its surroundings.

@@ -1,6 +1,7 @@
 """Inserts new events into the inbox, with one INSERT for all deliveries that arrive at the same time.
 
-This path is hot, so it takes the asyncpg pool. Each statement is a transaction of its own.
+It is the busiest path, so it takes the hot pool (docs/decisions/hot-statements-without-sqlalchemy.md). Each
+statement is a transaction of its own.
 """
 
 import asyncio
@@ -53,7 +54,7 @@ SELECT id, (SELECT pg_notify($9, '')) FROM inserted
 async def insert_events(pool: asyncpg.Pool, events: Sequence[NewEvent], origin: Origin) -> set[str]:
     """Insert the events that the inbox does not have, in one statement, and wake the workers.
 
-    Returns the ids that are new. When this returns, they are committed. Hot: it takes the pool."""
+    Returns the ids that are new. When this returns, they are committed. Takes the hot pool."""
     rows = await pool.fetch(
         _INSERT_EVENTS,
         [event.id for event in events],

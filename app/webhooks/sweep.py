@@ -27,7 +27,7 @@ from app.webhooks.metrics import SWEEPS, SWEPT_EVENTS
 from app.webhooks.sweep_log import EVENT_HISTORY, Sweep, SweepKind, SweepResult, SweepState
 
 LEASE = "sweep"
-# If a sweeping process dies, its lease ends within a minute. A living process renews it.
+# A running sweep renews its lease. If its process dies, the lease ends within a minute.
 LEASE_SECONDS = 45.0
 
 # Digital River may list an event some minutes after the event's own time, and its clock may differ from ours.

@@ -82,7 +82,7 @@ class SellingEntity(DigitalRiverModel):
 
 
 class ShippingChoice(DigitalRiverModel):
-    """The way of shipping that the buyer chose."""
+    """The shipping method that the buyer chose."""
 
     id: str | None = None
     description: str | None = None
