@@ -104,7 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         servers=[{"url": "/", "description": "The server from which this document was read."}],
-        contact={"name": "Whoever operates this portal"},
+        contact={"name": "The operator of this portal"},
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     setup.install(app, settings, rate_limited=True)

@@ -83,7 +83,7 @@ async def list_forget_requests(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> ForgetRecordsPage:
-    """The last request first. These records are kept for ever."""
+    """The last request comes first. These records are never deleted."""
     before = None if cursor is None else decode_cursor(cursor, _CursorPosition).id
     async with resources.engine.connect() as connection:
         if customer_id is None:
