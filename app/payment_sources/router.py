@@ -129,4 +129,4 @@ async def delete_payment_source(
 ) -> None:
     """Removes it for good: the buyer must enter it again to use it again. If it was the default, list the
     payment methods to see the new default, if there is one."""
-    await service.remove_source(resources.digital_river, resources.leases, customer_id, source_id)
+    await service.delete_source(resources.digital_river, resources.leases, customer_id, source_id)

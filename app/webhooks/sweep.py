@@ -180,11 +180,11 @@ async def _run_sweep(
     if failure is not None:
         why = f"{type(failure).__name__}: {failure}"
         # The result counts also after a failure: overdue events mean that the webhook does not work.
-        await _record_result(resources.engine, sweep_id, result, why)
+        await _finish_sweep(resources.engine, sweep_id, result, why)
         SWEEPS.labels("failed").inc()
         log.error("sweep.failed", sweep=sweep_id, why=why, found=result.found, overdue=result.overdue)
         raise failure
-    await _record_result(resources.engine, sweep_id, result, None)
+    await _finish_sweep(resources.engine, sweep_id, result, None)
     SWEEPS.labels("done").inc()
     # An overdue event means that the webhook does not work: an operator has to look.
     write = log.error if result.overdue else log.info
@@ -199,7 +199,7 @@ async def _run_sweep(
     return result
 
 
-async def _record_result(engine: AsyncEngine, sweep_id: int, result: SweepResult, error: str | None) -> None:
+async def _finish_sweep(engine: AsyncEngine, sweep_id: int, result: SweepResult, error: str | None) -> None:
     async with engine.begin() as connection:
         await sweep_log.finish_sweep(connection, sweep_id, result, error)
 

@@ -11,7 +11,13 @@ from starlette.routing import Route
 
 from sandbox.api.body_validation import BodyValidator, read_json
 from sandbox.api.lists import Filters, by_member, list_response
-from sandbox.commerce.file_links import get_stored_link, is_expired, links_of_file, remove_link, store_link
+from sandbox.commerce.file_links import (
+    delete_stored_link,
+    get_stored_link,
+    is_expired,
+    links_of_file,
+    store_link,
+)
 from sandbox.commerce.files import get_stored_file, show_file, store_file
 from sandbox.errors import bad_request
 from sandbox.json_types import Json
@@ -105,7 +111,7 @@ async def delete_file(request: Request) -> Response:
     del runtime.store.files[resource_id]
     del runtime.store.file_contents[resource_id]
     for link in list(links_of_file(runtime, resource_id).values()):
-        remove_link(runtime, link)
+        delete_stored_link(runtime, link)
     return Response(status_code=204)
 
 

@@ -9,8 +9,8 @@ from sandbox.api.lists import Filters, by_member, list_response, member
 from sandbox.commerce.customers import attached_to, get_stored_customer
 from sandbox.commerce.tax_identifier_types import TYPES
 from sandbox.commerce.tax_identifiers import (
+    delete_stored_tax_identifier,
     get_stored_tax_identifier,
-    remove_tax_identifier,
     set_verification,
     verify_tax_identifier_later,
 )
@@ -72,7 +72,7 @@ async def get_tax_identifier(request: Request) -> Response:
 async def delete_tax_identifier(request: Request) -> Response:
     """Detach and delete."""
     runtime = runtime_of(request)
-    remove_tax_identifier(runtime, get_stored_tax_identifier(runtime, request.path_params["id"]))
+    delete_stored_tax_identifier(runtime, get_stored_tax_identifier(runtime, request.path_params["id"]))
     return Response(status_code=204)
 
 

@@ -53,6 +53,6 @@ def verify_tax_identifier_later(runtime: Runtime, tax_identifier: Json) -> None:
         runtime.background_tasks.run_after(runtime.settings.capture_delay, verify)
 
 
-def remove_tax_identifier(runtime: Runtime, tax_identifier: Json) -> None:
+def delete_stored_tax_identifier(runtime: Runtime, tax_identifier: Json) -> None:
     del runtime.store.tax_identifiers[tax_identifier["id"]]
     emit(runtime, "tax_identifier.deleted", tax_identifier, {})
