@@ -1,4 +1,4 @@
-"""Checks the claims of a signed token: is it an access token for us, and who is its subject?"""
+"""Checks the claims of a signed token: only access tokens for us are accepted. Reads the caller from them."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Who is calling: a customer, an operator, or both."""
+"""The caller of a request: a customer, an operator, or both."""
 
 from dataclasses import dataclass
 

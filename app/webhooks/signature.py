@@ -1,4 +1,4 @@
-"""Checks that a delivery really comes from Digital River, without any input or output.
+"""Checks that a delivery comes from Digital River. It does no I/O.
 
 Source of the format: Digital River's Salesforce cartridge, `checkSignature`, and the docs page
 "Digital River signature": `DigitalRiver-Signature: <timestamp>, <signature>[, <signature> …]`, each

@@ -1,4 +1,4 @@
-"""Events: listed and read."""
+"""Events: the list, and one event by its id."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response

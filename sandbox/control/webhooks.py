@@ -108,7 +108,7 @@ async def create_event(manual_event: ManualEvent, request: Request) -> dict[str,
 
 @router.post("/events/{event_id}/deliver", status_code=202, operation_id="deliverEvent")
 async def deliver_event(event_id: str, request: Request) -> dict[str, Any]:
-    """Deliver a recorded event again, as a duplicate."""
+    """Deliver a stored event again, as a duplicate."""
     runtime = runtime_of(request)
     event = runtime.store.events.get(event_id)
     if event is None:

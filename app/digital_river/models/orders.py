@@ -1,4 +1,4 @@
-"""Orders with their lines, payments and references to PDF files."""
+"""The models of orders, with their lines and references to PDF files."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Names and addresses, which orders, customers and payment sources contain."""
+"""The models of names and addresses, which orders, customers and payment sources share."""
 
 from app.digital_river.models.tolerant_model import DigitalRiverModel, Identifier
 

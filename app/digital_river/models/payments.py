@@ -1,4 +1,4 @@
-"""Payment sources, charges and their captures, cancellations and refunds."""
+"""The models of payment sources, and of charges with their captures, cancellations and refunds."""
 
 from collections.abc import Mapping
 from typing import Any
