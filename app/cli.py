@@ -40,7 +40,7 @@ main = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-events = typer.Typer(help="What is in the inbox, what is stuck there, and the way out.", no_args_is_help=True)
+events = typer.Typer(help="Show the events in the inbox, and revive stuck ones.", no_args_is_help=True)
 main.add_typer(events, name="events")
 
 _T = TypeVar("_T")
@@ -118,7 +118,7 @@ def worker() -> None:
 
 @main.command()
 def migrate() -> None:
-    """Bring the database to the schema of this version."""
+    """Migrate the database to the schema of this version."""
     with _settings_with_database() as settings, _one_line_errors(settings):
         migration.upgrade(settings.database_url.get_secret_value())
 
@@ -132,7 +132,7 @@ def sweep(
         ),
     ] = None,
 ) -> None:
-    """Pull missed events from Digital River now; a worker handles what is found."""
+    """Fetch missed events from Digital River now; a worker handles those that are found."""
     lookback = None if days is None else timedelta(days=days)
     try:
         result = _with_resources(lambda resources: sweep_now(resources, HANDLERS, lookback))
@@ -172,12 +172,13 @@ def show_event(event_id: str) -> None:
 
 @events.command("revive")
 def revive_events(
-    event_ids: Annotated[list[str] | None, typer.Argument(help="Which; or use --all.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every stuck event.")] = False,
+    event_ids: Annotated[list[str] | None, typer.Argument(help="Ids of events; or use --all.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All stuck events.")] = False,
     event_type: Annotated[str | None, typer.Option("--type", help="With --all: only of this type.")] = None,
 ) -> None:
-    """Handle stuck events now: buried ones, with all their attempts before them, and those that wait; also
-    ignored ones whose type is handled since, when they or their type are named."""
+    """Handle stuck events now. A buried event gets its full number of attempts again. An event that waits
+    after a failure becomes due now. An ignored event counts as stuck if its type has a handler now and the
+    command names the event or its type."""
     if bool(event_ids) == everything:
         raise typer.BadParameter("name the events, or use --all")
     if everything:

@@ -71,9 +71,9 @@ class DatabaseUrl:
             if not parameters.get(name):
                 parameters[name] = os.environ.get(variable, "")
         hosts, ports = _endpoints(parameters.pop("host"), parameters.pop("port"))
-        found = cls(hosts, ports, parameters)
-        found._require_known_values()
-        return found
+        parsed = cls(hosts, ports, parameters)
+        parsed._require_known_values()
+        return parsed
 
     @property
     def mode(self) -> str:
@@ -179,7 +179,7 @@ def _query_parameters(query: str) -> dict[str, str]:
 
 
 def _endpoints(hosts: str, ports: str) -> tuple[Sequence[str], Sequence[int]]:
-    """Hosts and their ports. A port stands beside its host or in the list of ports; one may serve all."""
+    """Hosts and their ports. A port is beside its host or in the list of ports; one may be for all."""
     named = (
         [_split_port(endpoint) for endpoint in hosts.split(",")]
         if hosts

@@ -1,4 +1,4 @@
-"""Puts the HTTP API together: opens its resources and adds the routes of every package. No rules in it."""
+"""Puts the HTTP API together: opens its resources and adds the routes of every package. No business rules."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -104,12 +104,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         servers=[{"url": "/", "description": "The server from which this document was read."}],
-        contact={"name": "Whoever operates this portal"},
+        contact={"name": "The operator of this portal"},
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     setup.install(app, settings, rate_limited=True)
-    # The hot paths first, because Starlette tries routes in this order. Not by `include_router`: it adds a
-    # layer for each router, which costs a tenth of the time of a webhook.
+    # The busiest routes first, because Starlette tries routes in this order. Not by `include_router`: it adds
+    # a layer for each router, which costs a tenth of the time of a webhook.
     for router in (
         webhooks.router,
         documents.router,

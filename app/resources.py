@@ -15,7 +15,7 @@ from app.settings import Settings
 
 @dataclass(frozen=True)
 class Resources:
-    """The open resources. `hot_pool` is asyncpg without SQLAlchemy, for the hot statements."""
+    """The open resources. `hot_pool` is asyncpg without SQLAlchemy, for the busiest statements."""
 
     settings: Settings
     engine: AsyncEngine

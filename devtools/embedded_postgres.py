@@ -25,7 +25,7 @@ from devtools.embedded_files import (
     Account,
     EmbeddedPostgresError,
     ensure_own_folder,
-    find_binaries,
+    get_binaries,
     reachable_folder,
 )
 
@@ -42,7 +42,7 @@ class EmbeddedPostgres:
         self._account = Account.choose()
         self._durable = durable
         self.folder = reachable_folder(folder.parent.resolve() / folder.name, self._account)
-        self._binaries = find_binaries(self._account)
+        self._binaries = get_binaries(self._account)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = -1
         self._port = 0

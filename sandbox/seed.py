@@ -43,7 +43,7 @@ class Seed:
     def register_webhook(self) -> dict[str, str]:
         """Register the portal's webhook, if it is missing. Returns the portal's settings for it."""
         address = str(self._portal.base_url.join("/webhooks/digital-river"))
-        known = [webhook for webhook in self._ask("GET", "/webhooks") if webhook["address"] == address]
+        known = [webhook for webhook in self._request("GET", "/webhooks") if webhook["address"] == address]
         webhook = (
             known[0]
             if known
@@ -115,8 +115,8 @@ class Seed:
             saved.append(source)
         return saved[0]
 
-    def _buy(self, items: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-        return self._post("/_sandbox/orders", {"customerId": self._customer_id, "items": items, **more})
+    def _buy(self, items: list[dict[str, Any]], **members: Any) -> dict[str, Any]:
+        return self._post("/_sandbox/orders", {"customerId": self._customer_id, "items": items, **members})
 
     def _fulfil(self, order: dict[str, Any], lines: int | None = None, **parcel: str) -> None:
         """Ship the first `lines` items of the order, or all items."""
@@ -145,16 +145,16 @@ class Seed:
         return self._get(f"/orders/{order['id']}")
 
     def _get(self, path: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self._ask("GET", path)
+        answer: dict[str, Any] = self._request("GET", path)
         return answer
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self._ask("POST", path, json=body)
+        answer: dict[str, Any] = self._request("POST", path, json=body)
         return answer
 
-    def _ask(self, method: str, path: str, **more: Any) -> Any:
+    def _request(self, method: str, path: str, **options: Any) -> Any:
         """The sandbox's answer. Waits after a 429, because portal and seed share one key and its limit."""
-        while (response := self._sandbox.request(method, path, **more)).status_code == TOO_MANY_REQUESTS:
+        while (response := self._sandbox.request(method, path, **options)).status_code == TOO_MANY_REQUESTS:
             time.sleep(float(response.headers["Retry-After"]))
         return response.raise_for_status().json()
 

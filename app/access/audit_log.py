@@ -22,7 +22,7 @@ audit_record = sa.Table(
     sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     # Who read: the subject of the token.
     sa.Column("subject", sa.Text, nullable=False),
-    # Whose data it was. Null for guests, for what was not found, and until the owner is known.
+    # The owner of the data. Null for guests, for what was not found, and until the owner is known.
     sa.Column("customer_id", sa.Text),
     sa.Column("operation", sa.Text, nullable=False),
     sa.Column("path_ids", JSONB, nullable=False),

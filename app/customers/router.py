@@ -12,7 +12,7 @@ from app.customers.schemas import ProfileChanges, ProfileView, Registration
 from app.idempotency.routes import IdempotentRoute
 from app.identity.bearer import OPS, SUPPORT, CurrentPrincipal
 from app.resources import ResourcesDep
-from app.web.etags import NOT_MODIFIED, conditional, require_match
+from app.web.etags import NOT_MODIFIED, conditional_response, require_match
 from app.web.problems import (
     BadGateway,
     Conflict,
@@ -67,7 +67,7 @@ async def register_customer(
         resources.digital_river, customer_id, registration or Registration()
     )
     code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
-    return conditional(request, ProfileView.of(customer), status_code=code)
+    return conditional_response(request, ProfileView.of(customer), status_code=code)
 
 
 @router.get(
@@ -83,7 +83,7 @@ async def get_customer(
     """The caller's own profile is created at the first request if it does not exist."""
     # A read by an operator or by support must not create a customer.
     is_own = customer_id == principal.customer_id and principal.scopes.isdisjoint({OPS, SUPPORT})
-    return conditional(
+    return conditional_response(
         request,
         ProfileView.of(await service.get_customer(resources.digital_river, customer_id, is_own=is_own)),
     )
@@ -109,7 +109,7 @@ async def change_customer(
         changes,
         check=partial(require_match, request),
     )
-    return conditional(request, ProfileView.of(customer))
+    return conditional_response(request, ProfileView.of(customer))
 
 
 @router.get(
@@ -123,7 +123,9 @@ async def get_shipping_address(
     request: Request, resources: ResourcesDep, customer_id: ReadableCustomer
 ) -> Response:
     """The answer is 404 if the customer has no default shipping address."""
-    return conditional(request, await service.get_shipping_address(resources.digital_river, customer_id))
+    return conditional_response(
+        request, await service.get_shipping_address(resources.digital_river, customer_id)
+    )
 
 
 @router.put(
@@ -153,7 +155,7 @@ async def put_shipping_address(
     if view is None:
         raise BadGateway
     code = status.HTTP_201_CREATED if is_first else status.HTTP_200_OK
-    return conditional(request, view, status_code=code)
+    return conditional_response(request, view, status_code=code)
 
 
 @router.delete(

@@ -95,7 +95,7 @@ async def change_profile(
         update = _requested_changes(customer, changes)
         if not update.model_fields_set:
             return customer
-        return await _update_customer(client, customer_id, update, below="")
+        return await _update_customer(client, customer_id, update, root_member="")
 
 
 async def put_shipping_address(
@@ -118,7 +118,7 @@ async def put_shipping_address(
         current = ShippingAddressView.of(customer.shipping)
         check(current)
         update = CustomerChanges(shipping=address.to_digital_river())
-        changed = await _update_customer(client, customer_id, update, below="shipping")
+        changed = await _update_customer(client, customer_id, update, root_member="shipping")
         return changed, current is None
 
 
@@ -138,16 +138,16 @@ async def delete_shipping_address(
         current = await get_shipping_address(client, customer_id)
         check(current)
         update = CustomerChanges(shipping=blank_address(current.address.country))
-        await _update_customer(client, customer_id, update, below="shipping")
+        await _update_customer(client, customer_id, update, root_member="shipping")
 
 
 async def _update_customer(
-    client: DigitalRiverClient, customer_id: CustomerId, update: CustomerChanges, *, below: str
+    client: DigitalRiverClient, customer_id: CustomerId, update: CustomerChanges, *, root_member: str
 ) -> Customer:
     try:
         changed = await customers.update_customer(client, customer_id, update)
     except Refused as refused:
-        raise invalid_fields(refused, below=below) from None
+        raise invalid_fields(refused, root_member=root_member) from None
     # Digital River's docs do not say how nested members are replaced, so check that the address is gone.
     is_removal = update.shipping is not None and "line1" not in update.shipping["address"]
     if is_removal and ShippingAddressView.of(changed.shipping) is not None:

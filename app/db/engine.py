@@ -1,4 +1,4 @@
-"""Connects this process to PostgreSQL: SQLAlchemy for most statements, bare asyncpg for the hot ones.
+"""Connects this process to PostgreSQL: SQLAlchemy for most statements, bare asyncpg for the busiest ones.
 
 Services open connections and transactions and pass them to stores. They import the types of connections from
 here, because only stores may import the libraries that run statements.
@@ -112,7 +112,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 
 async def _skip_reset(_: asyncpg.Connection) -> None:
-    """Hot statements change nothing in their session, and a reset would double the round trips."""
+    """The hot pool's statements change nothing in their session, and a reset would double the round trips."""
 
 
 @asynccontextmanager

@@ -67,7 +67,7 @@ def _describe(error: BaseException, mode: str) -> str:
         case asyncpg.InvalidAuthorizationSpecificationError():
             text = f"does not let us in: {error.args[0]}"
         case asyncpg.InvalidCatalogNameError():
-            text = f"does not have what we ask for: {error.args[0]}"
+            text = f"has no such database: {error.args[0]}"
         case ssl.SSLCertVerificationError():
             text = f"cannot prove who it is (sslmode={mode}): {error.verify_message}"
         case ssl.SSLError():

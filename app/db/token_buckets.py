@@ -39,19 +39,19 @@ rate_bucket = sa.Table(
     sa.Column("full_at", sa.DateTime(timezone=True), nullable=False),
     # The size of the last portion.
     sa.Column("portion", sa.Integer, nullable=False),
-    # No write waits for the disk. A crash of the server fills all buckets, which does no harm.
+    # No write waits for the disk. A crash of the server empties the table, so all buckets are full again.
     prefixes=["UNLOGGED"],
 )
 
 _TAKE = """
 INSERT INTO rate_bucket AS bucket (digest, full_at, portion)
 SELECT $1, now() + make_interval(secs => portion * $3::float8), portion
-FROM (SELECT least($4::integer, greatest(1, $2::integer / $5::integer))) AS asked (portion)
+FROM (SELECT least($4::integer, greatest(1, $2::integer / $5::integer))) AS requested (portion)
 ON CONFLICT (digest) DO UPDATE SET (full_at, portion) = (
     SELECT since + make_interval(secs => portion * $3), portion
     FROM (SELECT greatest(bucket.full_at, now())) AS fullness (since),
         LATERAL (SELECT floor($2 - extract(epoch FROM since - now()) / $3)::integer) AS held (tokens),
-        LATERAL (SELECT greatest(0, least($4, tokens, greatest(1, tokens / $5)))) AS asked (portion)
+        LATERAL (SELECT greatest(0, least($4, tokens, greatest(1, tokens / $5)))) AS requested (portion)
 )
 RETURNING portion, extract(epoch FROM full_at - now())::float8 AS fills_in
 """

@@ -42,7 +42,7 @@ class _AnnouncedFile(DigitalRiverModel):
 
 @asynccontextmanager
 async def handle_event(
-    resources: Resources, event_type: str, data_object: Mapping[str, Any]
+    resources: Resources, event_type: str, event_object: Mapping[str, Any]
 ) -> AsyncIterator[Effect]:
     """Fetch the announced document and a link to it from Digital River, then yield the effect: a function
     that stores both in the caller's transaction.
@@ -54,7 +54,7 @@ async def handle_event(
         DigitalRiverError, LeaseBusy: the caller may try again, also after Missing: Digital River may not have
             the order or the file yet.
     """
-    announced = _parse(data_object)
+    announced = _parse(event_object)
     file_id, order_id = FileId(announced.file_id), OrderId(announced.order_id)
     client = resources.digital_river.background
     document = await fetch_document(
@@ -82,11 +82,11 @@ async def handle_event(
         yield effect
 
 
-def _parse(data_object: Mapping[str, Any]) -> _AnnouncedFile:
+def _parse(event_object: Mapping[str, Any]) -> _AnnouncedFile:
     try:
-        return _AnnouncedFile.model_validate(data_object)
+        return _AnnouncedFile.model_validate(event_object)
     except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, problem["loc"])) for problem in error.errors()}))
+        fields = ", ".join(sorted({".".join(map(str, detail["loc"])) for detail in error.errors()}))
         raise UnprocessableEvent(f"unusable or missing in data.object: {fields}") from None
 
 

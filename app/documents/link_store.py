@@ -35,7 +35,7 @@ link_refusal = sa.Table(
 
 
 async def upsert_link(connection: AsyncConnection, file_id: FileId, link: Link) -> None:
-    """Store the link and replace the stored one. The caller found that unusable, or stores it again."""
+    """Store the link in place of the stored one. The caller found that one unusable, or stores it again."""
     statement = insert(file_link).values(
         file_id=file_id, link_id=link.link_id, url=link.url, expires_at=link.expires_at
     )

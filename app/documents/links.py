@@ -62,7 +62,7 @@ async def hold_usable_link(
     async with resources.leases.hold(f"link:{file_id}") as now:
         yield (
             await _find_stored_link(resources.engine, policy, file_id)
-            or await _fetch_live_link(client, policy, file_id, now)
+            or await _find_live_link(client, policy, file_id, now)
             or await _create_link(resources, client, file_id, now)
         )
 
@@ -84,7 +84,7 @@ async def _find_stored_link(engine: AsyncEngine, policy: LinkPolicy, file_id: Fi
     return None
 
 
-async def _fetch_live_link(
+async def _find_live_link(
     client: DigitalRiverClient, policy: LinkPolicy, file_id: FileId, now: datetime
 ) -> Link | None:
     """The link at Digital River that lives longest. A process that crashed may have created it."""

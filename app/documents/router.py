@@ -24,7 +24,7 @@ from app.identity.bearer import CurrentPrincipal
 from app.ids import DocumentId, OrderId
 from app.resources import ResourcesDep, base_url_of
 from app.web.api_model import Instant
-from app.web.etags import NOT_MODIFIED, conditional
+from app.web.etags import NOT_MODIFIED, conditional_response
 from app.web.id_types import ID, OrderPath
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
 from app.web.problems import BadGateway, Invalid, NotFound, ServiceUnavailable, TooManyRequests, responses
@@ -131,7 +131,7 @@ async def get_document(
     """The document with its current link. The link is null if none works for another five minutes."""
     policy = policy_of(resources.settings)
     document = await service.get_document(resources.hot_pool, policy, owner, DocumentId(str(document_id)))
-    return conditional(request, document_view(document, base_url_of(request)))
+    return conditional_response(request, document_view(document, base_url_of(request)))
 
 
 @router.get(

@@ -123,7 +123,7 @@ async def list_all_documents(pool: Pool, policy: LinkPolicy, owner: CustomerId) 
     return documents
 
 
-async def get_documents_of_order(resources: Resources, owner: Owner, order: Order) -> OrderDocuments:
+async def refresh_order_documents(resources: Resources, owner: Owner, order: Order) -> OrderDocuments:
     """The newest documents of the owner's order, which the caller has just read. The function stores new
     documents as their events would have done. If there are none, it does not call Digital River.
 
@@ -132,7 +132,7 @@ async def get_documents_of_order(resources: Resources, owner: Owner, order: Orde
     """
     order_id = OrderId(order.id)
     if await _differs_from_stored(resources.engine, owner, order):
-        await _store_documents_of_order(resources.engine, resources.digital_river, order_id, order)
+        await _store_order_documents(resources.engine, resources.digital_river, order_id, order)
     documents = await store.list_documents(
         resources.hot_pool,
         policy_of(resources.settings),
@@ -152,7 +152,7 @@ async def get_documents_of_order(resources: Resources, owner: Owner, order: Orde
 async def _differs_from_stored(engine: AsyncEngine, owner: Owner, order: Order) -> bool:
     customer_id, order_id = _customer_id_of(order), OrderId(order.id)
     async with engine.connect() as connection:
-        known = await store.list_known_file_ids(connection, order_id, is_guests=customer_id is None)
+        known = await store.list_known_file_ids(connection, order_id, is_guest_order=customer_id is None)
         check = await store.find_order_check(connection, owner, order_id)
     announced = {pdf.id for pdf in (*order.invoice_pdfs, *order.credit_memo_pdfs)}
     current = (customer_id, invoice_availability(order), credit_memo_availability(order))
@@ -226,11 +226,11 @@ async def _refresh_from_digital_river(resources: Resources, owner: Owner, order_
             async with resources.engine.begin() as connection:
                 await store.upsert_order_absence(connection, owner, order_id)
         else:
-            await _store_documents_of_order(resources.engine, resources.digital_river, order_id, order)
+            await _store_order_documents(resources.engine, resources.digital_river, order_id, order)
         return await _load_stored_state(resources.engine, owner, order_id)
 
 
-async def _store_documents_of_order(
+async def _store_order_documents(
     engine: AsyncEngine, client: DigitalRiverClient, order_id: OrderId, order: Order
 ) -> None:
     """Store the order's documents as their events would have done, and what the order says of them. A file
@@ -239,7 +239,7 @@ async def _store_documents_of_order(
     announced: dict[FileId, DocumentKind] = {FileId(pdf.id): "invoice" for pdf in order.invoice_pdfs}
     announced |= {FileId(pdf.id): "creditMemo" for pdf in order.credit_memo_pdfs}
     async with engine.connect() as connection:
-        known = await store.list_known_file_ids(connection, order_id, is_guests=customer_id is None)
+        known = await store.list_known_file_ids(connection, order_id, is_guest_order=customer_id is None)
     results = await asyncio.gather(
         *(
             intake.fetch_document(client, file_id, order_id=order_id, customer_id=customer_id, kind=kind)

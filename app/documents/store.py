@@ -56,10 +56,10 @@ order_check = sa.Table(
 order_absence = sa.Table(
     "order_absence",
     metadata,
-    # A hash of the order id and of the reader, so that a row of one reader says nothing to another one.
+    # A hash of the order id and of the reader, so that one reader learns nothing from the row of another.
     sa.Column("digest", sa.LargeBinary, primary_key=True),
     sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
-    # Every request for an unknown order writes a row. If a crash loses rows, Digital River is asked again.
+    # Every request for an unknown order writes a row. If a crash loses rows, Digital River is called again.
     prefixes=["UNLOGGED"],
 )
 
@@ -138,11 +138,13 @@ async def list_document_kinds(
     return frozenset((await connection.execute(statement)).scalars())
 
 
-async def list_known_file_ids(connection: AsyncConnection, order_id: OrderId, *, is_guests: bool) -> set[str]:
+async def list_known_file_ids(
+    connection: AsyncConnection, order_id: OrderId, *, is_guest_order: bool
+) -> set[str]:
     """The file ids of the order's stored documents, except those whose customer is still unknown. In a
     guest's order no customer is expected."""
     statement = sa.select(document.c.file_id).where(document.c.order_id == order_id)
-    if not is_guests:
+    if not is_guest_order:
         statement = statement.where(document.c.customer_id.is_not(None))
     return set((await connection.execute(statement)).scalars())
 

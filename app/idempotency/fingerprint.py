@@ -77,7 +77,7 @@ class FingerprintedBody:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """Of what has been read so far. It is that of the request once `is_complete`."""
+        """The fingerprint of what has been read so far. It is the request's own once `is_complete`."""
         digest = self._hash.digest()
         meaning = digest if self._json is None else hashlib.sha256(_canonical(self._json)).digest()
         query = json.dumps(sorted(parse_qsl(self._query, keep_blank_values=True)))
@@ -106,13 +106,15 @@ class FingerprintedBody:
 
 def _boundary(content_type: str) -> bytes:
     """The boundary of a multipart body; empty for other content types."""
-    kind, options = parse_options_header(content_type)
-    return options.get(b"boundary", b"") if kind.startswith(b"multipart/") else b""
+    media_type, options = parse_options_header(content_type)
+    return options.get(b"boundary", b"") if media_type.startswith(b"multipart/") else b""
 
 
 def _is_json(content_type: str) -> bool:
-    kind = parse_options_header(content_type)[0]
-    return kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
+    media_type = parse_options_header(content_type)[0]
+    return media_type == b"application/json" or (
+        media_type.startswith(b"application/") and media_type.endswith(b"+json")
+    )
 
 
 def _canonical(body: bytes | bytearray) -> bytes:

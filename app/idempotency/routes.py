@@ -108,7 +108,7 @@ class _Attempt:
         self._renewal = asyncio.create_task(self._renew(claim))
 
     def stop_renewing(self) -> None:
-        """Stop, so that the claim can be settled. A renewal that is running changes nothing after that."""
+        """Stop before the response is stored or the claim released. A late renewal then changes nothing."""
         if self._renewal is not None:
             self._renewal.cancel()
 

@@ -18,7 +18,7 @@ from app.ids import CustomerId
 # Renewed while the request is served. A process that dies blocks its key no longer than this.
 LEASE_SECONDS = 30.0
 RESPONSE_LIFETIME = timedelta(hours=24)
-# Each stored response deletes up to so many expired ones, so that the table does not grow for ever.
+# Each stored response deletes up to so many expired ones, so that the table stays small.
 EXPIRED_BATCH_SIZE = 20
 _RESPONSE_COLUMNS = ("body_digest", "body_size", "request_digest", "status", "headers", "content")
 
@@ -82,16 +82,16 @@ async def claim_request(
     must commit before it serves the request."""
     table = idempotent_request
     claim = Claim(name, uuid.uuid4())
-    fresh = {
+    claimed = {
         "holder": claim.holder,
         "valid_until": sa.func.now() + timedelta(seconds=LEASE_SECONDS),
         **dict.fromkeys(_RESPONSE_COLUMNS, sa.null()),
     }
     upsert = (
         insert(table)
-        .values(name=name, customer_id=customer_id, **fresh)
+        .values(name=name, customer_id=customer_id, **claimed)
         .on_conflict_do_update(
-            index_elements=[table.c.name], set_=fresh, where=table.c.valid_until <= sa.func.now()
+            index_elements=[table.c.name], set_=claimed, where=table.c.valid_until <= sa.func.now()
         )
         .returning(table.c.name)
     )

@@ -1,4 +1,4 @@
-"""The dependencies by which a route learns who is calling and demands a scope."""
+"""The dependencies that give a route its caller, and that require a scope."""
 
 from typing import Annotated, Any
 

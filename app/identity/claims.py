@@ -1,4 +1,4 @@
-"""Checks the claims of a signed token: is it an access token for us, and who is its subject?"""
+"""Checks the claims of a signed token: only access tokens for us are accepted. Reads the caller from them."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -41,10 +41,10 @@ def check_token_type(header: Claims, claims: Claims, *, require_header_type: boo
     Raises:
         TokenRefused: it is another kind of token, or its header does not say `at+jwt` and must.
     """
-    kind = header.get("typ")
-    name = kind.lower().removeprefix("application/") if isinstance(kind, str) else None
+    header_type = header.get("typ")
+    name = header_type.lower().removeprefix("application/") if isinstance(header_type, str) else None
     if name != _ACCESS_TOKEN_TYPE and (
-        require_header_type or (kind is not None and name not in _HEADER_TYPES)
+        require_header_type or (header_type is not None and name not in _HEADER_TYPES)
     ):
         raise TokenRefused("its type is not that of an access token")
     if claims.get("cnf") is not None:
@@ -153,8 +153,8 @@ def _scope_names(granted: object) -> Iterator[str]:
 
 
 def _payload_type(claims: Claims) -> str | None:
-    kind = claims.get("typ")
-    return kind.lower() if isinstance(kind, str) else None
+    payload_type = claims.get("typ")
+    return payload_type.lower() if isinstance(payload_type, str) else None
 
 
 def _is_id_token(claims: Claims) -> bool:

@@ -140,11 +140,11 @@ class IssuerKeys:
         return keys
 
     async def _fetch_jwks_url(self) -> str:
-        found = await self._fetch_document(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+        discovery = await self._fetch_document(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
         # OpenID Connect Discovery §4.3: without an exact match another issuer could offer its own keys.
-        if found.get("issuer") != self._issuer:
+        if discovery.get("issuer") != self._issuer:
             raise IssuerError("the discovery document names another issuer")
-        url = found.get("jwks_uri")
+        url = discovery.get("jwks_uri")
         if not isinstance(url, str):
             raise IssuerError("the discovery document names no jwks_uri")
         return url
@@ -214,14 +214,14 @@ def _may_verify(jwk: Mapping[str, Any]) -> bool:
 
 def _import_key(jwk: Mapping[str, Any]) -> tuple[frozenset[str], PublicKey]:
     """The public part of the key, and the algorithms that this kind of key may verify here."""
-    kind = jwk.get("kty")
-    if kind == "RSA":
+    key_type = jwk.get("kty")
+    if key_type == "RSA":
         modulus = int.from_bytes(base64.urlsafe_b64decode(jwk["n"] + "=="))
         if modulus.bit_length() < MIN_RSA_BITS:
             raise ValueError("too short")
         return _RSA_ALGORITHMS, RSAKey.import_key({"kty": "RSA", "n": jwk["n"], "e": jwk["e"]})
-    algorithms = _CURVE_ALGORITHMS[str(kind), str(jwk["crv"])]
+    algorithms = _CURVE_ALGORITHMS[str(key_type), str(jwk["crv"])]
     point = {"crv": jwk["crv"], "x": jwk["x"]}
-    if kind == "OKP":
+    if key_type == "OKP":
         return algorithms, OKPKey.import_key({"kty": "OKP", **point})
     return algorithms, ECKey.import_key({"kty": "EC", **point, "y": jwk["y"]})

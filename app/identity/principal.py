@@ -1,4 +1,4 @@
-"""Who is calling: a customer, an operator, or both."""
+"""The caller of a request: a customer, an operator, or both."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from app.web.problems import Forbidden
 
 @dataclass(frozen=True)
 class Principal:
-    """Who a verified token speaks for.
+    """The caller that a verified token names.
 
     `customer_id` is None if the token holds no valid customer id. An operator's token may hold none.
     """

@@ -1,4 +1,4 @@
-"""Decides whether a bearer token is genuine, for us and still valid, and reads who is calling."""
+"""Decides whether a bearer token is genuine, for us and still valid, and reads the caller from it."""
 
 import base64
 import hashlib

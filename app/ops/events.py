@@ -1,4 +1,4 @@
-"""Shows operators which events are stuck and why, and lets them revive these."""
+"""Shows operators which events are stuck and why, and lets them revive such events."""
 
 from collections.abc import Collection
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from app.ids import EventId
 from app.ops import store
 from app.resources import ResourcesDep
 from app.web.api_model import ApiModel, Instant
-from app.web.etags import NOT_MODIFIED, conditional
+from app.web.etags import NOT_MODIFIED, conditional_response
 from app.web.id_types import EventPath, EventText
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from app.web.problems import Conflict, Invalid, NotFound, responses
@@ -61,7 +61,8 @@ class EventView(ApiModel):
     id: str
     type: str
     state: State
-    """`pending` (open), `done`, `ignored` (its type has no handler) or `buried` (needs an operator)."""
+    """`pending` (not handled yet), `done`, `ignored` (its type has no handler) or `buried` (an operator must
+    look at it)."""
     origin: Origin
     """`webhook`, or `sweep` if the webhook did not come and a sweep found the event in Digital River's
     list."""
@@ -69,7 +70,7 @@ class EventView(ApiModel):
     happened_at: Instant | None
     received_at: Instant
     due_at: Instant
-    """When an open event is handled next. While a worker handles it: when the lease of that worker ends."""
+    """When a pending event is handled next. While a worker handles it: when the lease of that worker ends."""
     finished_at: Instant | None
     attempts: int
     reason: str | None
@@ -99,9 +100,9 @@ class EventDetailView(EventView):
     model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL_EXAMPLE]})
 
     has_body: bool
-    """Whether the body is still stored. The body of an ignored event never is; the body of a done or buried
-    event is for some days. If an event without a body is revived, the worker fetches it from Digital River
-    again."""
+    """Whether the body is still stored. The body of an ignored event is never stored. The body of a done or
+    buried event is stored for some days. If an event without a body is revived, the worker fetches the event
+    from Digital River again."""
     body_digest: str | None
     """SHA-256 of the received body, in hexadecimal, if the body is no longer stored."""
     errors: list[AttemptView]
@@ -160,7 +161,7 @@ async def list_events(
 )
 async def get_event(request: Request, resources: ResourcesDep, event_id: EventPath) -> Response:
     """The event, with the error of each failed attempt."""
-    return conditional(request, await _get_event(resources, event_id))
+    return conditional_response(request, await _get_event(resources, event_id))
 
 
 @router.post(
@@ -174,8 +175,8 @@ async def revive_event(
     event_id: EventPath,
     handled_types: Annotated[Collection[str], Depends(_handled_types)],
 ) -> EventDetailView:
-    """A buried event becomes `pending` with its full number of attempts. So does an ignored event whose type
-    has a handler now. An event that waits after a failure becomes due now."""
+    """A buried event becomes `pending` with its full number of attempts, and so does an ignored event whose
+    type has a handler now. An event that waits after a failure becomes due now."""
     async with resources.engine.begin() as connection:
         revived = await inbox.revive(connection, [event_id], handled_types)
     event = await _get_event(resources, event_id)

@@ -1,4 +1,4 @@
-"""Tells load balancers and supervisors whether the process is well. They send no token and get no detail."""
+"""Tells load balancers and supervisors whether the process is healthy. They send no token."""
 
 import asyncio
 from typing import Literal
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/health", tags=["operations"])
 
 
 class Health(ApiModel):
-    """The process is well. If it is not, the answer is a problem."""
+    """The process is healthy. If it is not, the answer is a problem."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
 

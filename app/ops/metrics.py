@@ -49,7 +49,7 @@ async def update_gauges(engine: AsyncEngine, client: DigitalRiverClient) -> None
         async with engine.connect() as connection:
             for state in ("pending", "buried"):
                 INBOX_EVENTS.labels(state).set(await inbox.count_events(connection, state))
-            age = await inbox.find_oldest_open_age(connection)
+            age = await inbox.find_oldest_pending_age(connection)
             sweep_state = await sweep_log.load_state(connection)
     except DATABASE_ERRORS as error:
         DATABASE_UP.set(0)

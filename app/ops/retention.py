@@ -1,4 +1,4 @@
-"""Deletes expired rows and bodies of events, in small batches. Documents and their file ids stay for ever."""
+"""Deletes expired rows and bodies of events, in batches. Documents and their file ids are never deleted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -119,7 +119,7 @@ async def get_status(resources: ResourcesDep) -> StatusView:
     async with resources.engine.connect() as connection:
         pending = await inbox.count_events(connection, "pending")
         buried = await inbox.count_events(connection, "buried")
-        age = await inbox.find_oldest_open_age(connection)
+        age = await inbox.find_oldest_pending_age(connection)
         last = await sweep_log.find_last_sweep(connection)
         swept = await sweep_log.count_found(connection, within=timedelta(days=1))
     client = resources.digital_river.status()

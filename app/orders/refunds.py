@@ -109,8 +109,8 @@ class RefundsPage(PartialPage[RefundView]):
     )
 
 
-def refund_view(refund: Refund, *, currency: str | None, is_buyers: bool) -> RefundView:
-    """The refund of an order in `currency`. `is_buyers`: the buyer reads it, and not support."""
+def refund_view(refund: Refund, *, currency: str | None, for_buyer: bool) -> RefundView:
+    """The refund of an order in `currency`. `for_buyer`: the buyer reads it, and not support."""
     currency = refund.currency or currency
     state = _STATES.get(refund.state or "", "pending")
     amount = refund.amount if refund.amount is not None else _sum_item_amounts(refund, currency)
@@ -134,7 +134,7 @@ def refund_view(refund: Refund, *, currency: str | None, is_buyers: bool) -> Ref
             for item in refund.items
         ],
         unreadable=refund.unreadable("items"),
-        action=_action(refund, is_buyers=is_buyers) if state == "pendingInformation" else None,
+        action=_action(refund, for_buyer=for_buyer) if state == "pendingInformation" else None,
     )
 
 
@@ -145,12 +145,12 @@ def _sum_item_amounts(refund: Refund, currency: str | None) -> Decimal | None:
     return sum_amounts((item.amount for item in refund.items), currency)
 
 
-def _action(refund: Refund, *, is_buyers: bool) -> ActionView | None:
+def _action(refund: Refund, *, for_buyer: bool) -> ActionView | None:
     information = refund.token_information
     if information is None or information.token is None:
         return None
     return ActionView(
         kind="provideBankDetails",
-        token=information.token if is_buyers else None,
+        token=information.token if for_buyer else None,
         expires_at=information.expires_time,
     )

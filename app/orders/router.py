@@ -14,7 +14,7 @@ from app.orders.schemas import OrdersPage, OrderView
 from app.orders.tracking import TrackingView
 from app.resources import ResourcesDep, base_url_of
 from app.web.api_model import Instant
-from app.web.etags import NOT_MODIFIED, conditional
+from app.web.etags import NOT_MODIFIED, conditional_response
 from app.web.id_types import OrderPath
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit
 from app.web.problems import BadGateway, Invalid, NotFound, ServiceUnavailable, responses
@@ -73,7 +73,7 @@ async def get_order(
     """The data of an order page in one document. If refunds, shipments or documents cannot be read, the
     answer comes without them and names them in `incomplete`."""
     parts = await service.get_order_parts(resources, owner, order_id, base_url=base_url_of(request))
-    return conditional(request, views.order_view(parts, is_buyers=not isinstance(owner, Anybody)))
+    return conditional_response(request, views.order_view(parts, for_buyer=not isinstance(owner, Anybody)))
 
 
 @router.get(
@@ -87,7 +87,7 @@ async def get_order_tracking(
     request: Request, resources: ResourcesDep, owner: RequiredOwner, order_id: OrderPath
 ) -> Response:
     """From Digital River's logistics partner if it ships the order, else from what the shop reported."""
-    return conditional(request, await service.get_tracking(resources.digital_river, owner, order_id))
+    return conditional_response(request, await service.get_tracking(resources.digital_river, owner, order_id))
 
 
 @router.get(
@@ -101,5 +101,5 @@ async def list_order_refunds(
 ) -> RefundsPage:
     """All refunds, newest first, each with what the buyer must do. `nextCursor` is always null."""
     order, refunds = await service.get_refunds(resources.digital_river, owner, order_id)
-    data = views.refund_views(refunds, order, is_buyers=not isinstance(owner, Anybody))
+    data = views.refund_views(refunds, order, for_buyer=not isinstance(owner, Anybody))
     return RefundsPage(data=data, unreadable=refunds.unreadable)

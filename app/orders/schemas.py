@@ -96,7 +96,7 @@ _SELLER: dict[str, Any] = {"id": "DR_INC-ENTITY", "name": "Digital River Inc."}
 
 
 class LineView(ApiModel):
-    """One line of an order, as far as a list shows it."""
+    """One line of an order, with what a list shows of it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_LINE]})
 
@@ -201,7 +201,7 @@ class ShippingView(ApiModel):
 
 
 class PaymentMethodView(ApiModel):
-    """A payment method, as far as a buyer needs to recognise it."""
+    """A payment method, with what a buyer needs to recognise it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_METHOD]})
 

@@ -124,7 +124,7 @@ async def list_all_order_views(client: DigitalRiverClient, customer_id: Customer
 async def _get_documents_view(
     resources: Resources, owner: Owner, order: Order, base_url: str
 ) -> OrderDocumentsView:
-    return order_documents_view(await documents.get_documents_of_order(resources, owner, order), base_url)
+    return order_documents_view(await documents.refresh_order_documents(resources, owner, order), base_url)
 
 
 async def _fetch_all_orders(client: DigitalRiverClient, customer_id: CustomerId) -> list[Order]:
@@ -156,7 +156,7 @@ async def _fetch_order_view(
         fulfillments=fulfillments.require_complete(),
         documents=None,
     )
-    view = views.order_view(parts, is_buyers=False)
+    view = views.order_view(parts, for_buyer=False)
     incomplete = [part for part in view.incomplete if part != "documents"]
     return view.model_copy(update={"incomplete": incomplete})
 
@@ -168,7 +168,7 @@ def _lacks_entries(fulfillments: Entries[Fulfillment]) -> bool:
 
 
 async def _fetch_optional(part: Part, result: Awaitable[_Result]) -> _Result | None:
-    """The result, or None if it fails as Digital River's answers can fail, or takes too long."""
+    """The result; None if Digital River or a lease prevents it, or if it takes too long."""
     try:
         async with asyncio.timeout(PART_TIMEOUT_SECONDS):
             return await result

@@ -109,8 +109,8 @@ def order_summary(order: Order) -> OrderSummary:
     )
 
 
-def order_view(parts: OrderParts, *, is_buyers: bool) -> OrderView:
-    """The order page. `is_buyers`: the buyer reads it, and not support."""
+def order_view(parts: OrderParts, *, for_buyer: bool) -> OrderView:
+    """The order page. `for_buyer`: the buyer reads it, and not support."""
     order, currency = parts.order, parts.order.currency
     quantities = None if parts.fulfillments is None else quantities_by_item(parts.fulfillments)
     return OrderView(
@@ -130,16 +130,16 @@ def order_view(parts: OrderParts, *, is_buyers: bool) -> OrderView:
         payment_methods=[_method(source, currency) for source in order.payment.sources],
         transactions=_transactions(order),
         timeline=timeline(order),
-        refunds=None if parts.refunds is None else refund_views(parts.refunds, order, is_buyers=is_buyers),
+        refunds=None if parts.refunds is None else refund_views(parts.refunds, order, for_buyer=for_buyer),
         documents=parts.documents,
         seller=SellerView(id=order.selling_entity.id, name=order.selling_entity.name),
         incomplete=parts.incomplete,
     )
 
 
-def refund_views(refunds: Iterable[Refund], order: Order, *, is_buyers: bool) -> list[RefundView]:
-    """The refunds of the order, in the order given. `is_buyers`: the buyer reads them, and not support."""
-    return [refund_view(refund, currency=order.currency, is_buyers=is_buyers) for refund in refunds]
+def refund_views(refunds: Iterable[Refund], order: Order, *, for_buyer: bool) -> list[RefundView]:
+    """The refunds of the order, in the order given. `for_buyer`: the buyer reads them, and not support."""
+    return [refund_view(refund, currency=order.currency, for_buyer=for_buyer) for refund in refunds]
 
 
 def timeline(order: Order) -> list[StepView]:
@@ -175,7 +175,7 @@ def _item(
     item: OrderItem, currency: str | None, quantities: Mapping[str | None, ItemQuantities] | None
 ) -> ItemView:
     product = item.product_details or ProductDetails()
-    settled = None if quantities is None else quantities.get(item.id, ItemQuantities())
+    item_quantities = None if quantities is None else quantities.get(item.id, ItemQuantities())
     return ItemView(
         id=item.id,
         sku_id=item.sku_id,
@@ -191,8 +191,8 @@ def _item(
         fees=normalize_part(item.fees, currency),
         shipping=normalize_part(item.shipping, currency),
         state=item.state,
-        shipped_quantity=None if settled is None else settled.shipped,
-        cancelled_quantity=None if settled is None else settled.cancelled,
+        shipped_quantity=None if item_quantities is None else item_quantities.shipped,
+        cancelled_quantity=None if item_quantities is None else item_quantities.cancelled,
     )
 
 

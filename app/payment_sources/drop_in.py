@@ -46,7 +46,7 @@ class DropInRedirect(ApiModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_REDIRECT]})
 
     disable_automatic_redirects: bool = False
-    """Always false: Drop-in must redirect by itself, because a source that waits for a redirect cannot be
+    """Always false. Drop-in must redirect by itself, because a source that waits for a redirect cannot be
     saved."""
     return_url: str | None
     cancel_url: str | None

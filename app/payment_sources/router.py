@@ -19,7 +19,7 @@ from app.payment_sources.schemas import (
 )
 from app.payment_sources.service import SavedSource
 from app.resources import ResourcesDep
-from app.web.etags import NOT_MODIFIED, conditional
+from app.web.etags import NOT_MODIFIED, conditional_response
 from app.web.id_types import SourcePath
 from app.web.problems import BadGateway, Conflict, Forbidden, Invalid, NotFound, ServiceUnavailable, responses
 
@@ -58,7 +58,7 @@ async def get_drop_in_configuration(
     configuration = await drop_in.fetch_configuration(
         resources.digital_river, resources.settings, customer_id, usage
     )
-    return conditional(request, configuration)
+    return conditional_response(request, configuration)
 
 
 @router.get(
@@ -129,4 +129,4 @@ async def delete_payment_source(
 ) -> None:
     """Removes it for good: the buyer must enter it again to use it again. If it was the default, list the
     payment methods to see the new default, if there is one."""
-    await service.remove_source(resources.digital_river, resources.leases, customer_id, source_id)
+    await service.delete_source(resources.digital_river, resources.leases, customer_id, source_id)

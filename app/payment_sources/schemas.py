@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Strict
 
-from app.digital_river.models import Owner, Source, SourceDetails
+from app.digital_river.models import Source, SourceDetails, SourceOwner
 from app.digital_river.models.payment_methods import label
 from app.ids import SourceId
 from app.web.api_model import ApiModel
@@ -137,7 +137,7 @@ def _whole_number(number: Decimal | None) -> int | None:
     return int(number)
 
 
-def _owner_name(owner: Owner | None) -> str | None:
+def _owner_name(owner: SourceOwner | None) -> str | None:
     if owner is None:
         return None
     full_name = " ".join(part.strip() for part in (owner.first_name, owner.last_name) if part)

@@ -96,7 +96,7 @@ async def set_default_source(
         return _saved_source(customer, source)
 
 
-async def remove_source(
+async def delete_source(
     client: DigitalRiverClient, leases: Leases, customer_id: CustomerId, source_id: SourceId
 ) -> None:
     """Remove a saved source for good. To use it again, the buyer must enter it again.

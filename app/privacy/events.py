@@ -1,4 +1,4 @@
-"""Chooses a customer's events for the export, and removes what opens files or acts in the customer's name."""
+"""Chooses a customer's events for the export, and removes ids, links and secrets that give access."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

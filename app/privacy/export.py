@@ -24,7 +24,7 @@ from app.tax import identifiers
 from app.tax.schemas import TaxCertificateView, TaxIdentifierView
 
 
-class _Records(NamedTuple):
+class _StoredData(NamedTuple):
     """The parts of the export that come from PostgreSQL alone."""
 
     events: list[HeldEvent]
@@ -49,8 +49,8 @@ async def export_customer(resources: Resources, customer_id: CustomerId) -> Cust
         all_documents = group.create_task(
             documents.list_all_documents(resources.hot_pool, policy, customer_id)
         )
-        stored = group.create_task(_read_records(resources.engine, customer_id))
-    profile, records = customer.result(), stored.result()
+        stored = group.create_task(_read_stored_data(resources.engine, customer_id))
+    profile, stored_data = customer.result(), stored.result()
     return CustomerExport(
         customer_id=customer_id,
         profile=None if profile is None else ProfileView.of(profile),
@@ -61,9 +61,9 @@ async def export_customer(resources: Resources, customer_id: CustomerId) -> Cust
         payment_sources=sources.result(),
         orders=whole_orders.result(),
         documents=[DocumentRecord.of(document) for document in all_documents.result()],
-        events=records.events,
-        support_reads=records.support_reads,
-        forget_requests=records.forget_requests,
+        events=stored_data.events,
+        support_reads=stored_data.support_reads,
+        forget_requests=stored_data.forget_requests,
     )
 
 
@@ -75,13 +75,13 @@ async def _list_payment_sources(client: DigitalRiverClient, customer_id: Custome
     ]
 
 
-async def _read_records(engine: AsyncEngine, customer_id: CustomerId) -> _Records:
+async def _read_stored_data(engine: AsyncEngine, customer_id: CustomerId) -> _StoredData:
     async with engine.connect() as connection:
         owned_ids = await list_owned_ids(connection, customer_id)
         rows = await store.list_held_events(connection, customer_id, owned_ids)
         reads = await audit_log.list_records(connection, customer_id, owned_ids)
         requests = await store.list_forget_requests(connection, customer_id)
-    return _Records(
+    return _StoredData(
         events.select_customer_events(rows, customer_id, owned_ids),
         [SupportRead.of(row) for row in reads],
         [ForgetRequest.of(row) for row in requests],

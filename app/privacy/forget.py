@@ -39,7 +39,7 @@ async def forget(
     every step may be repeated.
 
     Raises:
-        DigitalRiverError, BadGateway: Digital River could not record it; nothing is erased then.
+        DigitalRiverError, BadGateway: Digital River could not record it; then nothing is erased.
     """
     async with engine.begin() as connection:
         record_id = await store.insert_forget_request(
@@ -48,13 +48,13 @@ async def forget(
     try:
         answer = await _request_at_digital_river(client, customer_id)
     except (DigitalRiverError, BadGateway) as error:
-        await _record_answer(engine, record_id, type(error).__name__)
+        await _store_answer(engine, record_id, type(error).__name__)
         raise
-    await _record_answer(engine, record_id, answer)
+    await _store_answer(engine, record_id, answer)
     async with engine.begin() as connection:
         await idempotency.delete_responses(connection, customer_id)
-        await tax.delete_customer_records(connection, customer_id)
-        await store.record_erasure(connection, record_id)
+        await tax.delete_customer_rows(connection, customer_id)
+        await store.set_erased(connection, record_id)
     log.info("customer.forget_recorded")
     return ForgetView(status="recorded", erased=list(ERASED), kept=list(KEPT), next=list(NEXT))
 
@@ -70,6 +70,6 @@ async def _request_at_digital_river(client: DigitalRiverClient, customer_id: Cus
     return "recorded"
 
 
-async def _record_answer(engine: AsyncEngine, record_id: int, answer: str) -> None:
+async def _store_answer(engine: AsyncEngine, record_id: int, answer: str) -> None:
     async with engine.begin() as connection:
-        await store.record_answer(connection, record_id, answer)
+        await store.set_answer(connection, record_id, answer)

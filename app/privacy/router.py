@@ -13,7 +13,7 @@ from app.privacy import export, store
 from app.privacy.forget import forget
 from app.privacy.schemas import CustomerExport, ForgetRecord, ForgetRecordsPage, ForgetView
 from app.resources import ResourcesDep
-from app.web.etags import NOT_MODIFIED, conditional
+from app.web.etags import NOT_MODIFIED, conditional_response
 from app.web.id_types import ID
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
 from app.web.problems import BadGateway, Conflict, Invalid, NotFound, ServiceUnavailable, responses
@@ -66,7 +66,7 @@ async def export_customer(
     an error: there is no partial export. Lists are newest first and not paged."""
     document = await export.export_customer(resources, customer_id)
     disposition = 'attachment; filename="customer.json"'
-    return conditional(request, document, headers={"Content-Disposition": disposition})
+    return conditional_response(request, document, headers={"Content-Disposition": disposition})
 
 
 @ops_router.get(
@@ -83,7 +83,7 @@ async def list_forget_requests(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> ForgetRecordsPage:
-    """The last request first. These records are kept for ever."""
+    """The last request comes first. These records are never deleted."""
     before = None if cursor is None else decode_cursor(cursor, _CursorPosition).id
     async with resources.engine.connect() as connection:
         if customer_id is None:

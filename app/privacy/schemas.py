@@ -205,8 +205,8 @@ class HeldEvent(ApiModel):
     """`pending` (not handled yet), `done`, `ignored` (not needed) or `buried` (an operator must look at
     it)."""
     content: dict[str, Any] | None
-    """The content of the event, if it is still stored. It leaves out what opens files and what acts in the
-    customer's name."""
+    """The content of the event, if it is still stored, without ids and links that open files and without
+    secrets that act in the customer's name."""
 
 
 class CustomerExport(ApiModel):

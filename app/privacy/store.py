@@ -39,12 +39,12 @@ async def insert_forget_request(
     return int((await connection.execute(statement)).scalar_one())
 
 
-async def record_answer(connection: AsyncConnection, record_id: int, answer: str) -> None:
+async def set_answer(connection: AsyncConnection, record_id: int, answer: str) -> None:
     """Add Digital River's answer, or the name of the error."""
     await _update_forget_request(connection, record_id, answered_at=sa.func.now(), answer=answer)
 
 
-async def record_erasure(connection: AsyncConnection, record_id: int) -> None:
+async def set_erased(connection: AsyncConnection, record_id: int) -> None:
     """Add that this service has erased everything that it does not keep."""
     await _update_forget_request(connection, record_id, erased_at=sa.func.now())
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
-from app.settings.checks import find_problems
+from app.settings.checks import list_problems
 from app.settings.fields import SettingsFields
 
 # pydantic's own messages about a value of the wrong JSON type name Python types.
@@ -45,7 +45,7 @@ class Settings(SettingsFields):
 
     @model_validator(mode="after")
     def _complete_and_safe(self) -> Self:
-        if problems := find_problems(self):
+        if problems := list_problems(self):
             raise ValueError("; ".join(problems))
         return self
 

@@ -6,7 +6,7 @@ from app.settings.fields import SettingsFields
 MIN_SECRET_LENGTH = 16
 
 
-def find_problems(settings: SettingsFields) -> list[str]:
+def list_problems(settings: SettingsFields) -> list[str]:
     """Why a process must not start with these settings: one line for each problem."""
     problems = [*_missing(settings), *_unusable(settings), *_contradictory(settings)]
     if settings.environment == "production":

@@ -26,7 +26,7 @@ Algorithm = Literal[
     "Ed448",
 ]
 
-# A star stands for the hosts below a domain. A bare top-level domain like `*.com` does not match.
+# `*.` means all hosts below a domain. A bare top-level domain like `*.com` does not match.
 HostName = Annotated[
     str, StringConstraints(pattern=r"^(\*\.[a-z0-9-]+\.)?[a-z0-9-]+(\.[a-z0-9-]+)*$", max_length=253)
 ]
@@ -45,7 +45,7 @@ class TrustedIssuer(BaseModel):
 
 
 class SettingsSection(BaseSettings):
-    """What all sections have in common."""
+    """The base of all sections: the prefix of the variables."""
 
     model_config = SettingsConfigDict(env_prefix="PORTAL_", frozen=True, extra="ignore")
 
@@ -107,7 +107,7 @@ class DigitalRiverSettings(SettingsSection):
         "", description="URL to which Drop-in sends the buyer after a redirect payment method is cancelled."
     )
     file_link_lifetime: int = Field(
-        3600, ge=600, le=86400, description="Seconds that a new public link to a document lives."
+        3600, ge=600, le=86400, description="Seconds that a new public link to a document works."
     )
     file_link_hosts: tuple[HostName, ...] = Field(
         ("files.digitalriver.com", "files-test.digitalriver.com"),
@@ -232,7 +232,7 @@ class WorkerSettings(SettingsSection):
         30.0,
         ge=1.0,
         le=600.0,
-        description="Seconds after which another worker takes over the events of a dead one.",
+        description="Seconds after which another worker takes over the events of a worker that died.",
     )
     worker_grace: float = Field(
         10.0, ge=0.1, le=300.0, description="Seconds that a worker has to finish after SIGTERM."

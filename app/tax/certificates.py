@@ -76,15 +76,15 @@ async def add_certificate(
             await store.insert_upload(connection, customer_id, digest, file_id)
     elif await _has_certificate(client, customer_id, file_id):
         # An earlier request added the certificate, and only its answer was lost.
-        await _delete_upload_record(engine, digest)
+        await _delete_upload(engine, digest)
         return _view(new)
     try:
         await _assign_to_customer(client, customer_id, new, file_id)
     except _AssignmentRejected as error:
-        await _delete_upload_record(engine, digest)
+        await _delete_upload(engine, digest)
         raise error.reason from None
     # After any other failure the upload stays stored: Digital River may have added the certificate.
-    await _delete_upload_record(engine, digest)
+    await _delete_upload(engine, digest)
     return _view(new)
 
 
@@ -96,7 +96,7 @@ async def _upload_file(client: DigitalRiverClient, upload: Upload) -> FileId:
         raise Invalid.at("/file", "This file is not accepted.") from None
 
 
-async def _delete_upload_record(engine: AsyncEngine, digest: bytes) -> None:
+async def _delete_upload(engine: AsyncEngine, digest: bytes) -> None:
     async with engine.begin() as connection:
         await store.delete_upload(connection, digest)
 
@@ -120,7 +120,7 @@ async def _assign_to_customer(
             await files.delete_file(client, file_id)
         if isinstance(error, Refused):
             raise _AssignmentRejected(
-                invalid_fields(error, below="taxCertificate", our_names=_FIELD_NAMES)
+                invalid_fields(error, root_member="taxCertificate", our_names=_FIELD_NAMES)
             ) from error
         raise _AssignmentRejected(error) from error
 

@@ -87,7 +87,7 @@ async def list_customers_with_replacements(connection: AsyncConnection) -> Seque
 
 
 async def find_upload(connection: AsyncConnection, digest: bytes) -> FileId | None:
-    """The file of this certificate, if it was uploaded and it is not known whether the customer has it."""
+    """The file of this certificate, if it was uploaded and may not be the customer's yet."""
     statement = sa.select(certificate_upload.c.file_id).where(certificate_upload.c.digest == digest)
     found = await connection.scalar(statement)
     return None if found is None else FileId(found)
@@ -106,7 +106,7 @@ async def delete_upload(connection: AsyncConnection, digest: bytes) -> None:
     await connection.execute(sa.delete(certificate_upload).where(certificate_upload.c.digest == digest))
 
 
-async def delete_customer_records(connection: AsyncConnection, customer_id: CustomerId) -> None:
-    """Delete the rows of this customer, finished or not. A running replacement goes on without its row."""
+async def delete_customer_rows(connection: AsyncConnection, customer_id: CustomerId) -> None:
+    """Delete the rows of this customer, finished or not. A running replacement continues without its row."""
     for table in (tax_identifier_replacement, certificate_upload):
         await connection.execute(sa.delete(table).where(table.c.customer_id == customer_id))

@@ -200,8 +200,8 @@ def _detect_type(first_bytes: bytes, file_name: str) -> FileType:
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """Report a full, missing or read-only temporary folder, or a bad disk. Otherwise `is_outage` would blame
-    PostgreSQL."""
+    """Report a full, missing or read-only temporary folder, or a bad disk. Otherwise `is_outage` would
+    take it for an outage of PostgreSQL."""
     try:
         yield
     except OSError as error:

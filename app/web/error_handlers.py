@@ -20,8 +20,8 @@ log = structlog.get_logger(__name__)
 DATABASE_RETRY_SECONDS = 5.0
 
 _PROBLEM_BY_STATUS: dict[int, type[Problem]] = {
-    kind.status: kind
-    for kind in (
+    problem_class.status: problem_class
+    for problem_class in (
         problems.Malformed,
         problems.Forbidden,
         problems.NotFound,
@@ -38,8 +38,14 @@ _PROBLEM_BY_STATUS: dict[int, type[Problem]] = {
 
 def install(app: FastAPI) -> None:
     """Answer the exceptions that FastAPI catches. `middleware.ErrorBoundary` catches the others."""
-    for kind in (Problem, RequestValidationError, HTTPException, upstream.DigitalRiverError, LeaseBusy):
-        app.add_exception_handler(kind, problem_response)
+    for error_class in (
+        Problem,
+        RequestValidationError,
+        HTTPException,
+        upstream.DigitalRiverError,
+        LeaseBusy,
+    ):
+        app.add_exception_handler(error_class, problem_response)
 
 
 async def problem_response(request: Request, error: Exception) -> Response:

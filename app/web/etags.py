@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from app.web.problems import Invalid, PreconditionFailed, PreconditionRequired
 
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "Unchanged since the given ETag."}}
-"""The `responses=` entry of a route that answers through `conditional`."""
+"""The `responses=` entry of a route that answers through `conditional_response`."""
 
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
@@ -21,7 +21,7 @@ def etag_of(model: BaseModel) -> str:
     return _etag(_json(model))
 
 
-def conditional(
+def conditional_response(
     request: Request, model: BaseModel, *, status_code: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The model as JSON with its ETag; 304 without a body if the caller already has this version."""

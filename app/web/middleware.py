@@ -126,8 +126,8 @@ class RequestContext:
 class ErrorBoundary:
     """Turns exceptions that FastAPI's own handlers did not catch into answers.
 
-    If the answer has begun, the exception goes on to the server, which breaks the connection: only this tells
-    the caller that the answer is incomplete.
+    If the answer has begun, the middleware raises the exception again, and the server breaks the connection:
+    only this shows the caller that the answer is incomplete.
     """
 
     def __init__(self, app: ASGIApp) -> None:

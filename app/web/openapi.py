@@ -193,8 +193,8 @@ def _declare_problems(path: str, operation: JsonObject) -> None:
     operation["responses"] = dict(sorted({**_responses_of(*common), **declared}.items()))
 
 
-def _responses_of(*kinds: type[Problem]) -> JsonObject:
-    return {str(status): entry for status, entry in responses(*kinds).items()}
+def _responses_of(*problems: type[Problem]) -> JsonObject:
+    return {str(status): entry for status, entry in responses(*problems).items()}
 
 
 def _declare_headers(path: str, operation: JsonObject) -> None:

@@ -213,8 +213,8 @@ class Invalid(Problem):
     @classmethod
     def at(cls, pointer: str, detail: str) -> "Invalid":
         """One error at one place. It is also the detail, unless it is about a header, query or path."""
-        is_buyers = not pointer.startswith(("/header/", "/query/", "/path/"))
-        return cls(detail if is_buyers else None, errors=[FieldError(pointer=pointer, detail=detail)])
+        is_for_buyer = not pointer.startswith(("/header/", "/query/", "/path/"))
+        return cls(detail if is_for_buyer else None, errors=[FieldError(pointer=pointer, detail=detail)])
 
 
 class PreconditionRequired(Problem):

@@ -61,12 +61,12 @@ class StrictRoute(APIRoute):
 def _refuse_unknown_query(request: Request) -> None:
     route = find_route(request.scope)
     names = route.query_names if route else frozenset()
-    errors = _find_query_errors(request.query_params.multi_items(), names)
+    errors = _list_query_errors(request.query_params.multi_items(), names)
     if errors:
         raise Invalid(errors=errors)
 
 
-def _find_query_errors(given: Iterable[tuple[str, str]], names: frozenset[str]) -> list[FieldError]:
+def _list_query_errors(given: Iterable[tuple[str, str]], names: frozenset[str]) -> list[FieldError]:
     errors = {}
     seen: set[str] = set()
     for name, value in given:

@@ -32,9 +32,9 @@ from app.web.problems import MEDIA_TYPE, HeadTooLarge, Malformed, Problem, Reque
 
 CONNECTIONS_ENDED = Counter(
     "portal_connections_ended",
-    "Connections that were ended because of their client: malformed, head-too-large or request-timeout (told "
-    "so), silent (nothing came), unfinished (a body whose request was answered long ago), unread (the client "
-    "takes no answer), crowded-out (the oldest that waited for its client, when there were too many).",
+    "Connections that were ended because of their client: malformed, head-too-large or request-timeout (it "
+    "got this answer), silent (nothing came), unfinished (the body did not end after the answer), unread (it "
+    "reads no answer), crowded-out (too many connections; this one waited longest for its client).",
     ["reason"],
 )
 
@@ -62,7 +62,7 @@ log = structlog.get_logger("app.connections")
 class _Phase(Enum):
     """Which part of a request the next bytes belong to."""
 
-    BETWEEN = auto()
+    BETWEEN_REQUESTS = auto()
     HEAD = auto()
     BODY = auto()
 
@@ -79,12 +79,12 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.headers = []
-        self._phase = _Phase.BETWEEN
+        self._phase = _Phase.BETWEEN_REQUESTS
         # Bytes since the last complete piece of a request.
         self._pending = 0
         self._waiting_since = self.loop.time()
         self._deadline: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
+        self._unread_deadline: asyncio.TimerHandle | None = None
         self._refusal: Problem | None = None
         self._ignores_input = False
 
@@ -96,7 +96,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
-        self._clear_unread()
+        self._clear_unread_deadline()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -133,7 +133,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._phase = _Phase.BETWEEN
+        self._phase = _Phase.BETWEEN_REQUESTS
         self._pending = 0
         if self.cycle.response_complete:
             # The request was answered before its end. The next request may follow it.
@@ -159,7 +159,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         if not self.transport.is_closing():
-            self._clear_unread()
+            self._clear_unread_deadline()
 
     def timeout_keep_alive_handler(self) -> None:
         # `close` would wait for a client that has not read the last answer.
@@ -189,7 +189,9 @@ class BoundedProtocol(HttpToolsProtocol):
     @property
     def waiting_since(self) -> float:
         """Since when we wait for the client, by the loop's clock. Infinite while the client waits for us."""
-        client_waits = self._is_serving() and self._phase is _Phase.BETWEEN and not self.flow.write_paused
+        client_waits = (
+            self._is_serving() and self._phase is _Phase.BETWEEN_REQUESTS and not self.flow.write_paused
+        )
         return inf if client_waits else self._waiting_since
 
     def _is_serving(self) -> bool:
@@ -258,13 +260,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _await_reading(self) -> None:
-        self._clear_unread()
-        self._unread = self.loop.call_later(UNREAD_SECONDS, lambda: self._end_for("unread"))
+        self._clear_unread_deadline()
+        self._unread_deadline = self.loop.call_later(UNREAD_SECONDS, lambda: self._end_for("unread"))
 
-    def _clear_unread(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+    def _clear_unread_deadline(self) -> None:
+        if self._unread_deadline is not None:
+            self._unread_deadline.cancel()
+            self._unread_deadline = None
 
     def _allow_grace(self) -> None:
         """Check again shortly after: timers fire before sockets are read, so the head may have arrived."""

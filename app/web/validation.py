@@ -1,4 +1,4 @@
-"""Tells the caller which fields of the request are wrong, so that a form can mark them.
+"""Names the fields of the request that are wrong, so that a form can mark them.
 
 The errors come from FastAPI's validation or from Digital River.
 """
@@ -48,16 +48,16 @@ def pointer_to(*steps: str | int) -> str:
 
 
 def invalid_fields(
-    refused: Refused, *, below: str = "", our_names: Mapping[str, str] | None = None
+    refused: Refused, *, root_member: str = "", our_names: Mapping[str, str] | None = None
 ) -> Invalid:
     """The problem for a refusal by Digital River, with pointers into the body of our request.
 
-    `below` is the member of Digital River's customer that the body of our request stands for. `our_names`
-    maps Digital River's names of members to ours. Without a named member there is no pointer.
+    `root_member` is the member of Digital River's customer that the body of our request stands for.
+    `our_names` maps Digital River's names of members to ours. Without a named member there is no pointer.
     """
     pointers = set()
     for parameter in refused.parameters:
-        if steps := _refused_steps(parameter, below):
+        if steps := _refused_steps(parameter, root_member):
             first = (our_names or {}).get(steps[0], steps[0])
             pointers.add(pointer_to(first, *steps[1:]))
     errors = [FieldError(pointer=pointer, detail=_NOT_ACCEPTED) for pointer in sorted(pointers)]
@@ -88,21 +88,25 @@ def _existing_steps(steps: Sequence[str | int], body: Any, *, may_be_absent: boo
 
 
 def _detail(error: Mapping[str, Any]) -> str:
-    kind = error["type"]
-    if kind == "missing" and error["loc"] == ("body",):
+    error_type = error["type"]
+    if error_type == "missing" and error["loc"] == ("body",):
         return "A JSON body is required."
     # Our own validators raise "value_error". Their text is in the context, without pydantic's prefix.
-    text = str(error["ctx"]["error"]) if kind == "value_error" else _DETAILS.get(kind, str(error["msg"]))
+    text = (
+        str(error["ctx"]["error"])
+        if error_type == "value_error"
+        else _DETAILS.get(error_type, str(error["msg"]))
+    )
     return f"{text.rstrip('.')}."[:MAX_DETAIL_LENGTH]
 
 
-def _refused_steps(parameter: str, below: str) -> list[str]:
+def _refused_steps(parameter: str, root_member: str) -> list[str]:
     if parameter.startswith("metadata."):
         return ["metadata", parameter.removeprefix("metadata.")]
     steps = parameter.split(".") if parameter else []
     # Digital River docs, API basics, errors: both `address.postalCode` and `shipping.address.postalCode`.
     if steps[:1] == ["address"]:
         steps = ["shipping", *steps]
-    if not below:
+    if not root_member:
         return steps
-    return steps[1:] if steps[:1] == [below] else []
+    return steps[1:] if steps[:1] == [root_member] else []

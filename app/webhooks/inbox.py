@@ -82,7 +82,7 @@ def in_state(state: State) -> sa.ColumnElement[bool]:
 
 async def claim_events(connection: AsyncConnection, *, limit: int, lease: float) -> list[Claim]:
     """Claim up to `limit` due events for `lease` seconds, the oldest first. Commit before you handle them.
-    The attempt is counted now, so that an event which kills its worker is buried in the end."""
+    The attempt is counted now, so that an event which always kills its worker is buried."""
     table = webhook_event
     # A CTE, because a bare limited subquery may be run again and take more rows than its limit. PostgreSQL
     # never folds one that locks rows into its surroundings.
@@ -121,7 +121,7 @@ async def finish(connection: AsyncConnection, claim: Claim) -> None:
     Raises:
         LeaseLost: the claim is no longer held; roll back.
     """
-    await _settle(connection, claim, state="done", finished_at=sa.func.now(), reason=None)
+    await _update(connection, claim, state="done", finished_at=sa.func.now(), reason=None)
 
 
 async def bury(connection: AsyncConnection, claim: Claim, reason: str) -> None:
@@ -130,7 +130,7 @@ async def bury(connection: AsyncConnection, claim: Claim, reason: str) -> None:
     Raises:
         LeaseLost: the claim is no longer held; roll back.
     """
-    await _settle(
+    await _update(
         connection,
         claim,
         state="buried",
@@ -146,7 +146,7 @@ async def retry(connection: AsyncConnection, claim: Claim, *, delay: timedelta, 
     Raises:
         LeaseLost: the claim is no longer held; roll back.
     """
-    await _settle(connection, claim, due_at=sa.func.now() + delay, reason=error, errors=_errors_with(error))
+    await _update(connection, claim, due_at=sa.func.now() + delay, reason=error, errors=_errors_with(error))
 
 
 async def postpone(
@@ -158,7 +158,7 @@ async def postpone(
         LeaseLost: the claim is no longer held; roll back.
     """
     values = {"due_at": sa.func.now() + delay, "attempts": webhook_event.c.attempts - 1, "reason": reason}
-    await _settle(connection, claim, **values)
+    await _update(connection, claim, **values)
 
 
 def _errors_with(error: str) -> sa.ColumnElement[object]:
@@ -169,7 +169,7 @@ def _errors_with(error: str) -> sa.ColumnElement[object]:
     return table.c.errors.op("||")(sa.func.jsonb_build_array(entry))
 
 
-async def _settle(connection: AsyncConnection, claim: Claim, **values: object) -> None:
+async def _update(connection: AsyncConnection, claim: Claim, **values: object) -> None:
     table = webhook_event
     statement = (
         sa.update(table)
@@ -287,7 +287,7 @@ async def find_seconds_until_due(connection: AsyncConnection) -> float | None:
     return None if seconds is None else max(0.0, float(seconds))
 
 
-async def find_oldest_open_age(connection: AsyncConnection) -> timedelta | None:
+async def find_oldest_pending_age(connection: AsyncConnection) -> timedelta | None:
     """How long ago the oldest pending event was received; None if none is pending."""
     age = sa.type_coerce(sa.func.now() - sa.func.min(webhook_event.c.received_at), sa.Interval)
     statement = sa.select(age).where(in_state("pending"))

@@ -1,6 +1,7 @@
 """Inserts new events into the inbox, with one INSERT for all deliveries that arrive at the same time.
 
-This path is hot, so it takes the asyncpg pool. Each statement is a transaction of its own.
+It is the busiest path, so it takes the hot pool (docs/decisions/hot-statements-without-sqlalchemy.md). Each
+statement is a transaction of its own.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ class NewEvent:
 
 
 _INSERT_EVENTS = """
-WITH kept AS (
+WITH inserted AS (
     INSERT INTO webhook_event (id, type, state, order_id, happened_at, body, body_digest, origin, finished_at)
     SELECT id, type, state, order_id, happened_at, body, digest, $8, CASE state WHEN 'ignored' THEN now() END
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::bytea[])
@@ -46,14 +47,14 @@ WITH kept AS (
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 )
-SELECT id, (SELECT pg_notify($9, '')) FROM kept
+SELECT id, (SELECT pg_notify($9, '')) FROM inserted
 """
 
 
 async def insert_events(pool: asyncpg.Pool, events: Sequence[NewEvent], origin: Origin) -> set[str]:
     """Insert the events that the inbox does not have, in one statement, and wake the workers.
 
-    Returns the ids that are new. When this returns, they are committed. Hot: it takes the pool."""
+    Returns the ids that are new. When this returns, they are committed. Takes the hot pool."""
     rows = await pool.fetch(
         _INSERT_EVENTS,
         [event.id for event in events],
@@ -84,20 +85,20 @@ class BatchWriter:
         Raises:
             TimeoutError: neither the running write nor the next one has confirmed it in time.
         """
-        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((event, kept))
+        inserted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((event, inserted))
         if len(self._writers) < WRITERS:
             writer = asyncio.create_task(self._write())
             self._writers.add(writer)
             writer.add_done_callback(self._writers.discard)
         # The limit holds for any number of waiting events and any failure of a write.
         async with asyncio.timeout(2 * WRITE_SECONDS):
-            return await kept
+            return await inserted
 
     async def _write(self) -> None:
         while self._waiting:
             # Digital River delivers an event again if its caller here has timed out.
-            self._waiting = [(event, kept) for event, kept in self._waiting if not kept.done()]
+            self._waiting = [(event, inserted) for event, inserted in self._waiting if not inserted.done()]
             batch, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
             if batch:
                 await self._write_batch(batch)
@@ -108,14 +109,14 @@ class BatchWriter:
             async with asyncio.timeout(WRITE_SECONDS):
                 new = await insert_events(self._pool, [event for event, _ in batch], "webhook")
         except BaseException as error:
-            for _, kept in batch:
-                if not kept.done():
-                    kept.set_exception(error)
+            for _, inserted in batch:
+                if not inserted.done():
+                    inserted.set_exception(error)
             if not isinstance(error, Exception):
                 raise
             return
-        for event, kept in batch:
-            if not kept.done():
-                kept.set_result(event.id in new)
+        for event, inserted in batch:
+            if not inserted.done():
+                inserted.set_result(event.id in new)
             # If a batch has the same event twice, the second one is the duplicate.
             new.discard(event.id)

@@ -1,4 +1,4 @@
-"""The webhook endpoint: authenticates an event, stores it, then acknowledges it. It knows no feature."""
+"""The webhook endpoint: authenticates an event, stores it, then acknowledges it. It imports no feature."""
 
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
@@ -77,7 +77,7 @@ class WebhookReceiver:
 
 
 class _RawRoute(APIRoute):
-    """Passes the raw request to the endpoint: FastAPI has nothing to parse, and this path is hot."""
+    """Passes the raw request to the endpoint: FastAPI has nothing to parse, and this is the busiest route."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint

@@ -1,4 +1,4 @@
-"""Checks that a delivery really comes from Digital River, without any input or output.
+"""Checks that a delivery comes from Digital River. It does no I/O.
 
 Source of the format: Digital River's Salesforce cartridge, `checkSignature`, and the docs page
 "Digital River signature": `DigitalRiver-Signature: <timestamp>, <signature>[, <signature> …]`, each
@@ -46,12 +46,12 @@ def verify(body: bytes, header: str | None, secrets: Sequence[bytes], now: float
     """
     if header is None or not header.strip():
         raise InvalidSignature(SignatureFault.MISSING)
-    timestamp, *claimed = [part.strip() for part in header.split(",")]
+    timestamp, *parts = [part.strip() for part in header.split(",")]
     signed_at = _seconds(timestamp)
-    if not claimed or signed_at is None:
+    if not parts or signed_at is None:
         raise InvalidSignature(SignatureFault.MALFORMED)
     # One for each active secret at Digital River. The server's limit for headers allows about a hundred.
-    signatures = [signature.encode() for signature in claimed if len(signature) == SIGNATURE_LENGTH]
+    signatures = [signature.encode() for signature in parts if len(signature) == SIGNATURE_LENGTH]
     secret = _matching_secret(f"{timestamp}.".encode() + body, signatures, secrets)
     if secret is None:
         raise InvalidSignature(SignatureFault.WRONG)
@@ -65,11 +65,11 @@ def _signature(message: bytes, secret: bytes) -> bytes:
     return base64.b64encode(hmac.digest(secret, message, hashlib.sha256))
 
 
-def _matching_secret(message: bytes, claimed: Sequence[bytes], secrets: Sequence[bytes]) -> int | None:
+def _matching_secret(message: bytes, signatures: Sequence[bytes], secrets: Sequence[bytes]) -> int | None:
     found: int | None = None
     for index, secret in enumerate(secrets):
         expected = _signature(message, secret)
-        for signature in claimed:
+        for signature in signatures:
             # Every pair is compared, so that the duration does not reveal which pair matched.
             if hmac.compare_digest(expected, signature) and found is None:
                 found = index

@@ -27,7 +27,7 @@ from app.webhooks.metrics import SWEEPS, SWEPT_EVENTS
 from app.webhooks.sweep_log import EVENT_HISTORY, Sweep, SweepKind, SweepResult, SweepState
 
 LEASE = "sweep"
-# If a sweeping process dies, its lease ends within a minute. A living process renews it.
+# A running sweep renews its lease. If its process dies, the lease ends within a minute.
 LEASE_SECONDS = 45.0
 
 # Digital River may list an event some minutes after the event's own time, and its clock may differ from ours.
@@ -37,9 +37,9 @@ DAY = timedelta(days=1)
 # An event of this age should have come by webhook: Digital River's first retries are over by then.
 OVERDUE_AFTER = timedelta(minutes=1)
 
-# A million events of one type. More than that in 30 days means that the list never ends.
+# A million events of one type. A longer list of 30 days is taken for one that never ends.
 MAX_PAGES = 10_000
-MAX_TRIES = 5
+MAX_ATTEMPTS = 5
 MAX_WAIT_SECONDS = 60.0
 
 log = structlog.get_logger()
@@ -180,11 +180,11 @@ async def _run_sweep(
     if failure is not None:
         why = f"{type(failure).__name__}: {failure}"
         # The result counts also after a failure: overdue events mean that the webhook does not work.
-        await _record_result(resources.engine, sweep_id, result, why)
+        await _finish_sweep(resources.engine, sweep_id, result, why)
         SWEEPS.labels("failed").inc()
         log.error("sweep.failed", sweep=sweep_id, why=why, found=result.found, overdue=result.overdue)
         raise failure
-    await _record_result(resources.engine, sweep_id, result, None)
+    await _finish_sweep(resources.engine, sweep_id, result, None)
     SWEEPS.labels("done").inc()
     # An overdue event means that the webhook does not work: an operator has to look.
     write = log.error if result.overdue else log.info
@@ -199,7 +199,7 @@ async def _run_sweep(
     return result
 
 
-async def _record_result(engine: AsyncEngine, sweep_id: int, result: SweepResult, error: str | None) -> None:
+async def _finish_sweep(engine: AsyncEngine, sweep_id: int, result: SweepResult, error: str | None) -> None:
     async with engine.begin() as connection:
         await sweep_log.finish_sweep(connection, sweep_id, result, error)
 
@@ -244,7 +244,7 @@ async def _fetch_page(
 
 
 def _pause(attempts: int, error: DigitalRiverError) -> float | None:
-    if attempts == MAX_TRIES or not isinstance(error, Throttled | Unavailable):
+    if attempts == MAX_ATTEMPTS or not isinstance(error, Throttled | Unavailable):
         return None
     seconds = error.retry_after or float(attempts)
     return None if seconds > MAX_WAIT_SECONDS else seconds * random.uniform(1.0, 1.25)  # noqa: S311

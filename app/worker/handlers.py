@@ -1,4 +1,4 @@
-"""Maps each type of event to the feature that handles it, because `webhooks` knows no feature."""
+"""Maps each type of event to the feature that handles it, because `webhooks` imports no feature."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager

@@ -109,7 +109,7 @@ class Worker:
         with structlog.contextvars.bound_contextvars(event_id=claim.id, event_type=claim.type):
             try:
                 with HANDLING_SECONDS.labels(claim.type).time():
-                    await self._handle_or_settle(claim)
+                    await self._handle_or_decide(claim)
             except LeaseLost:
                 HANDLED.labels(claim.type, "lease_lost").inc()
                 log.warning("event.lease_lost")
@@ -118,7 +118,7 @@ class Worker:
                 HANDLED.labels(claim.type, "left").inc()
                 log.error("event.left_to_its_lease", error=type(error).__name__)
 
-    async def _handle_or_settle(self, claim: Claim) -> None:
+    async def _handle_or_decide(self, claim: Claim) -> None:
         try:
             if claim.attempts > MAX_ATTEMPTS:
                 raise UnprocessableEvent(f"none of {MAX_ATTEMPTS} attempts came to an end")
@@ -128,19 +128,19 @@ class Worker:
             EVENT_AGE_SECONDS.labels(claim.type).observe(claim.age.total_seconds())
             log.info("event.done", attempt=claim.attempts, age_seconds=round(claim.age.total_seconds(), 3))
         except asyncio.CancelledError:
-            await self._settle(claim, Postpone(timedelta(0), "the worker was stopped"))
+            await self._apply_decision(claim, Postpone(timedelta(0), "the worker was stopped"))
             raise
         except LeaseLost:
             raise
         except Exception as error:
             decision = decide(error, claim)
-            kind = type(decision).__name__.lower()
-            HANDLED.labels(claim.type, kind).inc()
+            name = type(decision).__name__.lower()
+            HANDLED.labels(claim.type, name).inc()
             # An unexpected failure is a bug of ours, so its traceback is logged.
             trace = None if is_expected(error) else error
             why = describe(error)
-            log.warning("event.not_done", decision=kind, why=why, attempt=claim.attempts, exc_info=trace)
-            await self._settle(claim, decision)
+            log.warning("event.not_done", decision=name, why=why, attempt=claim.attempts, exc_info=trace)
+            await self._apply_decision(claim, decision)
 
     async def _run_handler(self, claim: Claim) -> None:
         client = self._resources.digital_river.background
@@ -153,7 +153,7 @@ class Worker:
             await effect(connection)
             await inbox.finish(connection, claim)
 
-    async def _settle(self, claim: Claim, decision: Decision) -> None:
+    async def _apply_decision(self, claim: Claim, decision: Decision) -> None:
         async with self._engine.begin() as connection:
             match decision:
                 case Postpone(delay, reason):
@@ -175,7 +175,7 @@ async def _fetch_again(client: DigitalRiverClient, claim: Claim) -> Mapping[str,
         event = await fetch_event(client, claim.id)
     except (Missing, Refused):
         raise UnprocessableEvent(
-            "its body was let go, and Digital River has no such event any more"
+            "its body was deleted, and Digital River has no such event any more"
         ) from None
     if event.type != claim.type:
         raise Garbled("the answer is another event")

@@ -149,7 +149,7 @@ class BodyValidator:
         value = self.body.get(name)
         if value is None:
             return []
-        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self.add_error(name, f"'{self.path_of(name)}' is not a list of objects.")
             return []
         return value

@@ -1,4 +1,4 @@
-"""Customers, with the rules Digital River documents for ids, addresses, metadata and the default source."""
+"""Customers, with Digital River's documented rules for ids, addresses, metadata and the default source."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,7 +15,7 @@ from sandbox.json_types import Json
 from sandbox.runtime.runtime import Runtime, runtime_of
 from sandbox.state.clock import find_time, iso_time
 
-_BOTH = (
+_COMMON = (
     "email",
     "shipping",
     "defaultSourceId",
@@ -25,8 +25,8 @@ _BOTH = (
     "type",
     "enabled",
 )
-_CREATE = ("id", *_BOTH)
-_UPDATE = ("requestToBeForgotten", *_BOTH)
+_CREATE = ("id", *_COMMON)
+_UPDATE = ("requestToBeForgotten", *_COMMON)
 _SHIPPING = ("address", "name", "phone", "email", "organization", "additionalAddressInfo")
 _CERTIFICATE = ("companyName", "taxAuthority", "startDate", "endDate", "fileId")
 _LONGEST_ID = 40
@@ -155,7 +155,7 @@ async def update_customer(request: Request) -> Response:
 
 
 async def delete_customer(request: Request) -> Response:
-    """Permanent. Orders stay. Sources and tax identifiers are removed without events (inferred)."""
+    """Delete for good. Orders stay. Sources and tax identifiers are removed without events (inferred)."""
     runtime = runtime_of(request)
     customer = get_stored_customer(runtime, request.path_params["id"])
     for source in attached_to(runtime.store.sources, customer):

@@ -1,4 +1,4 @@
-"""Events: listed and read."""
+"""Events: the list, and one event by its id."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -26,12 +26,12 @@ async def list_events(request: Request) -> Response:
     if len(names) > _MOST_TYPES:
         raise bad_request("invalid_parameter", "types", "Fewer than 20 types are allowed.")
 
-    def is_wanted(event: Json) -> bool:
+    def is_selected(event: Json) -> bool:
         if names:
             return event["type"] in names
         return prefix is None or matches(prefix, event["type"])
 
-    return list_response(request, runtime_of(request).store.events, _FILTERS, keep=is_wanted)
+    return list_response(request, runtime_of(request).store.events, _FILTERS, keep=is_selected)
 
 
 def _names(request: Request) -> list[str]:

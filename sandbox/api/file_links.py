@@ -7,11 +7,11 @@ from starlette.routing import Route
 from sandbox.api.body_validation import BodyValidator, read_json
 from sandbox.api.lists import Filters, by_member, list_response
 from sandbox.commerce.file_links import (
+    delete_stored_link,
     get_stored_link,
     is_expired,
     links_of_file,
     parse_future_expiry,
-    remove_link,
     show_link,
     store_link,
 )
@@ -46,7 +46,7 @@ async def list_links(request: Request) -> Response:
     if expired not in (None, "true", "false"):
         raise bad_request("invalid_boolean", "expired", f"'{expired}' is not a valid boolean.")
 
-    def is_wanted(link: Json) -> bool:
+    def is_selected(link: Json) -> bool:
         return expired is None or is_expired(runtime, link) == (expired == "true")
 
     file_id = request.query_params.get("fileId")
@@ -55,7 +55,7 @@ async def list_links(request: Request) -> Response:
         runtime.store.file_links if file_id is None else links_of_file(runtime, file_id),
         _FILTERS,
         show=lambda link: show_link(runtime, link),
-        keep=is_wanted,
+        keep=is_selected,
     )
 
 
@@ -82,7 +82,7 @@ async def update_link(request: Request) -> Response:
 async def delete_link(request: Request) -> Response:
     runtime = runtime_of(request)
     link = get_stored_link(runtime, request.path_params["id"])
-    remove_link(runtime, link)
+    delete_stored_link(runtime, link)
     emit(runtime, "fileLink.deleted", show_link(runtime, link))
     return Response(status_code=204)
 

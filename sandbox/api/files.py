@@ -1,4 +1,4 @@
-"""Files: what buyers upload (tax certificates) and what Digital River issues (invoices, credit memos)."""
+"""Files: uploads of buyers (tax certificates), and documents of Digital River (invoices, credit memos)."""
 
 import base64
 import binascii
@@ -11,7 +11,13 @@ from starlette.routing import Route
 
 from sandbox.api.body_validation import BodyValidator, read_json
 from sandbox.api.lists import Filters, by_member, list_response
-from sandbox.commerce.file_links import get_stored_link, is_expired, links_of_file, remove_link, store_link
+from sandbox.commerce.file_links import (
+    delete_stored_link,
+    get_stored_link,
+    is_expired,
+    links_of_file,
+    store_link,
+)
 from sandbox.commerce.files import get_stored_file, show_file, store_file
 from sandbox.errors import bad_request
 from sandbox.json_types import Json
@@ -99,13 +105,13 @@ async def get_content(request: Request) -> Response:
 
 
 async def delete_file(request: Request) -> Response:
-    """Permanent. Also deletes the links of the file."""
+    """Delete for good, with the links of the file."""
     runtime = runtime_of(request)
     resource_id = get_stored_file(runtime, request.path_params["id"])["id"]
     del runtime.store.files[resource_id]
     del runtime.store.file_contents[resource_id]
     for link in list(links_of_file(runtime, resource_id).values()):
-        remove_link(runtime, link)
+        delete_stored_link(runtime, link)
     return Response(status_code=204)
 
 

@@ -49,7 +49,7 @@ class Portion:
     quantity: int
     cancelled: int
     # The other members of the request: tracking, the distributor's names and costs.
-    more: Json
+    other_members: Json
 
     def as_json(self) -> Json:
         return {
@@ -57,7 +57,7 @@ class Portion:
             "cancelQuantity": self.cancelled,
             "skuId": self.item["skuId"],
             "itemId": self.item["id"],
-            **self.more,
+            **self.other_members,
         }
 
 
@@ -136,10 +136,10 @@ def _portion(runtime: Runtime, order: Json, requested: Json, index: int, before:
             "invalid_parameter", validator.path_of(name), f"Item '{item_id or sku_id}' not found."
         )
     item_id = str(item["id"])
-    settled = runtime.store.item_progress[item_id]
+    progress = runtime.store.item_progress[item_id]
     left = _open_quantity(runtime, item, before)
-    if settled.fulfilled + settled.cancelled == item["quantity"]:
-        code = "item_fulfilled" if settled.fulfilled else "item_cancelled"
+    if progress.fulfilled + progress.cancelled == item["quantity"]:
+        code = "item_fulfilled" if progress.fulfilled else "item_cancelled"
         raise conflict(code, f"Item '{item_id}' has been settled.", validator.path_of("itemId"))
     if quantity + cancelled > left:
         message = f"The quantity of item '{item_id}' exceeds the open quantity {left}."
@@ -161,19 +161,19 @@ def _find_item(
 
 
 def _open_quantity(runtime: Runtime, item: Json, before: list[Portion]) -> int:
-    settled = runtime.store.item_progress[item["id"]]
-    asked = sum(portion.quantity + portion.cancelled for portion in before if portion.item is item)
-    return int(item["quantity"]) - settled.fulfilled - settled.cancelled - asked
+    progress = runtime.store.item_progress[item["id"]]
+    requested = sum(portion.quantity + portion.cancelled for portion in before if portion.item is item)
+    return int(item["quantity"]) - progress.fulfilled - progress.cancelled - requested
 
 
 def _settle_order(runtime: Runtime, order: Json, portions: list[Portion], fulfillment_id: str) -> None:
     """Record the portions, then cancel and capture. The order changes state if no quantity is open."""
     for portion in portions:
-        settled = runtime.store.item_progress[portion.item["id"]]
-        settled.fulfilled += portion.quantity
-        settled.cancelled += portion.cancelled
-        if settled.fulfilled + settled.cancelled == portion.item["quantity"]:
-            mark_item(runtime, portion.item, "fulfilled" if settled.fulfilled else "cancelled")
+        progress = runtime.store.item_progress[portion.item["id"]]
+        progress.fulfilled += portion.quantity
+        progress.cancelled += portion.cancelled
+        if progress.fulfilled + progress.cancelled == portion.item["quantity"]:
+            mark_item(runtime, portion.item, "fulfilled" if progress.fulfilled else "cancelled")
     mark_updated(runtime, order)
     released = [(portion.item, portion.cancelled) for portion in portions if portion.cancelled]
     shipped = [(portion.item, portion.quantity) for portion in portions if portion.quantity]

@@ -149,17 +149,17 @@ def _conditions(
             errors.append(ErrorDetail(f"'{key}' is an unknown parameter.", "unknown_parameter", key))
 
 
-def _equals(get: Getter, wanted: str) -> Callable[[Json], bool]:
+def _equals(get: Getter, expected: str) -> Callable[[Json], bool]:
     def test(resource: Json) -> bool:
         value = get(resource)
         values = value if isinstance(value, list) else [value]
-        return any(_as_text(one) == wanted for one in values)
+        return any(_as_text(item) == expected for item in values)
 
     return test
 
 
-def _is_one_of(get: Getter, wanted: frozenset[str]) -> Callable[[Json], bool]:
-    return lambda resource: get(resource) in wanted
+def _is_one_of(get: Getter, allowed: frozenset[str]) -> Callable[[Json], bool]:
+    return lambda resource: get(resource) in allowed
 
 
 def _as_text(value: object) -> str | None:

@@ -49,12 +49,12 @@ async def create_refund(request: Request) -> Response:
         validator.text(name)
     amount, percent = validator.number("amount"), _percent(validator)
     requested_items = validator.objects("items")
-    ways = [way for way in ("amount", "percent", "items") if validator.body.get(way)]
-    if len(ways) != 1:
+    given = [name for name in ("amount", "percent", "items") if validator.body.get(name)]
+    if len(given) != 1:
         validator.add_error("amount", "Exactly one of amount, percent and items is required.")
     validator.raise_errors()
     order = _get_refundable_order(runtime, str(validator.body["orderId"]), str(validator.body["currency"]))
-    if ways == ["items"]:
+    if given == ["items"]:
         items = [_item(order, requested, index) for index, requested in enumerate(requested_items)]
         amount = sum((amount_of(item, "amount") for item in items), Decimal(0))
     else:
@@ -88,15 +88,17 @@ def _get_refundable_order(runtime: Runtime, order_id: str, currency: str) -> Jso
     return order
 
 
-def _order_amount(order: Json, kind: str | None, amount: Decimal | None, percent: Decimal | None) -> Decimal:
-    base = amount_of(order, _ORDER_TYPES[kind]) if kind else amount_of(order, "capturedAmount")
-    if kind == "shipping":
+def _order_amount(
+    order: Json, refund_type: str | None, amount: Decimal | None, percent: Decimal | None
+) -> Decimal:
+    base = amount_of(order, _ORDER_TYPES[refund_type]) if refund_type else amount_of(order, "capturedAmount")
+    if refund_type == "shipping":
         # The samples refund shipping together with its tax.
         base += sum((amount_of(item.get("shipping", {}), "taxAmount") for item in order["items"]), Decimal(0))
-    wanted = amount if amount is not None else base * (percent or Decimal(0)) / 100
-    if kind and wanted > base:
+    requested = amount if amount is not None else base * (percent or Decimal(0)) / 100
+    if refund_type and requested > base:
         _raise_amount_too_large()
-    return rounded(wanted, order["currency"])
+    return rounded(requested, order["currency"])
 
 
 def _item(order: Json, requested: Json, index: int) -> Json:
@@ -112,24 +114,24 @@ def _item(order: Json, requested: Json, index: int) -> Json:
         _percent(validator),
     )
     validator.raise_errors()
-    name, wanted_id = ("id", item_id) if item_id else ("skuId", sku_id)
-    item = next((item for item in order["items"] if item[name] == wanted_id), None)
+    name, given_id = ("id", item_id) if item_id else ("skuId", sku_id)
+    item = next((item for item in order["items"] if item[name] == given_id), None)
     if item is None:
         parameter = validator.path_of("itemId" if item_id else "skuId")
-        raise bad_request("invalid_parameter", parameter, f"Item '{wanted_id}' not found.")
+        raise bad_request("invalid_parameter", parameter, f"Item '{given_id}' not found.")
     if quantity > item["quantity"]:
         raise bad_request(
             "invalid_parameter", validator.path_of("quantity"), "The quantity exceeds the item's."
         )
     whole = proportion(line_total(item), quantity or item["quantity"], item["quantity"], order["currency"])
-    wanted = amount if amount is not None else whole * (percent or Decimal(100)) / 100
-    if wanted > amount_of(item, "availableToRefundAmount"):
+    item_amount = amount if amount is not None else whole * (percent or Decimal(100)) / 100
+    if item_amount > amount_of(item, "availableToRefundAmount"):
         _raise_amount_too_large()
     shown: Json = {
         "itemId": item["id"],
         "skuId": item["skuId"],
         "quantity": quantity or item["quantity"],
-        "amount": float(rounded(wanted, order["currency"])),
+        "amount": float(rounded(item_amount, order["currency"])),
         "refundedAmount": 0.0,
     }
     return shown | {name: requested[name] for name in ("type",) if name in requested}

@@ -9,8 +9,8 @@ from sandbox.api.lists import Filters, by_member, list_response, member
 from sandbox.commerce.customers import attached_to, get_stored_customer
 from sandbox.commerce.tax_identifier_types import TYPES
 from sandbox.commerce.tax_identifiers import (
+    delete_stored_tax_identifier,
     get_stored_tax_identifier,
-    remove_tax_identifier,
     set_verification,
     verify_tax_identifier_later,
 )
@@ -37,8 +37,8 @@ async def create_tax_identifier(request: Request) -> Response:
     validator.require("type", "value")
     name, value = validator.one_of("type", TYPES), validator.text("value")
     validator.raise_errors()
-    kind = TYPES[str(name)]
-    if not kind.accepts(str(value)):
+    tax_type = TYPES[str(name)]
+    if not tax_type.accepts(str(value)):
         raise bad_request("invalid_parameter", "value", f"Tax identifier '{value}' invalid.")
     now = iso_time(runtime.now())
     tax_identifier: Json = {
@@ -50,10 +50,10 @@ async def create_tax_identifier(request: Request) -> Response:
         "stateTransitions": {},
         "createdTime": now,
         "updatedTime": now,
-        "applicability": kind.applicability(),
+        "applicability": tax_type.applicability(),
     }
     runtime.store.tax_identifiers[tax_identifier["id"]] = tax_identifier
-    if value in kind.test_values and not runtime.settings.live_mode:
+    if value in tax_type.test_values and not runtime.settings.live_mode:
         set_verification(runtime, tax_identifier, "verified")
     else:
         set_verification(runtime, tax_identifier, "pending")
@@ -72,7 +72,7 @@ async def get_tax_identifier(request: Request) -> Response:
 async def delete_tax_identifier(request: Request) -> Response:
     """Detach and delete."""
     runtime = runtime_of(request)
-    remove_tax_identifier(runtime, get_stored_tax_identifier(runtime, request.path_params["id"]))
+    delete_stored_tax_identifier(runtime, get_stored_tax_identifier(runtime, request.path_params["id"]))
     return Response(status_code=204)
 
 
@@ -92,8 +92,8 @@ def _check_attachable(runtime: Runtime, customer: Json, tax_identifier: Json) ->
     if "customerId" in tax_identifier:
         message = "You cannot replace a tax identifier's customer id."
         raise conflict("customer_not_updateable", message, "customerId")
-    taken = {one["type"] for one in attached_to(runtime.store.tax_identifiers, customer)}
-    if tax_identifier["type"] in taken:
+    types = {attached["type"] for attached in attached_to(runtime.store.tax_identifiers, customer)}
+    if tax_identifier["type"] in types:
         # One per type is documented, the error message is not.
         message = (
             f"Customer '{customer['id']}' already has a tax identifier of type '{tax_identifier['type']}'."

@@ -59,9 +59,9 @@ async def create_webhook(request: Request) -> Response:
 
 async def list_webhooks(request: Request) -> Response:
     """An array without paging, filtered by `type` or `types` (Digital River OpenAPI document)."""
-    wanted = {*values_of(request, "type"), *values_of(request, "types")}
+    types = {*values_of(request, "type"), *values_of(request, "types")}
     webhooks = reversed(runtime_of(request).store.webhooks.values())
-    return JSONResponse([webhook for webhook in webhooks if not wanted or wanted & set(webhook["types"])])
+    return JSONResponse([webhook for webhook in webhooks if not types or types & set(webhook["types"])])
 
 
 async def get_webhook(request: Request) -> Response:

@@ -1,6 +1,6 @@
 """Splits an amount between the charges of an order: store credit is captured first and refunded last.
 
-Source: Digital River docs, Secondary payment sources (dossier, sources-and-dropin §3).
+Source: Digital River docs, Secondary payment sources.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,6 +43,6 @@ def _refundable_amount(charge: Json) -> Decimal:
     return _moved_amount(charge, "captures") - _moved_amount(charge, "refunds")
 
 
-def _moved_amount(charge: Json, kind: str) -> Decimal:
-    entries = [entry for entry in charge.get(kind, []) if entry["state"] != "failed"]
+def _moved_amount(charge: Json, member: str) -> Decimal:
+    entries = [entry for entry in charge.get(member, []) if entry["state"] != "failed"]
     return sum((amount_of(entry, "amount") for entry in entries), Decimal(0))

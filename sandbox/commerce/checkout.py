@@ -105,7 +105,7 @@ def place_order(runtime: Runtime, checkout: Checkout) -> Json:
     if checkout.selling_entity not in SELLING_ENTITIES:
         raise bad_request("selling_entity_not_found", "sellingEntity", "No selling entity was found.")
     _check_customer(runtime, checkout)
-    source, credit = _get_primary_source(runtime, checkout), _get_credit_source(runtime, checkout)
+    source, credit = _get_primary_source(runtime, checkout), _find_credit_source(runtime, checkout)
     items = [_item(runtime, checkout, line) for line in checkout.items]
     if checkout.shipping or checkout.shipping_tax:
         items[0]["shipping"] = {"amount": float(checkout.shipping), "taxAmount": float(checkout.shipping_tax)}
@@ -235,7 +235,7 @@ def _get_primary_source(runtime: Runtime, checkout: Checkout) -> Json:
     )
 
 
-def _get_credit_source(runtime: Runtime, checkout: Checkout) -> Json | None:
+def _find_credit_source(runtime: Runtime, checkout: Checkout) -> Json | None:
     """The store credit. It pays before the primary source."""
     if checkout.credit_source_id is None:
         return None

@@ -75,7 +75,7 @@ def create_browser_source(runtime: Runtime, method: PaymentMethod) -> Json:
     """Store a source, returned in the browser's form. Raises 400 for an unknown customer."""
     if method.customer_id is not None and method.customer_id not in runtime.store.customers:
         raise bad_request("not_found", "customerId", f"Customer '{method.customer_id}' not found")
-    kind, resource_id, now = get_source_type(method.type), new_id(), runtime.now()
+    source_type, resource_id, now = get_source_type(method.type), new_id(), runtime.now()
     source: Json = {
         "clientId": "gc",
         "channelId": "drdod15",
@@ -85,20 +85,20 @@ def create_browser_source(runtime: Runtime, method: PaymentMethod) -> Json:
         "type": method.type,
         "reusable": method.reusable or method.customer_id is not None,
         "owner": method.owner if "owner" in method.model_fields_set else _owner(),
-        "state": method.state or kind.first_state,
+        "state": method.state or source_type.first_state,
         "creationIp": "192.0.2.27",
         "createdTime": iso_time_milliseconds(now),
         "updatedTime": iso_time_milliseconds(now),
-        "flow": kind.flow,
-        method.type: _details(runtime, method, kind),
+        "flow": source_type.flow,
+        method.type: _details(runtime, method, source_type),
     }
-    if kind.flow == "redirect":
+    if source_type.flow == "redirect":
         source["redirect"] = {
             "redirectUrl": f"https://payments.invalid/redirects/{resource_id}",
             "returnUrl": "https://shop.invalid/return",
             "cancelUrl": "https://shop.invalid/cancel",
         }
-    if kind.flow == "receiver":
+    if source_type.flow == "receiver":
         source["expirationTime"] = iso_time_milliseconds(now + timedelta(days=_DAYS_TO_PAY))
     if source["owner"] is None:
         del source["owner"]
@@ -119,11 +119,11 @@ def _owner() -> Json:
     }
 
 
-def _details(runtime: Runtime, method: PaymentMethod, kind: SourceType) -> Json:
+def _details(runtime: Runtime, method: PaymentMethod, source_type: SourceType) -> Json:
     if method.details is not None:
         return method.details
     if method.type not in CARDS:
-        return dict(kind.details)
+        return dict(source_type.details)
     year = runtime.now().year + 3 if method.expiration_year is None else method.expiration_year
     return {
         "brand": method.brand,

@@ -27,7 +27,7 @@ def get_stored_link(runtime: Runtime, resource_id: str) -> Json:
     return link
 
 
-def remove_link(runtime: Runtime, link: Json) -> None:
+def delete_stored_link(runtime: Runtime, link: Json) -> None:
     del runtime.store.file_links[link["id"]]
     del runtime.store.links_by_file[link["fileId"]][link["id"]]
 

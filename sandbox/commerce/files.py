@@ -8,7 +8,7 @@ from sandbox.runtime.runtime import Runtime
 from sandbox.state.clock import iso_time
 from sandbox.state.store import new_id
 
-_BEGINNINGS = {"pdf": b"%PDF-", "jpg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
+_MAGIC_NUMBERS = {"pdf": b"%PDF-", "jpg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
 # Digital River, release note 2021-06-11: PDF, JPG, PNG of at most 10 MB.
 _LARGEST = 10 * 1024 * 1024
 
@@ -17,8 +17,8 @@ def store_file(
     runtime: Runtime, content: bytes, *, file_name: str, purpose: str, title: str | None = None
 ) -> Json:
     """Store bytes as a File. Raises 400 if they are too large or of another type."""
-    kind = next((kind for kind, begins in _BEGINNINGS.items() if content.startswith(begins)), None)
-    if kind is None:
+    file_type = next((name for name, start in _MAGIC_NUMBERS.items() if content.startswith(start)), None)
+    if file_type is None:
         raise bad_request("invalid_parameter", "file", "The file must be a PDF, JPG or PNG.")
     if len(content) > _LARGEST:
         raise bad_request("invalid_parameter", "file", "The file must not be larger than 10 MB.")
@@ -29,7 +29,7 @@ def store_file(
         "fileName": file_name,
         "purpose": purpose,
         "size": len(content),
-        "type": kind,
+        "type": file_type,
         "url": f"{runtime.base_url}/files/{resource_id}/content",
         "liveMode": runtime.settings.live_mode,
     }

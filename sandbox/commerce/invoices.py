@@ -74,7 +74,9 @@ def _document_content(
         total=total,
         currency=order["currency"],
         locale=order["locale"],
-        notes=[f"{one['type']}: {one['value']}" for one in order.get("taxIdentifiers", [])],
+        notes=[
+            f"{identifier['type']}: {identifier['value']}" for identifier in order.get("taxIdentifiers", [])
+        ],
     )
 
 

@@ -1,6 +1,6 @@
 """The state machine of orders, what each state changes in the order, and the events.
 
-Source: Digital River docs, Orders (state table in the dossier's checkouts-orders §5).
+Source: Digital River docs, Orders.
 """
 
 from collections.abc import Mapping

@@ -24,7 +24,7 @@ _USABLE = ("chargeable", "pending", "pending_redirect", "pending_funds")
 
 
 def get_usable_source(runtime: Runtime, source_id: str, customer_id: str | None) -> Json:
-    """The source that pays. Raises 400 if unknown, 409 if used up or attached to another customer."""
+    """The source that pays. Raises 400 if it is unknown, 409 if it is used up or another customer's."""
     source = runtime.store.sources.get(source_id)
     if source is None:
         raise bad_request("source_not_found", "sourceId", f"Source {source_id} was not found.")

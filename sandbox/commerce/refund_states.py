@@ -57,7 +57,7 @@ def change_refund_state(
         expires = expires or runtime.now() + timedelta(days=_DAYS_FOR_BANK_DATA)
         refund["tokenInformation"] = {"token": new_id(), "expiresTime": iso_time_milliseconds(expires)}
         allocation = allocate_refund(order, amount_of(refund, "amount"))
-        _show_on_refund(runtime, refund, allocation, state)
+        _set_refund_charges(runtime, refund, allocation, state)
         emit(runtime, "refund.pending_information", refund)
         return
     refund.pop("tokenInformation", None)
@@ -76,7 +76,7 @@ def _succeed(runtime: Runtime, order: Json, refund: Json) -> None:
         entry["refundedAmount"] = entry["amount"]
     order["refundedAmount"] = float(amount_of(order, "refundedAmount") + amount)
     mark_updated(runtime, order)
-    allocation = _record_on_charges(runtime, order, refund, "complete")
+    allocation = _add_to_charges(runtime, order, refund, "complete")
     emit(runtime, "refund.complete", refund)
     for charge, _ in allocation:
         emit(runtime, "order.charge.refund.complete", show_charge(order, charge))
@@ -97,15 +97,15 @@ def _fail(runtime: Runtime, order: Json, refund: Json, reason: str | None) -> No
             amount_of(item, "availableToRefundAmount") + amount_of(entry, "amount")
         )
     mark_updated(runtime, order)
-    _record_on_charges(runtime, order, refund, "failed")
+    _add_to_charges(runtime, order, refund, "failed")
     emit(runtime, "refund.failed", refund)
     emit(runtime, "order.charge.refund.failed", show_order(order))
 
 
-def _record_on_charges(runtime: Runtime, order: Json, refund: Json, state: str) -> Allocation:
-    """Record the refund on the charges of the order. The ids differ, as documented."""
+def _add_to_charges(runtime: Runtime, order: Json, refund: Json, state: str) -> Allocation:
+    """Add the refund to the charges of the order. The ids differ, as documented."""
     allocation = allocate_refund(order, amount_of(refund, "amount"))
-    _show_on_refund(runtime, refund, allocation, state)
+    _set_refund_charges(runtime, refund, allocation, state)
     for charge, part in allocation:
         entry = {"id": new_id(), **_refund_entry(runtime, part, state)}
         charge["refunds"] = [*charge.get("refunds", []), entry]
@@ -113,8 +113,8 @@ def _record_on_charges(runtime: Runtime, order: Json, refund: Json, state: str) 
     return allocation
 
 
-def _show_on_refund(runtime: Runtime, refund: Json, allocation: Allocation, state: str) -> None:
-    """Show on the refund the charges that pay it, each with its part."""
+def _set_refund_charges(runtime: Runtime, refund: Json, allocation: Allocation, state: str) -> None:
+    """Set the charges of the refund: those that pay it, each with its part."""
     names = ("id", "captured", "sourceId")
     refund["charges"] = [
         {

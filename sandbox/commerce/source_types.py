@@ -1,7 +1,7 @@
 """The types of payment sources: their flow, whether they can be saved, their details.
 
-Source: Digital River docs, Payment methods and Drop-in payments (dossier, sources-and-dropin §4); the details
-imitate the printed browser answers of each type.
+Source: Digital River docs, Payment methods and Drop-in payments. The details imitate the printed browser
+answers of each type.
 """
 
 from collections.abc import Mapping

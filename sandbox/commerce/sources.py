@@ -8,7 +8,7 @@ from sandbox.json_types import Json
 from sandbox.runtime.runtime import Runtime
 from sandbox.state.clock import iso_time_milliseconds
 
-# Members of the browser's form only (dossier, sources-and-dropin §2).
+# Members of the browser's form only (Digital River docs, Sources).
 _ONLY_IN_BROWSERS = (
     "clientId",
     "channelId",
@@ -24,8 +24,9 @@ _ONLY_IN_BROWSERS = (
 def show_source(source: Json) -> Json:
     """The API's form: without the members for browsers, with the amount as a number."""
     shown = {name: value for name, value in source.items() if name not in _ONLY_IN_BROWSERS}
-    kind = source["type"]
-    shown[kind] = {name: value for name, value in source[kind].items() if name != "paymentIdentifier"}
+    details_name = source["type"]
+    details = source[details_name]
+    shown[details_name] = {name: value for name, value in details.items() if name != "paymentIdentifier"}
     if "amount" in shown:
         shown["amount"] = float(Decimal(str(shown["amount"])))
     return shown

@@ -1,7 +1,7 @@
 """The types of tax identifiers: their format, their countries, their test values.
 
-Source: Digital River docs, Tax identifiers (types by country; dossier, customers §4). The patterns are the
-countries' own rules for VAT numbers; Digital River's are not published.
+Source: Digital River docs, Tax identifiers (types by country). The patterns are the countries' own rules
+for VAT numbers; Digital River's are not published.
 """
 
 import re

@@ -31,9 +31,9 @@ def set_verification(
     tax_identifier["state"] = state
     tax_identifier["stateTransitions"][state] = now
     tax_identifier["updatedTime"] = now
-    for found in ("verifiedName", "verifiedAddress"):
-        tax_identifier.pop(found, None)
-    is_business = any(one["customerType"] == "business" for one in tax_identifier["applicability"])
+    for member in ("verifiedName", "verifiedAddress"):
+        tax_identifier.pop(member, None)
+    is_business = any(entry["customerType"] == "business" for entry in tax_identifier["applicability"])
     if state == "verified" and is_business:
         tax_identifier["verifiedName"] = name or _UNDISCLOSED
         tax_identifier["verifiedAddress"] = address or _UNDISCLOSED
@@ -44,15 +44,15 @@ def verify_tax_identifier_later(runtime: Runtime, tax_identifier: Json) -> None:
     """After the capture delay, verify a pending one with the result that `UndocumentedBehaviour` has now."""
     outcome = runtime.undocumented_behaviour.verification
 
-    async def answer() -> None:
-        is_there = tax_identifier["id"] in runtime.store.tax_identifiers
-        if is_there and tax_identifier["state"] == "pending":
+    async def verify() -> None:
+        exists = tax_identifier["id"] in runtime.store.tax_identifiers
+        if exists and tax_identifier["state"] == "pending":
             set_verification(runtime, tax_identifier, outcome)
 
     if outcome != "pending":
-        runtime.background_tasks.run_after(runtime.settings.capture_delay, answer)
+        runtime.background_tasks.run_after(runtime.settings.capture_delay, verify)
 
 
-def remove_tax_identifier(runtime: Runtime, tax_identifier: Json) -> None:
+def delete_stored_tax_identifier(runtime: Runtime, tax_identifier: Json) -> None:
     del runtime.store.tax_identifiers[tax_identifier["id"]]
     emit(runtime, "tax_identifier.deleted", tax_identifier, {})

@@ -1,1 +1,1 @@
-"""The control API under `/_sandbox`: what tests and developers change from outside."""
+"""The control API under `/_sandbox`: through which tests and developers change the sandbox."""

@@ -1,4 +1,4 @@
-"""What buyers and others do outside the API: payment methods entered in Drop-in, verified tax numbers."""
+"""Control of what buyers and tax authorities do outside the API: Drop-in, and the verification of tax ids."""
 
 from typing import Any
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from sandbox.delivery.events import record
+from sandbox.delivery.events import store_event
 from sandbox.delivery.signatures import active_secrets
 from sandbox.delivery.webhook_delivery import dispatch
 from sandbox.delivery.webhooks import get_stored_webhook, rotate_secret
@@ -93,7 +93,7 @@ async def clear_deliveries(request: Request) -> Response:
 @router.post("/events", status_code=201, operation_id="createEvent")
 async def create_event(manual_event: ManualEvent, request: Request) -> dict[str, Any]:
     runtime = runtime_of(request)
-    event = record(
+    event = store_event(
         runtime,
         manual_event.type,
         manual_event.object,
@@ -108,7 +108,7 @@ async def create_event(manual_event: ManualEvent, request: Request) -> dict[str,
 
 @router.post("/events/{event_id}/deliver", status_code=202, operation_id="deliverEvent")
 async def deliver_event(event_id: str, request: Request) -> dict[str, Any]:
-    """Deliver a recorded event again, as a duplicate."""
+    """Deliver a stored event again, as a duplicate."""
     runtime = runtime_of(request)
     event = runtime.store.events.get(event_id)
     if event is None:

@@ -1,4 +1,4 @@
-"""Events: recorded as Digital River's event object and sent to the matching webhooks."""
+"""Events: stored as Digital River's event object and sent to the matching webhooks."""
 
 import copy
 
@@ -15,13 +15,13 @@ _INVOICE_EVENTS = frozenset({"order.invoice.created", "order.credit_memo.created
 
 
 def emit(runtime: Runtime, event_type: str, resource: Json, previous: Json | None = None) -> Json:
-    """Record that something happened to a resource and deliver it, signed, in the background."""
-    event = record(runtime, event_type, resource, previous)
+    """Store an event about a resource, and deliver it, signed, in the background."""
+    event = store_event(runtime, event_type, resource, previous)
     dispatch(runtime, event)
     return event
 
 
-def record(
+def store_event(
     runtime: Runtime,
     event_type: str,
     resource: Json,

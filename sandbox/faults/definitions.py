@@ -7,16 +7,16 @@ from pydantic import AwareDatetime, Field, model_validator
 from sandbox.faults.json_tampering import TAMPERING_VARIANTS, TamperingKind
 from sandbox.json_types import JsonModel
 
-Kind = (
+FaultKind = (
     Literal[
         "delay", "status", "throttle", "reset", "garbage", "empty", "duplicate", "reorder", "drop", "hide"
     ]
     | TamperingKind
 )
-_REPLACING: tuple[Kind, ...] = ("status", "throttle", "reset", "garbage", "empty")
-_OF_DELIVERIES: tuple[Kind, ...] = ("duplicate", "reorder", "drop")
+_REPLACING: tuple[FaultKind, ...] = ("status", "throttle", "reset", "garbage", "empty")
+_OF_DELIVERIES: tuple[FaultKind, ...] = ("duplicate", "reorder", "drop")
 _TAMPERING_KINDS: tuple[TamperingKind, ...] = get_args(TamperingKind)
-_OF_LISTS: tuple[Kind, ...] = ("unfiltered", "endless")
+_OF_LISTS: tuple[FaultKind, ...] = ("unfiltered", "endless")
 
 
 class Target(JsonModel):
@@ -75,7 +75,7 @@ class Fault(JsonModel):
     """
 
     target: Target = Field(default_factory=Target)
-    kind: Kind
+    kind: FaultKind
     seconds: float | None = Field(default=None, ge=0)
     status: int = Field(default=503, ge=400, le=599)
     retry_after: int = Field(default=1, ge=0)

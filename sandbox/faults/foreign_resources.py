@@ -32,9 +32,9 @@ def other_ids(store: Store, collection: str, resource_id: object, rng: random.Ra
     """The other ids of the collection in random order, those of other customers first."""
     rows = collections_by_path(store)[collection]
     owner = owner_of(store, rows[str(resource_id)]) if resource_id in rows else None
-    found = [one for one in rows if one != resource_id]
+    found = [other for other in rows if other != resource_id]
     rng.shuffle(found)
-    return sorted(found, key=lambda one: owner_of(store, rows[one]) in (None, owner))
+    return sorted(found, key=lambda other: owner_of(store, rows[other]) in (None, owner))
 
 
 def owner_of(store: Store, resource: Json) -> str | None:
@@ -76,7 +76,7 @@ def other_id(store: Store, name: str, resource_id: str, rng: random.Random) -> s
     """Another id for this member: of an existing resource if there is one."""
     if name == "customerId":
         known = {order.get("customerId") for order in store.orders.values()}
-        found = sorted({*store.customers, *(one for one in known if one)} - {resource_id})
+        found = sorted({*store.customers, *(owner for owner in known if owner)} - {resource_id})
         return rng.choice(found) if found else _changed(resource_id)
     collection = find_collection(store, resource_id)
     found = other_ids(store, collection, resource_id, rng) if collection else []

@@ -46,7 +46,7 @@ class FaultRegistry:
         self._active = [active for active in self._active if not active.has_ended(now)]
         taken: list[Fault] = []
         for active in self._active:
-            is_second = active.fault.replaces_the_answer and any(one.replaces_the_answer for one in taken)
+            is_second = active.fault.replaces_the_answer and any(fault.replaces_the_answer for fault in taken)
             if is_second or not hits(active.fault):
                 continue
             taken.append(active.fault)

@@ -35,7 +35,7 @@ class Answer:
     body: bytes
 
     @property
-    def is_good(self) -> bool:
+    def is_success(self) -> bool:
         return 200 <= int(self.start["status"]) < 300
 
     def json(self) -> Any:
@@ -85,7 +85,7 @@ class Tampering:
         """Put other ids into the members in `fields`, or into one member that holds an id."""
         names = [name for name, value in resource.items() if is_id_member(name) and isinstance(value, str)]
         chosen = [self.rng.choice(names)] if names else []
-        for name in [one for one in self.fault.fields if one in names] if self.fault.fields else chosen:
+        for name in [name for name in self.fault.fields if name in names] if self.fault.fields else chosen:
             resource[name] = other_id(self.store, name, resource[name], self.rng)
 
 
@@ -119,7 +119,7 @@ async def _tampered(tampering: Tampering, answer: Answer, app: ASGIApp, scope: S
     if not isinstance(value, dict) or tampering.fault.kind == "unfiltered":
         return answer
     match tampering.fault.kind:
-        case "stranger" | "misnamed" | "endless" if not answer.is_good:
+        case "stranger" | "misnamed" | "endless" if not answer.is_success:
             return answer
         case "stranger":
             value = await _with_foreign_resource(tampering, value, app, scope)
@@ -173,10 +173,16 @@ async def _find_foreign_resource(
     resource_id = original.get("id", original.get("orderId"))
     for other in other_ids(tampering.store, collection, resource_id, tampering.rng):
         path = f"{collection}/{other}{tail}"
-        asked = {**scope, "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
-        answer = await _call_app(app, asked, _empty_body)
+        internal_scope = {
+            **scope,
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+        }
+        answer = await _call_app(app, internal_scope, _empty_body)
         found = answer.json()
-        if answer.is_good and isinstance(found, dict):
+        if answer.is_success and isinstance(found, dict):
             return found
     return None
 
@@ -196,13 +202,13 @@ async def _endless_list(tampering: Tampering, answer: Json, app: ASGIApp, scope:
 
 
 async def _call_app(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
-    """Call the app and hold its answer."""
+    """Call the app and collect its answer."""
     sent: list[Message] = []
 
-    async def hold(message: Message) -> None:
+    async def collect(message: Message) -> None:
         sent.append(message)
 
-    await app(dict(scope), receive, hold)
+    await app(dict(scope), receive, collect)
     return Answer(sent[0], b"".join(message.get("body", b"") for message in sent[1:]))
 
 
@@ -233,11 +239,11 @@ def _foreign_event_object(tampering: Tampering, event: Json) -> Json:
     """The object of another event of the same type, of another customer if there is one; else its own."""
     owner = owner_of(tampering.store, event)
     found = [
-        one
-        for one in tampering.store.events.values()
-        if one["type"] == event["type"] and one["id"] != event["id"]
+        other
+        for other in tampering.store.events.values()
+        if other["type"] == event["type"] and other["id"] != event["id"]
     ]
     tampering.rng.shuffle(found)
-    found.sort(key=lambda one: owner_of(tampering.store, one) in (None, owner))
-    other: Json = copy.deepcopy((found or [event])[0]["data"]["object"])
-    return other
+    found.sort(key=lambda other: owner_of(tampering.store, other) in (None, owner))
+    event_object: Json = copy.deepcopy((found or [event])[0]["data"]["object"])
+    return event_object

@@ -1,1 +1,1 @@
-"""What every call of the Digital River API passes: call log, authorization, faults."""
+"""The middleware of the Digital River API: call log, authorization, faults."""

@@ -60,12 +60,12 @@ class FaultInjectionMiddleware:
 def _delayed(seconds: float, send: Send) -> Send:
     """Sends the answer after `seconds`."""
 
-    async def hold(message: Message) -> None:
+    async def send_late(message: Message) -> None:
         if message["type"] == "http.response.start":
             await asyncio.sleep(seconds)
         await send(message)
 
-    return hold
+    return send_late
 
 
 async def _discard(_message: Message) -> None:
@@ -77,7 +77,7 @@ def _replacement_for(fault: Fault) -> Response:
     match fault.kind:
         case "status":
             return ApiError(
-                fault.status, ErrorDetail("A fault was asked for.", "unknown_error")
+                fault.status, ErrorDetail("This error is a fault that was set.", "unknown_error")
             ).as_response()
         case "throttle":
             return too_many_requests(fault.retry_after).as_response()

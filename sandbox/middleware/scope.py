@@ -1,4 +1,4 @@
-"""What the middleware reads from an ASGI scope."""
+"""Reads from an ASGI scope what the middleware needs."""
 
 from starlette.types import Scope
 

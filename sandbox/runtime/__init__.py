@@ -1,1 +1,1 @@
-"""What lives as long as the app: the runtime, background tasks, the rate limit."""
+"""The objects that exist as long as the app: the runtime, background tasks, the rate limit."""

@@ -1,4 +1,4 @@
-"""What every part of the sandbox works with. The app's lifespan opens it once."""
+"""The objects that every part of the sandbox uses. The app's lifespan opens them once."""
 
 import asyncio
 from collections import deque

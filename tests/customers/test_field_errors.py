@@ -24,13 +24,13 @@ from tests.support.sandbox import Sandbox
 def test_a_parameter_becomes_a_pointer_into_our_own_body(
     parameter: str, below: str, expected: list[str]
 ) -> None:
-    problem = invalid_fields(Refused(400, ("invalid_parameter",), (parameter,)), below=below)
+    problem = invalid_fields(Refused(400, ("invalid_parameter",), (parameter,)), root_member=below)
     assert [error.pointer for error in problem.errors] == expected
 
 
 def test_members_that_we_name_otherwise_are_named_our_way() -> None:
     refused = Refused(400, ("a", "b"), ("taxCertificate.fileId", "taxCertificate.endDate"))
-    problem = invalid_fields(refused, below="taxCertificate", our_names={"fileId": "file"})
+    problem = invalid_fields(refused, root_member="taxCertificate", our_names={"fileId": "file"})
     assert [error.pointer for error in problem.errors] == ["/endDate", "/file"]
 
 

@@ -14,7 +14,7 @@ from devtools.embedded_files import (
     Account,
     EmbeddedPostgresError,
     ensure_own_folder,
-    find_binaries,
+    get_binaries,
     reachable_folder,
 )
 from devtools.embedded_postgres import EmbeddedPostgres
@@ -94,9 +94,9 @@ def test_what_the_servers_account_cannot_reach_is_shared_by_all_processes_of_its
     monkeypatch.setattr(embedded_files, "SHARED_FOLDER", place)
     monkeypatch.setattr(embedded_files, "_is_readable_by_all", lambda _: False)
     account = Account.choose()
-    binaries = find_binaries(account)
+    binaries = get_binaries(account)
     made = binaries.stat().st_ino
-    assert find_binaries(account).stat().st_ino == made
+    assert get_binaries(account).stat().st_ino == made
     assert binaries.is_relative_to(place / "portal-postgres-of-0")
     server = EmbeddedPostgres(place / "hidden" / "postgres", durable=False)
     assert server.folder.parent == place / "portal-postgres-of-0"
@@ -133,7 +133,7 @@ with embedded_postgres(Path(folder), durable=False) as server:
 
 @only_root
 def test_an_ordinary_user_runs_it_too(place: Path) -> None:
-    if not embedded_files._is_readable_by_all(find_binaries(Account(os.getuid(), os.getgid()))):
+    if not embedded_files._is_readable_by_all(get_binaries(Account(os.getuid(), os.getgid()))):
         pytest.skip("nobody else may walk to this virtual environment")
     nobody = pwd.getpwnam("nobody")
     home = place / "home"

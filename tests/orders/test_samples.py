@@ -14,7 +14,7 @@ from tests.orders.samples import printed, printed_orders
 
 
 def page(order: Order) -> OrderView:
-    return views.order_view(OrderParts(order, [], [], None), is_buyers=True)
+    return views.order_view(OrderParts(order, [], [], None), for_buyer=True)
 
 
 TOTALS = {
@@ -81,7 +81,7 @@ def test_no_secret_of_a_payment_reaches_a_page() -> None:
 @pytest.mark.parametrize("name", sorted(printed("refund.", "refunds")))
 def test_every_printed_refund_is_shown_without_loss(name: str) -> None:
     sample = printed("refund.", "refunds")[name]
-    shown = refunds.refund_view(Refund.model_validate(sample), currency=None, is_buyers=True)
+    shown = refunds.refund_view(Refund.model_validate(sample), currency=None, for_buyer=True)
     assert (shown.id, shown.currency) == (sample["id"], sample["currency"])
     assert shown.state == {"pending_information": "pendingInformation"}.get(sample["state"], sample["state"])
     assert shown.refunded_amount == exact(sample["refundedAmount"])

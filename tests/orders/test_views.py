@@ -37,7 +37,7 @@ def is_sound(view: BaseModel) -> None:
 
 def page(order: Order, *, of_refunds: Iterable[Refund] = ()) -> OrderView:
     parts = OrderParts(order, list(of_refunds), [], None)
-    return views.order_view(parts, is_buyers=True)
+    return views.order_view(parts, for_buyer=True)
 
 
 @pytest.mark.proof
@@ -64,7 +64,7 @@ def test_no_refund_and_no_parcel_is_too_strange_either(
     read = read_or_reject(Order, order)
     paid_back = [read_or_reject(Refund, one) for one in found]
     fulfillments = [read_or_reject(Fulfillment, one) for one in sent]
-    is_sound(views.order_view(OrderParts(read, paid_back, fulfillments, None), is_buyers=True))
+    is_sound(views.order_view(OrderParts(read, paid_back, fulfillments, None), for_buyer=True))
     is_sound(tracking.from_shop(read, fulfillments))
 
 

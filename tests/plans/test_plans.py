@@ -142,7 +142,7 @@ INBOX: Mapping[str, Question] = {
     "when is the next due": question(told(inbox.find_seconds_until_due), "ix_webhook_event_due"),
     # Five pages an event: to look for its id, and what the upsert's own checks read.
     "put a hundred": question(put(100), pages=700, rows=200),
-    "oldest open": question(told(inbox.find_oldest_open_age)),
+    "oldest open": question(told(inbox.find_oldest_pending_age)),
     # A number that nobody keeps: it is counted, in an index.
     "count open": question(told(inbox.count_events, "pending"), pages=3000, rows=BACKLOG + 500),
     "count buried": question(told(inbox.count_events, "buried"), "ix_webhook_event_state"),
@@ -226,7 +226,7 @@ DOCUMENTS: Mapping[str, Question] = {
         told(documents.list_document_kinds, CustomerId(SHOPPER), ORDER), "ix_document_order_id"
     ),
     "files of an order": question(
-        told(documents.list_known_file_ids, ORDER, is_guests=False), "ix_document_order_id"
+        told(documents.list_known_file_ids, ORDER, is_guest_order=False), "ix_document_order_id"
     ),
     "what is known of an order": question(
         told(documents.find_order_check, CustomerId(SHOPPER), ORDER), "pk_order_check"

@@ -11,7 +11,7 @@ from app.ids import OrderId
 from app.settings import Settings
 from app.web import setup
 from app.web.api_model import ApiModel, Instant, Money
-from app.web.etags import NOT_MODIFIED, conditional, require_match
+from app.web.etags import NOT_MODIFIED, conditional_response, require_match
 from app.web.id_types import ID, OrderPath
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from app.web.problems import Conflict, NotFound, PreconditionFailed, PreconditionRequired, responses
@@ -84,7 +84,7 @@ async def break_off() -> Response:
 
 @v1.get("/profile", response_model=Profile, responses=NOT_MODIFIED)
 async def show(request: Request) -> Response:
-    return conditional(request, request.app.state.route_state.profile)
+    return conditional_response(request, request.app.state.route_state.profile)
 
 
 @v1.patch("/profile", responses=responses(PreconditionFailed, PreconditionRequired))

@@ -1,4 +1,4 @@
-"""Reads lists of several pages to their end, and stops at lists that have none."""
+"""Reads a list of several pages to its end, and stops if the list has no end."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Protocol, Self, TypeVar

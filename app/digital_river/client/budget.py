@@ -1,4 +1,4 @@
-"""Keeps the process within the requests per second of our key, so that a 429 is rare."""
+"""Limits the calls of this process to the requests per second of our key, so that a 429 is rare."""
 
 import asyncio
 from collections import deque
@@ -59,7 +59,7 @@ class Budget:
 
     def __init__(self, per_second: int) -> None:
         self._loop = asyncio.get_running_loop()
-        self._pace = Pacer(per_second)
+        self._pacer = Pacer(per_second)
         self._interactive: _Queue = deque()
         self._background: _Queue = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -67,12 +67,12 @@ class Budget:
 
     @property
     def per_second(self) -> int:
-        return self._pace.per_second
+        return self._pacer.per_second
 
     @property
     def used(self) -> int:
         """Calls that left during the last second."""
-        return self._pace.used(self._loop.time())
+        return self._pacer.used(self._loop.time())
 
     @property
     def waiting(self) -> int:
@@ -88,7 +88,7 @@ class Budget:
         queue = self._background if background else self._interactive
         # A new call never overtakes a waiting one.
         if not self.waiting and self._is_due(background=background):
-            self._pace.spend(self._loop.time(), background=background)
+            self._pacer.spend(self._loop.time(), background=background)
             return
         rate = self.per_second / 2 if background else self.per_second
         if (shortest := len(queue) / rate) > max_wait:
@@ -115,7 +115,7 @@ class Budget:
                     self._grant_due_turns()
 
     def _is_due(self, *, background: bool) -> bool:
-        return self._pace.due(background=background) <= self._loop.time() + CLOCK_SLACK
+        return self._pacer.due(background=background) <= self._loop.time() + CLOCK_SLACK
 
     def _grant_due_turns(self) -> None:
         """Grant each due turn to the first call in the queues, and set a timer for the next turn."""
@@ -125,11 +125,13 @@ class Budget:
         while self.waiting:
             background = not self._interactive
             if not self._is_due(background=background):
-                self._timer = self._loop.call_at(self._pace.due(background=background), self._grant_due_turns)
+                self._timer = self._loop.call_at(
+                    self._pacer.due(background=background), self._grant_due_turns
+                )
                 return
             turn = (self._background if background else self._interactive).popleft()
             if not turn.done():
-                self._pace.spend(self._loop.time(), background=background)
+                self._pacer.spend(self._loop.time(), background=background)
                 turn.set_result(None)
 
     def close(self) -> None:

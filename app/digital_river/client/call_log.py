@@ -15,26 +15,26 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass
-class CallRecord:
+class CallLogEntry:
     """Fields for the log line, collected while the call runs. They contain no personal data."""
 
     fields: dict[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
-def log_call(method: str, route: str, attempt: int) -> Iterator[CallRecord]:
+def log_call(method: str, route: str, attempt: int) -> Iterator[CallLogEntry]:
     """Around one call: logs and counts it, also if it fails. `route` is a path template, never a URL."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    record = CallRecord()
+    entry = CallLogEntry()
     result = "cancelled"
     try:
-        yield record
+        yield entry
         result = "ok"
     except DigitalRiverError as error:
         result = type(error).__name__
         if isinstance(error, Garbled):
-            record.fields["why"] = str(error)
+            entry.fields["why"] = str(error)
         raise
     except Exception as error:
         result = f"error:{type(error).__name__}"
@@ -51,5 +51,5 @@ def log_call(method: str, route: str, attempt: int) -> Iterator[CallRecord]:
             attempt=attempt,
             result=result,
             ms=round(seconds * 1000, 1),
-            **record.fields,
+            **entry.fields,
         )

@@ -71,41 +71,41 @@ def read_error_response(status: int, headers: Mapping[str, str], body: bytes) ->
     )
 
 
-def error_for(answer: ErrorResponse) -> DigitalRiverError:
+def error_for(response: ErrorResponse) -> DigitalRiverError:
     """The error for a response, by status alone: texts and codes may change (API basics, error format)."""
-    make = _BY_STATUS.get(answer.status) or _BY_CLASS.get(answer.status // 100, _unexpected)
-    error = make(answer)
-    error.request_id = answer.request_id
+    make = _BY_STATUS.get(response.status) or _BY_CLASS.get(response.status // 100, _unexpected)
+    error = make(response)
+    error.request_id = response.request_id
     return error
 
 
-def _unavailable(answer: ErrorResponse) -> DigitalRiverError:
-    return Unavailable(f"Digital River answered {answer.status}", retry_after=answer.retry_after)
+def _unavailable(response: ErrorResponse) -> DigitalRiverError:
+    return Unavailable(f"Digital River answered {response.status}", retry_after=response.retry_after)
 
 
-def _throttled(answer: ErrorResponse) -> DigitalRiverError:
-    seconds = DEFAULT_SECONDS if answer.retry_after is None else answer.retry_after
+def _throttled(response: ErrorResponse) -> DigitalRiverError:
+    seconds = DEFAULT_SECONDS if response.retry_after is None else response.retry_after
     return Throttled("too many requests", retry_after=seconds)
 
 
-def _unauthorised(answer: ErrorResponse) -> DigitalRiverError:
-    return Unauthorised(answer.status)
+def _unauthorised(response: ErrorResponse) -> DigitalRiverError:
+    return Unauthorised(response.status)
 
 
-def _missing(answer: ErrorResponse) -> DigitalRiverError:
-    return Missing(answer.codes)
+def _missing(response: ErrorResponse) -> DigitalRiverError:
+    return Missing(response.codes)
 
 
-def _conflict(answer: ErrorResponse) -> DigitalRiverError:
-    return ConflictingState(answer.codes, answer.parameters)
+def _conflict(response: ErrorResponse) -> DigitalRiverError:
+    return ConflictingState(response.codes, response.parameters)
 
 
-def _refused(answer: ErrorResponse) -> DigitalRiverError:
-    return Refused(answer.status, answer.codes, answer.parameters)
+def _refused(response: ErrorResponse) -> DigitalRiverError:
+    return Refused(response.status, response.codes, response.parameters)
 
 
-def _unexpected(answer: ErrorResponse) -> DigitalRiverError:
-    return Garbled(f"unexpected status {answer.status}")
+def _unexpected(response: ErrorResponse) -> DigitalRiverError:
+    return Garbled(f"unexpected status {response.status}")
 
 
 _ErrorFactory = Callable[[ErrorResponse], DigitalRiverError]

@@ -181,20 +181,20 @@ class DigitalRiverClient:
         self, call: Call, deadline: float, receive: Callable[[httpx.Response], Awaitable[_T]]
     ) -> _T:
         route = call.path.template
-        with self._limits.watch(), call_log.log_call(call.method, route, call.attempts) as record:
+        with self._limits.watch(), call_log.log_call(call.method, route, call.attempts) as entry:
             try:
                 async with asyncio.timeout_at(deadline):
                     response = await self._client.send(self._request(call), stream=True)
-                    return await _read_response(response, receive, record)
+                    return await _read_response(response, receive, entry)
             except DigitalRiverError as error:
-                error.request_id = record.fields.get("dr_request_id")
+                error.request_id = entry.fields.get("dr_request_id")
                 raise
             except TRANSPORT_ERRORS as error:
-                record.fields["failure"] = type(error.__cause__ or error).__name__
+                entry.fields["failure"] = type(error.__cause__ or error).__name__
                 if call.read_error is not None:
                     raise call.read_error from None
                 # Without its cause: the HTTP clients put the whole URL into their messages.
-                raise to_error(error, record.fields.get("dr_request_id")) from None
+                raise to_error(error, entry.fields.get("dr_request_id")) from None
 
     def _connection_for(self, call: Call, deadline: float) -> AbstractAsyncContextManager[None]:
         if call.holds_connection:
@@ -215,27 +215,31 @@ class DigitalRiverClient:
 
 
 async def _read_response(
-    response: httpx.Response, receive: Callable[[httpx.Response], Awaitable[_T]], record: call_log.CallRecord
+    response: httpx.Response, receive: Callable[[httpx.Response], Awaitable[_T]], entry: call_log.CallLogEntry
 ) -> _T:
-    record.fields["status"] = response.status_code
-    record.fields["dr_request_id"] = response.headers.get("x-dr-requestid")
+    entry.fields["status"] = response.status_code
+    entry.fields["dr_request_id"] = response.headers.get("x-dr-requestid")
     try:
         if not response.is_success:
-            await _raise_for(response, record)
+            await _raise_for(response, entry)
         return await receive(response)
     except BaseException:
         await response.aclose()
         raise
 
 
-async def _raise_for(response: httpx.Response, record: call_log.CallRecord) -> None:
+async def _raise_for(response: httpx.Response, entry: call_log.CallLogEntry) -> None:
     try:
         body = await read_body(response.aiter_bytes(), MAX_ERROR_BYTES)
     except (Garbled, *TRANSPORT_ERRORS):
         body = b""  # The status is enough to choose the error.
-    refusal = read_error_response(response.status_code, response.headers, body)
-    record.fields |= {"codes": refusal.codes, "parameters": refusal.parameters, "messages": refusal.messages}
-    raise error_for(refusal)
+    error_response = read_error_response(response.status_code, response.headers, body)
+    entry.fields |= {
+        "codes": error_response.codes,
+        "parameters": error_response.parameters,
+        "messages": error_response.messages,
+    }
+    raise error_for(error_response)
 
 
 def _json_reader(

@@ -107,9 +107,9 @@ class Upload:
 
 @dataclass(frozen=True)
 class Caller:
-    """The request that the portal is serving: its id, and the buyer's IP address if known.
+    """Who causes a call: the id of the request that the portal serves, and the buyer's IP address if known.
 
-    With it, one request can be followed from the browser into Digital River's logs.
+    With the id, an operator can follow one request from the browser into Digital River's logs.
     """
 
     request_id: str

@@ -77,11 +77,11 @@ def _read_model(tree: Any, model: type[ModelT], route: str) -> ModelT:
     try:
         result, omissions = read(model, tree)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)[
+        details = error.errors(include_url=False, include_context=False, include_input=False)[
             :MAX_LOGGED_OMISSIONS
         ]
-        places = (f"{'.'.join(map(str, problem['loc']))} {problem['type']}" for problem in problems)
-        raise Garbled(f"the answer is no {model.__name__}: {', '.join(places)}") from None
+        descriptions = (f"{'.'.join(map(str, detail['loc']))} {detail['type']}" for detail in details)
+        raise Garbled(f"the answer is no {model.__name__}: {', '.join(descriptions)}") from None
     _log_omissions(route, omissions)
     return result
 

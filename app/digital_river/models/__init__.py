@@ -26,7 +26,7 @@ from app.digital_river.models.orders import (
     SellingEntity,
     ShippingChoice,
 )
-from app.digital_river.models.parties import AdditionalAddressInfo, Address, Owner, Party
+from app.digital_river.models.parties import AdditionalAddressInfo, Address, Party, SourceOwner
 from app.digital_river.models.payments import (
     Charge,
     ChargeOperation,
@@ -57,7 +57,6 @@ __all__ = [
     "Order",
     "OrderItem",
     "OrderPayment",
-    "Owner",
     "Party",
     "PaymentSession",
     "PdfReference",
@@ -70,6 +69,7 @@ __all__ = [
     "ShippingChoice",
     "Source",
     "SourceDetails",
+    "SourceOwner",
     "TaxApplicability",
     "TaxCertificate",
     "TaxIdentifier",

@@ -1,4 +1,4 @@
-"""Customers, their tax identifiers and their tax certificates."""
+"""The models of customers, of their tax identifiers and of their tax certificates."""
 
 from typing import Any, ClassVar, Self
 

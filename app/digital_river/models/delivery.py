@@ -1,4 +1,4 @@
-"""Fulfillments (what was shipped or cancelled) and the tracking of parcels."""
+"""The models of fulfillments (what was shipped or cancelled) and of the tracking of parcels."""
 
 from pydantic import Field
 

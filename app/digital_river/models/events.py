@@ -1,4 +1,4 @@
-"""Events: what happened at Digital River."""
+"""The model of events. It leaves `data` unvalidated, because each handler reads only its own part."""
 
 from typing import Any
 

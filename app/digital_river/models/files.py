@@ -1,4 +1,4 @@
-"""Files and the public links to them."""
+"""The models of files and of the public links to them."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Orders with their lines, payments and references to PDF files."""
+"""The models of orders, with their lines and references to PDF files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -82,7 +82,7 @@ class SellingEntity(DigitalRiverModel):
 
 
 class ShippingChoice(DigitalRiverModel):
-    """The way of shipping that the buyer chose."""
+    """The shipping method that the buyer chose."""
 
     id: str | None = None
     description: str | None = None

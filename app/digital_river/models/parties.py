@@ -1,4 +1,4 @@
-"""Names and addresses, which orders, customers and payment sources contain."""
+"""The models of names and addresses, which orders, customers and payment sources share."""
 
 from app.digital_river.models.tolerant_model import DigitalRiverModel, Identifier
 
@@ -33,7 +33,7 @@ class Party(DigitalRiverModel):
     additional_address_info: AdditionalAddressInfo | None = None
 
 
-class Owner(DigitalRiverModel):
+class SourceOwner(DigitalRiverModel):
     """The owner of a payment source."""
 
     first_name: str | None = None

@@ -1,4 +1,4 @@
-"""Names of payment methods for buyers, also for types that are new at Digital River."""
+"""Gives each payment method a name for buyers, also if its type is new at Digital River."""
 
 import re
 

@@ -1,11 +1,11 @@
-"""Payment sources, charges and their captures, cancellations and refunds."""
+"""The models of payment sources, and of charges with their captures, cancellations and refunds."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import AliasChoices, Field
 
-from app.digital_river.models.parties import Owner
+from app.digital_river.models.parties import SourceOwner
 from app.digital_river.models.tolerant_model import (
     Amount,
     DigitalRiverModel,
@@ -37,7 +37,7 @@ class Source(Resource):
     state: str | None = Field(None, validation_alias=AliasChoices("state", "status"))
     flow: str | None = None
     reusable: bool | None = None
-    owner: Owner | None = None
+    owner: SourceOwner | None = None
     customer_id: Identifier | None = None
     amount: Amount | None = None
     currency: str | None = None

@@ -1,4 +1,4 @@
-"""Refunds of orders."""
+"""The models of refunds."""
 
 from pydantic import Field
 

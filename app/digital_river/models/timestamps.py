@@ -3,7 +3,7 @@ implausible ones."""
 
 from datetime import UTC, datetime, timedelta
 
-# No event of a shop is older than 1970, and the end of the calendar stands for "never". PostgreSQL reads
+# No event of a shop is older than 1970, and the end of the calendar means "never". PostgreSQL reads
 # the first and the last instant as infinities, and the last days do not exist in all time zones.
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9998, 12, 31, tzinfo=UTC)

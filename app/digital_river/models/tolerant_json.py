@@ -1,4 +1,4 @@
-"""Parses JSON of Digital River: an invalid value costs that value alone, and texts come out safe to store.
+"""Parses JSON of Digital River: it loses only values that are invalid, and makes texts safe to store.
 
 Legal JSON may contain a lone surrogate ("\\ud83d"), NUL, numbers of a thousand digits and very deep nesting.
 Faulty writers add raw control characters, broken UTF-8, NaN and a byte order mark. None of these may prevent

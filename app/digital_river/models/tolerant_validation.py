@@ -86,8 +86,8 @@ def _omit_invalid(
     rules = _field_rules(model)
     invalid: dict[str, set[Any]] = {}
     omissions: list[Omission] = []
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        name, *inside = problem["loc"] or ("",)
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        name, *inside = detail["loc"] or ("",)
         field_name = rules.fields.get(str(name))
         is_entry = field_name in rules.collections and bool(inside)
         if field_name is None or (field_name in rules.essential and not is_entry):
@@ -95,7 +95,7 @@ def _omit_invalid(
         invalid.setdefault(str(name), set()).add(inside[0] if is_entry else None)
         where = ".".join((model.__name__.partition("[")[0], str(name), *map(_loggable_step, inside)))
         entry = _loggable_entry_id(rules, field_name, fields[str(name)], inside) if is_entry else None
-        omissions.append(Omission(where, problem["type"], entry))
+        omissions.append(Omission(where, detail["type"], entry))
     log.omissions += omissions
     return _remove(rules, fields, invalid)
 
@@ -105,13 +105,13 @@ def _remove(
 ) -> Counter[str]:
     omitted: Counter[str] = Counter()
     for name, keys in invalid.items():
-        held = without_nulls(fields[name])
+        values = without_nulls(fields[name])
         if None in keys:
             del fields[name]
-        elif isinstance(held, Mapping):
-            fields[name] = {key: item for key, item in held.items() if key not in keys}
+        elif isinstance(values, Mapping):
+            fields[name] = {key: item for key, item in values.items() if key not in keys}
         else:
-            fields[name] = [item for key, item in enumerate(held) if key not in keys]
+            fields[name] = [item for key, item in enumerate(values) if key not in keys]
         if rules.fields[name] in rules.collections:
             omitted[rules.fields[name]] += len(keys)
     return omitted
@@ -173,9 +173,11 @@ def _loggable_id(model: type, fields: Mapping[str, Any]) -> str | None:
     return str(id_) if _LOGGABLE.fullmatch(str(id_)) else None
 
 
-def _loggable_entry_id(rules: _FieldRules, field_name: str, held: Any, inside: list[int | str]) -> str | None:
-    held, key = without_nulls(held), inside[0]
-    kind, *_ = rules.collections[field_name]
-    if not isinstance(kind, type) or not isinstance(key, int) or not isinstance(held[key], Mapping):
+def _loggable_entry_id(
+    rules: _FieldRules, field_name: str, values: Any, inside: list[int | str]
+) -> str | None:
+    values, key = without_nulls(values), inside[0]
+    entry_type, *_ = rules.collections[field_name]
+    if not isinstance(entry_type, type) or not isinstance(key, int) or not isinstance(values[key], Mapping):
         return None
-    return _loggable_id(kind, held[key])
+    return _loggable_id(entry_type, values[key])
