@@ -57,6 +57,25 @@ TAGS = [
 ]
 
 
+# The busiest routes first, because Starlette tries routes in this order. Not by `include_router`: it adds
+# a layer for each router, which costs a tenth of the time of a webhook.
+ROUTERS = (
+    webhooks.router,
+    documents.router,
+    customers.router,
+    privacy.forget_router,
+    tax.router,
+    orders.router,
+    payment_sources.router,
+    events.router,
+    privacy.ops_router,
+    status.router,
+    health.router,
+    metrics.router,
+    privacy.export_router,
+)
+
+
 @dataclass(frozen=True)
 class ApiResources(Resources):
     """The resources of every process, and those that only the API needs."""
@@ -104,26 +123,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         servers=[{"url": "/", "description": "The server from which this document was read."}],
-        contact={"name": "The operator of this portal"},
+        contact={"name": "Whoever operates this portal"},
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     setup.install(app, settings, rate_limited=True)
-    # The busiest routes first, because Starlette tries routes in this order. Not by `include_router`: it adds
-    # a layer for each router, which costs a tenth of the time of a webhook.
-    for router in (
-        webhooks.router,
-        documents.router,
-        customers.router,
-        privacy.forget_router,
-        tax.router,
-        orders.router,
-        payment_sources.router,
-        events.router,
-        privacy.ops_router,
-        status.router,
-        health.router,
-        metrics.router,
-        privacy.export_router,
-    ):
+    for router in ROUTERS:
         app.router.routes.extend(router.routes)
     return app
