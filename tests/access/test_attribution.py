@@ -12,13 +12,13 @@ from app.access.ownership import Anybody, Owner
 from app.ids import CustomerId
 from app.settings import Settings
 from app.web.id_types import OrderPath
-from tests.db.test_migrations import Shelf, shelf
+from tests.db.test_migrations import MigratedDatabase, migrated
 from tests.security.matrix import ENTRIES
 from tests.support.portal import Portal, settings_for
 from tests.support.route_app import client_of_routes
 from tests.support.sandbox import Json, Sandbox
 
-__all__ = ["shelf"]
+__all__ = ["migrated"]
 
 Token = dict[str, str]
 
@@ -189,20 +189,22 @@ async def test_reads_at_the_same_time_are_not_mixed_up(
 _OLD = "INSERT INTO audit_record (subject, operation, path_ids, request_id) VALUES ('s', 'GET', $1, 'r')"
 
 
-async def test_older_records_are_attributed_while_it_is_known_whose_the_things_are(shelf: Shelf) -> None:
-    await shelf.upgrade("0006")
-    document_id = await shelf.connection.fetchval(
+async def test_older_records_are_attributed_while_it_is_known_whose_the_things_are(
+    migrated: MigratedDatabase,
+) -> None:
+    await migrated.upgrade("0006")
+    document_id = await migrated.connection.fetchval(
         """INSERT INTO document (file_id, order_id, customer_id, kind, file_name, created_at)
            VALUES ('f', 'o1', 'ada', 'invoice', 'f.pdf', now()) RETURNING id::text"""
     )
-    await shelf.connection.execute(
+    await migrated.connection.execute(
         "INSERT INTO order_check (order_id, customer_id, invoice, credit_memo) VALUES ('o2', 'eve', 'x', 'x')"
     )
     spellings = [document_id.upper(), f"%7B{document_id}%7D", f"urn:uuid:{document_id}", "not-a-uuid"]
     for one in spellings:
-        await shelf.connection.execute(_OLD, f'{{"documentId": "{one}"}}')
+        await migrated.connection.execute(_OLD, f'{{"documentId": "{one}"}}')
     for one in ("o1", "o2", "o3"):
-        await shelf.connection.execute(_OLD, f'{{"orderId": "{one}"}}')
-    await shelf.upgrade("0010")
-    rows = await shelf.connection.fetch("SELECT customer_id FROM audit_record ORDER BY id")
+        await migrated.connection.execute(_OLD, f'{{"orderId": "{one}"}}')
+    await migrated.upgrade("0010")
+    rows = await migrated.connection.fetch("SELECT customer_id FROM audit_record ORDER BY id")
     assert [row["customer_id"] for row in rows] == ["ada", "ada", "ada", None, "ada", "eve", None]

@@ -33,35 +33,35 @@ def succeed(breaker: CircuitBreaker) -> None:
 
 
 def test_it_opens_after_failures_in_a_row_and_then_answers_at_once() -> None:
-    far_side = ScriptedDigitalRiver([answer(503)])
+    scripted = ScriptedDigitalRiver([answer(503)])
 
     async def story() -> None:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             while digital_river.status().breaker is BreakerState.CLOSED:
                 with pytest.raises(Unavailable):
                     await orders.fetch_any_order(digital_river, OrderId("1"))
-            asked = len(far_side.requests)
+            asked = len(scripted.requests)
             began = now()
             for priority in (digital_river, digital_river.background):
                 with pytest.raises(BreakerOpen) as caught:
                     await orders.fetch_any_order(priority, OrderId("1"))
                 assert caught.value.retry_after is not None
                 assert 0 < caught.value.retry_after <= LONGEST_FIRST
-            assert (len(far_side.requests), now()) == (asked, began)
+            assert (len(scripted.requests), now()) == (asked, began)
 
     run_on_jumping_clock(story())
-    assert len(far_side.requests) == FAILURES_TO_OPEN
+    assert len(scripted.requests) == FAILURES_TO_OPEN
 
 
 def test_it_closes_again_when_the_far_side_answers() -> None:
-    far_side = ScriptedDigitalRiver([answer(503)])
+    scripted = ScriptedDigitalRiver([answer(503)])
 
     async def story() -> None:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             while digital_river.status().breaker is BreakerState.CLOSED:
                 with pytest.raises(Unavailable):
                     await orders.fetch_any_order(digital_river, OrderId("1"))
-            far_side.script = [found()]
+            scripted.script = [found()]
             await asyncio.sleep(LONGEST_FIRST)
             assert digital_river.status().breaker is BreakerState.HALF_OPEN
             await orders.fetch_any_order(digital_river, OrderId("1"))
@@ -128,15 +128,15 @@ def test_a_failed_probe_doubles_the_cool_down_up_to_a_limit() -> None:
 
 
 def test_a_cancelled_probe_makes_room_for_the_next_one() -> None:
-    far_side = ScriptedDigitalRiver([answer(503)])
+    scripted = ScriptedDigitalRiver([answer(503)])
 
     async def story() -> BreakerState:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             while digital_river.status().breaker is BreakerState.CLOSED:
                 with pytest.raises(Unavailable):
                     await orders.fetch_any_order(digital_river, OrderId("1"))
             await asyncio.sleep(LONGEST_FIRST)
-            far_side.script = [10.0, found()]
+            scripted.script = [10.0, found()]
             probe = asyncio.create_task(orders.fetch_any_order(digital_river, OrderId("1")))
             await asyncio.sleep(0.1)
             with pytest.raises(BreakerOpen):
@@ -192,10 +192,10 @@ def test_calls_that_left_before_it_opened_neither_close_nor_prolong_it() -> None
 
 
 def test_silence_counts_as_a_failure() -> None:
-    far_side = ScriptedDigitalRiver([httpx.ReadTimeout("silence")])
+    scripted = ScriptedDigitalRiver([httpx.ReadTimeout("silence")])
 
     async def story() -> BreakerState:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             await asyncio.gather(
                 *(orders.fetch_any_order(digital_river, OrderId("1")) for _ in range(FAILURES_TO_OPEN)),
                 return_exceptions=True,

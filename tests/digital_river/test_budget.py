@@ -130,13 +130,13 @@ def test_a_cancelled_place_in_the_queue_delays_nobody() -> None:
 
 
 def test_both_priorities_share_one_budget_through_the_transport() -> None:
-    far_side = ScriptedDigitalRiver([found()])
+    scripted = ScriptedDigitalRiver([found()])
 
     async def ask(digital_river: DigitalRiverClient, order_id: str) -> None:
         await orders.fetch_any_order(digital_river, OrderId(order_id))
 
     async def story() -> int:
-        async with far_side.opened(per_second=10) as digital_river:
+        async with scripted.opened(per_second=10) as digital_river:
             background = [ask(digital_river.background, f"b{number}") for number in range(10)]
             buyers = [ask(digital_river, f"i{number}") for number in range(10)]
             tasks = [asyncio.create_task(one) for one in [*background, *buyers]]
@@ -146,6 +146,6 @@ def test_both_priorities_share_one_budget_through_the_transport() -> None:
             return waiting
 
     assert run_on_jumping_clock(story()) > 5
-    assert most_in_a_window(far_side.times) <= 10
-    paths = [request.url.path.removeprefix("/orders/") for request in far_side.requests]
+    assert most_in_a_window(scripted.times) <= 10
+    paths = [request.url.path.removeprefix("/orders/") for request in scripted.requests]
     assert paths[1:11] == [f"i{number}" for number in range(10)]

@@ -24,13 +24,13 @@ def calls(route: str, result: str) -> float:
 
 def test_every_attempt_is_one_line_with_the_far_sides_name_for_it() -> None:
     failing = answer(503, "no_response", x_dr_requestid="dr-1")
-    far_side = ScriptedDigitalRiver([failing, found()])
+    scripted = ScriptedDigitalRiver([failing, found()])
 
     async def story() -> None:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             await orders.fetch_orders(digital_river, customer_id=CustomerId("canary"))
 
-    far_side.script[1] = httpx.Response(200, json={"data": []}, headers={"x-dr-requestid": "dr-2"})
+    scripted.script[1] = httpx.Response(200, json={"data": []}, headers={"x-dr-requestid": "dr-2"})
     with structlog.testing.capture_logs() as lines:
         run_on_jumping_clock(story())
     first, second = lines
@@ -53,7 +53,7 @@ def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytes
     )
     refusal = {"errors": [{"code": "invalid_parameter", "parameter": "value", "message": told}]}
     link = {"id": "canary-link", "url": "https://files.test/links/canary-url", "fileId": "canary"}
-    far_side = ScriptedDigitalRiver(
+    scripted = ScriptedDigitalRiver(
         [
             httpx.Response(400, json=refusal),
             httpx.Response(201, json=link),
@@ -64,7 +64,7 @@ def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytes
 
     async def story() -> list[str]:
         errors: list[str] = []
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             for call in (
                 customers.create_customer(
                     digital_river, CustomerId("canary"), CustomerChanges(email="canary@x.test")
@@ -113,14 +113,14 @@ def test_calls_are_counted_by_route_and_by_how_they_ended() -> None:
 def test_an_open_breaker_shows_in_the_metrics() -> None:
     async def story() -> list[float | None]:
         seen = []
-        far_side = ScriptedDigitalRiver([answer(503)])
-        async with far_side.opened() as digital_river:
+        scripted = ScriptedDigitalRiver([answer(503)])
+        async with scripted.opened() as digital_river:
             seen.append(REGISTRY.get_sample_value("portal_digital_river_breaker_open"))
             for _ in range(3):
                 with pytest.raises(Unavailable):
                     await orders.fetch_any_order(digital_river, OrderId("1"))
             seen.append(REGISTRY.get_sample_value("portal_digital_river_breaker_open"))
-            far_side.script = [found()]
+            scripted.script = [found()]
             await asyncio.sleep(60)
             await orders.fetch_any_order(digital_river, OrderId("1"))
             seen.append(REGISTRY.get_sample_value("portal_digital_river_breaker_open"))

@@ -64,9 +64,9 @@ def test_a_long_stream_outlives_the_total_deadline_as_long_as_bytes_arrive() -> 
     body = Dripping(2)
 
     async def story() -> bytes:
-        far_side = ScriptedDigitalRiver([httpx.Response(200, stream=body)])
+        scripted = ScriptedDigitalRiver([httpx.Response(200, stream=body)])
         async with (
-            far_side.opened(deadlines=Deadlines(total=3, read=4)) as digital_river,
+            scripted.opened(deadlines=Deadlines(total=3, read=4)) as digital_river,
             files.stream_content(digital_river, FileId("f")) as download,
         ):
             return b"".join([chunk async for chunk in download.chunks])
@@ -79,10 +79,10 @@ def test_a_stream_that_falls_silent_is_unavailable() -> None:
     body = Dripping(60)
 
     async def story() -> float:
-        far_side = ScriptedDigitalRiver([httpx.Response(200, stream=body)])
+        scripted = ScriptedDigitalRiver([httpx.Response(200, stream=body)])
         began = now()
         async with (
-            far_side.opened(deadlines=Deadlines(read=4)) as digital_river,
+            scripted.opened(deadlines=Deadlines(read=4)) as digital_river,
             files.stream_content(digital_river, FileId("f")) as download,
         ):
             with pytest.raises(Unavailable):

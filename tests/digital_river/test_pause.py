@@ -25,25 +25,25 @@ def ask(digital_river: DigitalRiverClient) -> Awaitable[object]:
 
 
 def test_a_buyer_sits_out_a_short_pause_and_gets_the_answer() -> None:
-    far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
+    scripted = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
 
     async def story() -> None:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             await ask(digital_river)
 
     run_on_jumping_clock(story())
-    assert far_side.times[1] - far_side.times[0] == pytest.approx(3, abs=0.01)
+    assert scripted.times[1] - scripted.times[0] == pytest.approx(3, abs=0.01)
 
 
 def test_a_write_is_repeated_after_a_pause_because_nothing_happened() -> None:
-    far_side = ScriptedDigitalRiver([answer(429, retry_after="1"), found(id="c")])
+    scripted = ScriptedDigitalRiver([answer(429, retry_after="1"), found(id="c")])
 
     async def story() -> None:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             await customers.create_customer(digital_river, CustomerId("c"), CustomerChanges())
 
     run_on_jumping_clock(story())
-    assert len(far_side.requests) == 2
+    assert len(scripted.requests) == 2
 
 
 def test_a_buyer_is_told_at_once_when_the_pause_outlasts_the_deadline() -> None:
@@ -58,10 +58,10 @@ def test_a_buyer_is_told_at_once_when_the_pause_outlasts_the_deadline() -> None:
 
 
 def test_everybody_shares_the_pause_and_nobody_calls_during_it() -> None:
-    far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
+    scripted = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
 
     async def story() -> None:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             with pytest.raises(Throttled):
                 await ask(digital_river.background)
             assert digital_river.status().paused_until is not None
@@ -69,15 +69,15 @@ def test_everybody_shares_the_pause_and_nobody_calls_during_it() -> None:
             assert digital_river.status().paused_until is None
 
     run_on_jumping_clock(story())
-    assert len(far_side.requests) == 21
-    assert min(far_side.times[1:]) - far_side.times[0] >= 3
+    assert len(scripted.requests) == 21
+    assert min(scripted.times[1:]) - scripted.times[0] >= 3
 
 
 def test_background_work_steps_aside_during_a_pause_without_waiting() -> None:
-    far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
+    scripted = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
 
     async def story() -> None:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             for _ in range(3):
                 began = now()
                 with pytest.raises(Throttled) as caught:
@@ -88,38 +88,38 @@ def test_background_work_steps_aside_during_a_pause_without_waiting() -> None:
             await ask(digital_river.background)
 
     run_on_jumping_clock(story())
-    assert len(far_side.requests) == 2
+    assert len(scripted.requests) == 2
 
 
 def test_those_already_queued_for_the_budget_notice_a_pause() -> None:
-    far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()], latency=0.05)
+    scripted = ScriptedDigitalRiver([answer(429, retry_after="3"), found()], latency=0.05)
 
     async def story() -> None:
-        async with far_side.opened(per_second=5) as digital_river:
+        async with scripted.opened(per_second=5) as digital_river:
             await asyncio.gather(*(ask(digital_river) for _ in range(5)))
 
     run_on_jumping_clock(story())
-    assert min(far_side.times[1:]) - far_side.times[0] >= 3
+    assert min(scripted.times[1:]) - scripted.times[0] >= 3
 
 
 def test_a_pause_without_a_length_is_a_short_one() -> None:
-    far_side = ScriptedDigitalRiver([answer(429), found()])
+    scripted = ScriptedDigitalRiver([answer(429), found()])
 
     async def story() -> None:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             await ask(digital_river)
 
     run_on_jumping_clock(story())
-    assert far_side.times[1] - far_side.times[0] == pytest.approx(DEFAULT_SECONDS, abs=0.01)
+    assert scripted.times[1] - scripted.times[0] == pytest.approx(DEFAULT_SECONDS, abs=0.01)
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
-    far_side = ScriptedDigitalRiver(
+    scripted = ScriptedDigitalRiver(
         [answer(429, retry_after="100"), answer(429, retry_after="1")], latency=0.05
     )
 
     async def story() -> float:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             await asyncio.gather(
                 _asked(digital_river.background), _asked(digital_river.background), return_exceptions=True
             )
@@ -128,14 +128,14 @@ def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
             return caught.value.retry_after
 
     assert run_on_jumping_clock(story()) == pytest.approx(100, abs=1)
-    assert len(far_side.requests) == 2
+    assert len(scripted.requests) == 2
 
 
 def test_a_cancelled_waiter_leaves_the_pause_to_the_others() -> None:
-    far_side = ScriptedDigitalRiver([answer(429, retry_after="2"), found()])
+    scripted = ScriptedDigitalRiver([answer(429, retry_after="2"), found()])
 
     async def story() -> None:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             with pytest.raises(Throttled):
                 await ask(digital_river.background)
             impatient, patient = (asyncio.create_task(_asked(digital_river)) for _ in range(2))
@@ -144,7 +144,7 @@ def test_a_cancelled_waiter_leaves_the_pause_to_the_others() -> None:
             await patient
 
     run_on_jumping_clock(story())
-    assert len(far_side.requests) == 2
+    assert len(scripted.requests) == 2
 
 
 async def _asked(digital_river: DigitalRiverClient) -> None:

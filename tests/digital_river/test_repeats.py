@@ -31,11 +31,11 @@ def detach(digital_river: DigitalRiverClient) -> Awaitable[object]:
     return customers.detach_source(digital_river, CustomerId("c"), SourceId("s"))
 
 
-def attempts(far_side: ScriptedDigitalRiver, calling: Calling) -> tuple[int, DigitalRiverError | None]:
+def attempts(scripted: ScriptedDigitalRiver, calling: Calling) -> tuple[int, DigitalRiverError | None]:
     """How often the far side was asked, and what came of it."""
 
     async def story() -> DigitalRiverError | None:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             try:
                 await calling(digital_river)
             except DigitalRiverError as error:
@@ -43,7 +43,7 @@ def attempts(far_side: ScriptedDigitalRiver, calling: Calling) -> tuple[int, Dig
             return None
 
     error = run_on_jumping_clock(story())
-    return len(far_side.requests), error
+    return len(scripted.requests), error
 
 
 LOST_ON_THE_WAY: list[Line] = [
@@ -119,9 +119,9 @@ def test_a_deletion_of_what_was_never_there_is_missing() -> None:
 
 
 def test_repeats_wait_as_long_as_the_far_side_asks_for() -> None:
-    far_side = ScriptedDigitalRiver([answer(503, retry_after="4"), found()])
-    assert attempts(far_side, get_order) == (2, None)
-    assert far_side.times[1] - far_side.times[0] >= 4
+    scripted = ScriptedDigitalRiver([answer(503, retry_after="4"), found()])
+    assert attempts(scripted, get_order) == (2, None)
+    assert scripted.times[1] - scripted.times[0] >= 4
 
 
 def test_a_repeat_that_would_miss_the_deadline_is_not_awaited() -> None:
@@ -137,23 +137,23 @@ def test_a_repeat_that_would_miss_the_deadline_is_not_awaited() -> None:
 
 
 def test_all_attempts_together_stay_within_the_total_deadline() -> None:
-    far_side = ScriptedDigitalRiver([httpx.ReadTimeout("silence"), 60.0])
+    scripted = ScriptedDigitalRiver([httpx.ReadTimeout("silence"), 60.0])
 
     async def story() -> float:
         began = now()
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             with pytest.raises(Unavailable):
                 await orders.fetch_any_order(digital_river, OrderId("1"))
         return now() - began
 
     assert run_on_jumping_clock(story()) == pytest.approx(DEFAULT_DEADLINES.total, abs=0.01)
-    assert len(far_side.requests) == 2
+    assert len(scripted.requests) == 2
 
 
 def test_one_request_keeps_its_id_through_all_repeats() -> None:
-    far_side = ScriptedDigitalRiver([answer(500), found()])
-    attempts(far_side, get_order)
-    first, second = (request.headers["upstream-id"] for request in far_side.requests)
+    scripted = ScriptedDigitalRiver([answer(500), found()])
+    attempts(scripted, get_order)
+    first, second = (request.headers["upstream-id"] for request in scripted.requests)
     assert first == second
 
 

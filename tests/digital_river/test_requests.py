@@ -113,16 +113,16 @@ def sent(calling: Calling) -> httpx.Request:
         body = {"data": [], "hasMore": False} if is_list else {"id": "1", "type": "t", "orderId": "1"}
         return httpx.Response(200, json=body)
 
-    far_side = ScriptedDigitalRiver([some])
+    scripted = ScriptedDigitalRiver([some])
 
     async def story() -> None:
         # The same answer to all of them: most are asked for something else.
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             with suppress(Garbled):
                 await calling(digital_river)
 
     run_on_jumping_clock(story())
-    (request,) = far_side.requests
+    (request,) = scripted.requests
     return request
 
 
@@ -231,23 +231,23 @@ def test_short_lists_are_read_to_their_end() -> None:
             200, json={"data": [{"id": one, "orderId": "1"} for one in ids], "hasMore": ids != ("5",)}
         )
 
-    far_side = ScriptedDigitalRiver([page])
+    scripted = ScriptedDigitalRiver([page])
 
     async def story() -> list[str]:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             return [refund.id for refund in await orders.fetch_refunds(digital_river, OrderId("1"))]
 
     assert run_on_jumping_clock(story()) == ["1", "2", "3", "4", "5"]
-    assert {request.url.params["limit"] for request in far_side.requests} == {"100"}
+    assert {request.url.params["limit"] for request in scripted.requests} == {"100"}
 
 
 def test_who_does_not_say_whose_it_is_belongs_to_no_list() -> None:
     # A far side that ignores the filter lists identifiers that are not attached to anybody yet, too.
     entries = [{"id": "1", "customerId": "ada"}, {"id": "2"}, {"id": "3", "customerId": None}]
-    far_side = ScriptedDigitalRiver([httpx.Response(200, json={"data": entries, "hasMore": False})])
+    scripted = ScriptedDigitalRiver([httpx.Response(200, json={"data": entries, "hasMore": False})])
 
     async def story() -> list[str]:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             found = await tax_identifiers.fetch_tax_identifiers(digital_river, CustomerId("ada"))
             return [one.id for one in found]
 
@@ -261,15 +261,15 @@ def test_a_list_is_left_when_it_begins_again(pages: int) -> None:
     def page(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"data": [{"id": "x"}, {"id": f"{next(ends)}"}], "hasMore": True})
 
-    far_side = ScriptedDigitalRiver([page])
+    scripted = ScriptedDigitalRiver([page])
 
     async def story() -> None:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             with pytest.raises(Garbled, match="repeats itself"):
                 await orders.fetch_refunds(digital_river, OrderId("1"))
 
     run_on_jumping_clock(story())
-    assert len(far_side.requests) == pages + 1
+    assert len(scripted.requests) == pages + 1
 
 
 def test_a_list_without_an_end_is_left_soon() -> None:
@@ -278,15 +278,15 @@ def test_a_list_without_an_end_is_left_soon() -> None:
     def page(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"data": [{"id": str(next(numbers))}], "hasMore": True})
 
-    far_side = ScriptedDigitalRiver([page])
+    scripted = ScriptedDigitalRiver([page])
 
     async def story() -> None:
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             with pytest.raises(Garbled, match="no end"):
                 await orders.fetch_refunds(digital_river, OrderId("1"))
 
     run_on_jumping_clock(story())
-    assert len(far_side.requests) <= 5
+    assert len(scripted.requests) <= 5
 
 
 def test_an_order_without_tracking_has_none() -> None:

@@ -44,8 +44,8 @@ async def invoiced(url: str, digital_river: DigitalRiverClient, order_id: OrderI
     """The order after it was shipped and its invoice exists."""
     order = await orders.fetch_any_order(digital_river, order_id)
     items = [{"itemId": item.id, "quantity": item.quantity} for item in order.items]
-    async with httpx.AsyncClient(base_url=url) as merchant:
-        shipped = await merchant.post(
+    async with httpx.AsyncClient(base_url=url) as api:
+        shipped = await api.post(
             "/fulfillments",
             json={"orderId": order_id, "items": items},
             headers={"authorization": "Bearer sk_test_sandbox"},

@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 
 from devtools.embedded_files import EmbeddedPostgresError
 from devtools.embedded_postgres import EmbeddedPostgres
-from tests.support.clock import PATIENCE_SECONDS, eventually
+from tests.support.clock import TIMEOUT_SECONDS, eventually
 from tests.support.portal import running_portal
 from tests.support.sandbox import Sandbox
 from tests.support.tcp_relay import pour, running_relay
@@ -57,7 +57,7 @@ async def test_a_connection_that_the_server_has_just_ended_is_503(
         """The end of a connection comes much later than the server's last words."""
         await pour(server, client)
         said_goodbye.set()
-        await asyncio.sleep(PATIENCE_SECONDS)
+        await asyncio.sleep(TIMEOUT_SECONDS)
 
     real = make_url(own_database_url)
     async with AsyncExitStack() as stack:

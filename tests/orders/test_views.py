@@ -20,7 +20,7 @@ from app.web.api_model import ApiModel
 from app.web.paging import Page, PartialPage
 from tests.data.digital_river import Json
 from tests.orders.payloads import payloads
-from tests.web.test_contract import check_examples
+from tests.web.test_api_model import check_examples
 
 
 def read_or_reject(model: type[Any], payload: object) -> Any:

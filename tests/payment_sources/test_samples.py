@@ -12,7 +12,7 @@ from app.payment_sources import drop_in, schemas
 from app.payment_sources.schemas import payment_source_view
 from app.web.api_model import ApiModel
 from tests.data.digital_river import Json, payloads
-from tests.web.test_contract import check_examples
+from tests.web.test_api_model import check_examples
 
 FOLDERS = ("sources", "drjs", "dropin", "customers", "orders", "events", "checkouts")
 NOW = datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)

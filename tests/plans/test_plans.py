@@ -30,8 +30,8 @@ from app.resources import Resources, open_resources
 from app.webhooks import inbox, ingest, sweep_log
 from app.webhooks.inbox import State
 from app.webhooks.ingest import NewEvent
-from tests.plans.explained import Mode, Notebook, Plan, explain
-from tests.plans.million import BACKLOG, MERCHANT, SHOPPER, TABLES, fill, key, suffer_outage
+from tests.plans.large_database import BACKLOG, LARGE_CUSTOMER, SMALL_CUSTOMER, TABLES, add_backlog, fill, key
+from tests.plans.query_plans import Mode, Plan, StatementRecorder, explain
 from tests.support.portal import settings_for
 
 PAGE = 21
@@ -44,7 +44,7 @@ POLICY = LinkPolicy(("links.invalid",), "https://far.invalid", is_development=Fa
 
 
 @dataclass(frozen=True)
-class Question:
+class Expectation:
     """Something that the product asks, the indexes that must answer it, and the most that each of its
     statements may cost: pages touched, and rows looked at."""
 
@@ -54,13 +54,13 @@ class Question:
     rows: float
 
 
-def question(
+def expect(
     ask: Callable[[Resources], Awaitable[object]], *indexes: str, pages: int = 130, rows: float = 4 * PAGE
-) -> Question:
-    return Question(ask, frozenset(indexes), pages, rows)
+) -> Expectation:
+    return Expectation(ask, frozenset(indexes), pages, rows)
 
 
-def told(
+def with_connection(
     ask: Callable[..., Awaitable[object]], *given: Any, **more: Any
 ) -> Callable[[Resources], Awaitable[object]]:
     """A function of a store that wants a connection, as a transaction of its own."""
@@ -86,10 +86,10 @@ async def claim_and_retry(resources: Resources) -> None:
         await inbox.retry(connection, held, delay=timedelta(0), error="not now")
 
 
-async def answer_once(resources: Resources) -> None:
+async def claim_and_store_response(resources: Resources) -> None:
     name = key("an own request").encode()
     async with resources.engine.begin() as connection:
-        held = await idempotency.claim_request(connection, name, CustomerId(SHOPPER))
+        held = await idempotency.claim_request(connection, name, CustomerId(SMALL_CUSTOMER))
     assert isinstance(held, idempotency.Claim)
     answer = idempotency.StoredResponse(Fingerprint(b"", 0, b""), 200, {}, b"")
     async with resources.engine.begin() as connection:
@@ -97,13 +97,13 @@ async def answer_once(resources: Resources) -> None:
 
 
 async def export_events(connection: AsyncConnection, customer_id: CustomerId) -> None:
-    things = await documents.list_owned_ids(connection, customer_id)
-    await privacy.list_held_events(connection, customer_id, things)
+    owned_ids = await documents.list_owned_ids(connection, customer_id)
+    await privacy.list_held_events(connection, customer_id, owned_ids)
 
 
 async def export_support_reads(connection: AsyncConnection, customer_id: CustomerId) -> None:
-    things = await documents.list_owned_ids(connection, customer_id)
-    await audit_log.list_records(connection, customer_id, things)
+    owned_ids = await documents.list_owned_ids(connection, customer_id)
+    await audit_log.list_records(connection, customer_id, owned_ids)
 
 
 def listed(owner: str, **filters: Any) -> Callable[[Resources], Awaitable[object]]:
@@ -113,7 +113,7 @@ def listed(owner: str, **filters: Any) -> Callable[[Resources], Awaitable[object
     )
 
 
-async def list_anybodys(resources: Resources) -> None:
+async def list_for_support(resources: Resources) -> None:
     owner = Anybody(resources.engine, AuditRecordId(1))
     await documents.list_documents(resources.hot_pool, POLICY, owner, order_id=ORDER, limit=PAGE)
 
@@ -123,7 +123,9 @@ def events(
 ) -> Callable[[Resources], Awaitable[object]]:
     after = None if is_first else (MIDDLE, "x")
     filters = {"order_id": None, **order}
-    return told(ops.list_events, state=state, event_type=event_type, after=after, limit=PAGE, **filters)
+    return with_connection(
+        ops.list_events, state=state, event_type=event_type, after=after, limit=PAGE, **filters
+    )
 
 
 def put(count: int) -> Callable[[Resources], Awaitable[object]]:
@@ -135,60 +137,66 @@ def put(count: int) -> Callable[[Resources], Awaitable[object]]:
     return lambda resources: ingest.insert_events(resources.hot_pool, arrived, "webhook")
 
 
-INBOX: Mapping[str, Question] = {
-    "claim and finish": question(claim_and_finish, "ix_webhook_event_due", "pk_webhook_event"),
-    "claim and retry": question(claim_and_retry, "ix_webhook_event_due", "pk_webhook_event"),
-    "claim twenty": question(told(inbox.claim_events, limit=20, lease=60), "ix_webhook_event_due", pages=900),
-    "when is the next due": question(told(inbox.find_seconds_until_due), "ix_webhook_event_due"),
+INBOX: Mapping[str, Expectation] = {
+    "claim and finish": expect(claim_and_finish, "ix_webhook_event_due", "pk_webhook_event"),
+    "claim and retry": expect(claim_and_retry, "ix_webhook_event_due", "pk_webhook_event"),
+    "claim twenty": expect(
+        with_connection(inbox.claim_events, limit=20, lease=60), "ix_webhook_event_due", pages=900
+    ),
+    "when is the next due": expect(with_connection(inbox.find_seconds_until_due), "ix_webhook_event_due"),
     # Five pages an event: to look for its id, and what the upsert's own checks read.
-    "put a hundred": question(put(100), pages=700, rows=200),
-    "oldest open": question(told(inbox.find_oldest_open_age)),
+    "put a hundred": expect(put(100), pages=700, rows=200),
+    "oldest open": expect(with_connection(inbox.find_oldest_open_age)),
     # A number that nobody keeps: it is counted, in an index.
-    "count open": question(told(inbox.count_events, "pending"), pages=3000, rows=BACKLOG + 500),
-    "count buried": question(told(inbox.count_events, "buried"), "ix_webhook_event_state"),
-    "events": question(events(), "ix_webhook_event_received"),
-    "events, next page": question(events(is_first=False), "ix_webhook_event_received"),
-    "events of an order": question(events(order_id=ORDER), "ix_webhook_event_order_id"),
-    "events of a frequent type": question(events(event_type="order.invoice.created")),
-    "events of a rare type": question(events(event_type="order.rare"), "ix_webhook_event_type"),
-    "events of no type": question(events(event_type="no.such", is_first=False), "ix_webhook_event_type"),
-    "open events": question(events("pending")),
-    "open events, next page": question(events("pending", is_first=False)),
-    "done events": question(events("done")),
-    "done events, next page": question(events("done", is_first=False)),
-    "ignored events": question(events("ignored"), "ix_webhook_event_state"),
-    "buried events": question(events("buried"), "ix_webhook_event_state"),
-    "buried events of a type": question(
+    "count open": expect(with_connection(inbox.count_events, "pending"), pages=3000, rows=BACKLOG + 500),
+    "count buried": expect(with_connection(inbox.count_events, "buried"), "ix_webhook_event_state"),
+    "events": expect(events(), "ix_webhook_event_received"),
+    "events, next page": expect(events(is_first=False), "ix_webhook_event_received"),
+    "events of an order": expect(events(order_id=ORDER), "ix_webhook_event_order_id"),
+    "events of a frequent type": expect(events(event_type="order.invoice.created")),
+    "events of a rare type": expect(events(event_type="order.rare"), "ix_webhook_event_type"),
+    "events of no type": expect(events(event_type="no.such", is_first=False), "ix_webhook_event_type"),
+    "open events": expect(events("pending")),
+    "open events, next page": expect(events("pending", is_first=False)),
+    "done events": expect(events("done")),
+    "done events, next page": expect(events("done", is_first=False)),
+    "ignored events": expect(events("ignored"), "ix_webhook_event_state"),
+    "buried events": expect(events("buried"), "ix_webhook_event_state"),
+    "buried events of a type": expect(
         events("buried", "order.credit_memo.created"), "ix_webhook_event_state"
     ),
-    "one event": question(told(ops.find_event, EventId(key("event7"))), "pk_webhook_event"),
-    "revive": question(
-        told(inbox.revive_all, "order.invoice.created", ["order.invoice.created"], limit=20),
+    "one event": expect(with_connection(ops.find_event, EventId(key("event7"))), "pk_webhook_event"),
+    "revive": expect(
+        with_connection(inbox.revive_all, "order.invoice.created", ["order.invoice.created"], limit=20),
         "ix_webhook_event_state",
         "ix_webhook_event_due",
     ),
-    "prune events": question(
-        told(retention_store.delete_expired, retention_store.RETENTION_RULES[0], limit=retention.BATCH_SIZE),
+    "prune events": expect(
+        with_connection(
+            retention_store.delete_expired, retention_store.RETENTION_RULES[0], limit=retention.BATCH_SIZE
+        ),
         "ix_webhook_event_received",
         pages=8000,
         rows=3 * retention.BATCH_SIZE,
     ),
     # A row that changes is written anew, and so is its place in each index.
-    "let go of bodies": question(
-        told(inbox.delete_bodies, "done", BODY_RETENTION["done"], limit=retention.BATCH_SIZE),
+    "let go of bodies": expect(
+        with_connection(inbox.delete_bodies, "done", BODY_RETENTION["done"], limit=retention.BATCH_SIZE),
         "ix_webhook_event_kept_body",
         pages=40_000,
         rows=3 * retention.BATCH_SIZE,
     ),
-    "let go of bodies of what was ignored": question(
-        told(inbox.delete_bodies, "ignored", BODY_RETENTION["ignored"], limit=retention.BATCH_SIZE),
+    "let go of bodies of what was ignored": expect(
+        with_connection(
+            inbox.delete_bodies, "ignored", BODY_RETENTION["ignored"], limit=retention.BATCH_SIZE
+        ),
         "ix_webhook_event_kept_body",
     ),
 }
 
-DOCUMENTS: Mapping[str, Question] = {
-    f"{owner}'s {name}": question(listed(owner, **filters), "pk_file_link", index)
-    for owner in (MERCHANT, SHOPPER)
+DOCUMENTS: Mapping[str, Expectation] = {
+    f"{owner}'s {name}": expect(listed(owner, **filters), "pk_file_link", index)
+    for owner in (LARGE_CUSTOMER, SMALL_CUSTOMER)
     for name, filters, index in (
         ("documents", {}, "ix_document_customer"),
         ("documents, next page", {"after": Position(MIDDLE, DOCUMENT)}, "ix_document_customer"),
@@ -207,53 +215,64 @@ DOCUMENTS: Mapping[str, Question] = {
         ),
     )
 } | {
-    "anybody's documents of an order": question(list_anybodys, "ix_document_order_id"),
-    "one document": question(
-        lambda resources: documents.find_document(resources.hot_pool, POLICY, CustomerId(MERCHANT), DOCUMENT),
+    "anybody's documents of an order": expect(list_for_support, "ix_document_order_id"),
+    "one document": expect(
+        lambda resources: documents.find_document(
+            resources.hot_pool, POLICY, CustomerId(LARGE_CUSTOMER), DOCUMENT
+        ),
         "pk_document",
     ),
-    "keep a document": question(
-        told(
+    "keep a document": expect(
+        with_connection(
             documents.upsert_document,
-            NewDocument(FILE, ORDER, CustomerId(SHOPPER), "invoice", "invoice.pdf", MIDDLE),
+            NewDocument(FILE, ORDER, CustomerId(SMALL_CUSTOMER), "invoice", "invoice.pdf", MIDDLE),
         )
     ),
-    "keep a link": question(told(links.upsert_link, FILE, Link("id", "https://links.invalid/1", LATER))),
-    "a usable link": question(told(links.find_usable_link, POLICY, FILE), "pk_file_link"),
-    "a refused link": question(told(links.find_recent_refusal, FILE)),
-    "keep a refusal": question(told(links.upsert_refusal, FILE, "host")),
-    "kinds of an order": question(
-        told(documents.list_document_kinds, CustomerId(SHOPPER), ORDER), "ix_document_order_id"
+    "keep a link": expect(
+        with_connection(links.upsert_link, FILE, Link("id", "https://links.invalid/1", LATER))
     ),
-    "files of an order": question(
-        told(documents.list_known_file_ids, ORDER, is_guests=False), "ix_document_order_id"
+    "a usable link": expect(with_connection(links.find_usable_link, POLICY, FILE), "pk_file_link"),
+    "a refused link": expect(with_connection(links.find_recent_refusal, FILE)),
+    "keep a refusal": expect(with_connection(links.upsert_refusal, FILE, "host")),
+    "kinds of an order": expect(
+        with_connection(documents.list_document_kinds, CustomerId(SMALL_CUSTOMER), ORDER),
+        "ix_document_order_id",
     ),
-    "what is known of an order": question(
-        told(documents.find_order_check, CustomerId(SHOPPER), ORDER), "pk_order_check"
+    "files of an order": expect(
+        with_connection(documents.list_known_file_ids, ORDER, is_guests=False), "ix_document_order_id"
     ),
-    "an order that was not there": question(
-        told(documents.is_order_absent, CustomerId(SHOPPER), ORDER, within=timedelta(seconds=15)),
+    "what is known of an order": expect(
+        with_connection(documents.find_order_check, CustomerId(SMALL_CUSTOMER), ORDER), "pk_order_check"
+    ),
+    "an order that was not there": expect(
+        with_connection(
+            documents.is_order_absent, CustomerId(SMALL_CUSTOMER), ORDER, within=timedelta(seconds=15)
+        ),
         "pk_order_absence",
     ),
-    "keep that an order was not there": question(
-        told(documents.upsert_order_absence, CustomerId(SHOPPER), ORDER)
+    "keep that an order was not there": expect(
+        with_connection(documents.upsert_order_absence, CustomerId(SMALL_CUSTOMER), ORDER)
     ),
-    "keep what is known of an order": question(
-        told(documents.upsert_order_check, ORDER, customer_id=None, invoice="ready", credit_memo="notIssued")
+    "keep what is known of an order": expect(
+        with_connection(
+            documents.upsert_order_check, ORDER, customer_id=None, invoice="ready", credit_memo="notIssued"
+        )
     ),
-    "the export of a shopper": question(
-        told(export_support_reads, CustomerId(SHOPPER)), "ix_order_check_customer_id", "ix_audit_record_order"
+    "the export of a shopper": expect(
+        with_connection(export_support_reads, CustomerId(SMALL_CUSTOMER)),
+        "ix_order_check_customer_id",
+        "ix_audit_record_order",
     ),
-    "the events of a shopper": question(
-        told(export_events, CustomerId(SHOPPER)),
+    "the events of a shopper": expect(
+        with_connection(export_events, CustomerId(SMALL_CUSTOMER)),
         "ix_webhook_event_order_id",
         "ix_webhook_event_state",
         pages=400,
     ),
-    "whose an order is": question(told(documents.find_order_owner, ORDER), "pk_order_check"),
+    "whose an order is": expect(with_connection(documents.find_order_owner, ORDER), "pk_order_check"),
     # As much as there is to export: fifty thousand documents and their orders.
-    "all things of a merchant": question(
-        told(documents.list_owned_ids, CustomerId(MERCHANT)),
+    "all things of a merchant": expect(
+        with_connection(documents.list_owned_ids, CustomerId(LARGE_CUSTOMER)),
         "ix_order_check_customer_id",
         pages=40_000,
         rows=160_000,
@@ -263,50 +282,50 @@ DOCUMENTS: Mapping[str, Question] = {
 # In the order of a digest, each row of a batch is on another page.
 SCATTERED = dict.fromkeys(("rate_bucket", "order_absence", "link_refusal"), 11 * retention.BATCH_SIZE)
 
-AROUND: Mapping[str, Question] = {
-    f"prune {what.table.name}": question(
-        told(retention_store.delete_expired, what, limit=retention.BATCH_SIZE),
+AROUND: Mapping[str, Expectation] = {
+    f"prune {what.table.name}": expect(
+        with_connection(retention_store.delete_expired, what, limit=retention.BATCH_SIZE),
         pages=SCATTERED.get(what.table.name, 8000),
         rows=7 * retention.BATCH_SIZE,
     )
     for what in retention_store.RETENTION_RULES[1:]
 } | {
-    "answer once": question(
-        answer_once, "pk_idempotent_request", "ix_idempotent_request_valid_until", pages=300
+    "answer once": expect(
+        claim_and_store_response, "pk_idempotent_request", "ix_idempotent_request_valid_until", pages=300
     ),
-    "forget answers": question(
-        told(idempotency.delete_responses, CustomerId(SHOPPER)),
+    "forget answers": expect(
+        with_connection(idempotency.delete_responses, CustomerId(SMALL_CUSTOMER)),
         "ix_idempotent_request_customer_id",
     ),
-    "keep an audit record": question(
-        told(
+    "keep an audit record": expect(
+        with_connection(
             audit_log.insert_record,
             subject="support",
-            customer_id=CustomerId(SHOPPER),
+            customer_id=CustomerId(SMALL_CUSTOMER),
             operation="GET /v1/orders",
             path_ids={},
             request_id="request",
         )
     ),
-    "requests to be forgotten": question(
-        told(privacy.list_all_forget_requests, before=9000, limit=PAGE),
+    "requests to be forgotten": expect(
+        with_connection(privacy.list_all_forget_requests, before=9000, limit=PAGE),
         "pk_forget_request",
     ),
-    "a customer's requests to be forgotten": question(
-        told(privacy.list_forget_requests, CustomerId(SHOPPER)),
+    "a customer's requests to be forgotten": expect(
+        with_connection(privacy.list_forget_requests, CustomerId(SMALL_CUSTOMER)),
         "ix_forget_request_customer_id",
     ),
-    "a page of a customer's requests to be forgotten": question(
-        told(privacy.list_forget_requests, CustomerId(SHOPPER), before=9000, limit=PAGE),
+    "a page of a customer's requests to be forgotten": expect(
+        with_connection(privacy.list_forget_requests, CustomerId(SMALL_CUSTOMER), before=9000, limit=PAGE),
         "ix_forget_request_customer_id",
     ),
-    "a lease": question(lambda resources: resources.leases.claim("any", uuid.uuid4(), 5)),
+    "a lease": expect(lambda resources: resources.leases.claim("any", uuid.uuid4(), 5)),
     # Forty-five days of sweeps are few rows, and read whole.
-    "what sweeps remember": question(told(sweep_log.load_state), rows=7000),
-    "the last sweep": question(told(sweep_log.find_last_sweep), rows=7000),
-    "swept lately": question(told(sweep_log.count_found, within=timedelta(days=1)), rows=7000),
-    "ask for a sweep": question(told(sweep_log.request_sweep, None), rows=7000),
-    "clear up sweeps": question(told(sweep_log.close_abandoned_sweeps), rows=7000),
+    "what sweeps remember": expect(with_connection(sweep_log.load_state), rows=7000),
+    "the last sweep": expect(with_connection(sweep_log.find_last_sweep), rows=7000),
+    "swept lately": expect(with_connection(sweep_log.count_found, within=timedelta(days=1)), rows=7000),
+    "ask for a sweep": expect(with_connection(sweep_log.request_sweep, None), rows=7000),
+    "clear up sweeps": expect(with_connection(sweep_log.close_abandoned_sweeps), rows=7000),
 }
 
 
@@ -326,7 +345,7 @@ async def full_database_url(own_database_url: str, own_database: asyncpg.Connect
 
 
 @pytest.fixture
-async def looking(full_database_url: str) -> AsyncIterator[asyncpg.Connection]:
+async def explain_connection(full_database_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(full_database_url, statement_cache_size=0)
     yield connection
     await connection.close()
@@ -336,42 +355,45 @@ async def looking(full_database_url: str) -> AsyncIterator[asyncpg.Connection]:
 @pytest.mark.proof
 @pytest.mark.timeout(180)
 async def test_every_statement_keeps_its_index_at_a_million_rows(
-    full_database_url: str, looking: asyncpg.Connection, subtests: pytest.Subtests
+    full_database_url: str, explain_connection: asyncpg.Connection, subtests: pytest.Subtests
 ) -> None:
     settings = settings_for(full_database_url, "http://127.0.0.1:1")
     async with open_resources(settings) as opened, opened.hot_pool.acquire() as connection:
-        notebook = Notebook(connection)
-        look = partial(check, notebook, notebook.listen(opened), looking)
-        for name, asked in {**INBOX, **DOCUMENTS, **AROUND}.items():
+        recorder = StatementRecorder(connection)
+        look = partial(check, recorder, recorder.record(opened), explain_connection)
+        for name, expected in {**INBOX, **DOCUMENTS, **AROUND}.items():
             with subtests.test(name):
-                await look(asked)
+                await look(expected)
         with subtests.test("prune events, the twentieth batch"):
             for _ in range(19):
                 await INBOX["prune events"].ask(opened)
             await look(INBOX["prune events"])
-        await suffer_outage(looking)
-        for name, asked in INBOX.items():
+        await add_backlog(explain_connection)
+        for name, expected in INBOX.items():
             with subtests.test(f"{name}, after an outage"):
-                await look(asked)
+                await look(expected)
 
 
 async def check(
-    notebook: Notebook, resources: Resources, looking: asyncpg.Connection, asked: Question
+    recorder: StatementRecorder,
+    resources: Resources,
+    explain_connection: asyncpg.Connection,
+    expected: Expectation,
 ) -> None:
     """Ask, and look at the plan of each statement: the one for its values, and the one for any values."""
-    statements = await notebook.statements_of(partial(asked.ask, resources))
+    statements = await recorder.statements_of(partial(expected.ask, resources))
     assert statements
     for mode in get_args(Mode):
         used: set[str] = set()
         for statement in statements:
-            plan = await explain(looking, statement, mode)
+            plan = await explain(explain_connection, statement, mode)
             what = f"{mode}: {plan}, for {statement.text}"
             assert not (plan.tables_read_whole - {"sweep"}), what
-            assert plan.buffers <= asked.pages, what
-            assert plan.rows_read <= asked.rows, what
-            assert plan.rows_sorted <= asked.rows, what
+            assert plan.buffers <= expected.pages, what
+            assert plan.rows_read <= expected.rows, what
+            assert plan.rows_sorted <= expected.rows, what
             used |= plan.indexes
-        assert asked.indexes <= used, f"{mode}: {sorted(used)}"
+        assert expected.indexes <= used, f"{mode}: {sorted(used)}"
 
 
 def test_every_table_that_grows_is_full_when_it_is_looked_at() -> None:

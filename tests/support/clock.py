@@ -6,12 +6,12 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-PATIENCE_SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
 
 _T = TypeVar("_T")
 
 
-async def eventually(find: Callable[[], Awaitable[_T]], *, within: float = PATIENCE_SECONDS) -> _T:
+async def eventually(find: Callable[[], Awaitable[_T]], *, within: float = TIMEOUT_SECONDS) -> _T:
     """The first truthy answer of `find`; fails when there is none in time."""
     deadline = time.monotonic() + within
     while not (found := await find()):

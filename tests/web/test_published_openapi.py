@@ -12,7 +12,7 @@ from app.web.api_model import ApiModel
 from tests.support.declared_answers import Document
 from tests.support.openapi import Json, contract_models, operations, schemas_in_answers
 from tests.support.portal import published_document
-from tests.web.test_contract import check_examples
+from tests.web.test_api_model import check_examples
 
 COMMITTED = Path(__file__).parents[2] / "openapi" / "portal.json"
 DOCUMENT: Json = published_document()

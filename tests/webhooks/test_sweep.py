@@ -160,11 +160,11 @@ async def test_a_list_that_repeats_itself_is_left_and_hides_no_other(
         event = {**invoice_event(), "type": event_type, "id": event_type}
         return httpx.Response(200, json={"data": [event], "hasMore": event_type == first})
 
-    far_side = ScriptedDigitalRiver([page])
-    async with far_side.opened() as digital_river:
+    scripted = ScriptedDigitalRiver([page])
+    async with scripted.opened() as digital_river:
         with pytest.raises(Garbled, match="repeats itself"):
             await sweep_now(replace(resources, digital_river=digital_river), HANDLERS, None)
-    assert [request.url.params["type"] for request in far_side.requests] == [first, first, *others]
+    assert [request.url.params["type"] for request in scripted.requests] == [first, first, *others]
     assert await kept_event_ids(own_database) == set(HANDLERS)
 
 

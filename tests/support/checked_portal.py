@@ -69,18 +69,18 @@ class CheckedPortal:
     # What gives Grace away: her texts, and the ids of her things.
     canaries: set[str]
     document_id: str
-    honest: dict[str, Any]
+    untampered: dict[str, Any]
     # Events that have been complained about.
-    blamed: set[str] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
     # Events that may stay open, because what they announce is not there.
     waiting: set[str] = field(default_factory=set)
 
-    async def lie(self, kind: str, **more: Any) -> None:
+    async def tamper(self, kind: str, **more: Any) -> None:
         """Arm this lie alone."""
         (await self.sandbox.client.delete("/_sandbox/faults")).raise_for_status()
         await self.sandbox.post("/_sandbox/faults", {"kind": kind, **more})
 
-    async def stop_lying(self) -> None:
+    async def stop_tampering(self) -> None:
         """And let a quarter of an hour pass, in which whatever was remembered of a refusal is forgotten."""
         (await self.sandbox.client.delete("/_sandbox/faults")).raise_for_status()
         await pass_time(self.database, self.sandbox, 900)
@@ -97,7 +97,7 @@ class CheckedPortal:
             if query:
                 yield template.format(**values) + query
 
-    async def forget_what_saves_calls(self) -> None:
+    async def delete_cached_answers(self) -> None:
         """So that the far side is asked again, about links and about what an order has."""
         await self.database.execute("DELETE FROM file_link; DELETE FROM order_check")
 
@@ -108,22 +108,22 @@ class CheckedPortal:
         except httpx.HTTPError as error:
             return httpx.Response(599, text=f"the connection broke off: {type(error).__name__}")
 
-    async def learn_what_is_honest(self) -> None:
+    async def record_untampered_answers(self) -> None:
         for path in self.paths():
             answer = await self.portal.get(path, self.ada.token)
-            self.honest[path] = known(answer)
+            self.untampered[path] = known(answer)
         content = f"/v1/documents/{self.document_id}/content"
         answer = await self.portal.get(content, self.ada.token, disposition="proxy")
-        self.honest["file"] = answer.content
+        self.untampered["file"] = answer.content
 
     def leaks(self, path: str, answer: httpx.Response) -> list[str]:
         """What of Grace's an answer to Ada holds."""
         text = answer.text + json.dumps(dict(answer.headers))
         return [f"{path} leaks {one}" for one in sorted(self.canaries) if one in text]
 
-    async def complain_about_reads(self) -> list[str]:
+    async def check_reads(self) -> list[str]:
         """What is wrong with Ada's reads while the far side lies."""
-        await self.forget_what_saves_calls()
+        await self.delete_cached_answers()
         found: list[str] = []
         for path in self.paths():
             answer = await self.get(path)
@@ -131,30 +131,30 @@ class CheckedPortal:
                 found.append(f"{path} answered {answer.status_code}: {answer.text[:200]}")
             found += self.leaks(path, answer)
             if answer.status_code == 303:
-                found += await self.complain_about_link(path, answer.headers["Location"])
+                found += await self.check_link(path, answer.headers["Location"])
         return found
 
-    async def complain_about_link(self, path: str, url: str) -> list[str]:
+    async def check_link(self, path: str, url: str) -> list[str]:
         """A link leads to Ada's file at Digital River's, or nowhere."""
         if not url.startswith(f"{self.sandbox.url}/links/"):
             return [f"{path} leads to {url[:100]}"]
         opened = await self.sandbox.client.get(url)
-        if opened.status_code == 200 and opened.content != self.honest["file"]:
+        if opened.status_code == 200 and opened.content != self.untampered["file"]:
             return [f"{path} leads to somebody else's file"]
         return []
 
-    async def complain_about_after(self, part: str = "") -> list[str]:
+    async def check_recovery(self, part: str = "") -> list[str]:
         """What is not as before once the far side is honest again, of the paths that have this part."""
         found: list[str] = []
         for path in self.paths():
             if part not in path:
                 continue
             answer = await self.get(path)
-            if (now := known(answer)) != self.honest[path]:
-                found.append(f"{path} is not as before: {difference(self.honest[path], now)}")
+            if (now := known(answer)) != self.untampered[path]:
+                found.append(f"{path} is not as before: {difference(self.untampered[path], now)}")
         return found
 
-    async def complain_about_rows(self) -> list[str]:
+    async def check_rows(self) -> list[str]:
         """Text in rows that no frontend, log or query should ever meet."""
         found: list[str] = []
         for table in metadata.sorted_tables:
@@ -167,7 +167,7 @@ class CheckedPortal:
                         found.append(f"{table.name}.{column} holds {poison or f'{len(value)} characters'}")
         return found
 
-    async def complain_about_events(self) -> list[str]:
+    async def check_events(self) -> list[str]:
         """Each event is done soon, or buried with a reason found without days of trying. What was announced
         and is not there may come any day: looked for once more, it may wait."""
         before = {row["id"]: row["attempts"] for row in await self.database.fetch(_RESTING)}
@@ -192,13 +192,13 @@ class CheckedPortal:
         bad = [
             row
             for row in rows
-            if row["id"] not in self.blamed | self.waiting
+            if row["id"] not in self.reported | self.waiting
             and row["state"] not in {"done", "ignored"}
             and not _is_judged(row["state"], row["reason"])
         ]
         # Blamed once; nobody waits for it again.
-        self.blamed |= {row["id"] for row in bad}
-        self.waiting |= self.blamed
+        self.reported |= {row["id"] for row in bad}
+        self.waiting |= self.reported
         return [f"{row['type']} is {row['state']}: {row['reason']}" for row in bad]
 
     async def sweep(self) -> list[str]:

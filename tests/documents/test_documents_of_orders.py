@@ -43,9 +43,9 @@ async def test_an_owner_is_told_all_however_often_strangers_have_asked(
     for _ in range(5):
         assert (await portal.get(path, tokens["mallory"])).status_code == 404
         await pass_time(database, sandbox, 8)
-    told = (await portal.get(path, tokens["ada"])).json()
-    assert [document["kind"] for document in told["data"]] == ["invoice"]
-    assert told["availability"]["invoice"] == "ready"
+    shown = (await portal.get(path, tokens["ada"])).json()
+    assert [document["kind"] for document in shown["data"]] == ["invoice"]
+    assert shown["availability"]["invoice"] == "ready"
 
 
 async def test_an_owner_waits_for_no_stranger(
@@ -153,9 +153,9 @@ async def test_a_credit_memo_of_which_no_event_tells_is_looked_for(
     await portal.documents(tokens["ada"], 1)
     await sandbox.refund(order)
     await eventually(lambda: _credit_memos(sandbox, order))
-    told = (await portal.get(path_of(order["id"]), tokens["ada"])).json()
-    assert {document["kind"] for document in told["data"]} == {"invoice", "creditMemo"}
-    assert told["availability"] == {"invoice": "ready", "creditMemo": "ready"}
+    shown = (await portal.get(path_of(order["id"]), tokens["ada"])).json()
+    assert {document["kind"] for document in shown["data"]} == {"invoice", "creditMemo"}
+    assert shown["availability"] == {"invoice": "ready", "creditMemo": "ready"}
 
 
 async def _credit_memos(sandbox: Sandbox, order: Json) -> Any:
@@ -170,18 +170,18 @@ async def test_what_digital_river_was_not_asked_is_unknown_and_asked_with_patien
     await portal.documents(tokens["ada"], 1)
     path = path_of(order["id"])
     await sandbox.fault("status", status=500, path="/orders/{id}", times=3)
-    told = (await portal.get(path, tokens["ada"])).json()
-    assert len(told["data"]) == 1
-    assert told["availability"] == {"invoice": "ready", "creditMemo": "unknown"}
-    told = (await portal.get(path, tokens["ada"])).json()
-    assert told["availability"] == {"invoice": "ready", "creditMemo": "notIssued"}
+    shown = (await portal.get(path, tokens["ada"])).json()
+    assert len(shown["data"]) == 1
+    assert shown["availability"] == {"invoice": "ready", "creditMemo": "unknown"}
+    shown = (await portal.get(path, tokens["ada"])).json()
+    assert shown["availability"] == {"invoice": "ready", "creditMemo": "notIssued"}
     # Also when the order is gone: what is remembered then is that it was asked for.
     await sandbox.fault("hide", path=f"/orders/{order['id']}")
     await database.execute("DELETE FROM order_check")
     before = await sandbox.count("GET /orders/{id}")
     for _ in range(3):
-        told = (await portal.get(path, tokens["ada"])).json()
-        assert (len(told["data"]), told["availability"]["creditMemo"]) == (1, "unknown")
+        shown = (await portal.get(path, tokens["ada"])).json()
+        assert (len(shown["data"]), shown["availability"]["creditMemo"]) == (1, "unknown")
     assert await sandbox.count("GET /orders/{id}") == before + 1
 
 

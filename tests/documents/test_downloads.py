@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.documents import downloads
-from tests.security.matrix import ENTRIES, OWNER, Stage
+from tests.security.matrix import ENTRIES, OWNER, CaseContext
 from tests.support.clock import eventually
 from tests.support.portal import Portal, pass_time, running_portal
 from tests.support.sandbox import Json, Sandbox
@@ -165,7 +165,7 @@ async def test_head_reads_nothing_of_a_file(
 @pytest.mark.parametrize("route", READINGS)
 async def test_head_is_answered_by_every_reading_route(route: str, portal: Portal, sandbox: Sandbox) -> None:
     token = await sandbox.token(OWNER)
-    values = await ENTRIES[route].prepare(Stage(portal, sandbox, token))
+    values = await ENTRIES[route].prepare(CaseContext(portal, sandbox, token))
     path = route.removeprefix("GET ").format(**values)
     headers = {**token, "X-Request-ID": "same"}
     whole = await portal.client.get(path, headers=headers)

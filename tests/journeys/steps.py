@@ -9,20 +9,20 @@ from app.webhooks import inbox
 from app.webhooks.sweep import sweep_if_due
 from app.worker.handlers import HANDLERS
 from app.worker.loop import Worker
-from tests.journeys.trading import STRANGER, Kind, World
+from tests.journeys.system import OTHER_BUYER, Kind, System
 from tests.support.clock import eventually
 from tests.support.portal import pass_time
 from tests.support.sandbox import Json
 
 # Longer than any lease lives, and than an answer of Digital River about an order is believed.
-LONG = 20.0
+IDLE_SECONDS = 20.0
 
 
 @asynccontextmanager
-async def working(world: World) -> AsyncIterator[None]:
+async def running_worker(system: System) -> AsyncIterator[None]:
     """A worker for the length of the block; what it has in hand then is done on return."""
     stop = asyncio.Event()
-    worker = asyncio.create_task(Worker(world.resources).run(stop))
+    worker = asyncio.create_task(Worker(system.resources).run(stop))
     try:
         yield
     finally:
@@ -30,9 +30,9 @@ async def working(world: World) -> AsyncIterator[None]:
         await worker
 
 
-async def _has_none_due(world: World) -> bool:
+async def _has_none_due(system: System) -> bool:
     due = "SELECT count(*) FROM webhook_event WHERE state = 'pending' AND due_at <= now()"
-    return not await world.resources.hot_pool.fetchval(due)
+    return not await system.resources.hot_pool.fetchval(due)
 
 
 @dataclass(frozen=True)
@@ -45,66 +45,68 @@ class Deliver:
     # All at once.
     copies: int = 1
 
-    async def take(self, world: World) -> None:
-        event = world.trades[self.order].events[self.kind]
-        await asyncio.gather(*(self._deliver(world, event) for _ in range(self.copies)))
+    async def run(self, system: System) -> None:
+        event = system.placed_orders[self.order].events[self.kind]
+        await asyncio.gather(*(self._deliver(system, event) for _ in range(self.copies)))
 
-    async def _deliver(self, world: World, event: Json) -> None:
-        receipts = world.receipts[event["id"]]
+    async def _deliver(self, system: System, event: Json) -> None:
+        receipts = system.receipts[event["id"]]
         # As Digital River does, when a busy machine made it wait for too long.
-        while (answer := await world.portal.deliver(event)).status_code == 503:
+        while (answer := await system.portal.deliver(event)).status_code == 503:
             receipts["unavailable"] += 1
         assert answer.status_code == 202, answer.text
         receipts[answer.json()["status"]] += 1
 
 
 @dataclass(frozen=True)
-class Look:
+class ViewDocuments:
     """The buyer opens the page of an order, before its events have come or after; a stranger tries to."""
 
     order: int
 
-    async def take(self, world: World) -> None:
-        trade = world.trades[self.order]
-        path = f"/v1/orders/{trade.order_id}/documents"
-        listed = (await world.portal.get(path, world.tokens[trade.owner])).raise_for_status().json()["data"]
+    async def run(self, system: System) -> None:
+        placed = system.placed_orders[self.order]
+        path = f"/v1/orders/{placed.order_id}/documents"
+        listed = (
+            (await system.portal.get(path, system.tokens[placed.owner])).raise_for_status().json()["data"]
+        )
         kinds = [one["kind"] for one in listed]
         # The order tells of what no event has told. Once it was read it is believed for a day: a credit memo
         # after that is told by its event, or found by the sweep.
         assert kinds in (["invoice"], ["creditMemo", "invoice"], ["invoice", "creditMemo"]), kinds
         for one in listed:
             content = f"/v1/documents/{one['id']}/content"
-            assert (await world.portal.get(content, world.tokens[trade.owner])).status_code == 303
-            assert (await world.portal.get(content, world.tokens[STRANGER])).status_code == 404
-        assert (await world.portal.get(path, world.tokens[STRANGER])).status_code == 404
+            assert (await system.portal.get(content, system.tokens[placed.owner])).status_code == 303
+            assert (await system.portal.get(content, system.tokens[OTHER_BUYER])).status_code == 404
+        assert (await system.portal.get(path, system.tokens[OTHER_BUYER])).status_code == 404
 
 
 @dataclass(frozen=True)
-class Work:
+class RunWorker:
     """A worker comes, handles what is due, and goes."""
 
-    async def take(self, world: World) -> None:
-        async with working(world):
-            await eventually(lambda: _has_none_due(world))
+    async def run(self, system: System) -> None:
+        async with running_worker(system):
+            await eventually(lambda: _has_none_due(system))
 
 
 @dataclass(frozen=True)
-class Die:
+class AbandonClaim:
     """A worker claims what is due, and is heard of no more."""
 
-    async def take(self, world: World) -> None:
-        async with world.resources.engine.begin() as connection:
-            await inbox.claim_events(connection, limit=3, lease=world.resources.settings.worker_lease)
+    async def run(self, system: System) -> None:
+        async with system.resources.engine.begin() as connection:
+            await inbox.claim_events(connection, limit=3, lease=system.resources.settings.worker_lease)
 
 
 @dataclass(frozen=True)
-class Sweep:
+class RequestSweep:
     """An operator asks for a sweep, and a worker begins with it."""
 
-    async def take(self, world: World) -> None:
-        asked = await world.portal.client.post("/ops/sweep", params={"days": 1}, headers=world.operator)
+    async def run(self, system: System) -> None:
+        asked = await system.portal.client.post("/ops/sweep", params={"days": 1}, headers=system.operator)
         assert asked.status_code == 202, asked.text
-        await sweep_if_due(world.resources, HANDLERS)
+        await sweep_if_due(system.resources, HANDLERS)
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,9 @@ class Revive:
     order: int
     kind: Kind
 
-    async def take(self, world: World) -> None:
-        event = world.trades[self.order].events[self.kind]
-        answer = await world.portal.client.post(f"/ops/events/{event['id']}/revive", headers=world.operator)
+    async def run(self, system: System) -> None:
+        event = system.placed_orders[self.order].events[self.kind]
+        answer = await system.portal.client.post(f"/ops/events/{event['id']}/revive", headers=system.operator)
         assert answer.status_code in {200, 404, 409}, answer.text
 
 
@@ -124,16 +126,16 @@ class Revive:
 class PassTime:
     """Nothing happens for longer than any lease lives."""
 
-    async def take(self, world: World) -> None:
-        await pass_time(world.database, world.sandbox, LONG)
+    async def run(self, system: System) -> None:
+        await pass_time(system.database, system.sandbox, IDLE_SECONDS)
 
 
-Step = Deliver | Look | Work | Die | Sweep | Revive | PassTime
+Step = Deliver | ViewDocuments | RunWorker | AbandonClaim | RequestSweep | Revive | PassTime
 
 
-async def heal(world: World) -> None:
+async def recover(system: System) -> None:
     """What no worker holds any more is done, and what was never delivered is found."""
-    for step in (PassTime(), Sweep(), Work()):
-        await step.take(world)
+    for step in (PassTime(), RequestSweep(), RunWorker()):
+        await step.run(system)
     still_open = "SELECT count(*) FROM webhook_event WHERE state = 'pending'"
-    assert await world.database.fetchval(still_open) == 0
+    assert await system.database.fetchval(still_open) == 0

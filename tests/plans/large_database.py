@@ -8,8 +8,8 @@ from hashlib import md5
 
 import asyncpg
 
-MERCHANT = "customer-merchant"
-SHOPPER = "customer-4711"
+LARGE_CUSTOMER = "customer-merchant"
+SMALL_CUSTOMER = "customer-4711"
 EVENTS = 1_000_000
 BACKLOG = 200_000
 # Seven weeks of it: four and a half seconds from one event or document to the next.
@@ -38,7 +38,7 @@ FROM generate_series(1, {EVENTS}) AS n,
 _DOCUMENTS = f"""
 INSERT INTO document (id, file_id, order_id, customer_id, kind, file_name, created_at, available_since)
 SELECT md5('document' || n)::uuid, 'file-' || md5('file' || n), 'order-' || n / 2,
-       CASE WHEN n % 20 = 0 THEN '{MERCHANT}' ELSE 'customer-' || n % 100000 END,
+       CASE WHEN n % 20 = 0 THEN '{LARGE_CUSTOMER}' ELSE 'customer-' || n % 100000 END,
        CASE WHEN n <= 20 THEN 'creditMemo' ELSE 'invoice' END, 'invoice.pdf', {_AGE}, {_AGE}
 FROM generate_series(1, {EVENTS}) AS n
 """
@@ -141,7 +141,7 @@ async def fill(url: str) -> None:
     await asyncio.gather(*(_fill_share(url, share) for share in _SHARES))
 
 
-async def suffer_outage(connection: asyncpg.Connection) -> None:
+async def add_backlog(connection: asyncpg.Connection) -> None:
     """Digital River was down for hours: as many events are due at once as come in a week."""
     await connection.execute(_OUTAGE)
     await connection.execute("VACUUM (ANALYZE) webhook_event")

@@ -14,7 +14,7 @@ from tests.support.clock import eventually
 from tests.support.events import signed
 from tests.support.portal import Portal, settings_for
 from tests.support.processes import running_api
-from tests.support.raw_http import WEBHOOK, get, post, raw_connection, say, statuses
+from tests.support.raw_http import WEBHOOK, get, post, raw_connection, send_and_receive, statuses
 from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.proof
@@ -90,7 +90,7 @@ async def deliver(portal: Portal, count: int) -> list[float]:
 
     async def one(number: int) -> None:
         began = time.monotonic()
-        assert statuses(await say(portal, delivery(number))) == [202]
+        assert statuses(await send_and_receive(portal, delivery(number))) == [202]
         seconds.append(time.monotonic() - began)
 
     async with asyncio.TaskGroup() as tasks:
@@ -148,7 +148,7 @@ async def test_when_the_house_is_full_the_one_that_has_waited_longest_gives_way(
         for connection in crowd[SMALL_HOUSE:]:
             await connection.send(b"POST ")
         for number in range(SMALL_HOUSE):
-            assert statuses(await say(portal, delivery(number))) == [202]
+            assert statuses(await send_and_receive(portal, delivery(number))) == [202]
         # Long before the time for a head is over.
         assert {await connection.everything() for connection in crowd[: SMALL_HOUSE // 2]} == {b""}
         assert statuses(await patient.answer()) == [200], "a request in hand is answered, whoever comes"
