@@ -230,7 +230,7 @@ async def portal(
 ) -> AsyncIterator[Portal]:
     """API and worker on a socket, shared by all tests of a process, with an empty database each time."""
     portal_process.trust(await sandbox.register_webhook(portal_process.url))
-    await portal_process.meet_far_side()
+    await portal_process.close_breaker()
     await sandbox.client.delete("/_sandbox/requests")
     yield portal_process
     # Before the tables are emptied, so that nothing is written into the next test.
@@ -291,7 +291,7 @@ def holders_of_connections() -> Iterator[Holders]:
 
 
 @pytest.fixture(autouse=True)
-def _no_far_side_call_with_a_connection_in_hand(holders_of_connections: Holders) -> None:
+def _no_call_while_holding_a_connection(holders_of_connections: Holders) -> None:
     """A task that waits for the network inside a transaction holds its locks for as long as that takes.
     What a connection that broke has left behind concerns its own test only."""
     holders_of_connections.clear()

@@ -63,16 +63,16 @@ OF_DELIVERIES: Mapping[str, Sequence[str | None]] = {
 }
 
 
-def draw(dice: random.Random, order_ids: Sequence[str]) -> dict[str, Any]:
+def draw(rng: random.Random, order_ids: Sequence[str]) -> dict[str, Any]:
     """A fault for the sandbox's dial. `order_ids` are orders that nobody but the portal reads any more."""
     places: list[tuple[dict[str, str], Mapping[str, Sequence[str | None]]]] = [
         *(({"method": method, "path": path}, kinds) for (method, path), kinds in OF_CALLS.items()),
         *(({"eventType": event_type}, OF_DELIVERIES) for event_type in HANDLERS),
     ]
     if order_ids:
-        places.append(({"method": "GET", "path": f"/orders/{dice.choice(order_ids)}"}, OF_ORDERS))
-    target, kinds = dice.choice(places)
-    kind = dice.choice(sorted(kinds))
-    variant = dice.choice(kinds[kind])
-    told = {} if variant is None else {"variant": variant}
-    return {"kind": kind, "seed": dice.randrange(1_000_000), "times": TIMES, **target, **told}
+        places.append(({"method": "GET", "path": f"/orders/{rng.choice(order_ids)}"}, OF_ORDERS))
+    target, kinds = rng.choice(places)
+    kind = rng.choice(sorted(kinds))
+    variant = rng.choice(kinds[kind])
+    chosen = {} if variant is None else {"variant": variant}
+    return {"kind": kind, "seed": rng.randrange(1_000_000), "times": TIMES, **target, **chosen}

@@ -144,8 +144,8 @@ async def test_alembics_own_command_line_finds_nothing_to_generate(migrated: Mig
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    told, _ = await alembic.communicate()
-    assert alembic.returncode == 0, told.decode()
+    output, _ = await alembic.communicate()
+    assert alembic.returncode == 0, output.decode()
 
 
 def test_every_module_that_defines_a_table_is_imported_by_tables() -> None:

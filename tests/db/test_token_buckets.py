@@ -22,7 +22,7 @@ LOCK = "BEGIN; LOCK TABLE rate_bucket IN ACCESS EXCLUSIVE MODE"
 
 
 @pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def _long_query_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is busy with tests is no database that hangs."""
     monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 10.0)
 

@@ -47,11 +47,11 @@ def test_every_attempt_is_one_line_with_the_far_sides_name_for_it() -> None:
 
 def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    told = (
+    private_text = (
         "'canary-tax' is wrong for canary@example.com, see https://files.test/links/canary "
         'and "canary name" 4444222233331111'
     )
-    refusal = {"errors": [{"code": "invalid_parameter", "parameter": "value", "message": told}]}
+    refusal = {"errors": [{"code": "invalid_parameter", "parameter": "value", "message": private_text}]}
     link = {"id": "canary-link", "url": "https://files.test/links/canary-url", "fileId": "canary"}
     scripted = ScriptedDigitalRiver(
         [

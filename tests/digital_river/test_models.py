@@ -93,7 +93,11 @@ def missing_from(read: object, printed: object, where: str = "") -> list[str]:
     """Places whose printed value is not what was read, among those that were read at all."""
     if isinstance(read, dict) and isinstance(printed, dict):
         pairs = [(name, value, printed.get(name)) for name, value in read.items() if name in printed]
-        return [gap for name, value, told in pairs for gap in missing_from(value, told, f"{where}.{name}")]
+        return [
+            gap
+            for name, value, printed_value in pairs
+            for gap in missing_from(value, printed_value, f"{where}.{name}")
+        ]
     if isinstance(read, list) and isinstance(printed, list):
         if len(read) != len(printed):
             return [where]

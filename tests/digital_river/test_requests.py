@@ -166,12 +166,12 @@ def test_a_request_that_nobody_waits_for_still_has_an_id() -> None:
     ("address", "told"),
     [("2001:db8::1", 'for="[2001:db8::1]"'), ("not an address\r\nx: y", None), (None, None)],
 )
-def test_only_a_real_address_is_forwarded(address: str | None, told: str | None) -> None:
+def test_only_a_real_address_is_forwarded(address: str | None, expected: str | None) -> None:
     async def from_a_buyer(digital_river: DigitalRiverClient) -> None:
         CALLER.set(Caller("req-1", address))
         await orders.fetch_any_order(digital_river, OrderId("1"))
 
-    assert sent(from_a_buyer).headers.get("forwarded") == told
+    assert sent(from_a_buyer).headers.get("forwarded") == expected
 
 
 def test_times_are_sent_in_whole_utc_seconds_and_bounds_cut_nothing_off() -> None:

@@ -18,7 +18,7 @@ from app.ids import CustomerId, FileId, OrderId
 from tests.support.digital_river import settings
 from tests.support.sandbox import Sandbox
 
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def invoiced(url: str, digital_river: DigitalRiverClient, order_id: OrderI
             headers={"authorization": "Bearer sk_test_sandbox"},
         )
         assert shipped.is_success, shipped.text
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not (order := await orders.fetch_any_order(digital_river, order_id)).invoice_pdfs:
         assert time.monotonic() < deadline, "no invoice"
         await asyncio.sleep(0.02)

@@ -97,21 +97,21 @@ def test_what_is_a_number_to_digital_river_is_not_read_as_a_whole_one(
 def test_these_are_the_official_types_of_all_numbers_that_are_read(
     model: type[BaseModel], schema: str
 ) -> None:
-    told = {name: one.get("type") for name, one in official_schema(schema)["properties"].items()}
+    documented = {name: one.get("type") for name, one in official_schema(schema)["properties"].items()}
     read_here = {field.alias for field in model.model_fields.values()}
-    numbers = {name: kind for name, kind in told.items() if name in read_here and kind in KINDS}
+    numbers = {name: kind for name, kind in documented.items() if name in read_here and kind in KINDS}
     assert numbers == OFFICIAL[model, schema]
 
 
 def test_no_number_that_is_read_is_left_out_of_the_table() -> None:
-    told = {(model, name) for (model, _), facts in OFFICIAL.items() for name in facts}
+    documented = {(model, name) for (model, _), facts in OFFICIAL.items() for name in facts}
     ours = {
         (model, field.alias)
         for model in every_model(DigitalRiverModel)
         for field in model.model_fields.values()
         if kind_of(field.annotation) in KINDS.values()
     }
-    assert ours == told
+    assert ours == documented
 
 
 @pytest.mark.parametrize("size", ["12", 12, 12.0, "12.0"])

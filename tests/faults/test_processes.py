@@ -79,10 +79,10 @@ async def test_a_request_whose_api_has_died_says_how_long_it_must_wait(
         await dying.get("/v1/customers/me", headers)
         first = asyncio.create_task(forget(dying))
 
-        async def is_told() -> int:
+        async def is_stopping() -> int:
             return await sandbox.count("POST /customers/{id}")
 
-        await eventually(is_told)
+        await eventually(is_stopping)
         dying.stop()
         with pytest.raises(httpx.HTTPError):
             await first

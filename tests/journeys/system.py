@@ -66,8 +66,8 @@ async def create_system(
     empty = "; ".join(f"DELETE FROM {table.name}" for table in metadata.sorted_tables)
     await database.execute(f"{empty}; UPDATE clock.shift SET by = '0'")
     # A few at a time: each waits for its capture by asking.
-    free = asyncio.Semaphore(CONCURRENT_ORDERS)
-    orders = await asyncio.gather(*(_buy(sandbox, owner, free) for owner in owners))
+    semaphore = asyncio.Semaphore(CONCURRENT_ORDERS)
+    orders = await asyncio.gather(*(_place_order(sandbox, owner, semaphore) for owner in owners))
     events = await eventually(lambda: _events_of(sandbox, orders))
     placed_orders = [
         OrderWithEvents(order["id"], owner, events[order["id"]])
@@ -78,8 +78,8 @@ async def create_system(
     return System(portal, sandbox, database, placed_orders, tokens, operator)
 
 
-async def _buy(sandbox: Sandbox, owner: str, free: asyncio.Semaphore) -> Json:
-    async with free:
+async def _place_order(sandbox: Sandbox, owner: str, semaphore: asyncio.Semaphore) -> Json:
+    async with semaphore:
         order = await sandbox.order(owner)
         await sandbox.fulfil(order)
         await sandbox.refund(order)

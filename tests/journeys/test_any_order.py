@@ -86,18 +86,18 @@ async def test_all_orders_of_five_events_end_with_equal_ledgers(
     orders = list(permutations(KINDS))
     owners = [BUYERS[number % len(BUYERS)] for number in range(len(orders))]
     system = await create_system(portal, sandbox, own_database, owners)
-    free = asyncio.Semaphore(AT_ONCE)
+    semaphore = asyncio.Semaphore(AT_ONCE)
 
-    async def happen(number: int) -> None:
+    async def run_steps(number: int) -> None:
         steps: list[Step] = [Deliver(number, kind) for kind in orders[number]]
         if number % 10 == 0:
             steps.insert(number % (len(steps) + 1), ViewDocuments(number))
             steps.append(Deliver(number, orders[number][number % len(KINDS)]))
-        async with free:
+        async with semaphore:
             for step in steps:
                 await step.run(system)
 
     async with running_worker(system):
-        await asyncio.gather(*(happen(number) for number in range(len(orders))))
+        await asyncio.gather(*(run_steps(number) for number in range(len(orders))))
     await recover(system)
     await reconcile(system)

@@ -86,10 +86,10 @@ def test_every_printed_source_is_shown_without_loss() -> None:
 def test_no_printed_source_leaks_anything_else() -> None:
     secrets = 0
     for source in printed_sources():
-        told = {str(text) for text in leaves(shown(source))}
+        shown_texts = {str(text) for text in leaves(shown(source))}
         hidden = {text for text in leaves(source) if not any(text in one for one in leaves(expected(source)))}
         secrets += len(hidden)
-        assert not [text for text in hidden for one in told if text in one]
+        assert not [text for text in hidden for one in shown_texts if text in one]
     assert secrets > 100
 
 
@@ -124,10 +124,10 @@ def test_a_card_expires_with_the_end_of_its_month(
     ],
 )
 def test_a_source_with_gaps_is_shown_with_gaps(
-    source: Json, told: tuple[str, str | None, str | None]
+    source: Json, shown_texts: tuple[str, str | None, str | None]
 ) -> None:
     one = shown(source)
-    assert (one["label"], one["lastFour"], one["ownerName"]) == told
+    assert (one["label"], one["lastFour"], one["ownerName"]) == shown_texts
     assert one["isExpired"] is False
 
 

@@ -57,10 +57,10 @@ async def test_being_forgotten_is_recorded_and_says_what_happens_next(
     await ada.send("PUT", body={"email": "ada@example.com"})
     answer = await ada.send("POST", "/forget")
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert told["status"] == "recorded"
-    assert told["kept"]
-    assert told["next"]
+    answered = answer.json()
+    assert answered["status"] == "recorded"
+    assert answered["kept"]
+    assert answered["next"]
     assert (await sandbox.get("/customers/ada"))["requestToBeForgotten"] is True
     assert (await ada.get()).json()["forgetRequested"] is True
 

@@ -171,13 +171,13 @@ async def test_one_drawn_member_is_odd_the_same_for_the_same_seed(
     api: ApiClient, read: AsyncCall, arm_fault: AsyncCall
 ) -> None:
     order = await api.order()
-    told = set()
+    answers = set()
     for seed in (1, 2, 3, 4):
         await arm_fault("odd", variant="list", seed=seed)
         first, again = [await read(f"/orders/{order['id']}") for _ in range(2)]
         assert first == again != order
-        told.add(json.dumps(first))
-    assert len(told) > 1
+        answers.add(json.dumps(first))
+    assert len(answers) > 1
 
 
 async def test_a_list_may_never_end(api: ApiClient, read: AsyncCall, arm_fault: AsyncCall) -> None:
@@ -257,5 +257,5 @@ async def test_an_event_can_speak_of_another_buyers_document(api: ApiClient, rec
         requests = [json.loads(request.body) for request in receiver.requests]
         return [request for request in requests if request["type"] == "order.invoice.created"]
 
-    (told,) = await eventually(find)
-    assert told["data"]["object"]["customerId"] == "grace"
+    (answers,) = await eventually(find)
+    assert answers["data"]["object"]["customerId"] == "grace"

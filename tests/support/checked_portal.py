@@ -84,7 +84,7 @@ class CheckedPortal:
         """And let a quarter of an hour pass, in which whatever was remembered of a refusal is forgotten."""
         (await self.sandbox.client.delete("/_sandbox/faults")).raise_for_status()
         await pass_time(self.database, self.sandbox, 900)
-        await self.portal.meet_far_side()
+        await self.portal.close_breaker()
 
     def paths(self) -> Iterator[str]:
         values = {

@@ -43,10 +43,10 @@ class _JumpingClockLoop(asyncio.SelectorEventLoop):
         return self._clock.now
 
 
-def run_on_jumping_clock(story: Coroutine[Any, Any, _T]) -> _T:
+def run_on_jumping_clock(coroutine: Coroutine[Any, Any, _T]) -> _T:
     """Run to the end on a jumping clock; only for code that waits for timers, not for sockets."""
     with asyncio.Runner(loop_factory=_JumpingClockLoop) as runner:
-        return runner.run(story)
+        return runner.run(coroutine)
 
 
 def now() -> float:

@@ -114,7 +114,7 @@ class Portal:
 
         return await eventually(find)
 
-    async def meet_far_side(self) -> None:
+    async def close_breaker(self) -> None:
         """A good call, so that the breaker counts no failures of the tests before."""
         assert self.app is not None
         digital_river: DigitalRiverClient = self.app.state.resources.digital_river

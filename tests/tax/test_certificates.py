@@ -247,7 +247,7 @@ async def upload_into_the_dark(buyer: AccountBuyer, sandbox: Sandbox, **lost: An
     await sandbox.fault("reset", method="GET", path="/customers/{id}")
     status = (await handing_in).status_code
     (await sandbox.client.put("/_sandbox/faults", json={"faults": []})).raise_for_status()
-    await buyer.portal.meet_far_side()
+    await buyer.portal.close_breaker()
     return status
 
 

@@ -20,7 +20,7 @@ PATHS = (
 )
 
 
-def told(response: httpx.Response) -> tuple[int, dict[str, str]]:
+def status_and_headers(response: httpx.Response) -> tuple[int, dict[str, str]]:
     return response.status_code, {n: v for n, v in response.headers.items() if n != "x-request-id"}
 
 
@@ -28,7 +28,7 @@ def told(response: httpx.Response) -> tuple[int, dict[str, str]]:
 async def test_head_says_what_get_says_but_for_the_content(http: httpx.AsyncClient, path: str) -> None:
     named = {"X-Request-ID": "the-same-one"}
     whole, head = await http.get(path, headers=named), await http.head(path, headers=named)
-    assert told(head) == told(whole)
+    assert status_and_headers(head) == status_and_headers(whole)
     assert (head.content, bool(whole.content)) == (b"", True)
     assert head.headers["x-request-id"] == "the-same-one"
 

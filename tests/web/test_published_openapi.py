@@ -60,8 +60,8 @@ def test_an_operation_declares_how_it_can_fail(name: str) -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_what_is_limited_says_so_with_each_answer(name: str) -> None:
     for answer in OPERATIONS[name]["responses"].values():
-        told = {"RateLimit", "RateLimit-Policy"} & set(answer["headers"])
-        assert told == ({"RateLimit", "RateLimit-Policy"} if " /v1/" in name else set())
+        limit_headers = {"RateLimit", "RateLimit-Policy"} & set(answer["headers"])
+        assert limit_headers == ({"RateLimit", "RateLimit-Policy"} if " /v1/" in name else set())
     if " /v1/" in name:
         assert "Retry-After" in OPERATIONS[name]["responses"]["429"]["headers"]
 

@@ -44,7 +44,7 @@ async def limited_processes(
 
 
 @pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def _long_query_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is busy with tests is no database that hangs."""
     monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 10.0)
 
@@ -60,8 +60,10 @@ async def callers(
 async def test_a_limit_holds_exactly_for_all_processes_together(callers: Callers) -> None:
     token = await callers.sandbox.token(new_buyer())
     began = time.monotonic()
-    asked = [callers.ask(portal, token) for portal in (callers.one, callers.other) for _ in range(PER_BUYER)]
-    statuses = Counter(answer.status_code for answer in await asyncio.gather(*asked))
+    requests = [
+        callers.ask(portal, token) for portal in (callers.one, callers.other) for _ in range(PER_BUYER)
+    ]
+    statuses = Counter(answer.status_code for answer in await asyncio.gather(*requests))
     # What one of them still has in hand passes now.
     for portal in (callers.one, callers.other):
         while (await callers.ask(portal, token)).is_success:
@@ -88,8 +90,8 @@ async def test_all_tokens_of_a_buyer_count_together(callers: Callers) -> None:
 async def test_an_address_has_a_limit_for_all_its_tokens_good_or_bad(callers: Callers) -> None:
     address = new_address()
     tokens = [await callers.sandbox.token(new_buyer()), {}, {"Authorization": "Bearer forged"}]
-    asked = [callers.ask(callers.one, tokens[i % 3], address=address) for i in range(PER_ADDRESS)]
-    statuses = Counter([answer.status_code for answer in await asyncio.gather(*asked)])
+    requests = [callers.ask(callers.one, tokens[i % 3], address=address) for i in range(PER_ADDRESS)]
+    statuses = Counter([answer.status_code for answer in await asyncio.gather(*requests)])
     assert set(statuses) == {200, 401}
     for token in (*tokens, await callers.sandbox.token(new_buyer())):
         for portal in (callers.one, callers.other):
@@ -192,8 +194,8 @@ async def test_a_frontend_of_another_origin_can_read_it(callers: Callers) -> Non
     shown = (await callers.ask(callers.one, origin)).headers["Access-Control-Expose-Headers"]
     assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= set(shown.split(", "))
     asking = {**origin, "Access-Control-Request-Method": "GET"}
-    asked = await callers.ask(callers.one, asking, method="OPTIONS")
-    assert (asked.status_code, "RateLimit" in asked.headers) == (200, False)
+    requests = await callers.ask(callers.one, asking, method="OPTIONS")
+    assert (requests.status_code, "RateLimit" in requests.headers) == (200, False)
 
 
 async def test_a_refusal_uses_up_no_idempotency_key(callers: Callers, database: asyncpg.Connection) -> None:
@@ -230,8 +232,8 @@ async def test_every_route_for_buyers_is_limited_and_no_other(
             for_address = await callers.ask(portal, {}, path=path, method=method, address=address)
             for_buyer = await callers.ask(portal, token, path=path, method=method)
             refused[route] = (refused_for(for_address), refused_for(for_buyer))
-            is_told = "RateLimit-Policy" in for_address.headers
-            assert is_told is path.startswith("/v1/"), route
+            is_limited = "RateLimit-Policy" in for_address.headers
+            assert is_limited is path.startswith("/v1/"), route
     assert refused == {route: ("address", "buyer") if " /v1/" in route else (None, None) for route in ROUTES}
 
 

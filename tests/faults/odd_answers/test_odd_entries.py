@@ -110,9 +110,9 @@ async def test_an_order_whose_money_cannot_be_read_is_not_shown(
 ) -> None:
     order = await ada.order()
     useless: list[Any] = [[CANARY], {}, True, CANARY + " x"]
-    lies = [(field, lie) for field in ("totalAmount", "refundedAmount") for lie in useless]
-    for field, lie in [*lies, ("totalAmount", "NaN"), ("capturedAmount", Raw("1e999"))]:
-        spoil = partial(dict.update, **{field: lie})
+    bad_values = [(field, bad_value) for field in ("totalAmount", "refundedAmount") for bad_value in useless]
+    for field, bad_value in [*bad_values, ("totalAmount", "NaN"), ("capturedAmount", Raw("1e999"))]:
+        spoil = partial(dict.update, **{field: bad_value})
         proxy.rewrite = rewriting(f"/orders/{order['id']}", changed(spoil))
         with structlog.testing.capture_logs() as logs:
             assert (await ada.get(f"/v1/orders/{order['id']}")).status_code == 502
