@@ -1,4 +1,4 @@
-"""What every test stands on: a real PostgreSQL built by alembic, a sandbox on a socket, no other network."""
+"""Fixtures for all tests: a real PostgreSQL migrated by alembic, a sandbox on a socket, no other network."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A log line is JSON that a machine can read and that gives no secret away."""
+"""A log line is JSON that a machine can read, and it holds no secret."""
 
 import io
 import json

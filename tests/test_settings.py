@@ -1,4 +1,4 @@
-"""Production starts with complete and safe settings, or says all that is wrong and does not start."""
+"""Production starts with complete and safe settings; otherwise it reports every mistake and stops."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever support read of a customer's things stands in that customer's export, whatever is pruned."""
+"""The export of a customer lists every support read about that customer, also after retention has run."""
 
 import asyncio
 

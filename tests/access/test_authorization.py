@@ -1,4 +1,4 @@
-"""Support may read anything, and leaves a record of it first. Everybody else sees their own, at no cost."""
+"""Support may read everything, and each support read is recorded first. Buyers read only their own data."""
 
 import json
 from typing import Any

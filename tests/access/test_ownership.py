@@ -1,4 +1,4 @@
-"""A read finds what its owner has. Without an owner it finds nothing, not even the things of guests."""
+"""A read returns what its owner has. A read without an owner returns nothing, not even guests' data."""
 
 import ast
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""After a chaos run: what Digital River sent = what is stored = what is linked = what its owner can open."""
+"""Compares the records of a chaos run: events, documents, links, and what owners can open."""
 
 import json
 from collections import Counter

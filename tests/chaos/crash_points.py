@@ -1,4 +1,4 @@
-"""Where a process can be made to die: the moments between which something could be lost or done twice."""
+"""Where a process can be made to crash: moments at which an event could be lost or handled twice."""
 
 import functools
 import os

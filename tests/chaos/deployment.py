@@ -1,4 +1,4 @@
-"""A whole deployment as in production: processes that can be killed one by one, each with a log file."""
+"""A deployment as in production: processes that can be killed one by one, each with a log file."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Trade goes on and buyers read while processes die, PostgreSQL goes away and Digital River misbehaves."""
+"""Creates orders and reads documents while processes crash and PostgreSQL and Digital River fail."""
 
 import asyncio
 import json

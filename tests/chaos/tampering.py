@@ -1,8 +1,8 @@
-"""The tampering of a chaos run: what a portal can see through, or what does no harm.
+"""The faults of a chaos run that change answers: those that the portal can detect, or that do no harm.
 
-What nobody could notice is left out, because the ledgers would differ for a good reason: another order's
-parts in the right order, an event that says something else, a link whose only fault is that nothing is behind
-it, and whatever takes a file's true link out of the list of its links, so that a second one has to be made.
+Faults that the portal cannot detect are left out, because the records would rightly differ: another order's
+parts in the right order, a changed event, a link to a missing file, and whatever hides a file's link from the
+list of its links, so that the portal creates a second one.
 """
 
 import random

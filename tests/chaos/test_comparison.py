@@ -1,4 +1,4 @@
-"""The comparison sees each wrong that a run could do: every check is shown records that it must refuse."""
+"""The comparison of a chaos run detects every kind of damage: each check gets records that it must reject."""
 
 import json
 from collections import Counter

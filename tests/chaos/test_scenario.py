@@ -1,5 +1,5 @@
-"""The two promises, proven by comparing ledgers: what was sent is what is kept, linked, and opened by its
-owner and nobody else, whatever dies meanwhile; and no log of it all holds anything private."""
+"""After a short chaos run every event that was sent is stored, linked and opened by its owner only, and no
+log holds private data."""
 
 import random
 import shutil

@@ -1,4 +1,4 @@
-"""The sandbox takes every tampering that a chaos run can draw, and a run can draw every kind."""
+"""The sandbox accepts every tampering that a chaos run can draw, and a run can draw every kind."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""The files that containers are made of, as an engine reads them."""
+"""The container files, parsed as a container engine parses them."""
 
 import json
 import re

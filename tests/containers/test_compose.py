@@ -1,5 +1,7 @@
-"""`docker compose up`, then `run --rm seed`: played with the environment and the commands of the file itself,
-as processes of this machine. The services' names become addresses; an engine does the rest."""
+"""The commands and environment of docker-compose.yml work: `docker compose up`, then `run --rm seed`.
+
+The tests run them as processes of this machine, with addresses in place of the services' names.
+"""
 
 import asyncio
 import os

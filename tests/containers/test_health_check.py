@@ -1,4 +1,4 @@
-"""An engine asks the API in the container itself, whatever its port, and nobody on the way there."""
+"""The health check of the image asks the API in its own container, at its port and past any proxy."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Ada, who buys, and a supporter, who only looks."""
+"""Buyers and a support agent for the tests of customers."""
 
 import pytest
 

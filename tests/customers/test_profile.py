@@ -1,4 +1,4 @@
-"""Who the buyer is: registering, reading and changing a profile."""
+"""Profile: registering, reading and changing it."""
 
 import asyncio
 from typing import Any

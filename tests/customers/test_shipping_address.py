@@ -1,4 +1,4 @@
-"""The default shipping address: a resource of its own, with rules of its own."""
+"""Default shipping address: a resource of its own, with its own rules."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whatever keeps a process from its database is said in one line, without a trace and without a secret."""
+"""A process that cannot use its database says why in one line, without a stack trace or a secret."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""A database URL means what it means to libpq; what cannot be meant is refused, and no secret is shown."""
+"""A database URL means what it means to libpq. An unsupported one is refused, and no secret is shown."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The schema has one ordered story, which can be told backwards, and ends where the code expects."""
+"""Migrations form one line, run in both directions, and end at the schema that the code expects."""
 
 import ast
 import asyncio

@@ -1,4 +1,4 @@
-"""What a database URL demands of TLS holds for both pools, the listener, migrations and commands."""
+"""The TLS settings of a database URL hold for both pools, the listener, migrations and commands."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

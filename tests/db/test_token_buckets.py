@@ -1,4 +1,4 @@
-"""How a process spends what PostgreSQL gives it: what is asked, how often, and what when nobody answers."""
+"""Token buckets: how often a process asks PostgreSQL for tokens, and what it does without an answer."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The embedded server uses folders of its user's own only, and whoever runs it can run it."""
+"""The embedded server uses only folders of its own user, and every account can run it, also root."""
 
 import os
 import pwd

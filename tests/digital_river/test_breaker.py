@@ -1,4 +1,4 @@
-"""A far side that is down is left alone, answers at once instead, and is found again by single probes."""
+"""While Digital River is down the breaker fails calls at once, and single probes find out when it is back."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Nobody exceeds the key's budget, and nobody who waits for a page stands behind background work."""
+"""No process exceeds the rate of the key, and calls for a page go before background work."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""Each call that left can be found again, in the log and in the metrics, and neither tells on a buyer."""
+"""Every call is in the log and in the metrics, and neither holds data about a buyer."""
 
 import asyncio
 import logging

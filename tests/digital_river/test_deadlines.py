@@ -1,4 +1,4 @@
-"""No call outlives its deadline, and a cancelled one leaves nothing behind."""
+"""No call lasts longer than its deadline, and a cancelled call releases everything it held."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Every answer that is not 2xx becomes the error that says what to do, whatever stands in its body."""
+"""Every answer that is not 2xx becomes the error that says what to do, whatever its body holds."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Whatever Digital River prints, we read; whatever it adds, we ignore; nothing we show is lost."""
+"""The models read every printed payload, ignore unknown fields, and lose no value that the portal shows."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The same client on real sockets: what only a network can show."""
+"""The client on real sockets: rules that only a network can show."""
 
 import asyncio
 import errno

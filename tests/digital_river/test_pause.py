@@ -1,4 +1,4 @@
-"""After a 429 nobody calls until it is over, and nobody waits for what is too far away."""
+"""After a 429 no process calls until the pause is over, and no call waits for a pause beyond its deadline."""
 
 import asyncio
 from collections.abc import Awaitable

@@ -1,4 +1,4 @@
-"""What is asked again after a failure, and what must not be."""
+"""Which calls the client repeats after a failure, and which it must not repeat."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What we ask for is what the official document offers."""
+"""The client's requests are ones that the official document describes."""
 
 import json
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The client against the sandbox: two independent readings of the same documents have to agree."""
+"""The client and the sandbox, two independent readings of the same documents, agree."""
 
 import asyncio
 import time

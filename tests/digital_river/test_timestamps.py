@@ -1,4 +1,4 @@
-"""Bounds of time as Digital River reads them: whole seconds, and never narrower than what was meant."""
+"""Time bounds as Digital River reads them: whole seconds, and never narrower than the caller asked."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone

@@ -1,4 +1,4 @@
-"""The rules of reading: which numbers are whole, what an identifier is, and what a misfit costs."""
+"""Tolerant fields: which numbers are whole, what an identifier is, and what a bad value costs."""
 
 from decimal import Decimal
 from types import NoneType

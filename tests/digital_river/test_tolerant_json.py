@@ -1,4 +1,4 @@
-"""Odd JSON is read, everything else as by the standard library, and what comes out is clean."""
+"""Unusual JSON is read, all other JSON as the standard library reads it, and the result is clean."""
 
 import json
 from typing import Any

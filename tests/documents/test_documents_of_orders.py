@@ -1,4 +1,4 @@
-"""An order's documents: what a stranger asks is nothing to its owner, and tells the stranger nothing."""
+"""Documents of an order: other buyers' requests do not affect the owner, and reveal nothing to them."""
 
 import asyncio
 from collections.abc import Iterator

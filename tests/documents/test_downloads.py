@@ -1,4 +1,4 @@
-"""Opening a document from a page: a link as JSON, its PDF through here, and no more of it than is wanted."""
+"""Opening a document: its link as JSON, its PDF through the portal, and no more of it than was requested."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What may be handed out as a link: of this file, at a known host, alive, and nothing but a URL."""
+"""Which links the portal may give out: for this file, on an allowed host, not expired, a plain URL."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""One link that works: the stored one, one that lives at Digital River, or a new one, in this order."""
+"""The link of a file: the stored one, else one that exists at Digital River, else a new one."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Digital River's links are only its word: what is no good link to this file is not kept or handed out."""
+"""The portal neither stores nor gives out a link of Digital River that breaks the link policy."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away and comes back: 503 meanwhile, and recovery by itself."""
+"""PostgreSQL stops and starts: the API answers 503 meanwhile, and recovers by itself."""
 
 import asyncio
 from contextlib import AsyncExitStack

@@ -1,4 +1,4 @@
-"""Digital River fails in its many ways: the buyer gets a clear answer, and nothing is lost."""
+"""Digital River fails in many ways: the buyer gets a clear answer, and no event is lost."""
 
 import time
 from typing import Any, TypeAlias

@@ -1,4 +1,4 @@
-"""No room for files: a read-only container, a full disk. Who uploads is told so, and nobody else notices."""
+"""No disk space for files: uploads fail with a clear answer, and no other request is affected."""
 
 import json
 import resource

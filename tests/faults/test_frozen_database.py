@@ -1,4 +1,4 @@
-"""PostgreSQL hangs: connections are there and stay silent. Whoever waits for us is answered all the same."""
+"""PostgreSQL hangs: connections stay open without answers, and the API still answers in time."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Whatever Digital River says in well-formed answers: no 500, nobody else's data, nothing kept that hurts."""
+"""Well-formed but wrong answers of Digital River: no 500, no other buyer's data, no harmful value stored."""
 
 import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Two requests are the same when they say the same, and only then."""
+"""Two requests have the same fingerprint if, and only if, they mean the same."""
 
 import json
 from collections.abc import Sequence

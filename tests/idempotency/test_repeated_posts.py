@@ -1,4 +1,4 @@
-"""A POST with an Idempotency-Key happens once: whoever repeats it gets the first answer."""
+"""A POST with an Idempotency-Key is executed once, and each repeat gets the first answer."""
 
 import asyncio
 import hashlib

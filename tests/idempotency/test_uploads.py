@@ -1,4 +1,4 @@
-"""Uploads are compared while they go by: whole in no memory, and whatever boundary the browser chose."""
+"""Uploads are compared while they stream: never whole in memory, and independent of the boundary."""
 
 import tracemalloc
 from collections.abc import AsyncIterator, Sequence

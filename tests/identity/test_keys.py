@@ -1,4 +1,4 @@
-"""The issuer is asked rarely, its new keys are found, and its outages are survived."""
+"""The portal fetches the issuer's keys rarely, finds new keys, and survives an outage of the issuer."""
 
 import asyncio
 from typing import Any

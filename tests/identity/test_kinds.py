@@ -1,4 +1,4 @@
-"""A genuine token that is no access token, or not for its bearer, opens nothing (RFC 8725, RFC 9068)."""
+"""A valid token that is no access token, or not for its bearer, is refused (RFC 8725, RFC 9068)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Honest tokens as the usual providers write them, with the settings that docs/identity.md names for each."""
+"""Valid tokens of the usual providers are accepted with the settings that docs/identity.md names for each."""
 
 import warnings
 from typing import Any

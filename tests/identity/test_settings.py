@@ -1,4 +1,4 @@
-"""Settings of the identity provider that contradict each other stop the start, with the name of each."""
+"""If settings of the identity provider contradict each other, the process names them and does not start."""
 
 import json
 import re

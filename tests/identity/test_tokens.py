@@ -1,4 +1,4 @@
-"""Only a genuine, fresh token of our issuer for us opens a door, and only the door of its customer."""
+"""Only a valid, fresh token of our issuer with our audience is accepted, and only for its own customer."""
 
 import base64
 import hmac

@@ -1,4 +1,4 @@
-"""What may happen to a portal: each step goes through a real door, and tells at once when that door lies."""
+"""The steps of a generated plan: each calls the portal's public interface and checks the answer at once."""
 
 import asyncio
 from collections.abc import AsyncIterator

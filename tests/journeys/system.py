@@ -1,5 +1,4 @@
-"""A small world of trade: orders with everything that Digital River has to say of them, and the ledgers that
-must agree in the end, whatever happened on the way."""
+"""A portal, its sandbox and a set of orders with events, and the checks that must hold after every plan."""
 
 import asyncio
 from collections import Counter, defaultdict

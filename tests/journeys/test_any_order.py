@@ -1,4 +1,4 @@
-"""Whatever Digital River says of an order, in whatever order and however often: the ledgers agree."""
+"""The events of an order may come in any sequence and any number of times: all records agree in the end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

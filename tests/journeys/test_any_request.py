@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is one that the document declares, and never a failure of ours."""
+"""The answer to any request is one that the OpenAPI document declares, and never a 500."""
 
 import asyncio
 from collections.abc import Mapping

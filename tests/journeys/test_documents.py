@@ -1,4 +1,4 @@
-"""The journey: a signed event becomes a document its owner, and nobody else, can open, for ever."""
+"""A signed event becomes a document that its owner, and no other buyer, can open at any later time."""
 
 import asyncio
 import io

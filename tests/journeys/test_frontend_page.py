@@ -1,5 +1,7 @@
-"""The calls that docs/frontend.md and the tour of README.md show are made, by bash and curl, against a portal
-with a seeded buyer. A block of a page runs if it is marked `sh`."""
+"""The calls in docs/frontend.md and in the tour of README.md work.
+
+bash and curl make them against a portal with a seeded buyer. A block of a page runs if it is marked `sh`.
+"""
 
 import asyncio
 import json

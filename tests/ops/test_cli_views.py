@@ -1,4 +1,4 @@
-"""`portal events` and `portal sweep`: what /ops does, readable, without a token."""
+"""`portal events` and `portal sweep` do what /ops does, with readable output and without a token."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The operator's way to single events: whatever came in has a name there, and a way out."""
+"""Operators can find every event, see its state and revive it."""
 
 from typing import Any
 from urllib.parse import quote

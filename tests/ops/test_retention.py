@@ -1,4 +1,4 @@
-"""Retention: what is no longer needed goes, in batches; what a promise rests on stays."""
+"""Retention deletes expired rows in batches, and keeps the rows that a promise needs."""
 
 from collections.abc import AsyncIterator
 

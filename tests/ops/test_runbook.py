@@ -1,4 +1,4 @@
-"""Procedures of docs/operations.md, followed step by step; each restart is a portal with new settings."""
+"""The procedures of docs/operations.md work step by step; each restart is a portal with new settings."""
 
 from typing import Any
 

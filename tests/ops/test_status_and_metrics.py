@@ -1,4 +1,4 @@
-"""What operators see: the portal at a glance, and numbers for Prometheus."""
+"""The status page of operators and the metrics for Prometheus."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""The list of orders: newest first, in pieces, by state and by time."""
+"""The list of orders: newest first, paged, filtered by state and by time."""
 
 from datetime import datetime, timedelta
 from typing import Any

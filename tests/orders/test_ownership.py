@@ -1,4 +1,4 @@
-"""Whose order it is comes first: to others it does not exist, and nothing else is asked about it."""
+"""The owner of an order is checked first: for others it does not exist, and no call is made about it."""
 
 import asyncpg
 import pytest

@@ -1,4 +1,4 @@
-"""The page about an order: one document with everything, even when the far side is half asleep."""
+"""The page of an order: one answer with everything, also while a part of Digital River is slow or down."""
 
 from datetime import datetime
 

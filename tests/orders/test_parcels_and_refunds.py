@@ -1,4 +1,4 @@
-"""Where the parcels are, and what is being paid back."""
+"""Tracking and refunds of an order."""
 
 import pytest
 

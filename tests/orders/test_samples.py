@@ -1,4 +1,4 @@
-"""Whatever Digital River prints of orders, refunds and parcels is shown without loss."""
+"""Every printed order, refund and parcel is shown without loss."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""One word for every combination of states, and the published table says the same."""
+"""Every combination of states has one status, and the published table says the same."""
 
 import itertools
 from decimal import Decimal

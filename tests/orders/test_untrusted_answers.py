@@ -1,4 +1,4 @@
-"""A far side that forgets a filter must not make the portal show one buyer's things to another."""
+"""If Digital River ignores a filter, the portal still shows no buyer another buyer's data."""
 
 from typing import Any, cast
 

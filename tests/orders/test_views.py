@@ -1,4 +1,4 @@
-"""Whatever Digital River says of an order becomes a page, however strange it is."""
+"""Every order that the models accept becomes a valid page."""
 
 from collections.abc import Iterable
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The default is what Digital River says it is, after every change."""
+"""After every change the default payment method is the one that Digital River reports."""
 
 import asyncio
 from uuid import uuid4

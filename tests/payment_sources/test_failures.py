@@ -1,4 +1,4 @@
-"""Digital River dies, lies or changes its mind in the middle of a change."""
+"""Digital River fails or changes its answer in the middle of a change to a payment source."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Every saved method can be shown, of whatever type, and nothing of it that could be misused."""
+"""Every saved method is listed, whatever its type, without data that could be misused."""
 
 from datetime import UTC, datetime
 

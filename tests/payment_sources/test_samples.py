@@ -1,4 +1,4 @@
-"""Sources of every structure that Digital River prints: shown without loss, and without a secret."""
+"""Sources of every structure that Digital River prints are shown without loss and without a secret."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

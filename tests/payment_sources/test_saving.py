@@ -1,4 +1,4 @@
-"""The browser names a source; what becomes of it is decided by what Digital River knows of it."""
+"""The browser names a source, and the portal decides by Digital River's data whether to save it."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,6 +1,6 @@
-"""A database as full as after years of trade, with the skew of real trade, filled in seconds.
+"""Fills a database in seconds with the rows, and the skew, of years in production.
 
-Bodies and names are short: a small table is the one that a planner would rather read as a whole.
+Bodies and names are short, because the planner prefers to read a small table whole.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""How PostgreSQL runs what the product sends: each statement is written down on its way, then explained."""
+"""Records each statement that the product sends, and explains how PostgreSQL runs it."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -1,4 +1,4 @@
-"""At a million rows every statement of the product still touches a handful of pages, found by an index."""
+"""At a million rows every statement of the product touches few pages, found by an index."""
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

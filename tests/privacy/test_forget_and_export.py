@@ -1,4 +1,4 @@
-"""Being forgotten, and taking everything along."""
+"""Forgetting a customer, and exporting a customer's data."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""One sandbox process for these tests, each of its answers judged by the official document."""
+"""One sandbox process for these tests. Each of its answers is compared with the official document."""
 
 from collections.abc import AsyncIterator, Iterator
 

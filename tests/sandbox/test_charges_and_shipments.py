@@ -1,4 +1,4 @@
-"""What follows an order: its charge, its parcels, its taxes, payments that come late or never, refunds."""
+"""After an order: its charge, parcels, taxes and refunds, and payments that come late or never."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The control doors: walking orders, tokens, the clock, webhooks as a resource, the process itself."""
+"""The control API: order states, tokens, the clock, webhooks, and the process itself."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What customers tell about themselves over time: certificates, being forgotten; and who hears of it."""
+"""Tax certificates of customers, forgotten customers, and the events about both."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Customers by the documented rules, and the few things about orders that can be changed."""
+"""Customers by the documented rules, and the changes that an order allows."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Callbacks: what is signed how, what counts as delivered, what is tried again."""
+"""Webhook deliveries: what is signed, what counts as delivered, and what is repeated."""
 
 import base64
 import hashlib

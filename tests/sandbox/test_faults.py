@@ -1,4 +1,4 @@
-"""The fault dial: each kind really goes wrong, where it was aimed and as often as it was asked."""
+"""Each kind of fault happens at its target, and as often as it was set to."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Every list understands every parameter that the official document gives it."""
+"""Every list accepts every parameter that the official document gives it."""
 
 import json
 from typing import Any

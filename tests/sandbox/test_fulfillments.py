@@ -1,4 +1,4 @@
-"""Fulfillments and refunds: what is allowed, what is refused with which code, how money adds up."""
+"""Fulfillments and refunds: which are allowed, which are refused with which code, and how amounts add up."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What every call passes: the key, the rate limit, the answer's shape."""
+"""Rules for every call: the key, the rate limit, and the form of the answer."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Requests as the official document describes them: every member is taken, no value is an error of ours."""
+"""Requests as the official document describes them: every member is accepted, and no value causes a 500."""
 
 import base64
 import copy

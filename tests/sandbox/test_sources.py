@@ -1,4 +1,4 @@
-"""Payment sources: of every printed type and state, saved by the documented rules, removed for good."""
+"""Payment sources: every printed type and state, saved by the documented rules, deleted for good."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The dial's lies: each is told where it was aimed, says what it promises, and leaves what is kept true."""
+"""Tampering faults change the answers at their target as documented, and no stored data."""
 
 import json
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Tax identifiers: their formats, their verification, to whom they belong."""
+"""Tax identifiers: their formats, their verification and their owners."""
 
 import pytest
 

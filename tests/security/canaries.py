@@ -1,4 +1,4 @@
-"""Values that must be found in no log, and requests that hold them in every input an operation has."""
+"""Private values that no log may hold, and requests that put them into every input of an operation."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,6 +1,6 @@
-"""The table of the tests about ownership: for each route under `/v1`, how its owner's thing comes to be.
+"""The table of routes for the tests of ownership: how to create the owner's data for each route under `/v1`.
 
-A new route needs one entry in `ENTRIES`. `prepare` makes the thing for the customer `ada` and returns the
+A new route needs one entry in `ENTRIES`. `prepare` creates the data for the customer `ada` and returns the
 values of the path's parameters (and whatever `send` needs); `send` makes the arguments of the request.
 """
 

@@ -1,4 +1,4 @@
-"""Whose is it? Asked of every route the app has, and a route that nobody thought of fails here."""
+"""Every route of the app checks the owner, and a new route without an entry in the table fails here."""
 
 from uuid import uuid4
 

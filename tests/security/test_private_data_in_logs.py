@@ -1,4 +1,4 @@
-"""Whatever is put into the portal, by whomever and wherever: nothing private of it is in a log."""
+"""No log holds private data, whatever clients, Digital River or operators send to the portal."""
 
 import asyncio
 import json

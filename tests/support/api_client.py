@@ -1,4 +1,4 @@
-"""A merchant's client of the sandbox, in the words of the sandbox's own tests."""
+"""A client of the sandbox with the merchant's key, for the sandbox's own tests."""
 
 from collections.abc import Sequence
 from typing import Any

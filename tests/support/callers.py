@@ -1,4 +1,4 @@
-"""Callers whom no rate limit has counted yet, and what their answers say of the limits."""
+"""Callers that no rate limit has counted yet, and what the headers of their answers say."""
 
 import asyncio
 import re

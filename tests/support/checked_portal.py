@@ -1,4 +1,4 @@
-"""A portal with two buyers and a Digital River that answers falsely, and what must stay true."""
+"""A portal with two buyers and a Digital River that answers wrongly, and checks of what must stay true."""
 
 import contextlib
 import json

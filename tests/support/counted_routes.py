@@ -1,4 +1,4 @@
-"""Routes that do work, and count how often: what a repeated request must not do twice."""
+"""Routes that count how often they ran, to test that a repeated request runs once."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Is it declared? Every answer that a portal of the tests gives is compared with the published document."""
+"""Compares every answer of a portal in the tests with the published document."""
 
 import json
 import re

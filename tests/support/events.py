@@ -1,4 +1,4 @@
-"""Events of Digital River: as they are signed and delivered, and as they are listed and never delivered."""
+"""Events of Digital River: signed and delivered ones, and ones that are listed but never delivered."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""The portal as tests run it: API and worker in this process, everything through HTTP."""
+"""The portal in this process: API and worker, called over HTTP."""
 
 import asyncio
 import contextlib

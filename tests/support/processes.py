@@ -1,6 +1,6 @@
-"""The production processes, `portal api` and `portal worker`, each in a process of its own, killable.
+"""The production processes, `portal api` and `portal worker`, which tests can start and kill.
 
-They are forked from a server that has imported the product once: importing it costs more than all else a
+They are forked from a server that has imported the product once. The import costs more than all else that a
 short command does, and the suite starts dozens.
 """
 

@@ -1,4 +1,4 @@
-"""A client that speaks to the portal byte by byte, and so can say what no HTTP library would."""
+"""A client that sends bytes of its own, for requests that no HTTP library would send."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""A TCP relay for tests: what stands between client and server, and what it makes of the server's words."""
+"""A TCP relay between client and server that can change what the server sends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine

@@ -1,7 +1,7 @@
-"""A PostgreSQL that speaks TLS: what a test asks for stands in front of the suite's own server.
+"""A PostgreSQL that speaks TLS: a relay in front of the suite's own server.
 
-The server that comes along is built without OpenSSL, so TLS ends here. What a client says and hears before,
-and what it must believe, is what a server of PostgreSQL would say and show.
+The embedded server is built without OpenSSL, so TLS ends in the relay. The relay's messages before TLS are
+those of a PostgreSQL server.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""US exemption certificates: an upload that is checked by its content and never whole in memory."""
+"""US exemption certificates: an upload is checked by its content, and is never whole in memory."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Tax identifiers: one per type, and never none because a replacement failed."""
+"""Tax identifiers: one per type, and a failed replacement never leaves the buyer without one."""
 
 import asyncio
 

@@ -1,5 +1,4 @@
-"""A replacement that is broken off, by whatever: it is carried through, and nobody is shown that there is
-neither."""
+"""An interrupted replacement of a tax identifier is completed, and no buyer sees that neither is there."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Many strangers at once at the door of `portal api`, and honest deliveries between them."""
+"""Many slow or idle connections to `portal api` at once do not keep deliveries out."""
 
 import asyncio
 import contextlib

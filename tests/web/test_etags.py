@@ -1,4 +1,4 @@
-"""Nobody reads twice what has not changed, and nobody overwrites what they have not seen."""
+"""A client reads an unchanged resource only once, and cannot overwrite a version that it has not read."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""What Digital River refuses, told in terms of the request that a frontend sent."""
+"""A refusal by Digital River becomes field errors in the names of the frontend's request."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""HEAD is answered wherever GET is: with the same status and header fields, and nothing after them."""
+"""HEAD works wherever GET does, with the same status and headers and without a body."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Every request has a name, a log line, safe headers and a bounded body."""
+"""Every request has an id, a log line, safe headers and a bounded body."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The published document tells the whole truth about errors and headers."""
+"""The OpenAPI document declares every error and header of an answer."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A cursor comes back as it went out, or it is refused; it never becomes an error of ours."""
+"""A cursor is read back as it was written or refused, and never causes a 500."""
 
 import base64
 

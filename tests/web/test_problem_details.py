@@ -1,4 +1,4 @@
-"""Every problem says what happened in words that a buyer understands, whoever answers."""
+"""Every problem has a detail that a buyer understands."""
 
 import asyncio
 import json

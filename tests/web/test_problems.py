@@ -1,4 +1,4 @@
-"""Whatever happens, the answer is one problem that tells the caller enough and a stranger nothing."""
+"""Every failure becomes one problem that helps the caller and reveals nothing internal."""
 
 import logging
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whose word is taken for where a request came from: that of proxies that the settings name."""
+"""The client's address is taken only from the proxies that the settings name."""
 
 import httpx
 

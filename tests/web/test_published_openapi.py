@@ -1,4 +1,4 @@
-"""`openapi/portal.json` is the whole truth about the API, and reads like one document."""
+"""`openapi/portal.json` describes the whole API, in one style."""
 
 import json
 import re

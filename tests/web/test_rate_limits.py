@@ -1,4 +1,4 @@
-"""So many requests pass, and not one more, however many processes serve them."""
+"""A rate limit allows exactly its number of requests, however many processes serve them."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What strangers may write on a socket of `portal api`, and where each kind of it ends."""
+"""Malformed, slow and oversized input on a socket of `portal api`, and how the server ends it."""
 
 import asyncio
 import json

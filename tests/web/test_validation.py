@@ -1,4 +1,4 @@
-"""A refused request says where and what to change, in the names that the caller used."""
+"""A refused request says which field to change and how, in the names that the caller used."""
 
 import json
 from typing import Any

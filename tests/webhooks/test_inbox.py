@@ -1,4 +1,4 @@
-"""The inbox at its own door: what a claim takes, and what each end of an attempt leaves behind."""
+"""The inbox: what a claim takes, and what each outcome of an attempt stores."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Deliveries that come together share a write, and each is answered for itself."""
+"""Simultaneous deliveries share one write, and each gets its own answer."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The webhook endpoint over HTTP: what is kept, what is refused, and what is said about it."""
+"""The webhook endpoint over HTTP: what it stores, what it refuses, and what it answers and logs."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""The signature's rules, as properties and with the known vectors."""
+"""The rules of webhook signatures, as properties and with known vectors."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The sweep: what the webhook lost comes all the same, once, however much it is and whoever dies."""
+"""The sweep finds every event that the webhook missed, once, however many, and whichever process dies."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A sweep that an operator asked for, and the scheduled jobs of which sweeping is one."""
+"""A sweep that an operator requested, and the scheduled jobs that run it."""
 
 import signal
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""When a sweep is due, and how far back it looks: pure, so every case is a line."""
+"""When a sweep is due, and how far back it reads: a pure function, so every case is a line."""
 
 from datetime import UTC, datetime, timedelta
 

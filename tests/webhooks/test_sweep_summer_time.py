@@ -1,4 +1,4 @@
-"""Days of 24 hours: what PostgreSQL thinks of summer time changes nothing."""
+"""A day of the sweep has 24 hours, also when PostgreSQL's time zone changes to or from summer time."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""The worker: one document per file whatever dies, nothing held back by what cannot succeed."""
+"""The worker stores one document per file whatever dies, and no failing event delays another."""
 
 import asyncio
 import json

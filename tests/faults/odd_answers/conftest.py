@@ -1,4 +1,4 @@
-"""A portal whose far side may answer anything."""
+"""A portal whose calls to Digital River go through a proxy that can change every answer."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""An answer about something else than what was asked for is never shown."""
+"""The portal never shows an answer about another resource than the one it asked for."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""One odd leaf costs as little as is honest: itself, its entry, or all where it is money or an owner."""
+"""A bad value costs its field or its entry; if it is an amount or an owner, it costs the whole answer."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""What is odd in the far side's JSON costs the odd place alone: the list, the page and the event survive."""
+"""Bad JSON from Digital River costs only the bad field: the list, the page and the event are still read."""
 
 from datetime import timedelta
 from functools import partial
