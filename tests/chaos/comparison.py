@@ -19,7 +19,7 @@ EXPECTED_IN_LOGS = ("request_id", "event.done", "link.minted", "digital_river.ca
 
 @dataclass(frozen=True)
 class Comparison:
-    """The ledgers side by side. `wrong` names every way in which they differ."""
+    """The records side by side. `wrong` names every difference."""
 
     rows: Mapping[str, str]
     wrong: list[str]
@@ -37,7 +37,7 @@ def compare(
     healed_after: float = 0.0,
     died_at: Counter[str] | None = None,
 ) -> Comparison:
-    """Compare everything with everything. Half of what was delivered must be a document within so many
+    """Compare all records. Half of the delivered events must be a document within so many
     seconds."""
     checks = {
         **_of_webhooks(records, ledger),
@@ -56,7 +56,7 @@ def compare(
 def _of_webhooks(records: Records, ledger: Ledger) -> dict[str, bool]:
     """The sweep brings everything too, only later: it must not hide that webhooks do not work."""
     delivered = records.sent_ids - records.dropped
-    # 503 while PostgreSQL is away, nothing while no API is up. No honest delivery is anybody's to refuse.
+    # 503 while PostgreSQL is away, nothing while no API is up. A signed delivery is never refused.
     refused = {one["status"] for one in records.deliveries if 400 <= (one["status"] or 0) < 500}
     forged = records.kept.keys() & ledger.forged
     return {

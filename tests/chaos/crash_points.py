@@ -36,8 +36,8 @@ OF_APIS: Mapping[str, Point] = {
 
 
 def arm(name: str, passes: int) -> None:
-    """Die at this point, after having passed it `passes` times: at once, as by the kernel's hand. To be
-    called in the process that is to die."""
+    """Die at this point, after having passed it `passes` times: at once, as after SIGKILL. To be called in
+    the process that is to die."""
     point = ({**OF_WORKERS, **OF_APIS})[name]
     call: Callable[..., Awaitable[Any]] = getattr(point.owner, point.call)
     left = passes

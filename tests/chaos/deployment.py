@@ -67,12 +67,12 @@ class Deployment:
         self.processes[name] = Running.start([command], environment, output=log, errors=log, first=first)
 
     async def kill(self, name: str) -> None:
-        """SIGKILL: no chance to put anything down."""
+        """SIGKILL: the process cannot clean up."""
         self.armed.pop(name, None)
         await self.processes[name].end(signal.SIGKILL)
 
     def restart_dead(self, rng: random.Random | None = None) -> None:
-        """Do what a supervisor does, and note who died where. With dice, half of the risen die again."""
+        """Restart ended processes and record where they died. With `rng`, half of these will die again."""
         for name in (*APIS, *WORKERS):
             if self.processes[name].process.exitcode is None:
                 continue
@@ -89,7 +89,7 @@ class Deployment:
         self.server.stop()
 
     async def until_ready(self, http: httpx.AsyncClient) -> None:
-        """Wait until both APIs can serve, whoever is still to die of what he was armed with."""
+        """Wait until both APIs can serve, also if an armed process still has to die."""
         for port in self.ports.values():
 
             async def has_risen(url: str = f"http://127.0.0.1:{port}") -> bool:

@@ -68,7 +68,7 @@ class Ledger:
 @dataclass
 class Scenario:
     """Causes failures until `ends` (by the monotonic clock), with up to `longest_pause` seconds between two;
-    `dice` make the same choices for the same seed."""
+    `rng` makes the same choices for the same seed."""
 
     deployment: Deployment
     sandbox: Sandbox
@@ -86,7 +86,7 @@ class Scenario:
         return time.monotonic() > self.ends + (0 if is_proof else EXTRA_SECONDS)
 
     async def run_all(self) -> None:
-        """Everything at once; returns when the last order is done with."""
+        """Run all tasks at once; returns when the last order is complete."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._create_orders(tasks))
             tasks.create_task(self._cause_failures())
@@ -150,7 +150,7 @@ class Scenario:
             await self.deployment.kill(self.rng.choice(free))
 
     async def _fail_calls(self) -> None:
-        """One path for a few calls. Not for long: nothing shall pile up where calls are rare."""
+        """One path for a few calls. Not for long, so that faults do not add up where calls are rare."""
         fault = dict(self.rng.choice(CALL_FAULTS))
         until = _in(CALL_FAULT_SECONDS)
         await self.sandbox.fault(fault.pop("kind"), path=self.rng.choice(PATHS), until=until, **fault)
@@ -204,7 +204,7 @@ class Scenario:
             self.deployment.restart_dead(self.rng)
 
     async def _forge(self) -> None:
-        """A forger who knows the address, the format and the time, but no secret."""
+        """Deliver forged events: their address, format and time are right, their secret is not."""
         while not self.is_over:
             event = invoice_event()
             self.ledger.forged.add(event["id"])
@@ -219,7 +219,7 @@ class Scenario:
             await asyncio.sleep(self.rng.uniform(0.2, 1.0))
 
     async def _read(self) -> None:
-        """A buyer who lists, opens, and looks at orders; and who tries what is another's."""
+        """A buyer lists and opens documents and reads orders, and tries to open another buyer's documents."""
         while not self.is_over:
             buyer = self.rng.choice(BUYERS)
             try:

@@ -22,7 +22,7 @@ ADDRESSES = (
     *("crlf", "nul", "surrogate", "bidi", "control", "emoji", "long", "expired", "brief"),
 )
 
-# What is told in which answers, by method and path; of a delivery by the type of its event.
+# The kinds of tampering for each answer, by method and path, and for each delivery, by event type.
 OF_CALLS: Mapping[tuple[str, str], Mapping[str, Sequence[str | None]]] = {
     ("GET", "/files/{id}"): {
         "stranger": ("open", "renamed"),
@@ -64,7 +64,7 @@ OF_DELIVERIES: Mapping[str, Sequence[str | None]] = {
 
 
 def draw(rng: random.Random, order_ids: Sequence[str]) -> dict[str, Any]:
-    """A fault for the sandbox's dial. `order_ids` are orders that nobody but the portal reads any more."""
+    """A fault for the sandbox. `order_ids` are orders that only the portal still reads."""
     places: list[tuple[dict[str, str], Mapping[str, Sequence[str | None]]]] = [
         *(({"method": method, "path": path}, kinds) for (method, path), kinds in OF_CALLS.items()),
         *(({"eventType": event_type}, OF_DELIVERIES) for event_type in HANDLERS),

@@ -68,7 +68,7 @@ def wrongs(spoil: Spoil) -> list[str]:
     return compare(Records(**records), ledger, median_within=1.0).wrong
 
 
-def test_ledgers_that_agree_are_right() -> None:
+def test_records_that_agree_pass() -> None:
     assert wrongs(lambda records, ledger: None) == []
 
 
@@ -158,6 +158,6 @@ class Endless(list[dict[str, Any]]):
 
 
 @pytest.mark.parametrize("case", sorted(SPOILT))
-def test_a_spoilt_ledger_is_called_wrong(case: str) -> None:
+def test_a_damaged_record_is_reported(case: str) -> None:
     wrong, spoil = SPOILT[case]
     assert wrong in wrongs(spoil)

@@ -22,7 +22,7 @@ def services() -> Json:
 
 @pytest.fixture(scope="session")
 def health_check() -> list[str]:
-    """The command by which an engine asks whether an API is well."""
+    """The command of the image's health check."""
     (command,) = re.findall(
         r"^HEALTHCHECK .*\\\n\s+CMD (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
     )

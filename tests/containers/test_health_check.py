@@ -35,5 +35,5 @@ async def test_it_finds_the_api_at_its_own_port(
         assert await _ask(health_check, api.client.base_url.port) == 0
 
 
-async def test_it_notices_that_nobody_answers(health_check: list[str]) -> None:
+async def test_it_fails_if_no_api_answers(health_check: list[str]) -> None:
     assert await _ask(health_check, free_port()) == 1

@@ -82,7 +82,7 @@ async def migrated(server_url: str) -> AsyncIterator[MigratedDatabase]:
 
 
 @pytest.mark.proof
-async def test_every_step_can_be_taken_back_and_taken_again(migrated: MigratedDatabase) -> None:
+async def test_every_migration_can_be_reverted_and_applied_again(migrated: MigratedDatabase) -> None:
     before: list[tuple[object, ...]] = []
     for revision in REVISIONS:
         await migrated.upgrade(revision)
@@ -95,7 +95,7 @@ async def test_every_step_can_be_taken_back_and_taken_again(migrated: MigratedDa
         before = after
 
 
-async def test_what_kind_old_sweeps_were_is_told_by_hours_not_by_days(migrated: MigratedDatabase) -> None:
+async def test_the_kind_of_old_sweeps_is_derived_from_hours_not_from_days(migrated: MigratedDatabase) -> None:
     await migrated.upgrade("0006")
     # Where there was an hour more in those thirty days.
     await migrated.connection.execute(
@@ -112,7 +112,7 @@ async def test_what_kind_old_sweeps_were_is_told_by_hours_not_by_days(migrated: 
     assert [row["kind"] for row in kinds] == ["full", "day", "recent", None]
 
 
-async def test_an_older_version_finds_a_body_where_it_was_let_go(migrated: MigratedDatabase) -> None:
+async def test_an_older_version_finds_a_body_where_it_was_deleted(migrated: MigratedDatabase) -> None:
     await migrated.upgrade("0007")
     await migrated.connection.execute(
         """INSERT INTO webhook_event (id, type, state, origin, body, body_digest) VALUES
@@ -124,7 +124,7 @@ async def test_an_older_version_finds_a_body_where_it_was_let_go(migrated: Migra
     assert [tuple(row) for row in rows] == [("gone", "{}"), ("kept", "[]")]
 
 
-async def test_the_story_ends_at_the_schema_of_the_code(migrated: MigratedDatabase) -> None:
+async def test_the_migrations_end_at_the_schema_of_the_code(migrated: MigratedDatabase) -> None:
     await migrated.upgrade("head")
     await asyncio.to_thread(command.check, migrated.config)
     found = await migrated.connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -167,7 +167,7 @@ async def test_a_table_that_no_migration_makes_is_noticed(migrated: MigratedData
 
 @pytest.mark.proof
 async def test_several_migrators_at_once_all_succeed(migrated: MigratedDatabase) -> None:
-    # Until all of them have come, the turn is this test's: see MIGRATION_LOCK.
+    # This test holds the lock until all migrators wait for it: see MIGRATION_LOCK.
     await migrated.connection.execute("SELECT pg_advisory_lock(5201314159)")
     settings = settings_for(migrated.url, "http://nowhere.test")
     migrators = [asyncio.create_task(portal_command(settings, "migrate")) for _ in range(3)]
@@ -199,7 +199,7 @@ async def test_an_index_that_a_crash_left_invalid_is_built_again(
     if broken_off.startswith("CREATE"):
         await migrated.connection.execute("DROP INDEX ix_file_link_expires_at")
     builder = await asyncpg.connect(migrated.url)
-    # Whoever wrote to the table and has not committed is waited for.
+    # The index waits for open transactions that wrote to the table.
     async with migrated.connection.transaction():
         await migrated.connection.execute("LOCK TABLE file_link IN ROW EXCLUSIVE MODE")
         building = asyncio.create_task(builder.execute(broken_off))
@@ -219,7 +219,7 @@ async def test_an_index_that_a_crash_left_invalid_is_built_again(
     assert await migrated.schema() == before
 
 
-def test_the_story_has_one_end() -> None:
+def test_the_migrations_have_one_head() -> None:
     assert len(ScriptDirectory.from_config(alembic_config("")).get_heads()) == 1
 
 

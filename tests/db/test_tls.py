@@ -98,14 +98,14 @@ async def test_a_plain_server_is_refused_when_tls_is_demanded(enter: Connect, da
 
 
 @pytest.mark.parametrize("enter", CONNECTORS)
-async def test_a_server_that_proves_who_it_is_is_let_in(
+async def test_a_server_that_proves_its_identity_is_accepted(
     enter: Connect, server: Callable[..., str], authority: Authority
 ) -> None:
     await enter(server(sslmode="verify-full", sslrootcert=authority.certificate))
 
 
 @pytest.mark.parametrize("enter", CONNECTORS)
-async def test_a_server_with_a_certificate_of_somebody_else_is_refused(
+async def test_a_server_with_a_certificate_of_another_authority_is_refused(
     enter: Connect, server: Callable[..., str], other_authority: Authority
 ) -> None:
     for mode in ("verify-full", "verify-ca"):
@@ -114,7 +114,7 @@ async def test_a_server_with_a_certificate_of_somebody_else_is_refused(
 
 
 @pytest.mark.parametrize("enter", CONNECTORS)
-async def test_only_verify_full_looks_at_the_name(
+async def test_only_verify_full_checks_the_name(
     enter: Connect, misnamed_server: Callable[..., str], authority: Authority
 ) -> None:
     with pytest.raises(OSError, match=NOT_PROVEN):
@@ -122,7 +122,7 @@ async def test_only_verify_full_looks_at_the_name(
     await enter(misnamed_server(sslmode="verify-ca", sslrootcert=authority.certificate))
 
 
-async def test_require_believes_anybody_unless_it_is_told_whom(
+async def test_require_accepts_any_certificate_unless_a_root_is_set(
     server: Callable[..., str], authority: Authority, other_authority: Authority
 ) -> None:
     await connect_by_engine(server(sslmode="require"))
@@ -131,14 +131,14 @@ async def test_require_believes_anybody_unless_it_is_told_whom(
         await connect_by_engine(server(sslmode="require", sslrootcert=other_authority.certificate))
 
 
-async def test_a_server_that_no_public_authority_vouches_for_is_refused_by_the_systems_trust(
+async def test_a_server_without_a_public_certificate_is_refused_by_the_system_trust(
     server: Callable[..., str],
 ) -> None:
     with pytest.raises(OSError, match="certificate verify failed"):
         await connect_by_engine(server(sslrootcert="system"))
 
 
-async def test_what_is_only_preferred_is_had_where_it_is_offered(
+async def test_preferred_tls_is_used_if_the_server_offers_it(
     server: Callable[..., str], database_url: str
 ) -> None:
     await connect_by_engine(server(sslmode="prefer"))
@@ -148,7 +148,7 @@ async def test_what_is_only_preferred_is_had_where_it_is_offered(
 
 
 @pytest.mark.parametrize("enter", CONNECTORS)
-async def test_the_server_is_shown_our_certificate(
+async def test_the_client_sends_its_certificate(
     enter: Connect, database_url: str, authority: Authority
 ) -> None:
     certificate, key = authority.issue("client", password=b"secret")
@@ -161,7 +161,7 @@ async def test_the_server_is_shown_our_certificate(
             await enter(address(database_url, port, **demands))
 
 
-async def test_a_certificate_that_is_gone_is_an_outage_that_names_it(
+async def test_a_missing_certificate_file_is_an_outage_that_names_it(
     server: Callable[..., str], authority: Authority, tmp_path: Path
 ) -> None:
     copy = tmp_path / "root.crt"

@@ -22,17 +22,17 @@ def calls(route: str, result: str) -> float:
     return REGISTRY.get_sample_value("portal_digital_river_calls_total", labels) or 0.0
 
 
-def test_every_attempt_is_one_line_with_the_far_sides_name_for_it() -> None:
+def test_every_attempt_is_one_line_with_digital_rivers_request_id() -> None:
     failing = answer(503, "no_response", x_dr_requestid="dr-1")
     scripted = ScriptedDigitalRiver([failing, found()])
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with scripted.opened() as digital_river:
             await orders.fetch_orders(digital_river, customer_id=CustomerId("canary"))
 
     scripted.script[1] = httpx.Response(200, json={"data": []}, headers={"x-dr-requestid": "dr-2"})
     with structlog.testing.capture_logs() as lines:
-        run_on_jumping_clock(story())
+        run_on_jumping_clock(scenario())
     first, second = lines
     assert first["event"] == second["event"] == "digital_river.call"
     assert first["log_level"] == "warning"
@@ -62,7 +62,7 @@ def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytes
         ]
     )
 
-    async def story() -> list[str]:
+    async def scenario() -> list[str]:
         errors: list[str] = []
         async with scripted.opened() as digital_river:
             for call in (
@@ -80,7 +80,7 @@ def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytes
         return errors
 
     with structlog.testing.capture_logs() as lines:
-        errors = run_on_jumping_clock(story())
+        errors = run_on_jumping_clock(scenario())
     assert len(errors) == 3
     everything = f"{lines} {errors} {caplog.text}"
     assert "canary" not in everything
@@ -93,7 +93,7 @@ def test_calls_are_counted_by_route_and_by_how_they_ended() -> None:
         result: calls("/orders/{id}", result) for result in ("ok", "Missing", "Unavailable", "cancelled")
     }
 
-    async def story() -> None:
+    async def scenario() -> None:
         script: list[Line] = [found(), answer(404), httpx.ReadError("reset"), found(), 60.0]
         async with ScriptedDigitalRiver(script).opened() as digital_river:
             await orders.fetch_any_order(digital_river, OrderId("1"))
@@ -105,13 +105,13 @@ def test_calls_are_counted_by_route_and_by_how_they_ended() -> None:
             task.cancel()
             await asyncio.wait([task])
 
-    run_on_jumping_clock(story())
+    run_on_jumping_clock(scenario())
     grown = {result: calls("/orders/{id}", result) - count for result, count in before.items()}
     assert grown == {"ok": 2, "Missing": 1, "Unavailable": 1, "cancelled": 1}
 
 
 def test_an_open_breaker_shows_in_the_metrics() -> None:
-    async def story() -> list[float | None]:
+    async def scenario() -> list[float | None]:
         seen = []
         scripted = ScriptedDigitalRiver([answer(503)])
         async with scripted.opened() as digital_river:
@@ -126,4 +126,4 @@ def test_an_open_breaker_shows_in_the_metrics() -> None:
             seen.append(REGISTRY.get_sample_value("portal_digital_river_breaker_open"))
         return seen
 
-    assert run_on_jumping_clock(story()) == [0, 1, 0]
+    assert run_on_jumping_clock(scenario()) == [0, 1, 0]

@@ -115,13 +115,13 @@ def sent(calling: Calling) -> httpx.Request:
 
     scripted = ScriptedDigitalRiver([some])
 
-    async def story() -> None:
+    async def scenario() -> None:
         # The same answer to all of them: most are asked for something else.
         async with scripted.opened() as digital_river:
             with suppress(Garbled):
                 await calling(digital_river)
 
-    run_on_jumping_clock(story())
+    run_on_jumping_clock(scenario())
     (request,) = scripted.requests
     return request
 
@@ -156,7 +156,7 @@ def test_every_request_says_who_asks_and_in_which_version() -> None:
     assert headers["forwarded"] == "for=203.0.113.7"
 
 
-def test_a_request_that_nobody_waits_for_still_has_an_id() -> None:
+def test_a_call_without_a_buyers_request_still_has_an_id() -> None:
     first, second = (sent(CALLS["order"]).headers for _ in range(2))
     assert first["upstream-id"] != second["upstream-id"]
     assert "forwarded" not in first
@@ -217,7 +217,7 @@ def test_an_empty_identifier_never_becomes_the_whole_collection() -> None:
         sent(lambda digital_river: orders.fetch_any_order(digital_river, OrderId("")))
 
 
-def test_an_empty_filter_never_becomes_everybodys_list() -> None:
+def test_an_empty_filter_never_lists_all_customers() -> None:
     with pytest.raises(ValueError, match="customerId"):
         sent(lambda digital_river: orders.fetch_orders(digital_river, customer_id=CustomerId("")))
 
@@ -233,29 +233,29 @@ def test_short_lists_are_read_to_their_end() -> None:
 
     scripted = ScriptedDigitalRiver([page])
 
-    async def story() -> list[str]:
+    async def scenario() -> list[str]:
         async with scripted.opened() as digital_river:
             return [refund.id for refund in await orders.fetch_refunds(digital_river, OrderId("1"))]
 
-    assert run_on_jumping_clock(story()) == ["1", "2", "3", "4", "5"]
+    assert run_on_jumping_clock(scenario()) == ["1", "2", "3", "4", "5"]
     assert {request.url.params["limit"] for request in scripted.requests} == {"100"}
 
 
-def test_who_does_not_say_whose_it_is_belongs_to_no_list() -> None:
-    # A far side that ignores the filter lists identifiers that are not attached to anybody yet, too.
+def test_an_entry_without_an_owner_is_left_out_of_every_list() -> None:
+    # If Digital River ignores the filter, it also lists identifiers that are not attached to a customer.
     entries = [{"id": "1", "customerId": "ada"}, {"id": "2"}, {"id": "3", "customerId": None}]
     scripted = ScriptedDigitalRiver([httpx.Response(200, json={"data": entries, "hasMore": False})])
 
-    async def story() -> list[str]:
+    async def scenario() -> list[str]:
         async with scripted.opened() as digital_river:
             found = await tax_identifiers.fetch_tax_identifiers(digital_river, CustomerId("ada"))
             return [one.id for one in found]
 
-    assert run_on_jumping_clock(story()) == ["1"]
+    assert run_on_jumping_clock(scenario()) == ["1"]
 
 
 @pytest.mark.parametrize("pages", [1, 3])
-def test_a_list_is_left_when_it_begins_again(pages: int) -> None:
+def test_reading_stops_if_a_list_repeats_itself(pages: int) -> None:
     ends = cycle(range(pages))
 
     def page(request: httpx.Request) -> httpx.Response:
@@ -263,16 +263,16 @@ def test_a_list_is_left_when_it_begins_again(pages: int) -> None:
 
     scripted = ScriptedDigitalRiver([page])
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with scripted.opened() as digital_river:
             with pytest.raises(Garbled, match="repeats itself"):
                 await orders.fetch_refunds(digital_river, OrderId("1"))
 
-    run_on_jumping_clock(story())
+    run_on_jumping_clock(scenario())
     assert len(scripted.requests) == pages + 1
 
 
-def test_a_list_without_an_end_is_left_soon() -> None:
+def test_reading_stops_soon_if_a_list_never_ends() -> None:
     numbers = count()
 
     def page(request: httpx.Request) -> httpx.Response:
@@ -280,18 +280,18 @@ def test_a_list_without_an_end_is_left_soon() -> None:
 
     scripted = ScriptedDigitalRiver([page])
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with scripted.opened() as digital_river:
             with pytest.raises(Garbled, match="no end"):
                 await orders.fetch_refunds(digital_river, OrderId("1"))
 
-    run_on_jumping_clock(story())
+    run_on_jumping_clock(scenario())
     assert len(scripted.requests) <= 5
 
 
 def test_an_order_without_tracking_has_none() -> None:
-    async def story() -> object:
+    async def scenario() -> object:
         async with ScriptedDigitalRiver([httpx.Response(404, json={})]).opened() as digital_river:
             return await orders.find_tracking(digital_river, OrderId("1"))
 
-    assert run_on_jumping_clock(story()) is None
+    assert run_on_jumping_clock(scenario()) is None

@@ -128,7 +128,7 @@ async def test_a_wrong_key_is_our_own_fault(url: str) -> None:
             await orders.fetch_any_order(digital_river, OrderId("1"))
 
 
-async def test_a_customer_is_made_on_first_need_and_once_however_many_need_it(
+async def test_a_customer_is_created_once_however_many_callers_need_it(
     digital_river: DigitalRiverClient,
 ) -> None:
     wanted = CustomerId("needed-by-many")

@@ -25,7 +25,7 @@ async def tokens(sandbox: Sandbox) -> Tokens:
 
 @pytest.fixture
 async def order(sandbox: Sandbox) -> Json:
-    """Ada's, with an invoice of which no event tells."""
+    """An order of Ada's, with an invoice that no event announces."""
     await sandbox.fault("drop", eventType="order.*")
     order = await sandbox.order("ada")
     await sandbox.invoiced(order)
@@ -36,7 +36,7 @@ def path_of(order_id: str) -> str:
     return f"/v1/orders/{order_id}/documents"
 
 
-async def test_an_owner_is_told_all_however_often_strangers_have_asked(
+async def test_an_owner_sees_all_documents_however_often_others_have_asked(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, order: Json, tokens: Tokens
 ) -> None:
     path = path_of(order["id"])
@@ -48,7 +48,7 @@ async def test_an_owner_is_told_all_however_often_strangers_have_asked(
     assert shown["availability"]["invoice"] == "ready"
 
 
-async def test_an_owner_waits_for_no_stranger(
+async def test_an_owners_request_does_not_wait_for_other_buyers_requests(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, order: Json, tokens: Tokens
 ) -> None:
     path = path_of(order["id"])
@@ -84,7 +84,7 @@ def statements(portal: Portal) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("asker", ["mallory", "support"])
-async def test_what_is_there_for_others_costs_the_same_as_what_is_not_there(
+async def test_an_existing_order_of_another_buyer_costs_the_same_as_a_missing_one(
     asker: str,
     portal: Portal,
     sandbox: Sandbox,
@@ -109,7 +109,7 @@ async def test_what_is_there_for_others_costs_the_same_as_what_is_not_there(
     assert all(costs[number] == costs[number % 3] for number in range(len(costs)))
 
 
-async def test_what_support_did_not_find_is_no_answer_for_the_owner(
+async def test_an_absence_found_by_support_is_not_used_for_the_owner(
     portal: Portal, sandbox: Sandbox, order: Json, tokens: Tokens
 ) -> None:
     path = path_of(order["id"])
@@ -128,7 +128,7 @@ async def test_an_order_that_appears_late_is_there_for_its_owner_soon(
     assert (await portal.get(path, tokens["ada"])).status_code == 200
 
 
-async def test_what_was_not_there_is_forgotten_within_the_hour(
+async def test_an_absence_is_deleted_within_an_hour(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, tokens: Tokens
 ) -> None:
     assert portal.app is not None
@@ -144,7 +144,7 @@ async def test_what_was_not_there_is_forgotten_within_the_hour(
     assert await database.fetchval(count) == 0
 
 
-async def test_a_credit_memo_of_which_no_event_tells_is_looked_for(
+async def test_a_credit_memo_without_an_event_is_looked_for(
     portal: Portal, sandbox: Sandbox, tokens: Tokens
 ) -> None:
     await sandbox.fault("drop", eventType="order.credit_memo.created")
@@ -162,7 +162,7 @@ async def _credit_memos(sandbox: Sandbox, order: Json) -> Any:
     return (await sandbox.get(f"/orders/{order['id']}")).get("creditMemoPDFs")
 
 
-async def test_what_digital_river_was_not_asked_is_unknown_and_asked_with_patience(
+async def test_a_kind_that_could_not_be_checked_is_unknown_and_checked_later(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, tokens: Tokens
 ) -> None:
     order = await sandbox.order("ada")
@@ -175,7 +175,7 @@ async def test_what_digital_river_was_not_asked_is_unknown_and_asked_with_patien
     assert shown["availability"] == {"invoice": "ready", "creditMemo": "unknown"}
     shown = (await portal.get(path, tokens["ada"])).json()
     assert shown["availability"] == {"invoice": "ready", "creditMemo": "notIssued"}
-    # Also when the order is gone: what is remembered then is that it was asked for.
+    # If the order is gone, the failed check is stored, so that it is not repeated at once.
     await sandbox.fault("hide", path=f"/orders/{order['id']}")
     await database.execute("DELETE FROM order_check")
     before = await sandbox.count("GET /orders/{id}")
@@ -193,7 +193,7 @@ async def _announced(sandbox: Sandbox, order: Json) -> Json:
     return event
 
 
-async def test_an_event_that_does_not_name_the_buyer_brings_the_document_to_the_buyer(
+async def test_a_document_whose_event_names_no_buyer_reaches_its_buyer(
     portal: Portal, sandbox: Sandbox, order: Json, tokens: Tokens
 ) -> None:
     await portal.deliver(await _announced(sandbox, order))

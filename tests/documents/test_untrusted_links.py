@@ -69,7 +69,7 @@ def every_link(**changes: Any) -> Rewrite:
 
 @dataclass
 class LinkScenario:
-    """A portal whose Digital River may lie, and a buyer with one document whose link has expired."""
+    """A portal behind the proxy, and a buyer with one document whose link has expired."""
 
     portal: Portal
     proxy: RewritingProxy
@@ -84,7 +84,7 @@ class LinkScenario:
         return await self.portal.get(f"{self.path}/content", self.token)
 
     async def shown_links(self) -> list[Any]:
-        """The document's link, wherever a frontend finds it."""
+        """The document's link in every answer that shows it."""
         views = [
             (await self.portal.get(self.path, self.token)).json(),
             *(await self.portal.get("/v1/documents", self.token)).json()["data"],
@@ -149,14 +149,14 @@ async def test_a_link_that_breaks_the_policy_is_502_and_nothing_is_kept(
             logged = capsys.readouterr().out
             assert "link.refused" in logged or "Garbled" in logged
             assert not changes.get("url") or changes["url"][:40] not in logged
-        # A minute later all is well again.
+        # A minute later the portal asks again.
         scenario.proxy.rewrite = unchanged
         await pass_time(own_database, sandbox, 61)
         assert (await scenario.open()).status_code == 303
         await pass_time(own_database, sandbox, 2 * HOUR)
 
 
-async def test_without_a_good_link_the_document_can_still_be_had_through_the_proxy(
+async def test_a_document_without_a_good_link_still_opens_through_the_proxy(
     scenario: LinkScenario,
 ) -> None:
     scenario.proxy.rewrite = every_link(url="javascript:alert(1)")
@@ -165,7 +165,7 @@ async def test_without_a_good_link_the_document_can_still_be_had_through_the_pro
     assert proxied.content.startswith(b"%PDF")
 
 
-async def test_of_a_filter_that_is_ignored_only_this_files_links_are_taken(
+async def test_only_this_files_links_are_used_if_the_filter_is_ignored(
     scenario: LinkScenario, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
     await sandbox.invoiced(await sandbox.order("grace"))
@@ -178,7 +178,7 @@ async def test_of_a_filter_that_is_ignored_only_this_files_links_are_taken(
     assert {link["url"] for link in await scenario.shown_links()} == {opened}
 
 
-async def test_fifty_opens_of_a_file_whose_links_are_of_no_use_mint_one(
+async def test_fifty_opens_of_a_file_with_bad_links_create_one_link(
     scenario: LinkScenario, sandbox: Sandbox, own_database: asyncpg.Connection, own_database_url: str
 ) -> None:
     scenario.proxy.rewrite = every_link(url="javascript:alert(1)")
@@ -193,7 +193,7 @@ async def test_fifty_opens_of_a_file_whose_links_are_of_no_use_mint_one(
     assert await sandbox.count("POST /file-links") == 2
 
 
-async def test_one_bad_link_among_those_that_live_does_not_hide_a_good_one(
+async def test_a_bad_link_in_the_list_does_not_hide_a_good_one(
     scenario: LinkScenario, sandbox: Sandbox
 ) -> None:
     expires = await sandbox.get("/_sandbox/clock")
@@ -222,7 +222,7 @@ STORED = (
 )
 
 
-async def test_a_bad_link_that_is_stored_already_is_not_used_and_gives_way(
+async def test_a_stored_bad_link_is_not_used_and_is_replaced(
     scenario: LinkScenario, own_database: asyncpg.Connection, subtests: pytest.Subtests
 ) -> None:
     for url, moment in STORED:
@@ -236,7 +236,7 @@ async def test_a_bad_link_that_is_stored_already_is_not_used_and_gives_way(
             assert {link["url"] for link in await scenario.shown_links()} == {opened.headers["Location"]}
 
 
-async def test_a_document_is_there_before_it_has_a_good_link_and_its_event_is_tried_again(
+async def test_a_document_is_listed_without_a_good_link_and_its_event_is_retried(
     portal_behind_proxy: Portal, proxy: RewritingProxy, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
     proxy.rewrite = every_link(url="https://evil.example/links/1")

@@ -24,13 +24,13 @@ _BELIEVED = (
 )
 _OF_EVENTS = ("id", "fileId", "orderId", "customerId", "type", "data", "object", "liveMode", "createdTime")
 # What says whose it is. Under its own id, another's profile, certificate or file name is as good as the right
-# one to everybody but Digital River.
+# one to every reader but Digital River.
 _WITH_OWNER = ("/orders*", "/file-links*", "/refunds*", "/fulfillments*", "/tax-identifiers*", "/sources*")
 _PARTS_WITH_OWNER = ("sources", "taxIdentifiers", "links")
 
 
 def list_faults(kind: TamperingKind, hostile: Sequence[str], odd: Sequence[str]) -> Iterator[Json]:
-    """The ways to tell a lie of this kind; those about members also of single ones, in turn."""
+    """The faults of this kind; kinds that change members also once for each single member."""
     if kind == "stranger":
         yield {"kind": kind, "variant": "open"}
         yield from ({"kind": kind, "variant": "renamed", "target": {"path": path}} for path in _WITH_OWNER)
@@ -93,7 +93,7 @@ async def _announce(checked: CheckedPortal) -> None:
 @pytest.mark.proof
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", TAMPERING_VARIANTS)
-async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(checked: CheckedPortal, kind: TamperingKind) -> None:
+async def test_no_tampered_answer_breaks_leaks_or_lasts(checked: CheckedPortal, kind: TamperingKind) -> None:
     found: list[str] = []
     barbara = await checked.sandbox.token(BARBARA)
     if kind == "misnamed":
@@ -115,16 +115,14 @@ async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(checked: CheckedPortal,
     assert not found, "\n".join(["", *found])
 
 
-# Digital River signs what it delivers: that a signed event names the wrong owner, nobody can know.
+# Digital River signs its deliveries, so the portal cannot detect a signed event that names the wrong owner.
 _ABOUT_MEMBERS: tuple[TamperingKind, ...] = ("hostile", "odd", "untimely", "misleading")
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", _ABOUT_MEMBERS)
-async def test_no_lie_in_a_delivered_event_is_an_error_or_lasts(
-    checked: CheckedPortal, kind: TamperingKind
-) -> None:
+async def test_no_tampered_event_is_an_error_or_lasts(checked: CheckedPortal, kind: TamperingKind) -> None:
     found: list[str] = []
     for fault in list_faults(kind, _OF_EVENTS, _OF_EVENTS):
         await checked.tamper(**fault, target={"eventType": INVOICE})

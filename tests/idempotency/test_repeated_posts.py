@@ -49,7 +49,7 @@ async def test_a_repeated_request_is_answered_again_and_not_done_again(
     assert work.done == ["lamp"]
 
 
-async def test_without_a_key_and_for_other_methods_nothing_is_remembered(
+async def test_requests_without_a_key_and_other_methods_are_not_stored(
     api: httpx.AsyncClient, work: CountedWork, ada: Token, database: asyncpg.Connection
 ) -> None:
     for _ in range(2):
@@ -141,7 +141,7 @@ async def test_a_request_during_the_first_one_is_a_conflict(
     assert work.done == ["lamp"]
 
 
-async def test_of_many_at_once_one_does_the_work(
+async def test_only_one_of_many_simultaneous_requests_is_executed(
     api: httpx.AsyncClient, other_process: httpx.AsyncClient, work: CountedWork, ada: Token
 ) -> None:
     answers = await asyncio.gather(*(post_item(process, ada) for process in (api, other_process) * 10))
@@ -173,7 +173,7 @@ async def test_a_new_token_of_the_same_caller_gets_the_first_answer(
 
 
 @pytest.mark.parametrize("error", [Conflict("Sold out."), NotFound()], ids=["409", "404"])
-async def test_a_refusal_by_the_work_is_repeated_word_for_word(
+async def test_a_refusal_by_the_route_is_replayed_word_for_word(
     error: Exception, api: httpx.AsyncClient, work: CountedWork, ada: Token
 ) -> None:
     work.error = error
@@ -190,7 +190,7 @@ async def test_a_refusal_by_the_work_is_repeated_word_for_word(
     ("error", "status"),
     [(ServiceUnavailable(), 503), (RuntimeError("a mistake of ours"), 500), (RequestTimeout(), 408)],
 )
-async def test_after_a_passing_failure_the_key_is_free_again(
+async def test_the_key_is_free_again_after_a_temporary_failure(
     error: Exception, status: int, api: httpx.AsyncClient, work: CountedWork, ada: Token
 ) -> None:
     work.error = error
@@ -250,7 +250,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_who_takes_long_keeps_the_request(
+async def test_a_slow_request_keeps_its_claim(
     api: httpx.AsyncClient,
     other_process: httpx.AsyncClient,
     work: CountedWork,
@@ -277,7 +277,7 @@ async def test_who_takes_long_keeps_the_request(
 
 
 @pytest.mark.usefixtures("quick")
-async def test_who_has_lost_the_request_is_stopped(
+async def test_a_request_that_lost_its_claim_is_stopped(
     api: httpx.AsyncClient, work: CountedWork, ada: Token, database: asyncpg.Connection
 ) -> None:
     work.gate.clear()
@@ -290,7 +290,7 @@ async def test_who_has_lost_the_request_is_stopped(
 
 
 @pytest.mark.usefixtures("quick")
-async def test_who_cannot_say_that_it_is_alive_is_stopped_before_somebody_else_begins(
+async def test_a_request_that_cannot_renew_is_stopped_before_another_begins(
     api: httpx.AsyncClient, work: CountedWork, ada: Token, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> bool:
@@ -302,7 +302,7 @@ async def test_who_cannot_say_that_it_is_alive_is_stopped_before_somebody_else_b
     assert (await post_item(api, ada)).status_code == 503
 
 
-async def test_who_lost_the_lease_does_not_overwrite_the_answer_of_the_next(
+async def test_a_request_that_lost_its_lease_does_not_overwrite_the_next_answer(
     api: httpx.AsyncClient,
     other_process: httpx.AsyncClient,
     work: CountedWork,
@@ -323,7 +323,7 @@ async def test_who_lost_the_lease_does_not_overwrite_the_answer_of_the_next(
     assert (await post_item(api, ada)).json() == {"name": "lamp 2"}
 
 
-async def test_nothing_is_claimed_for_strangers(
+async def test_nothing_is_claimed_for_unauthenticated_requests(
     api: httpx.AsyncClient, work: CountedWork, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     for token in ({}, await sandbox.token("ada", expiresIn=-60), await sandbox.token("ada", audience="x")):
@@ -381,7 +381,7 @@ async def test_a_route_without_a_body_notices_a_repeat_too(
     assert work.done == ["forget", "forget"]
 
 
-async def test_the_table_forgets_what_nobody_may_ask_for_any_more(
+async def test_expired_answers_are_deleted(
     api: httpx.AsyncClient, ada: Token, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     for number in range(EXPIRED_BATCH_SIZE + 5):
@@ -393,7 +393,7 @@ async def test_the_table_forgets_what_nobody_may_ask_for_any_more(
     assert await database.fetchval("SELECT count(*) FROM idempotent_request") == 2
 
 
-async def test_a_customer_who_is_forgotten_leaves_no_answers(
+async def test_a_forgotten_customer_leaves_no_stored_answers(
     api: httpx.AsyncClient,
     work: CountedWork,
     ada: Token,
@@ -419,7 +419,7 @@ async def test_a_customer_who_is_forgotten_leaves_no_answers(
     assert "Idempotency-Replayed" not in (await post_item(api, ada, key="answered")).headers
 
 
-async def test_without_the_database_nothing_is_done(
+async def test_no_request_is_executed_without_the_database(
     work: CountedWork, settings: Settings, ada: Token
 ) -> None:
     nowhere = settings.model_copy(update={"database_url": SecretStr("postgresql://x:x@127.0.0.1:1/x")})
@@ -430,7 +430,7 @@ async def test_without_the_database_nothing_is_done(
     assert work.done == []
 
 
-async def test_who_cannot_keep_the_answer_still_gives_it(
+async def test_an_answer_that_cannot_be_stored_is_still_sent(
     api: httpx.AsyncClient, work: CountedWork, ada: Token, database: asyncpg.Connection
 ) -> None:
     work.gate.clear()
@@ -446,7 +446,7 @@ async def test_who_cannot_keep_the_answer_still_gives_it(
     assert work.done == ["lamp"]
 
 
-async def test_the_document_declares_the_key_where_it_is_honoured(api: httpx.AsyncClient) -> None:
+async def test_the_document_declares_the_key_on_every_idempotent_route(api: httpx.AsyncClient) -> None:
     paths = (await api.get("/openapi.json")).json()["paths"]
     for path, item in paths.items():
         for method, operation in item.items():

@@ -98,7 +98,7 @@ async def fingerprint_of(parts: Sequence[bytes], boundary: str) -> Fingerprint:
     parts=st.lists(st.sampled_from([b"a", b"b", b"-", b"ab", b"--ab", b"aba"]), min_size=1, max_size=12),
     cut=st.integers(0, 40),
 )
-async def test_the_fingerprint_does_not_depend_on_how_the_body_was_cut(parts: list[bytes], cut: int) -> None:
+async def test_the_fingerprint_does_not_depend_on_the_chunks(parts: list[bytes], cut: int) -> None:
     body = b"".join(parts)
     bytewise = [body[at : at + 1] for at in range(len(body))]
     for boundary in ("ab", "--ab", "a", "aba"):

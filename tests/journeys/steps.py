@@ -14,13 +14,13 @@ from tests.support.clock import eventually
 from tests.support.portal import pass_time
 from tests.support.sandbox import Json
 
-# Longer than any lease lives, and than an answer of Digital River about an order is believed.
+# Longer than any lease, and than the portal caches what it knows of an order.
 IDLE_SECONDS = 20.0
 
 
 @asynccontextmanager
 async def running_worker(system: System) -> AsyncIterator[None]:
-    """A worker for the length of the block; what it has in hand then is done on return."""
+    """A worker for the length of the block; it finishes its claimed events before the block ends."""
     stop = asyncio.Event()
     worker = asyncio.create_task(Worker(system.resources).run(stop))
     try:
@@ -60,7 +60,7 @@ class Deliver:
 
 @dataclass(frozen=True)
 class ViewDocuments:
-    """The buyer opens the page of an order, before its events have come or after; a stranger tries to."""
+    """The buyer lists and opens an order's documents, before or after its events; another buyer cannot."""
 
     order: int
 
@@ -71,8 +71,8 @@ class ViewDocuments:
             (await system.portal.get(path, system.tokens[placed.owner])).raise_for_status().json()["data"]
         )
         kinds = [one["kind"] for one in listed]
-        # The order tells of what no event has told. Once it was read it is believed for a day: a credit memo
-        # after that is told by its event, or found by the sweep.
+        # The order names documents that no event has announced. The portal reads it once a day, so a later
+        # credit memo comes by its event or by the sweep.
         assert kinds in (["invoice"], ["creditMemo", "invoice"], ["invoice", "creditMemo"]), kinds
         for one in listed:
             content = f"/v1/documents/{one['id']}/content"
@@ -83,7 +83,7 @@ class ViewDocuments:
 
 @dataclass(frozen=True)
 class RunWorker:
-    """A worker comes, handles what is due, and goes."""
+    """A worker starts, handles the events that are due, and stops."""
 
     async def run(self, system: System) -> None:
         async with running_worker(system):
@@ -92,7 +92,7 @@ class RunWorker:
 
 @dataclass(frozen=True)
 class AbandonClaim:
-    """A worker claims what is due, and is heard of no more."""
+    """A worker claims events that are due, and dies."""
 
     async def run(self, system: System) -> None:
         async with system.resources.engine.begin() as connection:
@@ -101,7 +101,7 @@ class AbandonClaim:
 
 @dataclass(frozen=True)
 class RequestSweep:
-    """An operator asks for a sweep, and a worker begins with it."""
+    """An operator requests a sweep, and a worker begins it."""
 
     async def run(self, system: System) -> None:
         asked = await system.portal.client.post("/ops/sweep", params={"days": 1}, headers=system.operator)
@@ -111,7 +111,7 @@ class RequestSweep:
 
 @dataclass(frozen=True)
 class Revive:
-    """An operator wants an event handled now, whether it waits after a failure or is not stuck at all."""
+    """An operator revives an event, whatever its state."""
 
     order: int
     kind: Kind
@@ -134,7 +134,7 @@ Step = Deliver | ViewDocuments | RunWorker | AbandonClaim | RequestSweep | Reviv
 
 
 async def recover(system: System) -> None:
-    """What no worker holds any more is done, and what was never delivered is found."""
+    """Let expired claims be handled, and find events that were never delivered."""
     for step in (PassTime(), RequestSweep(), RunWorker()):
         await step.run(system)
     still_open = "SELECT count(*) FROM webhook_event WHERE state = 'pending'"

@@ -30,7 +30,7 @@ OTHER_BUYER = "customer-mallory"
 
 @dataclass(frozen=True)
 class OrderWithEvents:
-    """An order, whose it is, and one event of each kind about it."""
+    """An order, its owner, and one event of each kind about it."""
 
     order_id: str
     owner: str
@@ -39,7 +39,7 @@ class OrderWithEvents:
 
 @dataclass
 class System:
-    """A portal without a worker, its far side, and what has been traded."""
+    """A portal without a worker, its sandbox, and the orders placed there."""
 
     portal: Portal
     sandbox: Sandbox
@@ -47,7 +47,7 @@ class System:
     placed_orders: Sequence[OrderWithEvents]
     tokens: Mapping[str, dict[str, str]]
     operator: dict[str, str]
-    # How often an event was said to be new, or kept before.
+    # How often each answer was given for an event: accepted, duplicate or unavailable.
     receipts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     @property
@@ -60,7 +60,7 @@ class System:
 async def create_system(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, owners: Sequence[str]
 ) -> System:
-    """A new world with one order of each of these owners, of which the portal has not heard yet."""
+    """Empty the portal and the sandbox, and place one order for each owner. No event is delivered yet."""
     await sandbox.reset()
     empty = "; ".join(f"DELETE FROM {table.name}" for table in metadata.sorted_tables)
     await database.execute(f"{empty}; UPDATE clock.shift SET by = '0'")
@@ -99,8 +99,8 @@ async def _events_of(sandbox: Sandbox, orders: Sequence[Json]) -> Mapping[str, M
 
 
 async def reconcile(system: System) -> None:
-    """What Digital River has issued = what is stored = what is linked = what its owner lists and opens; every
-    event is kept once; and nobody else sees anything."""
+    """Digital River's documents, the stored ones, the links and the owners' lists agree. Every event is stored
+    once, and no other buyer sees a document."""
     issued = await _issued(system)
     await _compare_inbox(system)
     rows = await system.database.fetch("SELECT file_id, order_id, customer_id, kind FROM document")
@@ -121,7 +121,7 @@ async def reconcile(system: System) -> None:
 
 
 async def documents_of(system: System, owner: str) -> list[Json]:
-    """All that the owner's list shows, page by page."""
+    """All documents in the owner's list, page by page."""
     found: list[Json] = []
     cursor: dict[str, str] = {}
     while True:
@@ -154,7 +154,7 @@ async def _compare_inbox(system: System) -> None:
         event["id"]: (placed.order_id, "done") if kind in HANDLED else (None, "ignored")
         for placed in system.placed_orders
         for kind, event in placed.events.items()
-        # Nobody asks for what nobody handles: that is kept only when it was delivered.
+        # The sweep asks only for handled types, so other events are stored only if they were delivered.
         if kind in HANDLED or event["id"] in system.receipts
     }
     for row in rows:

@@ -50,7 +50,7 @@ PLANS = st.lists(MOMENTS, min_size=3, max_size=8)
 
 @pytest.fixture
 async def portal(own_database_url: str, sandbox: Sandbox) -> AsyncIterator[Portal]:
-    """Without a worker: workers come and go as the plan says."""
+    """Without a worker: the steps of a plan start and stop workers."""
     async with running_portal(own_database_url, sandbox.url, with_worker=False) as portal:
         yield portal
 
@@ -65,7 +65,7 @@ async def portal(own_database_url: str, sandbox: Sandbox) -> AsyncIterator[Porta
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(plan=PLANS)
-async def test_any_plan_ends_with_equal_ledgers(
+async def test_the_records_agree_after_any_plan(
     portal: Portal, sandbox: Sandbox, own_database: asyncpg.Connection, plan: Sequence[Sequence[Step]]
 ) -> None:
     note("\n".join(map(repr, plan)))
@@ -78,11 +78,11 @@ async def test_any_plan_ends_with_equal_ledgers(
 
 # Seconds on a quiet machine; on a busy one as many as all else leaves.
 @pytest.mark.timeout(150)
-async def test_all_orders_of_five_events_end_with_equal_ledgers(
+async def test_the_records_agree_after_every_sequence_of_five_events(
     portal: Portal, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
-    """Each order of events happens to an order of its own, several at a time, while a worker is at work; for
-    some of them the buyer looks in between, and one event comes twice."""
+    """Each sequence of events happens to an order of its own, several at a time, while a worker runs. For
+    some of them the buyer reads in between, and one event comes twice."""
     orders = list(permutations(KINDS))
     owners = [BUYERS[number % len(BUYERS)] for number in range(len(orders))]
     system = await create_system(portal, sandbox, own_database, owners)

@@ -79,7 +79,7 @@ async def run(script: str, folder: Path, portal: Portal) -> list[Call]:
     return [Call(int(status), url) for status, url in calls]
 
 
-async def test_each_call_of_the_frontend_page_answers_with_the_status_that_stands_behind_it(
+async def test_each_call_of_the_frontend_page_answers_with_the_documented_status(
     folder: Path, portal: Portal
 ) -> None:
     script = script_of("docs/frontend.md")

@@ -13,7 +13,7 @@ from app.web.problems import NotFound
 from tests.support.digital_river import ScriptedDigitalRiver, settings
 
 ADA = CustomerId("ada")
-# What an untyped caller could hand on. The type checker refuses it.
+# A value that only an untyped caller could pass: the type checker refuses it.
 FORGOTTEN = cast(Any, None)
 SECRET = settings().digital_river_secret_key
 
@@ -27,17 +27,17 @@ def order(customer_id: str | None, order_id: str = "1") -> dict[str, Any]:
 
 
 async def ask_service(scripted: ScriptedDigitalRiver, function: Any, *words: Any, **more: Any) -> Any:
-    """The service's answer with nothing but this far side to ask."""
+    """The service's answer with this scripted Digital River."""
     async with scripted.opened() as digital_river:
         return await function(digital_river, *words, **more)
 
 
-async def test_orders_of_nobody_are_left_out_of_the_list() -> None:
+async def test_orders_without_an_owner_are_left_out_of_the_list() -> None:
     found = await listed([order("ada", "2"), order(None, "3")])
     assert [one.id for one in found.orders] == ["2"]
 
 
-async def test_a_list_that_does_not_move_on_is_no_page_of_it() -> None:
+async def test_a_list_that_repeats_a_page_is_an_error() -> None:
     again = httpx.Response(200, json={"data": [order("ada", "2"), order("ada", "1")], "hasMore": True})
     cursor = (
         await ask_service(
@@ -73,7 +73,7 @@ async def test_an_export_leaves_a_list_that_repeats_itself() -> None:
 
 
 @pytest.mark.parametrize("owner", ["mallory", "Ada"])
-async def test_orders_of_somebody_else_are_left_out_of_the_list(owner: str) -> None:
+async def test_orders_of_other_buyers_are_left_out_of_the_list(owner: str) -> None:
     found = await listed([order("ada", "2"), order(owner, "4")])
     assert [one.id for one in found.orders] == ["2"]
     assert found.unreadable == 0
@@ -105,14 +105,14 @@ async def test_parcels_of_other_orders_are_left_out() -> None:
     assert len(found.shipments) == 1
 
 
-async def test_tracking_of_another_order_is_not_believed() -> None:
+async def test_tracking_of_another_order_is_not_shown() -> None:
     answers = [httpx.Response(200, json=order("ada")), httpx.Response(200, json={"orderId": "2"})]
     with pytest.raises(Garbled, match="order_id"):
         await ask_service(ScriptedDigitalRiver([*answers]), service.get_tracking, ADA, OrderId("1"))
 
 
 @pytest.mark.parametrize("owner", ["mallory", "Ada", None])
-async def test_nothing_is_asked_about_an_order_that_is_not_the_callers(owner: str | None) -> None:
+async def test_no_call_is_made_about_an_order_of_another_customer(owner: str | None) -> None:
     scripted = ScriptedDigitalRiver([httpx.Response(200, json=order(owner))])
     for function in (service.get_owned_order, service.get_refunds, service.get_tracking):
         with pytest.raises(NotFound):
@@ -131,7 +131,7 @@ async def test_only_its_owner_learns_that_an_order_cannot_be_read(odd: dict[str,
 
 
 @pytest.mark.parametrize("owner", [{"id": "ada"}, ["ada"], "a" * 500, True, "", None, 1.5])
-async def test_an_order_whose_owner_cannot_be_read_is_nobodys(owner: object) -> None:
+async def test_an_order_whose_owner_cannot_be_read_has_no_owner(owner: object) -> None:
     answer = httpx.Response(200, json={"id": "1", "customerId": owner})
     for asker in (ADA, FORGOTTEN):
         with pytest.raises(NotFound):
@@ -147,7 +147,7 @@ async def test_no_customer_is_named_like_an_owner_that_cannot_be_read(owner: obj
         )
 
 
-async def test_an_order_whose_owner_is_a_number_is_that_customers() -> None:
+async def test_an_owner_id_that_is_a_number_is_read() -> None:
     answer = httpx.Response(200, json={"id": "1", "customerId": 17})
     found = await ask_service(
         ScriptedDigitalRiver([answer]), service.get_owned_order, CustomerId("17"), OrderId("1")

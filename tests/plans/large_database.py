@@ -15,8 +15,8 @@ BACKLOG = 200_000
 # Seven weeks of it: four and a half seconds from one event or document to the next.
 _AGE = "now() - (1000000 - n) * interval '4.5 seconds'"
 
-# Nearly all are done. What is rare is old, so that whoever looks for it from the newest walks far. Bodies are
-# kept for longer than they need be.
+# Nearly all are done. Rare rows are old, so a scan from the newest reads many rows to find them. Bodies are
+# kept for longer than necessary.
 _EVENTS = f"""
 INSERT INTO webhook_event (id, type, state, origin, order_id, received_at, due_at, body, finished_at, reason)
 SELECT md5('event' || n),
@@ -71,13 +71,13 @@ SELECT decode(md5('request' || n), 'hex'), 'customer-' || n % 100000, gen_random
 FROM generate_series(4, {EVENTS}, 4) AS n
 """
 
-# Somebody has come with many addresses, an hour ago.
+# One client used many addresses, an hour ago.
 _BUCKETS = f"""
 INSERT INTO rate_bucket (digest, full_at, portion)
 SELECT decode(md5('bucket' || n), 'hex'), now() - interval '1 hour', 4 FROM generate_series(1, {EVENTS}) AS n
 """
 
-# And has asked for orders that are not there.
+# And asked for orders that do not exist.
 _ABSENCES = """
 INSERT INTO order_absence (digest, seen_at)
 SELECT decode(md5('absence' || n), 'hex'), now() - interval '1 hour' FROM generate_series(1, 200000) AS n

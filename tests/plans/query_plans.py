@@ -27,13 +27,13 @@ class Statement:
 
 @dataclass
 class StatementRecorder:
-    """Stands where the hot pool and SQLAlchemy's cursors are, writes down what goes by, and lets it pass."""
+    """Replaces the hot pool and listens to SQLAlchemy's cursors: records each statement and runs it."""
 
     connection: asyncpg.Connection
     statements: list[Statement] = field(default_factory=list)
 
     def record(self, resources: Resources) -> Resources:
-        """The resources, with nothing sent unnoticed."""
+        """The same resources, with every statement recorded."""
         sa.event.listen(resources.engine.sync_engine, "before_cursor_execute", self._record_cursor)
         return replace(resources, hot_pool=self)
 
@@ -56,7 +56,7 @@ class StatementRecorder:
         yield self
 
     async def statements_of(self, expect: Callable[[], Awaitable[object]]) -> list[Statement]:
-        """What was sent while the question was answered."""
+        """The statements that this call sends."""
         self.statements.clear()
         await expect()
         return list(self.statements)
@@ -86,13 +86,13 @@ class Plan:
 
     @property
     def buffers(self) -> int:
-        """Pages touched, wherever they were found."""
+        """Pages touched, in the cache or on disk."""
         root = self.nodes[0]
         return int(root["Shared Hit Blocks"]) + int(root["Shared Read Blocks"])
 
     @property
     def rows_read(self) -> float:
-        """Rows that scans have looked at, those included that they threw away."""
+        """Rows that scans have read, including those that a filter removed."""
         return sum(_looked_at(node) for node in self.nodes if "Scan" in node["Node Type"])
 
     @property
@@ -114,7 +114,7 @@ def _looked_at(node: dict[str, Any]) -> float:
 
 
 async def explain(connection: asyncpg.Connection, statement: Statement, mode: Mode) -> Plan:
-    """Run the statement once more, and take back what it did."""
+    """Run the statement once more, and roll it back."""
     given = f"({', '.join(map(_literal, statement.values))})" if statement.values else ""
     async with _rolled_back(connection):
         await connection.execute(

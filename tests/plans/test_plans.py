@@ -45,7 +45,7 @@ POLICY = LinkPolicy(("links.invalid",), "https://far.invalid", is_development=Fa
 
 @dataclass(frozen=True)
 class Expectation:
-    """Something that the product asks, the indexes that must answer it, and the most that each of its
+    """A call of the product, the indexes that it must use, and the most that each of its
     statements may cost: pages touched, and rows looked at."""
 
     ask: Callable[[Resources], Awaitable[object]]
@@ -63,7 +63,7 @@ def expect(
 def with_connection(
     ask: Callable[..., Awaitable[object]], *given: Any, **more: Any
 ) -> Callable[[Resources], Awaitable[object]]:
-    """A function of a store that wants a connection, as a transaction of its own."""
+    """Run a store function that takes a connection, in a transaction of its own."""
 
     async def in_transaction(resources: Resources) -> None:
         async with resources.engine.begin() as connection:
@@ -331,7 +331,7 @@ AROUND: Mapping[str, Expectation] = {
 
 @pytest.fixture
 def own_database_url(new_database_url: str) -> str:
-    """These tests change its settings, and fill it with a million rows."""
+    """These tests change the database's settings, and fill it with a million rows."""
     return new_database_url
 
 
@@ -380,7 +380,7 @@ async def check(
     explain_connection: asyncpg.Connection,
     expected: Expectation,
 ) -> None:
-    """Ask, and look at the plan of each statement: the one for its values, and the one for any values."""
+    """Make the call, and check each statement's plan for its values and its plan for any values."""
     statements = await recorder.statements_of(partial(expected.ask, resources))
     assert statements
     for mode in get_args(Mode):
@@ -397,12 +397,12 @@ async def check(
 
 
 def test_every_table_that_grows_is_full_when_it_is_looked_at() -> None:
-    """A plan over an empty table proves nothing; a new table is filled in `million.py`, or named here."""
-    of_what_is_under_way = {"lease", "tax_identifier_replacement", "certificate_upload"}
-    assert metadata.tables.keys() - TABLES == of_what_is_under_way
+    """A plan over an empty table proves nothing. Fill a new table in `large_database.py`, or name it here."""
+    short_lived = {"lease", "tax_identifier_replacement", "certificate_upload"}
+    assert metadata.tables.keys() - TABLES == short_lived
 
 
-def test_a_plan_tells_of_tables_that_are_read_whole() -> None:
+def test_a_plan_names_tables_that_are_read_whole() -> None:
     scan = {
         "Node Type": "Parallel Seq Scan",
         "Relation Name": "document",

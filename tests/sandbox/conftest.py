@@ -49,7 +49,7 @@ async def _api(sandbox_url: str, official: OfficialDocument) -> AsyncIterator[Ap
 
 @pytest.fixture
 async def raw(_client_without_key: httpx.AsyncClient) -> httpx.AsyncClient:
-    """A client without key and without judge, of a sandbox that remembers nothing."""
+    """A client without a key, whose answers are not checked, of an empty sandbox."""
     (await _client_without_key.post("/_sandbox/reset")).raise_for_status()
     return _client_without_key
 

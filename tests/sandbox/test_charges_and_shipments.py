@@ -110,7 +110,7 @@ async def test_a_redirect_is_outstanding_until_the_buyer_is_back(api: ApiClient)
     assert "order.accepted" in await api.event_types()
 
 
-async def test_money_on_its_way_is_asked_for_with_instructions(api: ApiClient) -> None:
+async def test_a_pending_payment_comes_with_instructions(api: ApiClient) -> None:
     order, source = await unpaid(api, "wireTransfer")
     session = order["payment"]["session"]
     assert session["state"] == "pending_funds"
@@ -121,7 +121,7 @@ async def test_money_on_its_way_is_asked_for_with_instructions(api: ApiClient) -
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-async def test_a_source_that_came_to_nothing_fails_the_charge(api: ApiClient, state: str) -> None:
+async def test_a_source_that_fails_makes_the_charge_fail(api: ApiClient, state: str) -> None:
     order, source = await unpaid(api, "payco")
     await api.post(f"/_sandbox/sources/{source['id']}/state", {"state": state})
     failed = await api.post(f"/orders/{order['id']}/refresh")

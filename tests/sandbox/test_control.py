@@ -164,7 +164,7 @@ async def test_a_body_that_is_no_object_is_refused(api: ApiClient) -> None:
         assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "invalid_request")
 
 
-async def test_a_tethered_sandbox_dies_with_its_parent() -> None:
+async def test_a_sandbox_with_a_parent_ends_with_it() -> None:
     script = (
         "import os, subprocess, sys\n"
         "child = subprocess.Popen([sys.executable, '-m', 'sandbox', '--port', '0'], stdout=subprocess.PIPE)\n"

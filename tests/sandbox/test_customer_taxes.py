@@ -72,7 +72,7 @@ async def test_only_one_certificate_comes_at_a_time(api: ApiClient) -> None:
     assert (await api.refused("/customers", {"taxCertificates": both}))[1] == "unknown_parameter"
 
 
-async def test_a_wish_to_be_forgotten_is_kept_and_confirmed_by_event(api: ApiClient) -> None:
+async def test_a_request_to_be_forgotten_is_stored_and_confirmed_by_event(api: ApiClient) -> None:
     await api.post("/customers", {"id": "ada"})
     await api.post("/customers", {"id": "bob"})
     assert (await api.post("/customers/ada", {"requestToBeForgotten": True}))["requestToBeForgotten"] is True

@@ -131,7 +131,7 @@ async def test_an_orders_tags_can_be_changed_and_nothing_else(api: ApiClient) ->
     assert (await api.refused("/orders/1", {}))[0] == 404
 
 
-async def test_an_expanded_order_tells_physical_from_digital(api: ApiClient) -> None:
+async def test_an_expanded_order_distinguishes_physical_from_digital(api: ApiClient) -> None:
     order = await api.order()
     plain = await api.get(f"/orders/{order['id']}")
     expanded = await api.get(f"/orders/{order['id']}", {"expand": "true"})

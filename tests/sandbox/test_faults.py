@@ -62,7 +62,7 @@ async def test_a_reset_breaks_the_connection(raw: httpx.AsyncClient) -> None:
     assert (await raw.get("/orders", headers=SECRET)).status_code == 200
 
 
-async def test_garbage_and_nothing_come_with_status_200(raw: httpx.AsyncClient) -> None:
+async def test_garbage_and_empty_answers_have_status_200(raw: httpx.AsyncClient) -> None:
     await arm(raw, "garbage", times=1)
     garbage = await raw.get("/orders", headers=SECRET)
     with pytest.raises(json.JSONDecodeError):

@@ -37,7 +37,7 @@ async def test_a_link_opens_the_pdf_without_a_key(api: ApiClient, raw: httpx.Asy
     assert shown["links"] == [link]
 
 
-async def test_an_expired_link_opens_nothing_and_cannot_be_revived(
+async def test_an_expired_link_does_not_open_and_cannot_be_renewed(
     api: ApiClient, raw: httpx.AsyncClient
 ) -> None:
     link = await a_link(api)
@@ -68,7 +68,7 @@ async def test_deleting_a_link_kills_its_address_only(api: ApiClient, raw: httpx
 
 
 @pytest.mark.parametrize("expires", ["2020-01-01T00:00:00Z", "tomorrow", "2099-01-01T00:00:00+02:00", 5])
-async def test_a_link_needs_an_expiry_that_lies_ahead(api: ApiClient, expires: object) -> None:
+async def test_a_link_needs_an_expiry_in_the_future(api: ApiClient, expires: object) -> None:
     body = {"fileId": await an_invoice(api), "expiresTime": expires}
     response = await api.client.post("/file-links", json=body)
     assert refusal(response) == (400, "invalid_parameter", "expiresTime")

@@ -185,7 +185,7 @@ async def test_items_are_refunded_by_quantity_and_percent(api: ApiClient) -> Non
 
 async def test_a_refund_can_be_walked_to_bank_data_and_to_failure(api: ApiClient) -> None:
     order = await api.complete()
-    # Nobody else is to settle it in the meantime.
+    # The sandbox must not settle it in the meantime.
     await api.client.put("/_sandbox/rules", json={"refundOutcome": "pending"})
     refund = await api.refund(order, amount=4, metadata={"a": "b"})
     door = f"/_sandbox/refunds/{refund['id']}/state"

@@ -17,7 +17,7 @@ AsyncCall = Callable[..., Awaitable[Any]]
 
 @pytest.fixture
 def read(raw: httpx.AsyncClient) -> AsyncCall:
-    """Reads as a merchant, without the official document as judge."""
+    """Reads with the merchant's key; the official document does not check the answers."""
 
     async def get(path: str, **params: Any) -> Any:
         headers = {"Authorization": "Bearer sk_test_sandbox"}
@@ -28,7 +28,7 @@ def read(raw: httpx.AsyncClient) -> AsyncCall:
 
 @pytest.fixture
 def arm_fault(raw: httpx.AsyncClient) -> AsyncCall:
-    """Arms one lie in the place of all before."""
+    """Sets one fault in place of all before."""
 
     async def arm(kind: str, path: str | None = None, **more: Any) -> None:
         target = {"target": {"path": path}} if path else {}
@@ -66,7 +66,7 @@ async def test_the_catalogue_names_every_variant_that_a_fault_may_have(raw: http
         {"kind": "unfiltered", "target": {"eventType": "order.complete"}},
     ],
 )
-async def test_a_lie_that_cannot_be_told_is_refused(raw: httpx.AsyncClient, fault: Json) -> None:
+async def test_an_impossible_fault_is_refused(raw: httpx.AsyncClient, fault: Json) -> None:
     assert (await raw.post("/_sandbox/faults", json=fault)).status_code == 422
 
 
@@ -80,7 +80,7 @@ async def test_an_unfiltered_list_forgets_what_it_was_asked_for(
     assert len((await read("/file-links", fileId=mine))["data"]) == 1
 
 
-async def test_a_stranger_answers_in_the_place_of_the_one_asked_for(
+async def test_another_resource_answers_for_the_requested_one(
     api: ApiClient, read: AsyncCall, arm_fault: AsyncCall
 ) -> None:
     mine, other = await api.complete(customerId="ada"), await api.complete(customerId="grace")
@@ -100,7 +100,7 @@ async def test_a_stranger_answers_in_the_place_of_the_one_asked_for(
     assert (nested["invoicePDFs"], nested["items"]) == (other["invoicePDFs"], mine["items"])
 
 
-async def test_a_stranger_stands_among_those_of_a_list(
+async def test_a_foreign_resource_appears_in_a_list(
     api: ApiClient, read: AsyncCall, arm_fault: AsyncCall
 ) -> None:
     mine, other = await file_ids(api)
@@ -167,7 +167,7 @@ async def test_numbers_are_texts_and_ids_are_numbers(
     assert (await read(f"/orders/{order['id']}"))["id"] == int(order["id"])
 
 
-async def test_one_drawn_member_is_odd_the_same_for_the_same_seed(
+async def test_the_same_seed_changes_the_same_member(
     api: ApiClient, read: AsyncCall, arm_fault: AsyncCall
 ) -> None:
     order = await api.order()
@@ -195,7 +195,7 @@ async def test_a_list_may_never_end(api: ApiClient, read: AsyncCall, arm_fault: 
     assert [await page(orders[1]), await page(orders[2])] == [(orders[2:], True), (orders[:2], True)]
 
 
-async def test_every_moment_can_be_another(api: ApiClient, read: AsyncCall, arm_fault: AsyncCall) -> None:
+async def test_every_timestamp_can_be_changed(api: ApiClient, read: AsyncCall, arm_fault: AsyncCall) -> None:
     order = await api.order()
     await arm_fault("untimely", variant="yearOne")
     shown = await read(f"/orders/{order['id']}")
@@ -237,7 +237,9 @@ async def delivered(receiver: Receiver) -> Json:
     return found
 
 
-async def test_a_delivered_event_lies_and_the_listed_one_does_not(api: ApiClient, receiver: Receiver) -> None:
+async def test_a_delivered_event_is_changed_and_the_listed_one_is_not(
+    api: ApiClient, receiver: Receiver
+) -> None:
     await api.webhook(receiver.url)
     target = {"eventType": "order.complete"}
     await api.post("/_sandbox/faults", {"kind": "hostile", "variant": "surrogate", "target": target})
@@ -246,7 +248,7 @@ async def test_a_delivered_event_lies_and_the_listed_one_does_not(api: ApiClient
     assert (await api.get(f"/events/{event['id']}"))["data"]["object"] == {"id": "1", "name": "Ada"}
 
 
-async def test_an_event_can_speak_of_another_buyers_document(api: ApiClient, receiver: Receiver) -> None:
+async def test_an_event_can_name_another_buyers_document(api: ApiClient, receiver: Receiver) -> None:
     await api.complete(customerId="grace")
     await api.webhook(receiver.url)
     target = {"eventType": "order.invoice.created"}

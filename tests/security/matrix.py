@@ -59,7 +59,7 @@ class CaseContext:
         """The request of this route, with `values` in its path, and `thing` in its body if that differs."""
         method, template = route.split()
         arguments = {**ENTRIES[route].send(thing or values), **more}
-        # A star, so that no write fails for want of a precondition before it is asked whose it is.
+        # A star, so that no write fails for a missing precondition before its owner is checked.
         headers = {"If-Match": "*", **token} if method != "GET" else dict(token)
         return await self.portal.client.request(
             method, template.format(**values), headers=headers, **arguments
@@ -68,7 +68,7 @@ class CaseContext:
 
 @dataclass(frozen=True)
 class Entry:
-    """One route: `thing` and `list` belong to an owner; `self` is always about whoever asks."""
+    """One route: `thing` and `list` belong to an owner; `self` is always about the caller."""
 
     prepare: Prepare
     kind: Literal["thing", "list", "self"] = "thing"
@@ -103,7 +103,7 @@ async def a_document(context: CaseContext) -> Values:
 
 
 async def a_source(context: CaseContext) -> Values:
-    """Made by Drop-in and saved by nobody yet."""
+    """Created by Drop-in and not saved by any buyer yet."""
     values = await a_customer(context)
     return {**values, "sourceId": (await context.sandbox.post("/_sandbox/sources", {"owner": None}))["id"]}
 
@@ -164,7 +164,7 @@ ENTRIES: dict[str, Entry] = {
     "GET /v1/documents/{documentId}/content": Entry(a_document),
 }
 
-# Asked without a token: the webhook endpoint has its signature, the rest says nothing of anybody.
+# Routes without a token: the webhook endpoint has its signature, the others show no customer's data.
 PUBLIC = frozenset(
     {
         "POST /webhooks/digital-river",

@@ -36,11 +36,11 @@ def comparable(problem: Json) -> Json:
 
 
 def nobodys(values: Values) -> Values:
-    """The same path for things that never were."""
+    """The same path with ids that never existed."""
     return {name: str(uuid4()) for name in values}
 
 
-def test_every_route_says_whose_it_is() -> None:
+def test_every_route_is_in_the_table() -> None:
     unknown = [route for route in ROUTES if route not in {*ENTRIES, *PUBLIC, *OPERATORS}]
     assert not unknown, (
         f"{unknown}: say in ENTRIES of tests/security/matrix.py how the owner's thing of a new route comes "
@@ -54,7 +54,7 @@ def test_the_table_names_only_routes_that_exist() -> None:
 
 
 @pytest.mark.parametrize("route", [*BUYERS, *OPERATORS])
-async def test_without_a_good_token_there_is_nothing_to_see(
+async def test_a_request_without_a_valid_token_shows_no_data(
     route: str, portal: Portal, sandbox: Sandbox
 ) -> None:
     method, template = route.split()
@@ -76,7 +76,7 @@ async def test_without_a_good_token_there_is_nothing_to_see(
 
 
 @pytest.mark.parametrize("route", [route for route in OWNED if ENTRIES[route].kind == "thing"])
-async def test_somebody_elses_thing_is_like_none_and_its_owner_has_it(
+async def test_another_buyers_resource_does_not_exist_and_its_owner_keeps_it(
     route: str, context: CaseContext
 ) -> None:
     mallory = await context.sandbox.token(MALLORY)
@@ -95,7 +95,7 @@ async def test_somebody_elses_thing_is_like_none_and_its_owner_has_it(
     "route",
     [r for r in OWNED if "{customerId}/" in r and (r.count("{") > 1 or ENTRIES[r].takes_ids_in_body)],
 )
-async def test_somebody_elses_thing_cannot_be_had_through_ones_own_path(
+async def test_another_buyers_resource_cannot_be_reached_through_ones_own_path(
     route: str, context: CaseContext
 ) -> None:
     mallory = await context.sandbox.token(MALLORY)
@@ -117,7 +117,7 @@ async def test_a_list_holds_nothing_of_others(route: str, context: CaseContext) 
 
 
 @pytest.mark.parametrize("route", SELF)
-async def test_what_is_about_the_caller_is_about_nobody_else(route: str, context: CaseContext) -> None:
+async def test_a_route_about_the_caller_shows_only_the_caller(route: str, context: CaseContext) -> None:
     await ENTRIES[route].prepare(context)
     for scopes in ([], ["portal:support"]):
         token = await context.sandbox.token(MALLORY, scopes=scopes)

@@ -33,7 +33,7 @@ PLANTED = [planted for planted, _ in CANARIES.values()]
 
 
 def log_as_in_production() -> None:
-    """Development adds the words of exceptions. Production, which talks to no sandbox, does not."""
+    """Leave out messages of exceptions, as production does, which cannot use the sandbox."""
     setattr(cli, "configure", _without_messages)  # noqa: B010
 
 
@@ -92,7 +92,7 @@ async def running_logged_portal(
 
 
 async def plant_in_every_input(logged: LoggedPortal) -> None:
-    """In all declared inputs of all operations: the buyer each kind; an operator and nobody by turns."""
+    """In all declared inputs: each kind by the buyer, some also by an operator or without a token."""
     operator = await logged.context.sandbox.token("op", scopes=["portal:ops", "portal:support"])
     logged.private.add(operator["Authorization"])
 
@@ -110,8 +110,8 @@ async def plant_in_every_input(logged: LoggedPortal) -> None:
 
 
 async def plant_one_by_one_in_good_requests(logged: LoggedPortal) -> None:
-    """What is good but for one value comes farther: to PostgreSQL, and to Digital River."""
-    # First what leaves the thing as it was, at last what takes it away; a thing is made once.
+    """A request that is valid except for one value gets further: to PostgreSQL and to Digital River."""
+    # Reads first, deletions last: the data for a route is created once.
     routes = sorted(ENTRIES, key=lambda r: (r.endswith("/forget"), r.startswith("DELETE"), r[:3] != "GET"))
     prepared: dict[Prepare, Values] = {}
     for number, route in enumerate(routes):
@@ -131,7 +131,7 @@ async def plant_one_by_one_in_good_requests(logged: LoggedPortal) -> None:
 
 
 def _links(answer: httpx.Response) -> set[str]:
-    """The links that the answer gives away: they open a document for whoever has them."""
+    """The links in the answer: each opens a document without a token."""
     found = {answer.headers["Location"]} if answer.status_code == 303 else set()
     if answer.content and answer.headers.get("Content-Type") == "application/json":
         parts: list[Any] = [answer.json()]
@@ -171,7 +171,7 @@ async def plant_in_events(logged: LoggedPortal) -> None:
 
 
 async def plant_on_the_wire(logged: LoggedPortal) -> None:
-    """In what never becomes a request."""
+    """In bytes that never become a request."""
     for planted in PLANTED:
         for broken in (
             f"{planted}\r\n\r\n",
@@ -186,7 +186,7 @@ async def plant_on_the_wire(logged: LoggedPortal) -> None:
 
 @asynccontextmanager
 async def refusing_rows(database: asyncpg.Connection, *tables: str) -> AsyncIterator[None]:
-    """These tables refuse every row, which nobody foresaw; PostgreSQL's words for it quote the row."""
+    """These tables refuse every row, and PostgreSQL's error message quotes the row."""
     for table in tables:
         await database.execute(f"ALTER TABLE {table} ADD CONSTRAINT refused CHECK (false) NOT VALID")
     try:
@@ -197,7 +197,7 @@ async def refusing_rows(database: asyncpg.Connection, *tables: str) -> AsyncIter
 
 
 async def plant_in_mistakes_of_ours(logged: LoggedPortal) -> None:
-    """In rows that a statement fails with: of the worker, of SQLAlchemy and of asyncpg."""
+    """In rows that make a statement fail: of the worker, of SQLAlchemy and of asyncpg."""
     sandbox = logged.context.sandbox
     async with refusing_rows(logged.database, "document"):
         await sandbox.invoiced(await sandbox.order(CANARIES["e-mail"][0]))
@@ -239,7 +239,7 @@ async def test_no_log_holds_anything_private_that_was_put_in_anywhere(
 
 
 async def are_all_tried(database: asyncpg.Connection) -> bool:
-    """Whether the worker has had every event in its hands."""
+    """Whether the worker has claimed every event."""
     untouched = "SELECT count(*) FROM webhook_event WHERE state = 'pending' AND attempts = 0"
     return not await database.fetchval(untouched)
 

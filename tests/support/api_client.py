@@ -29,7 +29,7 @@ def refusal(response: httpx.Response) -> tuple[int, str | None, str | None]:
 
 
 class ApiClient:
-    """A merchant's calls and, under /_sandbox, the control doors."""
+    """Digital River's API and, under /_sandbox, the control API."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client

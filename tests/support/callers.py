@@ -27,7 +27,7 @@ def new_buyer() -> str:
 
 
 def come_from(address: str) -> dict[str, str]:
-    """The header by which a proxy on this machine says whose request it passes on."""
+    """The header in which a proxy on this machine names its client's address."""
     return {"X-Forwarded-For": address}
 
 

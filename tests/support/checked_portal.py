@@ -28,7 +28,7 @@ _FLEETING = frozenset({"link", "exportedAt", "generatedAt", "requestId", "events
 _POISON = ("evil.invalid", "javascript:", "data:text", "\r\n", "\ud83d", "\\ud83d", "\\u0000")
 _AS_IT_CAME = frozenset({("webhook_event", "body")})
 _LONGEST_TEXT = 10_000
-# Events that wait for their next attempt, and are in no worker's hand.
+# Events that wait for their next attempt and are not claimed.
 _RESTING = """SELECT id, attempts, reason FROM webhook_event
     WHERE state = 'pending' AND reason IS NOT NULL AND jsonb_array_length(errors) = attempts"""
 GETS: Mapping[str, str] = {
@@ -66,7 +66,7 @@ class CheckedPortal:
     sandbox: Sandbox
     database: asyncpg.Connection
     ada: FullBuyer
-    # What gives Grace away: her texts, and the ids of her things.
+    # What identifies Grace: her texts, and the ids of her data.
     canaries: set[str]
     document_id: str
     untampered: dict[str, Any]
@@ -76,12 +76,12 @@ class CheckedPortal:
     waiting: set[str] = field(default_factory=set)
 
     async def tamper(self, kind: str, **more: Any) -> None:
-        """Arm this lie alone."""
+        """Set this fault alone."""
         (await self.sandbox.client.delete("/_sandbox/faults")).raise_for_status()
         await self.sandbox.post("/_sandbox/faults", {"kind": kind, **more})
 
     async def stop_tampering(self) -> None:
-        """And let a quarter of an hour pass, in which whatever was remembered of a refusal is forgotten."""
+        """Clear the fault, and let a quarter of an hour pass, after which stored refusals have expired."""
         (await self.sandbox.client.delete("/_sandbox/faults")).raise_for_status()
         await pass_time(self.database, self.sandbox, 900)
         await self.portal.close_breaker()
@@ -98,7 +98,7 @@ class CheckedPortal:
                 yield template.format(**values) + query
 
     async def delete_cached_answers(self) -> None:
-        """So that the far side is asked again, about links and about what an order has."""
+        """Make the portal ask Digital River again for links and for the documents of orders."""
         await self.database.execute("DELETE FROM file_link; DELETE FROM order_check")
 
     async def get(self, path: str) -> httpx.Response:
@@ -117,12 +117,12 @@ class CheckedPortal:
         self.untampered["file"] = answer.content
 
     def leaks(self, path: str, answer: httpx.Response) -> list[str]:
-        """What of Grace's an answer to Ada holds."""
+        """Grace's data in an answer to Ada."""
         text = answer.text + json.dumps(dict(answer.headers))
         return [f"{path} leaks {one}" for one in sorted(self.canaries) if one in text]
 
     async def check_reads(self) -> list[str]:
-        """What is wrong with Ada's reads while the far side lies."""
+        """What is wrong with Ada's reads while answers are tampered with."""
         await self.delete_cached_answers()
         found: list[str] = []
         for path in self.paths():
@@ -135,16 +135,16 @@ class CheckedPortal:
         return found
 
     async def check_link(self, path: str, url: str) -> list[str]:
-        """A link leads to Ada's file at Digital River's, or nowhere."""
+        """A link must lead to Ada's file at Digital River, or be absent."""
         if not url.startswith(f"{self.sandbox.url}/links/"):
             return [f"{path} leads to {url[:100]}"]
         opened = await self.sandbox.client.get(url)
         if opened.status_code == 200 and opened.content != self.untampered["file"]:
-            return [f"{path} leads to somebody else's file"]
+            return [f"{path} leads to another customer's file"]
         return []
 
     async def check_recovery(self, part: str = "") -> list[str]:
-        """What is not as before once the far side is honest again, of the paths that have this part."""
+        """What differs from before after the tampering has ended, for paths that contain this part."""
         found: list[str] = []
         for path in self.paths():
             if part not in path:
@@ -196,13 +196,13 @@ class CheckedPortal:
             and row["state"] not in {"done", "ignored"}
             and not _is_judged(row["state"], row["reason"])
         ]
-        # Blamed once; nobody waits for it again.
+        # Reported once, and not waited for again.
         self.reported |= {row["id"] for row in bad}
         self.waiting |= self.reported
         return [f"{row['type']} is {row['state']}: {row['reason']}" for row in bad]
 
     async def sweep(self) -> list[str]:
-        """Pull as an operator would; a far side that cannot be believed may fail it, by name."""
+        """Sweep as an operator would. Tampered answers may make it fail with an error of our own types."""
         assert self.portal.app is not None
         try:
             await sweep.sweep_now(self.portal.app.state.resources, HANDLERS, timedelta(days=1))

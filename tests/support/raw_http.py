@@ -12,7 +12,7 @@ from tests.support.portal import Portal
 
 TIMEOUT_SECONDS = 8.0
 WEBHOOK = "/webhooks/digital-river"
-# Instead of ten, fifteen and thirty seconds, so that nobody has to wait for them.
+# Instead of ten, fifteen and thirty seconds, so that the tests are fast.
 HEAD, BODY, DRAIN, UNREAD = 0.5, 0.6, 0.5, 0.5
 
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")

@@ -9,7 +9,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """Hand on all bytes until there are no more."""
+    """Pass on all bytes until the source ends."""
     with suppress(OSError):
         while data := await source.read(65536):
             sink.write(data)

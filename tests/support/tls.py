@@ -89,7 +89,7 @@ async def running_tls_server(
     url: str, certificate: tuple[Path, Path], *, clients: Path | None = None
 ) -> AsyncIterator[int]:
     """The port of a server that shows this certificate; with `clients` it lets in only whom they issued.
-    Nobody is served without TLS."""
+    It serves no client without TLS."""
     real = make_url(url)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.proof
 SLOW_CLIENTS = 500
 DELIVERIES = 150
 PER_SECOND = 75
-# Long enough for honest clients of a busy machine, short enough for a test.
+# Long enough for well-behaved clients on a busy machine, short enough for a test.
 READ_SECONDS = 4.0
 FEW_CONNECTIONS = 40
 
@@ -100,7 +100,7 @@ async def deliver(portal: Portal, count: int) -> list[float]:
     return sorted(seconds)
 
 
-async def test_five_hundred_tricklers_keep_no_honest_delivery_out_and_are_gone_in_time(
+async def test_five_hundred_slow_clients_keep_no_delivery_out_and_are_closed_in_time(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     settings = settings_for(own_database_url, sandbox.url)
@@ -121,9 +121,7 @@ async def test_five_hundred_tricklers_keep_no_honest_delivery_out_and_are_gone_i
             began = time.monotonic()
         gone_after = time.monotonic() - began
         p99 = seconds[int(len(seconds) * 0.99)]
-        print(
-            f"{SLOW_CLIENTS} tricklers, cut off {slow_clients.cut_off} times, the last after {gone_after:.1f} s;"
-        )  # noqa: T201
+        print(f"{slow_clients.cut_off} slow clients cut off, the last after {gone_after:.1f} s")  # noqa: T201
         print(f"{len(seconds)} deliveries: median {seconds[len(seconds) // 2]:.3f} s, p99 {p99:.3f} s")  # noqa: T201
         assert p99 < DELIVERY_SECONDS
         assert gone_after < READ_SECONDS + server.DRAIN_SECONDS + 3
@@ -131,7 +129,7 @@ async def test_five_hundred_tricklers_keep_no_honest_delivery_out_and_are_gone_i
         assert await own_database.fetchval("SELECT count(*) FROM webhook_event") == DELIVERIES
 
 
-async def test_when_the_house_is_full_the_one_that_has_waited_longest_gives_way(
+async def test_the_connection_that_has_idled_longest_is_closed_when_all_are_taken(
     own_database_url: str, sandbox: Sandbox
 ) -> None:
     order = await sandbox.order("ada")
@@ -158,7 +156,9 @@ async def test_when_the_house_is_full_the_one_that_has_waited_longest_gives_way(
             assert statuses(await send_and_receive(portal, delivery(number))) == [202]
         # Long before the time for a head is over.
         assert {await connection.everything() for connection in slow_clients[: FEW_CONNECTIONS // 2]} == {b""}
-        assert statuses(await waiting.answer()) == [200], "a request in hand is answered, whoever comes"
+        assert statuses(await waiting.answer()) == [200], (
+            "a request in progress is answered, however many connect"
+        )
 
 
 async def test_forged_deliveries_execute_no_statement_and_take_no_connection(

@@ -27,7 +27,7 @@ def test_a_cursor_comes_back_as_it_went_out(position: Position) -> None:
 
 
 @given(st.one_of(st.text(), st.binary().map(coded), st.text(alphabet="ABCDab0123-_=")))
-def test_anything_else_is_refused_at_its_place(text: str) -> None:
+def test_any_other_text_is_refused_with_its_parameter(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         decode_cursor(text, Position)
     assert [error.pointer for error in refused.value.errors] == ["/query/cursor"]

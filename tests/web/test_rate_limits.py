@@ -45,7 +45,7 @@ async def limited_processes(
 
 @pytest.fixture(autouse=True)
 def _long_query_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is busy with tests is no database that hangs."""
+    """A busy machine may be slow to answer, and these tests are not about that time-out."""
     monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 10.0)
 
 
@@ -53,7 +53,7 @@ def _long_query_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 async def callers(
     limited_processes: tuple[Portal, Portal], sandbox: Sandbox, database: asyncpg.Connection
 ) -> Callers:
-    """Both portals, and callers whom they have never seen."""
+    """Both portals, and callers that are new to them."""
     return Callers(*limited_processes, sandbox)
 
 
@@ -64,7 +64,7 @@ async def test_a_limit_holds_exactly_for_all_processes_together(callers: Callers
         callers.ask(portal, token) for portal in (callers.one, callers.other) for _ in range(PER_BUYER)
     ]
     statuses = Counter(answer.status_code for answer in await asyncio.gather(*requests))
-    # What one of them still has in hand passes now.
+    # Tokens that a process still holds are spent now.
     for portal in (callers.one, callers.other):
         while (await callers.ask(portal, token)).is_success:
             statuses[200] += 1
@@ -99,7 +99,7 @@ async def test_an_address_has_a_limit_for_all_its_tokens_good_or_bad(callers: Ca
     assert (await callers.ask(callers.one, tokens[0])).status_code == 200
 
 
-async def test_what_cannot_even_be_read_counts_for_its_address(callers: Callers) -> None:
+async def test_an_unreadable_request_counts_for_its_address(callers: Callers) -> None:
     address, token = new_address(), await callers.sandbox.token(new_buyer())
     garbage: dict[str, Any] = {"path": "/v1/customers/me/tax-identifiers", "method": "POST", "content": b"{"}
     for expected in range(PER_ADDRESS - 1, PER_ADDRESS - 4, -1):
@@ -128,7 +128,7 @@ async def test_an_address_is_one_of_ipv4_or_a_network_of_ipv6(
     assert remaining(answer)["address"] == PER_ADDRESS - (2 if is_same else 1)
 
 
-async def test_waiting_as_long_as_said_helps_and_less_does_not(
+async def test_a_request_passes_after_the_stated_wait_and_not_before(
     callers: Callers, database: asyncpg.Connection
 ) -> None:
     address = new_address()
@@ -152,7 +152,7 @@ async def test_the_process_that_refused_admits_again_when_the_time_has_come(call
     await eventually(is_admitted, within=1.5)
 
 
-async def test_after_a_window_of_rest_all_of_it_is_there_again(
+async def test_the_whole_limit_is_available_again_after_one_window(
     callers: Callers, database: asyncpg.Connection
 ) -> None:
     address = new_address()
@@ -237,7 +237,7 @@ async def test_every_route_for_buyers_is_limited_and_no_other(
     assert refused == {route: ("address", "buyer") if " /v1/" in route else (None, None) for route in ROUTES}
 
 
-async def test_refusals_are_counted_by_whose_limit_was_reached(callers: Callers) -> None:
+async def test_refusals_are_counted_by_the_limit_that_was_reached(callers: Callers) -> None:
     async def counted(by: str) -> float:
         text = (await callers.one.client.get("/metrics")).text
         lines = (line.rpartition(" ") for line in text.splitlines())
@@ -250,7 +250,7 @@ async def test_refusals_are_counted_by_whose_limit_was_reached(callers: Callers)
     assert (await counted("address"), await counted("buyer")) == (before[0] + 1, before[1])
 
 
-async def test_the_table_tells_neither_who_nor_from_where(
+async def test_the_table_reveals_neither_buyers_nor_addresses(
     callers: Callers, database: asyncpg.Connection
 ) -> None:
     address, buyer = new_address(), new_buyer()
@@ -264,7 +264,7 @@ async def test_the_table_tells_neither_who_nor_from_where(
     assert not await database.fetchval(logged)
 
 
-async def test_without_postgresql_nobody_is_refused_for_a_limit(sandbox: Sandbox) -> None:
+async def test_no_request_is_limited_without_postgresql(sandbox: Sandbox) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     once = {"rate_limit_per_buyer": 1, "rate_limit_per_address": 1}
     async with running_portal(nowhere, sandbox.url, with_worker=False, **once) as portal:

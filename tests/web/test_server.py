@@ -37,7 +37,7 @@ LATE = 3.0
 
 @pytest.fixture(scope="module")
 async def api(database_url: str, sandbox_process: Sandbox) -> AsyncIterator[Portal]:
-    """A process of its own, since whatever harms it shall harm no other test."""
+    """A process of its own, so that harm to it affects no other test."""
     async with running_api(settings_for(database_url, sandbox_process.url), first=shorten_timeouts) as portal:
         yield portal
 
@@ -61,7 +61,7 @@ async def ended(api: Portal, reason: str) -> float:
 
 
 def signature() -> list[str]:
-    """The header fields of an honest delivery of the event, signed just now."""
+    """The header fields of a correctly signed delivery of the event."""
     return [f"{name}: {value}" for name, value in signed(EVENT.encode()).items()]
 
 
@@ -93,7 +93,7 @@ ENDLESS_HEADS = {
 
 
 @pytest.mark.parametrize("kind", ENDLESS_HEADS)
-async def test_a_head_without_end_is_refused_once_it_is_too_large(kind: str, api: Portal) -> None:
+async def test_an_endless_head_is_refused_once_it_is_too_large(kind: str, api: Portal) -> None:
     first, more = ENDLESS_HEADS[kind]
     async with raw_connection(api) as connection:
         one_problem(await connection.flood(endless(first, more)), 431)
@@ -254,7 +254,7 @@ async def test_empty_lines_do_not_hold_a_connection(api: Portal) -> None:
         assert await connection.flood(endless(b"", b"\r\n", seconds=0.1)) == b""
 
 
-async def test_a_connection_from_which_nothing_comes_is_closed(api: Portal) -> None:
+async def test_a_silent_connection_is_closed(api: Portal) -> None:
     began = time.monotonic()
     assert await send_and_receive(api, b"") == b""
     assert HEAD <= time.monotonic() - began < HEAD + LATE
@@ -265,7 +265,7 @@ async def test_a_kept_connection_has_the_same_time_for_each_head(api: Portal) ->
         for _ in range(3):
             await connection.send(get(LIVE))
             assert statuses(await connection.answer()) == [200]
-        # Idle it may be for longer than a head may take.
+        # The connection may be idle for longer than a head may take.
         await asyncio.sleep(HEAD + 0.2)
         await connection.send(get(LIVE))
         assert statuses(await connection.answer()) == [200]
@@ -309,7 +309,7 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("kind", NONSENSE)
-async def test_what_is_no_request_is_told_so(kind: str, api: Portal) -> None:
+async def test_text_that_is_no_request_is_a_bad_request(kind: str, api: Portal) -> None:
     one_problem(await send_and_receive(api, NONSENSE[kind]), 400)
 
 
@@ -325,7 +325,7 @@ async def test_no_other_protocol_is_spoken(protocol: str, api: Portal) -> None:
     assert (statuses(received), b"connection: close" in received) == ([200], True)
 
 
-async def test_whoever_closes_their_half_has_gone(api: Portal) -> None:
+async def test_a_client_that_closes_its_half_is_disconnected(api: Portal) -> None:
     async with raw_connection(api) as connection:
         await connection.send(post(WEBHOOK, *signature(), "Content-Length: 99", body=EVENT))
         connection.writer.write_eof()
@@ -334,7 +334,7 @@ async def test_whoever_closes_their_half_has_gone(api: Portal) -> None:
         assert time.monotonic() - began < 1.0, "it waits for the deadline of a body that cannot come"
 
 
-async def test_an_answer_that_nobody_reads_is_dropped_in_time(api: Portal) -> None:
+async def test_an_unread_answer_is_dropped_in_time(api: Portal) -> None:
     before = await ended(api, "unread")
     async with raw_connection(api) as connection:
 

@@ -27,7 +27,7 @@ def state_after(
     failed: datetime | None = None,
     waiting: Sweep | None = None,
 ) -> SweepState:
-    """What is not said of the daily one happened just now."""
+    """Without other arguments the daily sweep has just run."""
     tried: dict[SweepKind, datetime | None] = {
         "recent": watermark,
         "day": day_tried or day or watermark,

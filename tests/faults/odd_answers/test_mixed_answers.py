@@ -31,7 +31,7 @@ LISTS: dict[str, tuple[str, str, Json]] = {
 }
 
 
-async def test_what_was_not_asked_for_is_not_shown(proxy: RewritingProxy, ada: OrderBuyer) -> None:
+async def test_an_answer_about_another_resource_is_not_shown(proxy: RewritingProxy, ada: OrderBuyer) -> None:
     order = await ada.order()
     await ada.get("/v1/customers/me")
     for read, (prefix, path, members) in READS.items():
@@ -41,7 +41,7 @@ async def test_what_was_not_asked_for_is_not_shown(proxy: RewritingProxy, ada: O
         assert OTHER not in answer.text
 
 
-async def test_entries_that_were_not_asked_for_are_left_out(proxy: RewritingProxy, ada: OrderBuyer) -> None:
+async def test_entries_of_other_customers_are_left_out(proxy: RewritingProxy, ada: OrderBuyer) -> None:
     order = await ada.order()
     await ada.get("/v1/customers/me")
     for read, (prefix, path, members) in LISTS.items():

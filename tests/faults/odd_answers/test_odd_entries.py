@@ -90,7 +90,7 @@ async def test_a_page_without_any_usable_id_and_more_to_come_is_a_bad_gateway(
     assert (await ada.get("/v1/orders", limit=1)).status_code == 502
 
 
-async def test_an_odd_leaf_that_decides_nothing_is_missing_and_named_in_the_log(
+async def test_a_bad_value_of_a_plain_field_is_missing_and_named_in_the_log(
     proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
     order = await ada.order()
@@ -181,7 +181,7 @@ async def test_an_odd_refund_costs_that_refund_and_an_odd_line_makes_no_smaller_
     assert "refunds" in (await ada.page(order))["incomplete"]
 
 
-async def test_lists_of_a_customer_tell_what_they_lack(proxy: RewritingProxy, ada: OrderBuyer) -> None:
+async def test_lists_of_a_customer_name_what_they_lack(proxy: RewritingProxy, ada: OrderBuyer) -> None:
     await ada.get("/v1/customers/me")
     source = {
         "id": "s",
@@ -201,7 +201,7 @@ async def test_lists_of_a_customer_tell_what_they_lack(proxy: RewritingProxy, ad
     certificates = (await ada.get("/v1/customers/me/tax-certificates")).json()
     assert [one["company"] for one in certificates["data"]] == ["Acme"]
     assert certificates["unreadable"] == 1
-    # Half an export would pass for a whole one.
+    # An incomplete export would look complete.
     assert (await ada.get("/v1/customers/me/export")).status_code == 502
 
 

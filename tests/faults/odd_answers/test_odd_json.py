@@ -77,7 +77,9 @@ async def test_an_answer_with_a_byte_order_mark_is_read(proxy: RewritingProxy, a
     assert [one["id"] for one in await ada.listed()] == [order["id"]]
 
 
-async def test_what_is_no_json_at_all_is_still_a_bad_gateway(proxy: RewritingProxy, ada: OrderBuyer) -> None:
+async def test_an_answer_that_is_not_json_is_still_a_bad_gateway(
+    proxy: RewritingProxy, ada: OrderBuyer
+) -> None:
     proxy.rewrite = lambda path, body: body[:-1]
     with structlog.testing.capture_logs() as logs:
         assert (await ada.get("/v1/orders")).status_code == 502
