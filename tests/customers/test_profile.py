@@ -255,3 +255,18 @@ async def test_a_registration_whose_answer_was_lost_can_be_repeated(
     assert (await ada.send("PUT", body={"email": "ada@example.com"})).status_code == 503
     again = await ada.send("PUT", body={"email": "ada@example.com"})
     assert (again.status_code, again.json()["email"]) == (200, "ada@example.com")
+
+
+async def test_codes_and_messages_of_digital_river_stay_in_the_log(
+    ada: AccountBuyer, sandbox: Sandbox
+) -> None:
+    await ada.get()
+    await sandbox.fault("status", status=400, method="POST", path="/customers/{id}")
+    for method, below, body in (
+        ("PATCH", "", {"email": "ada@example.com"}),
+        ("PUT", "/shipping-address", {**SHIPPING, "address": ADDRESS}),
+    ):
+        answer = await ada.send(method, below, body, headers={} if below else {"If-Match": "*"})
+        assert answer.status_code == 422, answer.text
+        assert set(answer.json()) == {"type", "title", "status", "detail", "instance", "requestId"}
+        assert "fault" not in answer.text.lower()

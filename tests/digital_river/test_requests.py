@@ -163,7 +163,7 @@ def test_a_call_without_a_buyers_request_still_has_an_id() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "expected"),
     [("2001:db8::1", 'for="[2001:db8::1]"'), ("not an address\r\nx: y", None), (None, None)],
 )
 def test_only_a_real_address_is_forwarded(address: str | None, expected: str | None) -> None:

@@ -99,8 +99,8 @@ async def _events_of(sandbox: Sandbox, orders: Sequence[Json]) -> Mapping[str, M
 
 
 async def reconcile(system: System) -> None:
-    """Digital River's documents, the stored ones, the links and the owners' lists agree. Every event is stored
-    once, and no other buyer sees a document."""
+    """The documents at Digital River, the stored ones, the links and the owners' lists agree. Every event is
+    stored once, and no other buyer sees a document."""
     issued = await _issued(system)
     await _compare_inbox(system)
     rows = await system.database.fetch("SELECT file_id, order_id, customer_id, kind FROM document")

@@ -106,7 +106,7 @@ def test_a_card_expires_with_the_end_of_its_month(
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "shown_texts"),
     [
         ({"id": "1"}, ("Payment method", None, None)),
         ({"id": "1", "type": "x-y_zPay", "x-y_zPay": "?"}, ("X Y Z Pay", None, None)),

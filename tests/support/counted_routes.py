@@ -2,7 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
+import httpx
 from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict
 
@@ -11,6 +13,7 @@ from app.identity.bearer import OPS, CurrentPrincipal, require_scope
 from app.web.api_model import ApiModel
 from app.web.problems import Malformed
 
+Token = dict[str, str]
 UPLOADS = "/v1/customers/me/tax-certificates"
 
 
@@ -76,3 +79,10 @@ def routers(work: CountedWork) -> tuple[APIRouter, APIRouter]:
         await work.do("sweep")
 
     return v1, ops
+
+
+async def post_item(
+    api: httpx.AsyncClient, token: Token, name: str = "lamp", key: str | None = "k1", **more: Any
+) -> httpx.Response:
+    headers = {**token, **({} if key is None else {"Idempotency-Key": key})}
+    return await api.post("/v1/items", headers=headers, json={"name": name}, **more)
