@@ -89,7 +89,7 @@ def _finish_later(records: dict[str, Any], seconds: float) -> None:
 
 SPOILT: dict[str, tuple[str, Spoil]] = {
     "nothing happened": ("no event was sent", lambda b, _: b["sent"].clear()),
-    "webhooks refused": ("honest deliveries were refused: [401]", lambda b, _: _refuse_from(b, 38)),
+    "webhooks refused": ("signed deliveries were refused: [401]", lambda b, _: _refuse_from(b, 38)),
     "webhooks fail": (
         "webhooks were not accepted",
         lambda b, _: [one.update(status=None, error="timeout") for one in b["deliveries"][:3]],
@@ -134,9 +134,9 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "two links": ("a file has not exactly one live link", lambda b, _: b["links"].update({1: -1, 2: 1})),
     "no link": ("a file has not exactly one live link", lambda b, _: b["links"].update({1: -1, 0: 1})),
     "not opened": ("an owner could not open a document", lambda b, _: b.update(opened=COUNT - 1)),
-    "stolen afterwards": ("somebody saw another's document", lambda b, _: b.update(stolen=1)),
-    "stolen in the run": ("somebody saw another's document", lambda _, seen: setattr(seen, "leaks", 1)),
-    "no thief": ("nobody tried what is another's", lambda _, seen: setattr(seen, "thefts", 0)),
+    "stolen afterwards": ("a buyer saw another's document", lambda b, _: b.update(stolen=1)),
+    "stolen in the run": ("a buyer saw another's document", lambda _, seen: setattr(seen, "leaks", 1)),
+    "no thief": ("no buyer tried another's document", lambda _, seen: setattr(seen, "thefts", 0)),
     "dead link": ("a link did not work", lambda _, seen: setattr(seen, "dead_links", 1)),
     "500": ("a buyer got a 500", lambda _, seen: seen.answers.update([500])),
     "nobody read": ("nothing was opened during the run", lambda _, seen: seen.answers.clear()),

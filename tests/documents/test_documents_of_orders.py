@@ -53,7 +53,7 @@ async def test_an_owners_request_does_not_wait_for_other_buyers_requests(
 ) -> None:
     path = path_of(order["id"])
     await sandbox.fault("delay", seconds=4, path="/orders/{id}", times=1)
-    stranger = asyncio.create_task(portal.get(path, tokens["mallory"]))
+    other_request = asyncio.create_task(portal.get(path, tokens["mallory"]))
     await eventually(lambda: database.fetchval("SELECT count(*) FROM lease WHERE name LIKE 'order:%'"))
 
     async def is_delayed() -> bool:
@@ -62,8 +62,8 @@ async def test_an_owners_request_does_not_wait_for_other_buyers_requests(
 
     await eventually(is_delayed)
     assert len((await portal.get(path, tokens["ada"])).json()["data"]) == 1
-    assert not stranger.done()
-    assert (await stranger).status_code == 404
+    assert not other_request.done()
+    assert (await other_request).status_code == 404
 
 
 @contextmanager

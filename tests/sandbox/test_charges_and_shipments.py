@@ -35,12 +35,12 @@ async def test_an_order_without_parcels_has_no_tracking(api: ApiClient) -> None:
 
 async def test_a_parcel_is_tracked(api: ApiClient) -> None:
     order = await api.order()
-    door = f"/_sandbox/orders/{order['id']}/shipments"
+    control_path = f"/_sandbox/orders/{order['id']}/shipments"
     history = [
         {"description": "Delivered", "location": "Oslo", "status": "delivered"},
         {"description": "Picked up", "date": "2026-01-02T03:04:05Z"},
     ]
-    made = await api.post(door, {"trackingNumber": "1Z", "status": "delivered", "history": history})
+    made = await api.post(control_path, {"trackingNumber": "1Z", "status": "delivered", "history": history})
     tracking = await api.get(f"/orders/{order['id']}/tracking")
     assert made == tracking
     assert tracking["shipTo"] == order["shipTo"]
@@ -64,9 +64,11 @@ async def test_tracking_has_every_printed_member(api: ApiClient, sample: Json) -
 
 async def test_parcels_add_up_and_may_have_no_number_yet(api: ApiClient) -> None:
     order = await api.order()
-    door = f"/_sandbox/orders/{order['id']}/shipments"
-    await api.post(door)
-    both = await api.post(door, {"trackingNumber": None, "trackingUrl": None, "status": "pending_shipment"})
+    control_path = f"/_sandbox/orders/{order['id']}/shipments"
+    await api.post(control_path)
+    both = await api.post(
+        control_path, {"trackingNumber": None, "trackingUrl": None, "status": "pending_shipment"}
+    )
     assert ["trackingNumber" in parcel for parcel in both["shipments"]] == [True, False]
 
 
@@ -132,8 +134,8 @@ async def test_a_source_that_fails_makes_the_charge_fail(api: ApiClient, state: 
 
 async def test_a_payment_can_fail_with_any_code(api: ApiClient) -> None:
     order = await api.order(state="pending_payment")
-    door = f"/_sandbox/orders/{order['id']}/payment-failure"
-    await api.post(door, {"failureCode": "insufficient_funds", "failureMessage": "Too little."})
+    control_path = f"/_sandbox/orders/{order['id']}/payment-failure"
+    await api.post(control_path, {"failureCode": "insufficient_funds", "failureMessage": "Too little."})
     charge = (await api.get(f"/orders/{order['id']}"))["payment"]["charges"][0]
     assert (charge["state"], charge["failureCode"]) == ("failed", "insufficient_funds")
     accepted = await api.order()
@@ -160,13 +162,13 @@ async def test_refunds_end_as_the_rule_says(api: ApiClient, outcome: str) -> Non
 async def test_a_buyer_gives_bank_data_until_the_token_expires(api: ApiClient) -> None:
     await api.client.put("/_sandbox/rules", json={"refundOutcome": "pending"})
     refund = await api.refund(await api.complete(), amount=5)
-    door = f"/_sandbox/refunds/{refund['id']}/state"
+    control_path = f"/_sandbox/refunds/{refund['id']}/state"
     waiting = await api.post(
-        door, {"state": "pending_information", "expiresTime": "2026-12-24T18:00:00+01:00"}
+        control_path, {"state": "pending_information", "expiresTime": "2026-12-24T18:00:00+01:00"}
     )
     assert waiting["tokenInformation"]["expiresTime"] == "2026-12-24T17:00:00.000Z"
     assert waiting == await api.get(f"/refunds/{refund['id']}")
-    paid = await api.post(door, {"state": "succeeded"})
+    paid = await api.post(control_path, {"state": "succeeded"})
     assert ("tokenInformation" in paid, paid["refundedAmount"]) == (False, 5.0)
     assert (await api.event_types()).count("refund.pending_information") == 1
 

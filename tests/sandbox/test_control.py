@@ -65,9 +65,9 @@ async def test_rotation_publishes_a_new_key_beside_or_instead_of_the_old(raw: ht
 
 async def test_an_order_walks_through_review_dispute_and_return(api: ApiClient) -> None:
     order = await api.order(state="in_review")
-    door = f"/_sandbox/orders/{order['id']}/state"
+    control_path = f"/_sandbox/orders/{order['id']}/state"
     for state in ("accepted", "dispute", "accepted", "fulfilled", "complete", "returned"):
-        assert (await api.post(door, {"state": state}))["state"] == state
+        assert (await api.post(control_path, {"state": state}))["state"] == state
     assert await api.event_types() == [
         "order.review_opened",
         "order.accepted",
@@ -78,25 +78,25 @@ async def test_an_order_walks_through_review_dispute_and_return(api: ApiClient) 
         "order.complete",
         "order.refunded",
     ]
-    assert (await api.refused(door, {"state": "accepted"}))[:2] == (409, "invalid_state")
+    assert (await api.refused(control_path, {"state": "accepted"}))[:2] == (409, "invalid_state")
 
 
 async def test_a_blocked_order_is_a_fraud_and_ends_there(api: ApiClient) -> None:
     order = await api.order(state="pending_payment")
-    door = f"/_sandbox/orders/{order['id']}/state"
-    blocked = await api.post(door, {"state": "blocked"})
+    control_path = f"/_sandbox/orders/{order['id']}/state"
+    blocked = await api.post(control_path, {"state": "blocked"})
     assert (blocked["fraudState"], blocked["items"][0]["state"]) == ("blocked", "blocked")
-    assert (await api.refused(door, {"state": "accepted"}))[0] == 409
+    assert (await api.refused(control_path, {"state": "accepted"}))[0] == 409
 
 
 async def test_a_dispute_ends_in_the_state_it_interrupted_or_as_the_printed_one(api: ApiClient) -> None:
     order = await api.complete()
-    door = f"/_sandbox/orders/{order['id']}/state"
-    await api.post(door, {"state": "dispute"})
-    assert (await api.refused(door, {"state": "fulfilled"}))[0] == 409
-    assert (await api.post(door, {"state": "complete"}))["state"] == "complete"
-    await api.post(door, {"state": "dispute"})
-    resolved = await api.post(door, {"state": "accepted"})
+    control_path = f"/_sandbox/orders/{order['id']}/state"
+    await api.post(control_path, {"state": "dispute"})
+    assert (await api.refused(control_path, {"state": "fulfilled"}))[0] == 409
+    assert (await api.post(control_path, {"state": "complete"}))["state"] == "complete"
+    await api.post(control_path, {"state": "dispute"})
+    resolved = await api.post(control_path, {"state": "accepted"})
     assert (resolved["state"], resolved["items"][0]["state"]) == ("accepted", "fulfilled")
     assert {"fulfilled", "complete", "dispute"} < set(resolved["stateTransitions"])
     assert (await api.event_types())[-1] == "order.dispute.resolved"

@@ -188,14 +188,14 @@ async def test_a_refund_can_be_walked_to_bank_data_and_to_failure(api: ApiClient
     # The sandbox must not settle it in the meantime.
     await api.client.put("/_sandbox/rules", json={"refundOutcome": "pending"})
     refund = await api.refund(order, amount=4, metadata={"a": "b"})
-    door = f"/_sandbox/refunds/{refund['id']}/state"
-    waiting = await api.post(door, {"state": "pending_information"})
+    control_path = f"/_sandbox/refunds/{refund['id']}/state"
+    waiting = await api.post(control_path, {"state": "pending_information"})
     assert set(waiting["tokenInformation"]) == {"token", "expiresTime"}
-    failed = await api.post(door, {"state": "failed", "failureReason": "closed account"})
+    failed = await api.post(control_path, {"state": "failed", "failureReason": "closed account"})
     assert (failed["state"], failed["refundedAmount"]) == ("failed", 0.0)
     assert (await api.get(f"/orders/{order['id']}"))["availableToRefundAmount"] == 44.0
     assert (await api.event_types())[-2:] == ["refund.failed", "order.charge.refund.failed"]
-    assert (await api.refused(door, {"state": "succeeded"}))[0] == 409
+    assert (await api.refused(control_path, {"state": "succeeded"}))[0] == 409
     (listed,) = (await api.get("/refunds", {"state": "failed", "orderId": order["id"]}))["data"]
     assert listed["failureReason"] == "closed account"
     changed = await api.post(f"/refunds/{refund['id']}", {"metadata": {"c": 1, "a": ""}})

@@ -45,13 +45,13 @@ async def test_any_other_value_waits_for_the_authority(api: ApiClient) -> None:
     made = await tax_identifier(api)
     assert (made["state"], list(made["stateTransitions"])) == ("pending", ["pending"])
     assert "verifiedName" not in made
-    door = f"/_sandbox/tax-identifiers/{made['id']}/verification"
+    target = f"/_sandbox/tax-identifiers/{made['id']}/verification"
     verified = await api.post(
-        door, {"state": "verified", "verifiedName": "Ada GmbH", "verifiedAddress": "Ring 1, Wien"}
+        target, {"state": "verified", "verifiedName": "Ada GmbH", "verifiedAddress": "Ring 1, Wien"}
     )
     assert verified == await api.get(f"/tax-identifiers/{made['id']}")
     assert (verified["verifiedName"], verified["verifiedAddress"]) == ("Ada GmbH", "Ring 1, Wien")
-    refuted = await api.post(door, {"state": "not_valid"})
+    refuted = await api.post(target, {"state": "not_valid"})
     assert (refuted["state"], "verifiedName" in refuted) == ("not_valid", False)
     assert set(refuted["stateTransitions"]) == {"pending", "verified", "not_valid"}
     assert await api.event_types() == [
@@ -163,11 +163,11 @@ async def test_a_customer_has_one_of_each_type_and_must_delete_it_first(api: Api
     first, second = await tax_identifier(api), await tax_identifier(api, value="DE222222222")
     await attached(api, first)
     await attached(api, await tax_identifier(api, "uk", "GB123456789"))
-    door = f"/customers/ada/tax-identifiers/{second['id']}"
-    assert await api.refused(door, {}) == (409, "already_exists", "type")
+    target = f"/customers/ada/tax-identifiers/{second['id']}"
+    assert await api.refused(target, {}) == (409, "already_exists", "type")
     assert (await api.client.delete(f"/tax-identifiers/{first['id']}")).status_code == 204
     assert (await api.event_types())[-1] == "tax_identifier.deleted"
-    assert (await api.post(door))["customerId"] == "ada"
+    assert (await api.post(target))["customerId"] == "ada"
     kinds = [one["type"] for one in (await api.get("/customers/ada"))["taxIdentifiers"]]
     assert sorted(kinds) == ["de", "uk"]
 
@@ -177,8 +177,8 @@ async def test_a_deleted_tax_identifier_is_gone_everywhere(api: ApiClient) -> No
     made = await tax_identifier(api)
     path = f"/tax-identifiers/{made['id']}"
     await api.client.delete(path)
-    for method, door in (("GET", path), ("DELETE", path), ("POST", f"/customers/ada{path}")):
-        response = await api.client.request(method, door)
+    for method, target in (("GET", path), ("DELETE", path), ("POST", f"/customers/ada{path}")):
+        response = await api.client.request(method, target)
         assert response.status_code == 404
         assert response.json()["errors"][0] == {
             "code": "not_found",
