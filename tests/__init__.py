@@ -3,4 +3,4 @@
 import pytest
 
 # Before they are imported: their assertions shall tell what they compared, as those of tests do.
-pytest.register_assert_rewrite("tests.support", "tests.journeys.plan_steps", "tests.journeys.trading")
+pytest.register_assert_rewrite("tests.support", "tests.journeys.steps", "tests.journeys.system")

@@ -1,4 +1,4 @@
-"""What every test stands on: a real PostgreSQL built by alembic, a sandbox on a socket, no other network."""
+"""Fixtures for all tests: a real PostgreSQL migrated by alembic, a sandbox on a socket, no other network."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ READY_SERVER = "PORTAL_TEST_READY_SERVER"
 SERVER_URL = pytest.StashKey[str]()
 
 
-# A machine that is busy with tests is no slow code.
+# Tests run slowly on a busy machine, so a slow example is no failure.
 hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -89,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that may take long begin, in their random order, so that nobody waits for them in the end."""
+    """Run tests with a time-out of their own first, in their random order, because they may take long."""
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
@@ -161,7 +161,7 @@ async def database_url(server_url: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 async def _connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """One for all tests of a worker: a new one costs the server a process each time."""
+    """One connection for all tests of a worker: each new one costs the server a process."""
     connection = await asyncpg.connect(database_url)
     yield connection
     await connection.close()
@@ -213,7 +213,7 @@ async def sandbox_process() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def sandbox(sandbox_process: Sandbox) -> AsyncIterator[Sandbox]:
-    """A Digital River that remembers nothing of the tests before."""
+    """A sandbox without data of the tests before."""
     yield sandbox_process
     await sandbox_process.reset()
 
@@ -230,7 +230,7 @@ async def portal(
 ) -> AsyncIterator[Portal]:
     """API and worker on a socket, shared by all tests of a process, with an empty database each time."""
     portal_process.trust(await sandbox.register_webhook(portal_process.url))
-    await portal_process.meet_far_side()
+    await portal_process.close_breaker()
     await sandbox.client.delete("/_sandbox/requests")
     yield portal_process
     # Before the tables are emptied, so that nothing is written into the next test.
@@ -253,7 +253,7 @@ def _loopback_only() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_undeclared() -> Iterator[None]:
-    """What a portal answers during any test, its document declares."""
+    """Fail a test if a portal gave an answer that its OpenAPI document does not declare."""
     yield
     found = sorted(set(UNDECLARED))
     UNDECLARED.clear()
@@ -265,7 +265,7 @@ Holders = dict[int, asyncio.Task[Any] | None]
 
 @pytest.fixture(scope="session")
 def holders_of_connections() -> Iterator[Holders]:
-    """Which task holds each connection; a far-side call of a holder fails its test."""
+    """Which task holds each connection. A task that holds one and calls Digital River fails its test."""
     holders: Holders = {}
 
     def taken(connection: object, *_: object) -> None:
@@ -277,7 +277,9 @@ def holders_of_connections() -> Iterator[Holders]:
     call = DigitalRiverClient._send_with_retries
 
     async def guarded(self: DigitalRiverClient, *args: Any) -> Any:
-        assert asyncio.current_task() not in holders.values(), "a far-side call with a connection in hand"
+        assert asyncio.current_task() not in holders.values(), (
+            "a call to Digital River while holding a connection"
+        )
         return await call(self, *args)
 
     listeners = (("checkout", taken), ("checkin", returned))
@@ -291,7 +293,7 @@ def holders_of_connections() -> Iterator[Holders]:
 
 
 @pytest.fixture(autouse=True)
-def _no_far_side_call_with_a_connection_in_hand(holders_of_connections: Holders) -> None:
+def _no_call_while_holding_a_connection(holders_of_connections: Holders) -> None:
     """A task that waits for the network inside a transaction holds its locks for as long as that takes.
     What a connection that broke has left behind concerns its own test only."""
     holders_of_connections.clear()

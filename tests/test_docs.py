@@ -1,4 +1,4 @@
-"""What the documentation names exists: links, files, packages, layers, settings, metrics, log events.
+"""Names in the documentation exist: links, files, packages, layers, settings, metrics, log events.
 
 The calls of docs/frontend.md and README.md run in tests/journeys/test_frontend_page.py.
 """

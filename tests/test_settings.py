@@ -1,4 +1,4 @@
-"""Production starts with complete and safe settings, or says all that is wrong and does not start."""
+"""Production starts with complete and safe settings; otherwise it reports every mistake and stops."""
 
 import pytest
 
@@ -89,7 +89,7 @@ def test_each_unsafe_value_is_refused(name: str, value: str, monkeypatch: pytest
 @pytest.mark.parametrize(
     "value", ["whs_no_json_at_all", '["whs_cut_off', '"whs_one_text"', '{"whs": "secret"}', "7"]
 )
-def test_what_is_no_json_list_is_named_as_the_operator_wrote_it(
+def test_a_value_that_is_no_json_list_is_named_by_its_variable(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -124,7 +124,7 @@ def test_development_takes_any_database_and_follows_the_host(monkeypatch: pytest
     assert read_settings().public_url == ""
 
 
-def test_everything_wrong_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_mistake_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PORTAL_OIDC_AUDIENCE")
     monkeypatch.setenv("PORTAL_DIGITAL_RIVER_URL", "http://far")
     with pytest.raises(UnusableSettings, match=r"(?s)OIDC_AUDIENCE.*DIGITAL_RIVER_URL"):

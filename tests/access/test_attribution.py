@@ -1,4 +1,4 @@
-"""Whatever support read of a customer's things stands in that customer's export, whatever is pruned."""
+"""The export of a customer lists every support read about that customer, also after retention has run."""
 
 import asyncio
 
@@ -12,13 +12,13 @@ from app.access.ownership import Anybody, Owner
 from app.ids import CustomerId
 from app.settings import Settings
 from app.web.id_types import OrderPath
-from tests.db.test_migrations import Shelf, shelf
+from tests.db.test_migrations import MigratedDatabase, migrated
 from tests.security.matrix import ENTRIES
 from tests.support.portal import Portal, settings_for
 from tests.support.route_app import client_of_routes
 from tests.support.sandbox import Json, Sandbox
 
-__all__ = ["shelf"]
+__all__ = ["migrated"]
 
 Token = dict[str, str]
 
@@ -77,7 +77,7 @@ BY_ORDER = ["/v1/orders/{}", "/v1/orders/{}/tracking", "/v1/orders/{}/refunds", 
 BY_DOCUMENT = ["/v1/documents/{}", "/v1/documents/{}/content"]
 
 
-def test_no_read_of_a_thing_by_its_own_id_is_left_out() -> None:
+def test_every_read_of_a_resource_by_its_id_is_listed_here() -> None:
     gets = {route.removeprefix("GET ") for route in ENTRIES if route.startswith("GET ")}
     by_own_id = {path for path in gets if "{orderId}" in path or "{documentId}" in path}
     assert by_own_id == {
@@ -86,7 +86,7 @@ def test_no_read_of_a_thing_by_its_own_id_is_left_out() -> None:
     }
 
 
-async def test_every_read_by_a_things_own_id_is_the_owners_after_all_else_is_forgotten(
+async def test_every_read_by_id_is_attributed_to_the_owner_after_retention(
     portal: Portal, sandbox: Sandbox, support: Token, database: asyncpg.Connection
 ) -> None:
     order, document = await an_invoiced_order(portal, sandbox)
@@ -104,7 +104,7 @@ async def test_every_read_by_a_things_own_id_is_the_owners_after_all_else_is_for
 @pytest.mark.parametrize(
     "spelling", [str.upper, "{{{}}}".format, "urn:uuid:{}".format, lambda one: one.replace("-", "")]
 )
-async def test_a_document_is_the_owners_however_its_id_is_written(
+async def test_a_read_is_attributed_in_every_spelling_of_the_document_id(
     spelling: type[str], portal: Portal, sandbox: Sandbox, support: Token, database: asyncpg.Connection
 ) -> None:
     _, document = await an_invoiced_order(portal, sandbox)
@@ -127,7 +127,7 @@ async def test_a_read_that_ends_as_not_modified_is_attributed_too(
     assert len(await support_reads(portal, sandbox, "ada")) == 2
 
 
-async def test_a_guests_order_is_nobodys(
+async def test_a_read_of_a_guests_order_belongs_to_no_customer(
     portal: Portal, sandbox: Sandbox, support: Token, database: asyncpg.Connection
 ) -> None:
     order = await sandbox.order(None)
@@ -135,7 +135,7 @@ async def test_a_guests_order_is_nobodys(
     assert await database.fetchval("SELECT count(*) FROM audit_record WHERE customer_id IS NULL") == 1
 
 
-async def test_what_nobody_attributes_is_not_answered(
+async def test_a_read_without_attribution_gets_no_answer(
     settings: Settings, support: Token, database: asyncpg.Connection
 ) -> None:
     async with client_of_routes(settings, v1) as api:
@@ -153,10 +153,10 @@ async def test_what_nobody_attributes_is_not_answered(
     ]
 
 
-async def test_what_cannot_be_attributed_is_not_answered(
+async def test_a_read_that_cannot_be_attributed_gets_no_answer(
     settings: Settings, support: Token, database: asyncpg.Connection
 ) -> None:
-    """The record was written; before it is completed somebody holds it."""
+    """The record is written, but another transaction locks it before it is completed."""
     READS.clear()
     await database.execute(
         """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -189,20 +189,22 @@ async def test_reads_at_the_same_time_are_not_mixed_up(
 _OLD = "INSERT INTO audit_record (subject, operation, path_ids, request_id) VALUES ('s', 'GET', $1, 'r')"
 
 
-async def test_older_records_are_attributed_while_it_is_known_whose_the_things_are(shelf: Shelf) -> None:
-    await shelf.upgrade("0006")
-    document_id = await shelf.connection.fetchval(
+async def test_older_records_are_attributed_while_their_owner_is_known(
+    migrated: MigratedDatabase,
+) -> None:
+    await migrated.upgrade("0006")
+    document_id = await migrated.connection.fetchval(
         """INSERT INTO document (file_id, order_id, customer_id, kind, file_name, created_at)
            VALUES ('f', 'o1', 'ada', 'invoice', 'f.pdf', now()) RETURNING id::text"""
     )
-    await shelf.connection.execute(
+    await migrated.connection.execute(
         "INSERT INTO order_check (order_id, customer_id, invoice, credit_memo) VALUES ('o2', 'eve', 'x', 'x')"
     )
     spellings = [document_id.upper(), f"%7B{document_id}%7D", f"urn:uuid:{document_id}", "not-a-uuid"]
     for one in spellings:
-        await shelf.connection.execute(_OLD, f'{{"documentId": "{one}"}}')
+        await migrated.connection.execute(_OLD, f'{{"documentId": "{one}"}}')
     for one in ("o1", "o2", "o3"):
-        await shelf.connection.execute(_OLD, f'{{"orderId": "{one}"}}')
-    await shelf.upgrade("0010")
-    rows = await shelf.connection.fetch("SELECT customer_id FROM audit_record ORDER BY id")
+        await migrated.connection.execute(_OLD, f'{{"orderId": "{one}"}}')
+    await migrated.upgrade("0010")
+    rows = await migrated.connection.fetch("SELECT customer_id FROM audit_record ORDER BY id")
     assert [row["customer_id"] for row in rows] == ["ada", "ada", "ada", None, "ada", "eve", None]

@@ -1,4 +1,4 @@
-"""Support may read anything, and leaves a record of it first. Everybody else sees their own, at no cost."""
+"""Support may read everything, and each support read is recorded first. Buyers read only their own data."""
 
 import json
 from typing import Any
@@ -92,7 +92,7 @@ _OWN: list[tuple[str, str, int, Any]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "status", "seen"), _OWN)
-async def test_a_buyer_is_led_to_what_is_their_own(
+async def test_a_buyer_reads_their_own_data(
     method: str,
     path: str,
     status: int,
@@ -132,7 +132,7 @@ _SUPPORT: list[tuple[str, Any, Json]] = [
 
 
 @pytest.mark.parametrize(("path", "seen", "recorded"), _SUPPORT)
-async def test_support_reads_anybodys_and_leaves_a_record(
+async def test_support_reads_any_customers_data_and_leaves_a_record(
     path: str, seen: Any, recorded: Json, settings: Settings, support: Token, database: asyncpg.Connection
 ) -> None:
     answer = await ask(settings, support, path)
@@ -143,7 +143,7 @@ async def test_support_reads_anybodys_and_leaves_a_record(
     assert await database.fetchval("SELECT now() - $1 < interval '1 minute'", record["at"])
 
 
-async def test_customers_can_see_that_support_looked(
+async def test_customers_see_the_support_reads_in_their_export(
     settings: Settings, support: Token, database: asyncpg.Connection
 ) -> None:
     for path in (
@@ -164,7 +164,7 @@ async def test_customers_can_see_that_support_looked(
     assert "agent-7" not in str(reads)
 
 
-async def test_customers_with_more_things_than_a_statement_takes_values_see_it_too(
+async def test_customers_with_more_ids_than_a_statement_takes_values_see_them_too(
     settings: Settings, support: Token, database: asyncpg.Connection
 ) -> None:
     await ask(settings, support, "/v1/orders/17")
@@ -175,7 +175,7 @@ async def test_customers_with_more_things_than_a_statement_takes_values_see_it_t
 
 
 @pytest.mark.parametrize("subject", ["a\0b", "a\nb", " agent-7"])
-async def test_an_agent_whose_name_cannot_be_recorded_is_nobody(
+async def test_an_agent_whose_name_cannot_be_recorded_is_refused(
     settings: Settings, sandbox: Sandbox, subject: str, database: asyncpg.Connection
 ) -> None:
     token = await sandbox.token(subject, scopes=["portal:support"])
@@ -195,7 +195,7 @@ async def test_a_read_that_finds_nothing_is_recorded_too(
     assert [record["path_ids"] for record in await records(database)] == [{"orderId": "none"}]
 
 
-async def test_support_names_whose_list_it_wants(
+async def test_support_must_name_the_customer_of_a_list(
     settings: Settings, support: Token, database: asyncpg.Connection
 ) -> None:
     answer = await ask(settings, support, "/v1/orders")
@@ -267,7 +267,7 @@ async def test_support_reads_documents_of_buyers_and_of_guests(
     assert len(await records(database)) == 8
 
 
-async def test_guests_documents_are_nobodys_but_supports(
+async def test_only_support_reads_documents_of_guests(
     portal: Portal, sandbox: Sandbox, support: Token, database: asyncpg.Connection
 ) -> None:
     order = await sandbox.order(None)

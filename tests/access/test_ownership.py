@@ -1,4 +1,4 @@
-"""A read finds what its owner has. Without an owner it finds nothing, not even the things of guests."""
+"""A read returns what its owner has. A read without an owner returns nothing, not even guests' data."""
 
 import ast
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from tests.support.portal import settings_for
 
 ORDER = OrderId("order-1")
 ADA = CustomerId("ada")
-# What an untyped caller could hand on. The type checker refuses it.
+# A value that only an untyped caller could pass: the type checker refuses it.
 FORGOTTEN = cast(Any, None)
 
 
@@ -52,7 +52,7 @@ async def document_ids(database: asyncpg.Connection) -> dict[str | None, Documen
 async def seen(
     resources: Resources, owner: Owner, document_ids: dict[str | None, DocumentId]
 ) -> dict[str, set[str | None]]:
-    """Whose things each statement finds for this owner."""
+    """The owners of the rows that each statement finds for this owner."""
     policy = policy_of(resources.settings)
     listed = await store.list_documents(resources.hot_pool, policy, owner, limit=10)
     found = {
@@ -73,7 +73,7 @@ async def seen(
     }
 
 
-async def test_a_customer_finds_what_is_the_customers(
+async def test_a_customer_finds_their_own_data(
     resources: Resources, document_ids: dict[str | None, DocumentId]
 ) -> None:
     assert await seen(resources, ADA, document_ids) == {
@@ -84,14 +84,14 @@ async def test_a_customer_finds_what_is_the_customers(
     }
 
 
-async def test_a_customer_without_things_finds_nothing(
+async def test_a_customer_without_data_finds_nothing(
     resources: Resources, document_ids: dict[str | None, DocumentId]
 ) -> None:
     found = await seen(resources, CustomerId("mallory"), document_ids)
     assert not any(found.values())
 
 
-async def test_support_finds_what_anybody_has_and_what_guests_have(
+async def test_support_finds_data_of_all_customers_and_guests(
     resources: Resources, document_ids: dict[str | None, DocumentId]
 ) -> None:
     everybodys = set(document_ids)

@@ -19,7 +19,7 @@ def main(
     minutes: Annotated[float, typer.Option(min=0.1, help="How long it blows.")] = 5,
     seed: Annotated[int | None, typer.Option(help="Of the random choices; without it, a new one.")] = None,
 ) -> None:
-    """Kill, cut off and confuse two APIs and two workers under load; then compare all ledgers."""
+    """Cause failures of two APIs and two workers under load; then compare all records."""
     if seed is None:
         seed = random.randrange(1_000_000)
     typer.echo(f"{minutes:g} minutes of failures, seed {seed}. Logs: {FOLDER}")

@@ -1,4 +1,4 @@
-"""After a chaos run: what Digital River sent = what is stored = what is linked = what its owner can open."""
+"""Compares the records of a chaos run: events, documents, links, and what owners can open."""
 
 import json
 from collections import Counter
@@ -19,7 +19,7 @@ EXPECTED_IN_LOGS = ("request_id", "event.done", "link.minted", "digital_river.ca
 
 @dataclass(frozen=True)
 class Comparison:
-    """The ledgers side by side. `wrong` names every way in which they differ."""
+    """The records side by side. `wrong` names every difference."""
 
     rows: Mapping[str, str]
     wrong: list[str]
@@ -37,7 +37,7 @@ def compare(
     healed_after: float = 0.0,
     died_at: Counter[str] | None = None,
 ) -> Comparison:
-    """Compare everything with everything. Half of what was delivered must be a document within so many
+    """Compare all records. Half of the delivered events must be a document within so many
     seconds."""
     checks = {
         **_of_webhooks(records, ledger),
@@ -56,7 +56,7 @@ def compare(
 def _of_webhooks(records: Records, ledger: Ledger) -> dict[str, bool]:
     """The sweep brings everything too, only later: it must not hide that webhooks do not work."""
     delivered = records.sent_ids - records.dropped
-    # 503 while PostgreSQL is away, nothing while no API is up. No honest delivery is anybody's to refuse.
+    # 503 while PostgreSQL is away, nothing while no API is up. A signed delivery is never refused.
     refused = {one["status"] for one in records.deliveries if 400 <= (one["status"] or 0) < 500}
     forged = records.kept.keys() & ledger.forged
     return {
@@ -66,7 +66,7 @@ def _of_webhooks(records: Records, ledger: Ledger) -> dict[str, bool]:
         "webhooks were not accepted": (
             len(delivered & records.accepted.keys()) >= ACCEPTED_SHARE * len(delivered) > 0
         ),
-        f"honest deliveries were refused: {sorted(refused)}": not refused,
+        f"signed deliveries were refused: {sorted(refused)}": not refused,
         f"forged deliveries were not refused: {_counted(ledger.forgeries)}": set(ledger.forgeries) == {401},
         "a forged event was kept": not forged,
         "something was acknowledged and not stored": records.accepted.keys() <= records.kept.keys(),
@@ -90,7 +90,7 @@ def _of_documents(records: Records, ledger: Ledger) -> dict[str, bool]:
         "a document is there twice": len(stored) == len(records.documents),
         "a file has not exactly one live link": records.links == Counter({1: len(records.issued)}),
         "an owner could not open a document": records.opened == len(records.issued),
-        "somebody saw another's document": records.stolen + ledger.leaks == 0,
+        "a buyer saw another's document": records.stolen + ledger.leaks == 0,
     }
 
 
@@ -99,7 +99,7 @@ def _of_answers(records: Records, ledger: Ledger) -> dict[str, bool]:
         "a link did not work": not ledger.dead_links,
         "a buyer got a 500": not ledger.answers[500],
         "nothing was opened during the run": ledger.answers[303] > 0,
-        "nobody tried what is another's": ledger.thefts > 0,
+        "no buyer tried another's document": ledger.thefts > 0,
         f"private things are in the logs: {records.private}": not records.private,
         "the logs tell nothing": all(entry in records.logs for entry in EXPECTED_IN_LOGS),
     }
@@ -117,7 +117,7 @@ def _rows(records: Records, ledger: Ledger) -> dict[str, str]:
         ),
         "  answers to forged ones": _counted(ledger.forgeries),
         "stored": f"{len(_done(records) & records.sent_ids)}",
-        "  beside these, types that nobody handles": f"{len(records.kept.keys() - records.sent_ids)}",
+        "  beside these, types without a handler": f"{len(records.kept.keys() - records.sent_ids)}",
         "documents": f"{len(records.documents)} of {len(records.issued)} issued",
         "live links per file": ", ".join(
             f"{n} ({files} files)" for n, files in sorted(records.links.items())

@@ -1,4 +1,4 @@
-"""Where a process can be made to die: the moments between which something could be lost or done twice."""
+"""Where a process can be made to crash: moments at which an event could be lost or handled twice."""
 
 import functools
 import os
@@ -37,8 +37,8 @@ OF_APIS: Mapping[str, Point] = {
 
 
 def arm(name: str, passes: int) -> None:
-    """Die at this point, after having passed it `passes` times: at once, as by the kernel's hand. To be
-    called in the process that is to die."""
+    """Die at this point, after having passed it `passes` times: at once, as after SIGKILL. To be called in
+    the process that is to die."""
     point = ({**OF_WORKERS, **OF_APIS})[name]
     call = point.call
     left = passes

@@ -1,4 +1,4 @@
-"""A whole deployment as in production: processes that can be killed one by one, each with a log file."""
+"""A deployment as in production: processes that can be killed one by one, each with a log file."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ WORKERS = ("worker-1", "worker-2")
 LEASE_SECONDS = 2.0
 # The shortest there is; in production it is ten minutes.
 SWEEP_SECONDS = 10
-MERCY = 0.5
+TERMINATED_SHARE = 0.5
 
 
 @dataclass
@@ -67,21 +67,21 @@ class Deployment:
         self.processes[name] = Running.start([command], environment, output=log, errors=log, first=first)
 
     async def kill(self, name: str) -> None:
-        """SIGKILL: no chance to put anything down."""
+        """SIGKILL: the process cannot clean up."""
         self.armed.pop(name, None)
         await self.processes[name].end(signal.SIGKILL)
 
-    def restart_dead(self, dice: random.Random | None = None) -> None:
-        """Do what a supervisor does, and note who died where. With dice, half of the risen die again."""
+    def restart_dead(self, rng: random.Random | None = None) -> None:
+        """Restart ended processes and record where they died. With `rng`, half of these will die again."""
         for name in (*APIS, *WORKERS):
             if self.processes[name].process.exitcode is None:
                 continue
             self.died_at[self.armed.pop(name, "anywhere")] += 1
             places = crash_points.OF_APIS if name in APIS else crash_points.OF_WORKERS
-            if dice is None or dice.random() < MERCY:
+            if rng is None or rng.random() < TERMINATED_SHARE:
                 self.start(name)
             else:
-                self.start(name, dice.choice(list(places)), passes=dice.randrange(3))
+                self.start(name, rng.choice(list(places)), passes=rng.randrange(3))
 
     def crash_database(self) -> None:
         """Without a checkpoint: it has to recover from its log. To be called from the main thread."""
@@ -89,7 +89,7 @@ class Deployment:
         self.server.stop()
 
     async def until_ready(self, http: httpx.AsyncClient) -> None:
-        """Wait until both APIs can serve, whoever is still to die of what he was armed with."""
+        """Wait until both APIs can serve, also if an armed process still has to die."""
         for port in self.ports.values():
 
             async def has_risen(url: str = f"http://127.0.0.1:{port}") -> bool:

@@ -44,7 +44,7 @@ class Records:
 
     @cached_property
     def happened_at(self) -> dict[str, datetime]:
-        """By Digital River's own list; what was delivered may have lied about it."""
+        """By Digital River's own list; what was delivered may have been tampered with."""
         return {event["id"]: datetime.fromisoformat(event["createdTime"]) for event in self.sent}
 
     @cached_property

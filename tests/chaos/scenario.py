@@ -1,4 +1,4 @@
-"""Trade goes on and buyers read while processes die, PostgreSQL goes away and Digital River misbehaves."""
+"""Creates orders and reads documents while processes crash and PostgreSQL and Digital River fail."""
 
 import asyncio
 import json
@@ -68,7 +68,7 @@ class Ledger:
 @dataclass
 class Scenario:
     """Causes failures until `ends` (by the monotonic clock), with up to `longest_pause` seconds between two;
-    `dice` make the same choices for the same seed."""
+    `rng` makes the same choices for the same seed."""
 
     deployment: Deployment
     sandbox: Sandbox
@@ -77,7 +77,7 @@ class Scenario:
     webhook_id: str
     ends: float
     longest_pause: float
-    dice: random.Random
+    rng: random.Random
 
     @property
     def is_over(self) -> bool:
@@ -86,21 +86,21 @@ class Scenario:
         return time.monotonic() > self.ends + (0 if is_proof else EXTRA_SECONDS)
 
     async def run_all(self) -> None:
-        """Everything at once; returns when the last order is done with."""
+        """Run all tasks at once; returns when the last order is complete."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._trade(tasks))
+            tasks.create_task(self._create_orders(tasks))
             tasks.create_task(self._cause_failures())
             tasks.create_task(self._supervise())
             tasks.create_task(self._forge())
             for _ in range(READERS):
-                tasks.create_task(self._read_along())
+                tasks.create_task(self._read())
 
-    async def _trade(self, tasks: asyncio.TaskGroup) -> None:
+    async def _create_orders(self, tasks: asyncio.TaskGroup) -> None:
         while not self.is_over:
-            tasks.create_task(self._deal(len(self.ledger.orders)))
-            await asyncio.sleep(self.dice.uniform(0.1, 0.6))
+            tasks.create_task(self._create_order(len(self.ledger.orders)))
+            await asyncio.sleep(self.rng.uniform(0.1, 0.6))
 
-    async def _deal(self, number: int) -> None:
+    async def _create_order(self, number: int) -> None:
         """An order with its invoice, and for every second one a credit memo."""
         buyer = BUYERS[number % len(BUYERS)]
         order = await self.sandbox.order(buyer, email=f"{CANARY}-{number}@example.com")
@@ -116,13 +116,13 @@ class Scenario:
         """What happens to the next delivery of this type."""
         fates = {"drop": DROPPED, "duplicate": DOUBLED, "reorder": REORDERED}
         for fate, share in fates.items():
-            if self.dice.random() < share:
+            if self.rng.random() < share:
                 self.ledger.drops += fate == "drop"
                 await self.sandbox.fault(fate, eventType=event_type, times=1)
 
     async def _supervise(self) -> None:
         while not self.is_over:
-            self.deployment.restart_dead(self.dice)
+            self.deployment.restart_dead(self.rng)
             await asyncio.sleep(0.2)
 
     async def _cause_failures(self) -> None:
@@ -138,8 +138,8 @@ class Scenario:
             "secret rotated": (1, self._rotate_secret),
         }
         while not self.is_over:
-            await asyncio.sleep(self.dice.uniform(0.1, 1.0) * self.longest_pause)
-            (name,) = self.dice.choices(list(moves), [weight for weight, _ in moves.values()])
+            await asyncio.sleep(self.rng.uniform(0.1, 1.0) * self.longest_pause)
+            (name,) = self.rng.choices(list(moves), [weight for weight, _ in moves.values()])
             self.ledger.moves[name] += 1
             await moves[name][1]()
 
@@ -147,17 +147,17 @@ class Scenario:
         """A process that has no crash point of its own."""
         free = [name for name in (*APIS, *WORKERS) if name not in self.deployment.armed]
         if free:
-            await self.deployment.kill(self.dice.choice(free))
+            await self.deployment.kill(self.rng.choice(free))
 
     async def _fail_calls(self) -> None:
-        """One path for a few calls. Not for long: nothing shall pile up where calls are rare."""
-        fault = dict(self.dice.choice(CALL_FAULTS))
+        """One path for a few calls. Not for long, so that faults do not add up where calls are rare."""
+        fault = dict(self.rng.choice(CALL_FAULTS))
         until = _in(CALL_FAULT_SECONDS)
-        await self.sandbox.fault(fault.pop("kind"), path=self.dice.choice(PATHS), until=until, **fault)
+        await self.sandbox.fault(fault.pop("kind"), path=self.rng.choice(PATHS), until=until, **fault)
 
     async def _tamper(self) -> None:
         """Digital River answers or delivers something well formed that is not true."""
-        fault = tampering.draw(self.dice, self.ledger.settled[-20:])
+        fault = tampering.draw(self.rng, self.ledger.settled[-20:])
         self.ledger.tampered[f"{fault['kind']} {fault.get('variant', '')}".strip()] += 1
         await self.sandbox.fault(fault.pop("kind"), until=_in(CALL_FAULT_SECONDS), **fault)
 
@@ -168,7 +168,7 @@ class Scenario:
         await self._for_a_while("delay", seconds=20.0)
 
     async def _for_a_while(self, kind: str, **more: Any) -> None:
-        until = _in(self.dice.uniform(2, 6))
+        until = _in(self.rng.uniform(2, 6))
         for path in PATHS:
             await self.sandbox.fault(kind, path=path, until=until, **more)
 
@@ -181,7 +181,7 @@ class Scenario:
         await self._start_database()
 
     async def _start_database(self) -> None:
-        await asyncio.sleep(self.dice.uniform(0, 2))
+        await asyncio.sleep(self.rng.uniform(0, 2))
         self.deployment.server.start()
 
     async def _terminate_connections(self) -> None:
@@ -189,7 +189,7 @@ class Scenario:
         await database.execute(
             """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                WHERE datname = 'portal' AND pid <> pg_backend_pid() AND random() < $1""",
-            self.dice.choice((0.3, 1.0)),
+            self.rng.choice((0.3, 1.0)),
         )
         await database.close()
 
@@ -201,10 +201,10 @@ class Scenario:
         self.ledger.secrets.update(self.deployment.secrets)
         for name in APIS:
             await self.deployment.kill(name)
-            self.deployment.restart_dead(self.dice)
+            self.deployment.restart_dead(self.rng)
 
     async def _forge(self) -> None:
-        """A forger who knows the address, the format and the time, but no secret."""
+        """Deliver forged events: their address, format and time are right, their secret is not."""
         while not self.is_over:
             event = invoice_event()
             self.ledger.forged.add(event["id"])
@@ -216,37 +216,37 @@ class Scenario:
                     headers=signed(body, secret="whs_forged"),
                 )
                 self.ledger.forgeries[answer.status_code] += 1
-            await asyncio.sleep(self.dice.uniform(0.2, 1.0))
+            await asyncio.sleep(self.rng.uniform(0.2, 1.0))
 
-    async def _read_along(self) -> None:
-        """A buyer who lists, opens, and looks at orders; and who tries what is another's."""
+    async def _read(self) -> None:
+        """A buyer lists and opens documents and reads orders, and tries to open another buyer's documents."""
         while not self.is_over:
-            buyer = self.dice.choice(BUYERS)
+            buyer = self.rng.choice(BUYERS)
             try:
-                await self._look(buyer)
+                await self._read_pages(buyer)
             except httpx.TransportError as error:
                 self.ledger.answers[type(error).__name__] += 1
-            await asyncio.sleep(self.dice.uniform(0.02, 0.1))
+            await asyncio.sleep(self.rng.uniform(0.02, 0.1))
 
-    async def _look(self, buyer: str) -> None:
-        listed = await self._ask(buyer, "/v1/documents")
+    async def _read_pages(self, buyer: str) -> None:
+        listed = await self._get(buyer, "/v1/documents")
         mine = [document["id"] for document in listed.json()["data"]] if listed.is_success else []
         self.ledger.seen[buyer].update(mine)
         if mine:
-            opened = await self._ask(buyer, f"/v1/documents/{self.dice.choice(mine)}/content")
+            opened = await self._get(buyer, f"/v1/documents/{self.rng.choice(mine)}/content")
             if opened.has_redirect_location:
                 file = await self.http.get(opened.headers["Location"])
                 self.ledger.dead_links += not file.content.startswith(b"%PDF")
         others = [each for other, ids in self.ledger.seen.items() if other != buyer for each in ids]
         if others:
             self.ledger.thefts += 1
-            stolen = await self._ask(buyer, f"/v1/documents/{self.dice.choice(others)}/content")
+            stolen = await self._get(buyer, f"/v1/documents/{self.rng.choice(others)}/content")
             self.ledger.leaks += stolen.status_code < 400
         orders = [order for order in self.ledger.orders[-20:] if order["customerId"] == buyer]
         if orders:
-            await self._ask(buyer, f"/v1/orders/{self.dice.choice(orders)['id']}/documents")
+            await self._get(buyer, f"/v1/orders/{self.rng.choice(orders)['id']}/documents")
 
-    async def _ask(self, buyer: str, path: str) -> httpx.Response:
+    async def _get(self, buyer: str, path: str) -> httpx.Response:
         answer = await self.http.get(self.deployment.url + path, headers=self.ledger.tokens[buyer])
         self.ledger.answers[answer.status_code] += 1
         return answer

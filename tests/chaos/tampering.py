@@ -1,8 +1,8 @@
-"""The tampering of a chaos run: what a portal can see through, or what does no harm.
+"""The faults of a chaos run that change answers: those that the portal can detect, or that do no harm.
 
-What nobody could notice is left out, because the ledgers would differ for a good reason: another order's
-parts in the right order, an event that says something else, a link whose only fault is that nothing is behind
-it, and whatever takes a file's true link out of the list of its links, so that a second one has to be made.
+Faults that the portal cannot detect are left out, because the records would rightly differ: another order's
+parts in the right order, a changed event, a link to a missing file, and whatever hides a file's link from the
+list of its links, so that the portal creates a second one.
 """
 
 import random
@@ -22,7 +22,7 @@ ADDRESSES = (
     *("crlf", "nul", "surrogate", "bidi", "control", "emoji", "long", "expired", "brief"),
 )
 
-# What is told in which answers, by method and path; of a delivery by the type of its event.
+# The kinds of tampering for each answer, by method and path, and for each delivery, by event type.
 OF_CALLS: Mapping[tuple[str, str], Mapping[str, Sequence[str | None]]] = {
     ("GET", "/files/{id}"): {
         "stranger": ("open", "renamed"),
@@ -63,16 +63,16 @@ OF_DELIVERIES: Mapping[str, Sequence[str | None]] = {
 }
 
 
-def draw(dice: random.Random, order_ids: Sequence[str]) -> dict[str, Any]:
-    """A fault for the sandbox's dial. `order_ids` are orders that nobody but the portal reads any more."""
+def draw(rng: random.Random, order_ids: Sequence[str]) -> dict[str, Any]:
+    """A fault for the sandbox. `order_ids` are orders that only the portal still reads."""
     places: list[tuple[dict[str, str], Mapping[str, Sequence[str | None]]]] = [
         *(({"method": method, "path": path}, kinds) for (method, path), kinds in OF_CALLS.items()),
         *(({"eventType": event_type}, OF_DELIVERIES) for event_type in HANDLERS),
     ]
     if order_ids:
-        places.append(({"method": "GET", "path": f"/orders/{dice.choice(order_ids)}"}, OF_ORDERS))
-    target, kinds = dice.choice(places)
-    kind = dice.choice(sorted(kinds))
-    variant = dice.choice(kinds[kind])
-    told = {} if variant is None else {"variant": variant}
-    return {"kind": kind, "seed": dice.randrange(1_000_000), "times": TIMES, **target, **told}
+        places.append(({"method": "GET", "path": f"/orders/{rng.choice(order_ids)}"}, OF_ORDERS))
+    target, kinds = rng.choice(places)
+    kind = rng.choice(sorted(kinds))
+    variant = rng.choice(kinds[kind])
+    chosen = {} if variant is None else {"variant": variant}
+    return {"kind": kind, "seed": rng.randrange(1_000_000), "times": TIMES, **target, **chosen}

@@ -1,4 +1,4 @@
-"""The comparison sees each wrong that a run could do: every check is shown records that it must refuse."""
+"""The comparison of a chaos run detects every kind of damage: each check gets records that it must reject."""
 
 import json
 from collections import Counter
@@ -68,7 +68,7 @@ def wrongs(spoil: Spoil) -> list[str]:
     return compare(Records(**records), ledger, median_within=1.0).wrong
 
 
-def test_ledgers_that_agree_are_right() -> None:
+def test_records_that_agree_pass() -> None:
     assert wrongs(lambda records, ledger: None) == []
 
 
@@ -89,7 +89,7 @@ def _finish_later(records: dict[str, Any], seconds: float) -> None:
 
 SPOILT: dict[str, tuple[str, Spoil]] = {
     "nothing happened": ("no event was sent", lambda b, _: b["sent"].clear()),
-    "webhooks refused": ("honest deliveries were refused: [401]", lambda b, _: _refuse_from(b, 38)),
+    "webhooks refused": ("signed deliveries were refused: [401]", lambda b, _: _refuse_from(b, 38)),
     "webhooks fail": (
         "webhooks were not accepted",
         lambda b, _: [one.update(status=None, error="timeout") for one in b["deliveries"][:3]],
@@ -134,9 +134,9 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "two links": ("a file has not exactly one live link", lambda b, _: b["links"].update({1: -1, 2: 1})),
     "no link": ("a file has not exactly one live link", lambda b, _: b["links"].update({1: -1, 0: 1})),
     "not opened": ("an owner could not open a document", lambda b, _: b.update(opened=COUNT - 1)),
-    "stolen afterwards": ("somebody saw another's document", lambda b, _: b.update(stolen=1)),
-    "stolen in the run": ("somebody saw another's document", lambda _, seen: setattr(seen, "leaks", 1)),
-    "no thief": ("nobody tried what is another's", lambda _, seen: setattr(seen, "thefts", 0)),
+    "stolen afterwards": ("a buyer saw another's document", lambda b, _: b.update(stolen=1)),
+    "stolen in the run": ("a buyer saw another's document", lambda _, seen: setattr(seen, "leaks", 1)),
+    "no thief": ("no buyer tried another's document", lambda _, seen: setattr(seen, "thefts", 0)),
     "dead link": ("a link did not work", lambda _, seen: setattr(seen, "dead_links", 1)),
     "500": ("a buyer got a 500", lambda _, seen: seen.answers.update([500])),
     "nobody read": ("nothing was opened during the run", lambda _, seen: seen.answers.clear()),
@@ -158,6 +158,6 @@ class Endless(list[dict[str, Any]]):
 
 
 @pytest.mark.parametrize("case", sorted(SPOILT))
-def test_a_spoilt_ledger_is_called_wrong(case: str) -> None:
+def test_a_damaged_record_is_reported(case: str) -> None:
     wrong, spoil = SPOILT[case]
     assert wrong in wrongs(spoil)

@@ -1,5 +1,5 @@
-"""The two promises, proven by comparing ledgers: what was sent is what is kept, linked, and opened by its
-owner and nobody else, whatever dies meanwhile; and no log of it all holds anything private."""
+"""After a short chaos run every event that was sent is stored, linked and opened by its owner only, and no
+log holds private data."""
 
 import random
 import shutil
@@ -27,7 +27,7 @@ def folder() -> Iterator[Path]:
 # Starting the processes, again and again, is most of it; on a busy machine that takes its time.
 @pytest.mark.proof
 @pytest.mark.timeout(240)
-async def test_ledgers_agree_after_a_chaos_run(folder: Path) -> None:
+async def test_the_records_agree_after_a_chaos_run(folder: Path) -> None:
     # Seeded by pytest-randomly before each test, which prints its seed; `make chaos` is the long version.
     seed = random.randrange(1_000_000)
     comparison = await run(SECONDS, LONGEST_PAUSE, seed, folder, median_within=MEDIAN_WITHIN)

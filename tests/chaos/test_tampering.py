@@ -1,4 +1,4 @@
-"""The sandbox takes every tampering that a chaos run can draw, and a run can draw every kind."""
+"""The sandbox accepts every tampering that a chaos run can draw, and a run can draw every kind."""
 
 import random
 
@@ -14,7 +14,7 @@ async def test_the_sandbox_takes_every_tampering_that_can_be_drawn(sandbox: Sand
         for kind, variants in table.items():
             assert variants
             assert {variant for variant in variants if variant} <= {*dial[kind]}, kind
-    dice = random.Random(7)
+    rng = random.Random(7)
     for _ in range(200):
-        fault = tampering.draw(dice, ["188418250336"])
+        fault = tampering.draw(rng, ["188418250336"])
         await sandbox.fault(fault.pop("kind"), **fault)

@@ -1,4 +1,4 @@
-"""The files that containers are made of, as an engine reads them."""
+"""The container files, parsed as a container engine parses them."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def services() -> Json:
 
 @pytest.fixture(scope="session")
 def health_check() -> list[str]:
-    """The command by which an engine asks whether an API is well."""
+    """The command of the image's health check."""
     (command,) = re.findall(
         r"^HEALTHCHECK .*\\\n\s+CMD (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
     )

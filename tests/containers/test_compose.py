@@ -1,5 +1,7 @@
-"""`docker compose up`, then `run --rm seed`: played with the environment and the commands of the file itself,
-as processes of this machine. The services' names become addresses; an engine does the rest."""
+"""The commands and environment of docker-compose.yml work: `docker compose up`, then `run --rm seed`.
+
+The tests run them as processes of this machine, with addresses in place of the services' names.
+"""
 
 import asyncio
 import os
@@ -115,13 +117,15 @@ def test_links_lead_to_a_published_port(services: Json) -> None:
     ("service", "seconds"),
     [("api", GRACE_SECONDS), ("worker", Settings.model_fields["worker_grace"].default)],
 )
-def test_nobody_is_killed_before_the_grace_is_over(services: Json, service: str, seconds: float) -> None:
+def test_no_container_is_killed_before_its_grace_period_ends(
+    services: Json, service: str, seconds: float
+) -> None:
     given = services[service]["stop_grace_period"]
     assert given.endswith("s")
     assert float(given.removesuffix("s")) >= seconds + MARGIN_SECONDS
 
 
-def test_whatever_serves_comes_back_with_the_engine(services: Json) -> None:
+def test_every_service_restarts_with_the_engine(services: Json) -> None:
     once = {name for name, service in services.items() if service["restart"] == "no"}
     assert once == {"migrate", "seed"}
     assert {service["restart"] for name, service in services.items() if name not in once} == {

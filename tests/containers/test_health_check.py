@@ -1,4 +1,4 @@
-"""An engine asks the API in the container itself, whatever its port, and nobody on the way there."""
+"""The health check of the image asks the API in its own container, at its port and past any proxy."""
 
 import asyncio
 import os
@@ -35,5 +35,5 @@ async def test_it_finds_the_api_at_its_own_port(
         assert await _ask(health_check, api.client.base_url.port) == 0
 
 
-async def test_it_notices_that_nobody_answers(health_check: list[str]) -> None:
+async def test_it_fails_if_no_api_answers(health_check: list[str]) -> None:
     assert await _ask(health_check, free_port()) == 1

@@ -1,4 +1,4 @@
-"""Ada, who buys, and a supporter, who only looks."""
+"""Buyers and a support agent for the tests of customers."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support.sandbox import Sandbox
 
 @pytest.fixture
 async def ada(portal: Portal, sandbox: Sandbox) -> AccountBuyer:
-    """A buyer whom Digital River does not know yet."""
+    """A buyer without a customer at Digital River."""
     return AccountBuyer(portal, await sandbox.token("ada"))
 
 

@@ -1,4 +1,4 @@
-"""Who the buyer is: registering, reading and changing a profile."""
+"""Profile: registering, reading and changing it."""
 
 import asyncio
 from typing import Any
@@ -36,7 +36,7 @@ async def test_simultaneous_registrations_agree(ada: AccountBuyer) -> None:
     assert len({answer.text for answer in answers}) == 1
 
 
-async def test_a_customer_is_created_on_first_need(ada: AccountBuyer, sandbox: Sandbox) -> None:
+async def test_a_customer_is_created_when_first_needed(ada: AccountBuyer, sandbox: Sandbox) -> None:
     answers = await asyncio.gather(*(ada.get() for _ in range(10)))
     assert {answer.status_code for answer in answers} == {200}
     assert (await sandbox.get("/customers"))["data"][0]["id"] == "ada"
@@ -49,7 +49,7 @@ async def test_a_profile_is_not_sent_twice(ada: AccountBuyer) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_what_a_patch_does_not_name_stays(ada: AccountBuyer, sandbox: Sandbox) -> None:
+async def test_a_patch_keeps_members_that_it_does_not_name(ada: AccountBuyer, sandbox: Sandbox) -> None:
     await ada.send("PUT", body={"email": "ada@example.com", "locale": "en-US", "shipping": SHIPPING})
     changed = await ada.change(
         "PATCH", body={"locale": "fr_fr", "shipping": {"phone": None, "email": "s@x.io"}}
@@ -119,11 +119,11 @@ async def test_an_empty_patch_changes_nothing(ada: AccountBuyer, sandbox: Sandbo
     assert await sandbox.count("POST /customers/{id}") == 0
 
 
-async def test_of_changes_from_the_same_version_all_but_one_are_refused(
+async def test_only_one_of_several_changes_to_one_version_is_accepted(
     ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     tag = (await ada.get()).headers["ETag"]
-    # Time enough for everybody to read before anybody has written.
+    # Long enough for all readers to read before the first one writes.
     await sandbox.fault("delay", seconds=0.3, method="POST", path="/customers/{id}")
     answers = await asyncio.gather(
         *(ada.send("PATCH", body={"email": f"{n}@example.com"}, headers={"If-Match": tag}) for n in range(5))
@@ -200,7 +200,7 @@ async def test_a_registration_that_cannot_be_accepted_says_where(
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
-async def test_somebody_elses_profile_does_not_exist(
+async def test_another_customers_profile_does_not_exist(
     method: str, ada: AccountBuyer, eve: AccountBuyer
 ) -> None:
     await ada.send("PUT")
@@ -229,7 +229,7 @@ async def test_support_reads_any_profile_changes_none_and_creates_none(
 
 
 @pytest.mark.parametrize(("method", "below"), [("PUT", ""), ("GET", ""), ("PATCH", ""), ("GET", "/export")])
-async def test_nobody_comes_in_without_a_good_token(
+async def test_a_request_without_a_valid_token_is_refused(
     method: str, below: str, ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     body: Any = None if method == "GET" else {}
@@ -240,7 +240,7 @@ async def test_nobody_comes_in_without_a_good_token(
     assert await sandbox.count("GET /customers/{id}") == 0
 
 
-async def test_an_outage_is_told_with_a_time_to_come_back(ada: AccountBuyer, sandbox: Sandbox) -> None:
+async def test_an_outage_is_a_503_with_a_retry_after(ada: AccountBuyer, sandbox: Sandbox) -> None:
     await sandbox.fault("status", status=503, path="/customers*")
     answer = await ada.send("PUT")
     assert answer.status_code == 503
@@ -255,3 +255,18 @@ async def test_a_registration_whose_answer_was_lost_can_be_repeated(
     assert (await ada.send("PUT", body={"email": "ada@example.com"})).status_code == 503
     again = await ada.send("PUT", body={"email": "ada@example.com"})
     assert (again.status_code, again.json()["email"]) == (200, "ada@example.com")
+
+
+async def test_codes_and_messages_of_digital_river_stay_in_the_log(
+    ada: AccountBuyer, sandbox: Sandbox
+) -> None:
+    await ada.get()
+    await sandbox.fault("status", status=400, method="POST", path="/customers/{id}")
+    for method, below, body in (
+        ("PATCH", "", {"email": "ada@example.com"}),
+        ("PUT", "/shipping-address", {**SHIPPING, "address": ADDRESS}),
+    ):
+        answer = await ada.send(method, below, body, headers={} if below else {"If-Match": "*"})
+        assert answer.status_code == 422, answer.text
+        assert set(answer.json()) == {"type", "title", "status", "detail", "instance", "requestId"}
+        assert "fault" not in answer.text.lower()

@@ -1,4 +1,4 @@
-"""The default shipping address: a resource of its own, with rules of its own."""
+"""Default shipping address: a resource of its own, with its own rules."""
 
 import asyncio
 from typing import Any
@@ -73,10 +73,8 @@ async def test_a_version_of_an_address_that_is_gone_is_stale(ada: AccountBuyer) 
     assert (await ada.get(PATH)).status_code == 404
 
 
-async def test_of_simultaneous_first_addresses_one_wins_and_none_is_lost(
-    ada: AccountBuyer, sandbox: Sandbox
-) -> None:
-    # Time enough for everybody to read before anybody has written.
+async def test_one_of_several_simultaneous_first_addresses_wins(ada: AccountBuyer, sandbox: Sandbox) -> None:
+    # Long enough for all readers to read before the first one writes.
     await sandbox.fault("delay", seconds=0.3, method="POST", path="/customers/{id}")
     bodies = [with_address(city=f"City {n}") for n in range(5)]
     answers = await asyncio.gather(*(ada.send("PUT", PATH, body) for body in bodies))
@@ -165,7 +163,7 @@ async def test_an_address_that_cannot_be_accepted_says_where(
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_somebody_elses_address_does_not_exist(
+async def test_another_customers_address_does_not_exist(
     method: str, ada: AccountBuyer, eve: AccountBuyer, support: AccountBuyer
 ) -> None:
     await ada.send("PUT", PATH, SHIPPING)

@@ -1,4 +1,4 @@
-"""What the tests know of Digital River: the facts of its API, and payloads of our own with its structure."""
+"""The facts of Digital River's API, and payloads of our own that have its structure."""
 
 import json
 from functools import cache

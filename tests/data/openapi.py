@@ -1,4 +1,4 @@
-"""The table of facts as openapi-core reads it."""
+"""The table of facts, loaded by openapi-core."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""The facts and payloads here are sound, and agree with Digital River's documents if those are present."""
+"""The facts and payloads are consistent, and agree with Digital River's documents if those are present."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Whatever keeps a process from its database is said in one line, without a trace and without a secret."""
+"""A process that cannot use its database says why in one line, without a stack trace or a secret."""
 
 import json
 import signal
@@ -33,8 +33,8 @@ FAULTS = {
 }
 
 
-def require_one_line(told: str, why: str, url: str) -> None:
-    (line,) = told.splitlines()
+def require_one_line(output: str, why: str, url: str) -> None:
+    (line,) = output.splitlines()
     assert line.startswith("PostgreSQL at 127.0.0.1:")
     assert why in line
     assert SECRET not in line
@@ -118,12 +118,12 @@ async def test_api_and_worker_run_on_and_say_why_without_a_trace(
         assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
 
         async def has_worker_said_so() -> bool:
-            told = logs.read_text()
-            return all(event in told for event in ("worker.database_unavailable", "notifications.lost"))
+            output = logs.read_text()
+            return all(event in output for event in ("worker.database_unavailable", "notifications.lost"))
 
         await eventually(has_worker_said_so)
-    told = logs.read_text()
-    assert "database_unavailable" in told
-    assert "Traceback" not in told
-    assert "exception" not in told
-    assert SECRET not in told
+    output = logs.read_text()
+    assert "database_unavailable" in output
+    assert "Traceback" not in output
+    assert "exception" not in output
+    assert SECRET not in output

@@ -1,4 +1,4 @@
-"""A database URL means what it means to libpq; what cannot be meant is refused, and no secret is shown."""
+"""A database URL means what it means to libpq. An unsupported one is refused, and no secret is shown."""
 
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def test_the_parts_are_read_as_libpq_reads_them(url: str, meant: dict[str, Any])
         (f"postgresql://db/x?sslmode=require&sslcrl={__file__}", "sslcrl that is not what it should be"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_without_its_secret(url: str, complaint: str) -> None:
+def test_an_unsupported_url_is_refused_without_showing_its_secret(url: str, complaint: str) -> None:
     with pytest.raises(UnusableDatabaseUrl) as refused:
         DatabaseUrl.parse(url).connect_arguments()
     assert complaint in str(refused.value)
@@ -90,11 +90,11 @@ def test_what_cannot_be_meant_is_refused_without_its_secret(url: str, complaint:
         ("postgresql://0.0.0.0/x", False),
     ],
 )
-def test_local_is_what_does_not_leave_the_machine(url: str, is_local: bool) -> None:
+def test_a_url_is_local_if_its_traffic_stays_on_the_machine(url: str, is_local: bool) -> None:
     assert DatabaseUrl.parse(url).is_local is is_local
 
 
-def test_what_the_url_leaves_out_the_variables_of_libpq_say(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_libpq_fill_what_the_url_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGHOST", "db")
     monkeypatch.setenv("PGSSLMODE", "require")
     address = DatabaseUrl.parse("postgresql:///x")

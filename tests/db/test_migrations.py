@@ -1,4 +1,4 @@
-"""The schema has one ordered story, which can be told backwards, and ends where the code expects."""
+"""Migrations form one line, run in both directions, and end at the schema that the code expects."""
 
 import ast
 import asyncio
@@ -49,7 +49,7 @@ WHERE datname = current_database() AND application_name = 'portal' AND query ~ '
 
 
 @dataclass(frozen=True)
-class Shelf:
+class MigratedDatabase:
     """An empty database for migrations, and its connection to look with."""
 
     url: str
@@ -68,37 +68,37 @@ class Shelf:
 
 
 @pytest.fixture
-async def shelf(server_url: str) -> AsyncIterator[Shelf]:
+async def migrated(server_url: str) -> AsyncIterator[MigratedDatabase]:
     name = f"portal_migrations_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     server = await asyncpg.connect(server_url)
     await server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     await server.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
     url = sa.make_url(server_url).set(database=name).render_as_string(hide_password=False)
     connection = await asyncpg.connect(url)
-    yield Shelf(url, alembic_config(url), connection)
+    yield MigratedDatabase(url, alembic_config(url), connection)
     await connection.close()
     await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     await server.close()
 
 
 @pytest.mark.proof
-async def test_every_step_can_be_taken_back_and_taken_again(shelf: Shelf) -> None:
+async def test_every_migration_can_be_reverted_and_applied_again(migrated: MigratedDatabase) -> None:
     before: list[tuple[object, ...]] = []
     for revision in REVISIONS:
-        await shelf.upgrade(revision)
-        after = await shelf.schema()
+        await migrated.upgrade(revision)
+        after = await migrated.schema()
         assert after != before, f"{revision} changes nothing"
-        await shelf.downgrade("-1")
-        assert await shelf.schema() == before, f"{revision} leaves something behind"
-        await shelf.upgrade(revision)
-        assert await shelf.schema() == after
+        await migrated.downgrade("-1")
+        assert await migrated.schema() == before, f"{revision} leaves something behind"
+        await migrated.upgrade(revision)
+        assert await migrated.schema() == after
         before = after
 
 
-async def test_what_kind_old_sweeps_were_is_told_by_hours_not_by_days(shelf: Shelf) -> None:
-    await shelf.upgrade("0006")
+async def test_the_kind_of_old_sweeps_is_derived_from_hours_not_from_days(migrated: MigratedDatabase) -> None:
+    await migrated.upgrade("0006")
     # Where there was an hour more in those thirty days.
-    await shelf.connection.execute(
+    await migrated.connection.execute(
         """INSERT INTO sweep (started_at, reaches_back_to) VALUES
                ('2026-11-10 12:00+00', timestamptz '2026-11-10 12:00+00' - interval '720 hours'),
                ('2026-11-10 12:00+00', timestamptz '2026-11-10 12:00+00' - interval '719 hours'),
@@ -107,45 +107,45 @@ async def test_what_kind_old_sweeps_were_is_told_by_hours_not_by_days(shelf: She
                EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'Europe/Berlin');
            END $$"""
     )
-    await shelf.upgrade("0007")
-    kinds = await shelf.connection.fetch("SELECT kind FROM sweep ORDER BY id")
+    await migrated.upgrade("0007")
+    kinds = await migrated.connection.fetch("SELECT kind FROM sweep ORDER BY id")
     assert [row["kind"] for row in kinds] == ["full", "day", "recent", None]
 
 
-async def test_an_older_version_finds_a_body_where_it_was_let_go(shelf: Shelf) -> None:
-    await shelf.upgrade("0007")
-    await shelf.connection.execute(
+async def test_an_older_version_finds_a_body_where_it_was_deleted(migrated: MigratedDatabase) -> None:
+    await migrated.upgrade("0007")
+    await migrated.connection.execute(
         """INSERT INTO webhook_event (id, type, state, origin, body, body_digest) VALUES
                ('gone', 't', 'ignored', 'webhook', NULL, 'digest'),
                ('kept', 't', 'done', 'webhook', '[]', NULL)"""
     )
-    await shelf.downgrade("0006")
-    rows = await shelf.connection.fetch("SELECT id, body FROM webhook_event ORDER BY id")
+    await migrated.downgrade("0006")
+    rows = await migrated.connection.fetch("SELECT id, body FROM webhook_event ORDER BY id")
     assert [tuple(row) for row in rows] == [("gone", "{}"), ("kept", "[]")]
 
 
-async def test_the_story_ends_at_the_schema_of_the_code(shelf: Shelf) -> None:
-    await shelf.upgrade("head")
-    await asyncio.to_thread(command.check, shelf.config)
-    found = await shelf.connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+async def test_the_migrations_end_at_the_schema_of_the_code(migrated: MigratedDatabase) -> None:
+    await migrated.upgrade("head")
+    await asyncio.to_thread(command.check, migrated.config)
+    found = await migrated.connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert {row["tablename"] for row in found} == {*metadata.tables, "alembic_version"}
 
 
-async def test_alembics_own_command_line_finds_nothing_to_generate(shelf: Shelf) -> None:
+async def test_alembics_own_command_line_finds_nothing_to_generate(migrated: MigratedDatabase) -> None:
     """In a fresh interpreter, which knows no table but those that `migrations/env.py` imports."""
-    await shelf.upgrade("head")
+    await migrated.upgrade("head")
     alembic = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "alembic",
         "check",
         cwd=ROOT,
-        env={**os.environ, "PORTAL_DATABASE_URL": shelf.url},
+        env={**os.environ, "PORTAL_DATABASE_URL": migrated.url},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    told, _ = await alembic.communicate()
-    assert alembic.returncode == 0, told.decode()
+    output, _ = await alembic.communicate()
+    assert alembic.returncode == 0, output.decode()
 
 
 def test_every_module_that_defines_a_table_is_imported_by_tables() -> None:
@@ -158,30 +158,30 @@ def _defines_a_table(path: Path) -> bool:
     return any(ast.unparse(call).rpartition(".")[2] == "Table" for call in calls)
 
 
-async def test_a_table_that_no_migration_makes_is_noticed(shelf: Shelf) -> None:
-    await shelf.upgrade("head")
-    await shelf.connection.execute("DROP INDEX ix_document_customer")
+async def test_a_table_that_no_migration_makes_is_noticed(migrated: MigratedDatabase) -> None:
+    await migrated.upgrade("head")
+    await migrated.connection.execute("DROP INDEX ix_document_customer")
     with pytest.raises(Exception, match="ix_document_customer"):
-        await asyncio.to_thread(command.check, shelf.config)
+        await asyncio.to_thread(command.check, migrated.config)
 
 
 @pytest.mark.proof
-async def test_several_migrators_at_once_all_succeed(shelf: Shelf) -> None:
-    # Until all of them have come, the turn is this test's: see MIGRATION_LOCK.
-    await shelf.connection.execute("SELECT pg_advisory_lock(5201314159)")
-    settings = settings_for(shelf.url, "http://nowhere.test")
+async def test_several_migrators_at_once_all_succeed(migrated: MigratedDatabase) -> None:
+    # This test holds the lock until all migrators wait for it: see MIGRATION_LOCK.
+    await migrated.connection.execute("SELECT pg_advisory_lock(5201314159)")
+    settings = settings_for(migrated.url, "http://nowhere.test")
     migrators = [asyncio.create_task(portal_command(settings, "migrate")) for _ in range(3)]
 
     async def have_come() -> bool:
-        return bool(await shelf.connection.fetchval(_MIGRATORS) == len(migrators))
+        return bool(await migrated.connection.fetchval(_MIGRATORS) == len(migrators))
 
     # Three processes begin at once.
     await eventually(have_come, within=40)
-    await shelf.connection.execute("SELECT pg_advisory_unlock(5201314159)")
+    await migrated.connection.execute("SELECT pg_advisory_unlock(5201314159)")
     ends = await asyncio.gather(*migrators)
     assert [end.status for end in ends] == [0, 0, 0], [end.errors for end in ends]
-    assert await shelf.connection.fetchval(_INVALID) == 0
-    await asyncio.to_thread(command.check, shelf.config)
+    assert await migrated.connection.fetchval(_INVALID) == 0
+    await asyncio.to_thread(command.check, migrated.config)
 
 
 @pytest.mark.parametrize(
@@ -191,33 +191,35 @@ async def test_several_migrators_at_once_all_succeed(shelf: Shelf) -> None:
         "REINDEX INDEX CONCURRENTLY ix_file_link_expires_at",
     ],
 )
-async def test_an_index_that_a_crash_left_invalid_is_built_again(shelf: Shelf, broken_off: str) -> None:
-    await shelf.upgrade("head")
-    before = await shelf.schema()
+async def test_an_index_that_a_crash_left_invalid_is_built_again(
+    migrated: MigratedDatabase, broken_off: str
+) -> None:
+    await migrated.upgrade("head")
+    before = await migrated.schema()
     if broken_off.startswith("CREATE"):
-        await shelf.connection.execute("DROP INDEX ix_file_link_expires_at")
-    builder = await asyncpg.connect(shelf.url)
-    # Whoever wrote to the table and has not committed is waited for.
-    async with shelf.connection.transaction():
-        await shelf.connection.execute("LOCK TABLE file_link IN ROW EXCLUSIVE MODE")
+        await migrated.connection.execute("DROP INDEX ix_file_link_expires_at")
+    builder = await asyncpg.connect(migrated.url)
+    # The index waits for open transactions that wrote to the table.
+    async with migrated.connection.transaction():
+        await migrated.connection.execute("LOCK TABLE file_link IN ROW EXCLUSIVE MODE")
         building = asyncio.create_task(builder.execute(broken_off))
         pid = builder.get_server_pid()
 
         async def waits() -> bool:
             waiting = "SELECT count(*) FROM pg_locks WHERE pid = $1 AND NOT granted"
-            return bool(await shelf.connection.fetchval(waiting, pid))
+            return bool(await migrated.connection.fetchval(waiting, pid))
 
         await eventually(waits)
-        await shelf.connection.execute("SELECT pg_terminate_backend($1)", pid)
+        await migrated.connection.execute("SELECT pg_terminate_backend($1)", pid)
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await building
-    assert await shelf.connection.fetchval(_INVALID) == 1
-    await shelf.upgrade("head")
-    assert await shelf.connection.fetchval(_INVALID) == 0
-    assert await shelf.schema() == before
+    assert await migrated.connection.fetchval(_INVALID) == 1
+    await migrated.upgrade("head")
+    assert await migrated.connection.fetchval(_INVALID) == 0
+    assert await migrated.schema() == before
 
 
-def test_the_story_has_one_end() -> None:
+def test_the_migrations_have_one_head() -> None:
     assert len(ScriptDirectory.from_config(alembic_config("")).get_heads()) == 1
 
 

@@ -1,4 +1,4 @@
-"""What a database URL demands of TLS holds for both pools, the listener, migrations and commands."""
+"""The TLS settings of a database URL hold for both pools, the listener, migrations and commands."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,7 +19,7 @@ from tests.support.processes import portal_command
 from tests.support.tls import Authority, address, running_tls_server
 
 
-async def by_engine(url: str) -> None:
+async def connect_by_engine(url: str) -> None:
     async with (
         open_engine(settings_for(url, "http://nowhere.test")) as engine,
         engine.connect() as connection,
@@ -27,36 +27,42 @@ async def by_engine(url: str) -> None:
         await connection.execute(sa.text("SELECT 1"))
 
 
-async def by_hot_pool(url: str) -> None:
+async def connect_by_hot_pool(url: str) -> None:
     async with open_hot_pool(settings_for(url, "http://nowhere.test")) as pool:
         await pool.fetchval("SELECT 1")
 
 
-async def by_listener(url: str) -> None:
+async def connect_by_listener(url: str) -> None:
     with capture_logs() as logs:
         async with listen(url, "tls") as notified:
 
-            async def is_told() -> bool:
+            async def is_listening_or_failed() -> bool:
                 return notified.is_set() or bool(logs)
 
-            await eventually(is_told)
+            await eventually(is_listening_or_failed)
     if logs:
         raise ConnectionError(logs[0]["error"])
 
 
-async def by_migration(url: str) -> None:
+async def connect_by_migration(url: str) -> None:
     await asyncio.to_thread(migrate.upgrade, url)
 
 
-async def by_command(url: str) -> None:
+async def connect_by_command(url: str) -> None:
     printed = await portal_command(settings_for(url, "http://nowhere.test"), "events", "list")
     if printed.status:
         raise ConnectionError(printed.errors)
 
 
-WAYS_IN = [by_engine, by_hot_pool, by_listener, by_migration, by_command]
+CONNECTORS = [
+    connect_by_engine,
+    connect_by_hot_pool,
+    connect_by_listener,
+    connect_by_migration,
+    connect_by_command,
+]
 NOT_PROVEN = r"certificate verify failed|SSLCertVerificationError|prove who it is"
-WayIn = Callable[[str], Awaitable[None]]
+Connect = Callable[[str], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +71,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+def other_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("stranger"), "stranger")
 
 
@@ -84,66 +90,66 @@ async def misnamed_server(database_url: str, authority: Authority) -> AsyncItera
         yield partial(address, database_url, port)
 
 
-@pytest.mark.parametrize("enter", WAYS_IN)
-async def test_a_plain_server_is_refused_when_tls_is_demanded(enter: WayIn, database_url: str) -> None:
+@pytest.mark.parametrize("enter", CONNECTORS)
+async def test_a_plain_server_is_refused_when_tls_is_demanded(enter: Connect, database_url: str) -> None:
     with pytest.raises(OSError, match=r"rejected SSL upgrade|ConnectionError"):
         await enter(address(database_url, sslmode="require"))
     await enter(address(database_url, sslmode="disable"))
 
 
-@pytest.mark.parametrize("enter", WAYS_IN)
-async def test_a_server_that_proves_who_it_is_is_let_in(
-    enter: WayIn, server: Callable[..., str], authority: Authority
+@pytest.mark.parametrize("enter", CONNECTORS)
+async def test_a_server_that_proves_its_identity_is_accepted(
+    enter: Connect, server: Callable[..., str], authority: Authority
 ) -> None:
     await enter(server(sslmode="verify-full", sslrootcert=authority.certificate))
 
 
-@pytest.mark.parametrize("enter", WAYS_IN)
-async def test_a_server_with_a_certificate_of_somebody_else_is_refused(
-    enter: WayIn, server: Callable[..., str], stranger: Authority
+@pytest.mark.parametrize("enter", CONNECTORS)
+async def test_a_server_with_a_certificate_of_another_authority_is_refused(
+    enter: Connect, server: Callable[..., str], other_authority: Authority
 ) -> None:
     for mode in ("verify-full", "verify-ca"):
         with pytest.raises(OSError, match=NOT_PROVEN):
-            await enter(server(sslmode=mode, sslrootcert=stranger.certificate))
+            await enter(server(sslmode=mode, sslrootcert=other_authority.certificate))
 
 
-@pytest.mark.parametrize("enter", WAYS_IN)
-async def test_only_verify_full_looks_at_the_name(
-    enter: WayIn, misnamed_server: Callable[..., str], authority: Authority
+@pytest.mark.parametrize("enter", CONNECTORS)
+async def test_only_verify_full_checks_the_name(
+    enter: Connect, misnamed_server: Callable[..., str], authority: Authority
 ) -> None:
     with pytest.raises(OSError, match=NOT_PROVEN):
         await enter(misnamed_server(sslmode="verify-full", sslrootcert=authority.certificate))
     await enter(misnamed_server(sslmode="verify-ca", sslrootcert=authority.certificate))
 
 
-async def test_require_believes_anybody_unless_it_is_told_whom(
-    server: Callable[..., str], authority: Authority, stranger: Authority
+async def test_require_accepts_any_certificate_unless_a_root_is_set(
+    server: Callable[..., str], authority: Authority, other_authority: Authority
 ) -> None:
-    await by_engine(server(sslmode="require"))
-    await by_engine(server(sslmode="require", sslrootcert=authority.certificate))
+    await connect_by_engine(server(sslmode="require"))
+    await connect_by_engine(server(sslmode="require", sslrootcert=authority.certificate))
     with pytest.raises(OSError, match="certificate verify failed"):
-        await by_engine(server(sslmode="require", sslrootcert=stranger.certificate))
+        await connect_by_engine(server(sslmode="require", sslrootcert=other_authority.certificate))
 
 
-async def test_a_server_that_no_public_authority_vouches_for_is_refused_by_the_systems_trust(
+async def test_a_server_without_a_public_certificate_is_refused_by_the_system_trust(
     server: Callable[..., str],
 ) -> None:
     with pytest.raises(OSError, match="certificate verify failed"):
-        await by_engine(server(sslrootcert="system"))
+        await connect_by_engine(server(sslrootcert="system"))
 
 
-async def test_what_is_only_preferred_is_had_where_it_is_offered(
+async def test_preferred_tls_is_used_if_the_server_offers_it(
     server: Callable[..., str], database_url: str
 ) -> None:
-    await by_engine(server(sslmode="prefer"))
-    await by_hot_pool(server())
+    await connect_by_engine(server(sslmode="prefer"))
+    await connect_by_hot_pool(server())
     for mode in ("prefer", "allow"):
-        await by_engine(address(database_url, sslmode=mode))
+        await connect_by_engine(address(database_url, sslmode=mode))
 
 
-@pytest.mark.parametrize("enter", WAYS_IN)
-async def test_the_server_is_shown_our_certificate(
-    enter: WayIn, database_url: str, authority: Authority
+@pytest.mark.parametrize("enter", CONNECTORS)
+async def test_the_client_sends_its_certificate(
+    enter: Connect, database_url: str, authority: Authority
 ) -> None:
     certificate, key = authority.issue("client", password=b"secret")
     ours = {"sslcert": certificate, "sslkey": key, "sslpassword": "secret"}
@@ -155,7 +161,7 @@ async def test_the_server_is_shown_our_certificate(
             await enter(address(database_url, port, **demands))
 
 
-async def test_a_certificate_that_is_gone_is_an_outage_that_names_it(
+async def test_a_missing_certificate_file_is_an_outage_that_names_it(
     server: Callable[..., str], authority: Authority, tmp_path: Path
 ) -> None:
     copy = tmp_path / "root.crt"

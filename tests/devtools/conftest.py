@@ -1,4 +1,4 @@
-"""A place for the files of an embedded server."""
+"""A folder for the files of an embedded server."""
 
 import shutil
 import tempfile

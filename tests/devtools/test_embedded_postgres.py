@@ -1,4 +1,4 @@
-"""The embedded server uses folders of its user's own only, and whoever runs it can run it."""
+"""The embedded server uses only folders of its own user, and every account can run it, also root."""
 
 import os
 import pwd
@@ -73,7 +73,7 @@ def test_the_servers_account_owns_its_data_and_nothing_else(place: Path) -> None
 
 
 @only_root
-def test_a_name_that_somebody_has_made_before_us_is_not_used(
+def test_a_shared_folder_name_that_is_already_a_link_is_not_used(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded_files, "SHARED_FOLDER", place)
@@ -105,7 +105,7 @@ def test_what_the_servers_account_cannot_reach_is_shared_by_all_processes_of_its
 
 
 @only_root
-def test_below_a_folder_of_another_user_nothing_of_roots_is_kept(
+def test_root_keeps_no_data_below_a_folder_of_another_user(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded_files, "SHARED_FOLDER", place)

@@ -1,4 +1,4 @@
-"""Without PORTAL_DATABASE_URL a checkout brings its own database, and an installation asks for one."""
+"""Without PORTAL_DATABASE_URL a checkout starts its own database, and an installation asks for one."""
 
 from collections.abc import Callable
 from importlib.metadata import MetadataPathFinder

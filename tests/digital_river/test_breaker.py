@@ -1,4 +1,4 @@
-"""A far side that is down is left alone, answers at once instead, and is found again by single probes."""
+"""While Digital River is down the breaker fails calls at once, and single probes find out when it is back."""
 
 import asyncio
 
@@ -33,69 +33,69 @@ def succeed(breaker: CircuitBreaker) -> None:
 
 
 def test_it_opens_after_failures_in_a_row_and_then_answers_at_once() -> None:
-    far_side = ScriptedDigitalRiver([answer(503)])
+    scripted = ScriptedDigitalRiver([answer(503)])
 
-    async def story() -> None:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> None:
+        async with scripted.opened() as digital_river:
             while digital_river.status().breaker is BreakerState.CLOSED:
                 with pytest.raises(Unavailable):
                     await orders.fetch_any_order(digital_river, OrderId("1"))
-            asked = len(far_side.requests)
+            asked = len(scripted.requests)
             began = now()
             for priority in (digital_river, digital_river.background):
                 with pytest.raises(BreakerOpen) as caught:
                     await orders.fetch_any_order(priority, OrderId("1"))
                 assert caught.value.retry_after is not None
                 assert 0 < caught.value.retry_after <= LONGEST_FIRST
-            assert (len(far_side.requests), now()) == (asked, began)
+            assert (len(scripted.requests), now()) == (asked, began)
 
-    run_on_jumping_clock(story())
-    assert len(far_side.requests) == FAILURES_TO_OPEN
+    run_on_jumping_clock(scenario())
+    assert len(scripted.requests) == FAILURES_TO_OPEN
 
 
-def test_it_closes_again_when_the_far_side_answers() -> None:
-    far_side = ScriptedDigitalRiver([answer(503)])
+def test_it_closes_again_when_digital_river_answers() -> None:
+    scripted = ScriptedDigitalRiver([answer(503)])
 
-    async def story() -> None:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> None:
+        async with scripted.opened() as digital_river:
             while digital_river.status().breaker is BreakerState.CLOSED:
                 with pytest.raises(Unavailable):
                     await orders.fetch_any_order(digital_river, OrderId("1"))
-            far_side.script = [found()]
+            scripted.script = [found()]
             await asyncio.sleep(LONGEST_FIRST)
             assert digital_river.status().breaker is BreakerState.HALF_OPEN
             await orders.fetch_any_order(digital_river, OrderId("1"))
             assert digital_river.status().breaker is BreakerState.CLOSED
             assert digital_river.status().retry_after is None
 
-    run_on_jumping_clock(story())
+    run_on_jumping_clock(scenario())
 
 
 def test_one_good_answer_in_between_keeps_it_closed() -> None:
-    async def story() -> BreakerState:
+    async def scenario() -> BreakerState:
         breaker = CircuitBreaker()
         for _ in range(3):
             fail(breaker, FAILURES_TO_OPEN - 1)
             succeed(breaker)
         return breaker.state
 
-    assert run_on_jumping_clock(story()) is BreakerState.CLOSED
+    assert run_on_jumping_clock(scenario()) is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 422])
 def test_an_answer_that_says_no_is_no_outage(status: int) -> None:
-    async def story() -> BreakerState:
+    async def scenario() -> BreakerState:
         async with ScriptedDigitalRiver([answer(status)]).opened() as digital_river:
             for _ in range(3 * FAILURES_TO_OPEN):
                 with pytest.raises(DigitalRiverError):
                     await orders.fetch_any_order(digital_river, OrderId("1"))
             return digital_river.status().breaker
 
-    assert run_on_jumping_clock(story()) is BreakerState.CLOSED
+    assert run_on_jumping_clock(scenario()) is BreakerState.CLOSED
 
 
 def test_half_open_lets_one_probe_through_at_a_time() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         breaker = CircuitBreaker()
         fail(breaker)
         await asyncio.sleep(LONGEST_FIRST)
@@ -106,11 +106,11 @@ def test_half_open_lets_one_probe_through_at_a_time() -> None:
             assert caught.value.retry_after > 0
         succeed(breaker)
 
-    run_on_jumping_clock(story())
+    run_on_jumping_clock(scenario())
 
 
 def test_a_failed_probe_doubles_the_cool_down_up_to_a_limit() -> None:
-    async def story() -> list[float]:
+    async def scenario() -> list[float]:
         breaker, cool_downs = CircuitBreaker(), list[float]()
         fail(breaker)
         for _ in range(8):
@@ -120,7 +120,7 @@ def test_a_failed_probe_doubles_the_cool_down_up_to_a_limit() -> None:
             fail(breaker, 1)
         return cool_downs
 
-    cool_downs = run_on_jumping_clock(story())
+    cool_downs = run_on_jumping_clock(scenario())
     for number, seconds in enumerate(cool_downs):
         mean = min(FIRST_COOL_DOWN * 2**number, LONGEST_COOL_DOWN)
         assert 0.75 * mean <= seconds <= 1.25 * mean
@@ -128,15 +128,15 @@ def test_a_failed_probe_doubles_the_cool_down_up_to_a_limit() -> None:
 
 
 def test_a_cancelled_probe_makes_room_for_the_next_one() -> None:
-    far_side = ScriptedDigitalRiver([answer(503)])
+    scripted = ScriptedDigitalRiver([answer(503)])
 
-    async def story() -> BreakerState:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> BreakerState:
+        async with scripted.opened() as digital_river:
             while digital_river.status().breaker is BreakerState.CLOSED:
                 with pytest.raises(Unavailable):
                     await orders.fetch_any_order(digital_river, OrderId("1"))
             await asyncio.sleep(LONGEST_FIRST)
-            far_side.script = [10.0, found()]
+            scripted.script = [10.0, found()]
             probe = asyncio.create_task(orders.fetch_any_order(digital_river, OrderId("1")))
             await asyncio.sleep(0.1)
             with pytest.raises(BreakerOpen):
@@ -146,12 +146,12 @@ def test_a_cancelled_probe_makes_room_for_the_next_one() -> None:
             await orders.fetch_any_order(digital_river, OrderId("1"))
             return digital_river.status().breaker
 
-    assert run_on_jumping_clock(story()) is BreakerState.CLOSED
+    assert run_on_jumping_clock(scenario()) is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize("error", [Missing(), Throttled("wait", retry_after=1)])
-def test_any_answer_to_a_probe_proves_that_somebody_is_there(error: Exception) -> None:
-    async def story() -> BreakerState:
+def test_any_answer_to_a_probe_closes_it(error: Exception) -> None:
+    async def scenario() -> BreakerState:
         breaker = CircuitBreaker()
         fail(breaker)
         await asyncio.sleep(LONGEST_FIRST)
@@ -159,11 +159,11 @@ def test_any_answer_to_a_probe_proves_that_somebody_is_there(error: Exception) -
             raise error
         return breaker.state
 
-    assert run_on_jumping_clock(story()) is BreakerState.CLOSED
+    assert run_on_jumping_clock(scenario()) is BreakerState.CLOSED
 
 
-def test_a_mistake_of_our_own_in_a_probe_proves_nothing() -> None:
-    async def story() -> BreakerState:
+def test_a_bug_of_ours_in_a_probe_does_not_close_it() -> None:
+    async def scenario() -> BreakerState:
         breaker = CircuitBreaker()
         fail(breaker)
         await asyncio.sleep(LONGEST_FIRST)
@@ -171,11 +171,11 @@ def test_a_mistake_of_our_own_in_a_probe_proves_nothing() -> None:
             raise KeyError
         return breaker.state
 
-    assert run_on_jumping_clock(story()) is BreakerState.HALF_OPEN
+    assert run_on_jumping_clock(scenario()) is BreakerState.HALF_OPEN
 
 
 def test_calls_that_left_before_it_opened_neither_close_nor_prolong_it() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         breaker = CircuitBreaker()
         early_success, early_failure = breaker.watch(), breaker.watch()
         early_success.__enter__()
@@ -188,18 +188,18 @@ def test_calls_that_left_before_it_opened_neither_close_nor_prolong_it() -> None
         assert breaker.state is BreakerState.OPEN
         assert breaker.retry_after == cool_down
 
-    run_on_jumping_clock(story())
+    run_on_jumping_clock(scenario())
 
 
 def test_silence_counts_as_a_failure() -> None:
-    far_side = ScriptedDigitalRiver([httpx.ReadTimeout("silence")])
+    scripted = ScriptedDigitalRiver([httpx.ReadTimeout("silence")])
 
-    async def story() -> BreakerState:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> BreakerState:
+        async with scripted.opened() as digital_river:
             await asyncio.gather(
                 *(orders.fetch_any_order(digital_river, OrderId("1")) for _ in range(FAILURES_TO_OPEN)),
                 return_exceptions=True,
             )
             return digital_river.status().breaker
 
-    assert run_on_jumping_clock(story()) is not BreakerState.CLOSED
+    assert run_on_jumping_clock(scenario()) is not BreakerState.CLOSED

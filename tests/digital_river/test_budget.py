@@ -1,4 +1,4 @@
-"""Nobody exceeds the key's budget, and nobody who waits for a page stands behind background work."""
+"""No process exceeds the rate of the key, and calls for a page go before background work."""
 
 import asyncio
 import itertools
@@ -48,19 +48,19 @@ async def _leave(budget: Budget, name: str, left: list[tuple[str, float]], *, ba
 
 
 async def _left(per_second: int, callers: list[tuple[str, bool]]) -> list[tuple[str, float]]:
-    """Who left when, if all of them ask at once."""
+    """When each caller left, if all of them ask at once."""
     began, budget, left = now(), Budget(per_second), list[tuple[str, float]]()
     await asyncio.gather(*(_leave(budget, name, left, background=background) for name, background in callers))
     return [(name, at - began) for name, at in left]
 
 
-def test_a_crowd_leaves_at_the_budgets_pace_and_in_the_order_of_arrival() -> None:
+def test_many_calls_leave_at_the_rate_of_the_budget_in_order_of_arrival() -> None:
     left = run_on_jumping_clock(_left(25, [(str(number), False) for number in range(100)]))
     assert [name for name, _ in left] == [str(number) for number in range(100)]
     assert left[-1][1] == pytest.approx(95 / 25, abs=0.1)
 
 
-def test_a_crowd_leaves_in_small_steps_and_never_as_one_burst() -> None:
+def test_many_calls_leave_in_small_steps_and_never_as_one_burst() -> None:
     times = [at for _, at in run_on_jumping_clock(_left(25, [(str(number), False) for number in range(100)]))]
     assert max(sum(start <= at < start + 0.03 for at in times) for start in times) == 25 // BURST_SHARE
     gaps = [later - earlier for earlier, later in itertools.pairwise(times[4:25])]
@@ -76,13 +76,13 @@ def test_interactive_calls_leave_before_background_ones_that_came_first() -> Non
     callers = [(f"background {number}", True) for number in range(5)]
     callers += [(f"buyer {number}", False) for number in range(5)]
     names = [name for name, _ in run_on_jumping_clock(_left(10, callers))]
-    # The first one found the door open.
+    # The first call found the budget unused.
     assert names[:6] == ["background 0", *(f"buyer {number}" for number in range(5))]
     assert names[6:] == [f"background {number}" for number in range(1, 5)]
 
 
 def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
-    async def story() -> tuple[float, float]:
+    async def scenario() -> tuple[float, float]:
         budget = Budget(1)
         waiting = [asyncio.create_task(budget.take(background=False, max_wait=60)) for _ in range(6)]
         await asyncio.sleep(0)
@@ -94,11 +94,11 @@ def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
         return now() - began, caught.value.retry_after
 
-    assert run_on_jumping_clock(story()) == (0, 5)
+    assert run_on_jumping_clock(scenario()) == (0, 5)
 
 
-def test_background_work_that_buyers_keep_from_its_turn_is_told_so_at_its_deadline() -> None:
-    async def story() -> None:
+def test_background_work_that_buyers_delay_fails_at_its_deadline() -> None:
+    async def scenario() -> None:
         budget = Budget(2)
         buyers = [asyncio.create_task(budget.take(background=False, max_wait=60)) for _ in range(20)]
         await asyncio.sleep(0)
@@ -108,11 +108,11 @@ def test_background_work_that_buyers_keep_from_its_turn_is_told_so_at_its_deadli
         assert now() - began == pytest.approx(3)
         await asyncio.gather(*buyers)
 
-    run_on_jumping_clock(story())
+    run_on_jumping_clock(scenario())
 
 
-def test_a_cancelled_place_in_the_queue_delays_nobody() -> None:
-    async def story() -> list[tuple[str, float]]:
+def test_a_cancelled_place_in_the_queue_delays_no_other_call() -> None:
+    async def scenario() -> list[tuple[str, float]]:
         budget, left, began = Budget(10), list[tuple[str, float]](), now()
         tasks = [
             asyncio.create_task(_leave(budget, str(number), left, background=False)) for number in range(30)
@@ -124,19 +124,19 @@ def test_a_cancelled_place_in_the_queue_delays_nobody() -> None:
         assert budget.waiting == 0
         return [(name, at - began) for name, at in left]
 
-    left = run_on_jumping_clock(story())
+    left = run_on_jumping_clock(scenario())
     assert [name for name, _ in left] == ["0", "1", "2", "3", "4", "25", "26", "27", "28", "29"]
     assert left[-1][1] == pytest.approx(0.8, abs=0.01)
 
 
 def test_both_priorities_share_one_budget_through_the_transport() -> None:
-    far_side = ScriptedDigitalRiver([found()])
+    scripted = ScriptedDigitalRiver([found()])
 
     async def ask(digital_river: DigitalRiverClient, order_id: str) -> None:
         await orders.fetch_any_order(digital_river, OrderId(order_id))
 
-    async def story() -> int:
-        async with far_side.opened(per_second=10) as digital_river:
+    async def scenario() -> int:
+        async with scripted.opened(per_second=10) as digital_river:
             background = [ask(digital_river.background, f"b{number}") for number in range(10)]
             buyers = [ask(digital_river, f"i{number}") for number in range(10)]
             tasks = [asyncio.create_task(one) for one in [*background, *buyers]]
@@ -145,7 +145,7 @@ def test_both_priorities_share_one_budget_through_the_transport() -> None:
             await asyncio.gather(*tasks)
             return waiting
 
-    assert run_on_jumping_clock(story()) > 5
-    assert most_in_a_window(far_side.times) <= 10
-    paths = [request.url.path.removeprefix("/orders/") for request in far_side.requests]
+    assert run_on_jumping_clock(scenario()) > 5
+    assert most_in_a_window(scripted.times) <= 10
+    paths = [request.url.path.removeprefix("/orders/") for request in scripted.requests]
     assert paths[1:11] == [f"i{number}" for number in range(10)]

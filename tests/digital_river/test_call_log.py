@@ -1,4 +1,4 @@
-"""Each call that left can be found again, in the log and in the metrics, and neither tells on a buyer."""
+"""Every call is in the log and in the metrics, and neither holds data about a buyer."""
 
 import asyncio
 import logging
@@ -22,17 +22,17 @@ def calls(route: str, result: str) -> float:
     return REGISTRY.get_sample_value("portal_digital_river_calls_total", labels) or 0.0
 
 
-def test_every_attempt_is_one_line_with_the_far_sides_name_for_it() -> None:
+def test_every_attempt_is_one_line_with_digital_rivers_request_id() -> None:
     failing = answer(503, "no_response", x_dr_requestid="dr-1")
-    far_side = ScriptedDigitalRiver([failing, found()])
+    scripted = ScriptedDigitalRiver([failing, found()])
 
-    async def story() -> None:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> None:
+        async with scripted.opened() as digital_river:
             await orders.fetch_orders(digital_river, customer_id=CustomerId("canary"))
 
-    far_side.script[1] = httpx.Response(200, json={"data": []}, headers={"x-dr-requestid": "dr-2"})
+    scripted.script[1] = httpx.Response(200, json={"data": []}, headers={"x-dr-requestid": "dr-2"})
     with structlog.testing.capture_logs() as lines:
-        run_on_jumping_clock(story())
+        run_on_jumping_clock(scenario())
     first, second = lines
     assert first["event"] == second["event"] == "digital_river.call"
     assert first["log_level"] == "warning"
@@ -47,13 +47,13 @@ def test_every_attempt_is_one_line_with_the_far_sides_name_for_it() -> None:
 
 def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    told = (
+    private_text = (
         "'canary-tax' is wrong for canary@example.com, see https://files.test/links/canary "
         'and "canary name" 4444222233331111'
     )
-    refusal = {"errors": [{"code": "invalid_parameter", "parameter": "value", "message": told}]}
+    refusal = {"errors": [{"code": "invalid_parameter", "parameter": "value", "message": private_text}]}
     link = {"id": "canary-link", "url": "https://files.test/links/canary-url", "fileId": "canary"}
-    far_side = ScriptedDigitalRiver(
+    scripted = ScriptedDigitalRiver(
         [
             httpx.Response(400, json=refusal),
             httpx.Response(201, json=link),
@@ -62,9 +62,9 @@ def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytes
         ]
     )
 
-    async def story() -> list[str]:
+    async def scenario() -> list[str]:
         errors: list[str] = []
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             for call in (
                 customers.create_customer(
                     digital_river, CustomerId("canary"), CustomerChanges(email="canary@x.test")
@@ -80,7 +80,7 @@ def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytes
         return errors
 
     with structlog.testing.capture_logs() as lines:
-        errors = run_on_jumping_clock(story())
+        errors = run_on_jumping_clock(scenario())
     assert len(errors) == 3
     everything = f"{lines} {errors} {caplog.text}"
     assert "canary" not in everything
@@ -93,7 +93,7 @@ def test_calls_are_counted_by_route_and_by_how_they_ended() -> None:
         result: calls("/orders/{id}", result) for result in ("ok", "Missing", "Unavailable", "cancelled")
     }
 
-    async def story() -> None:
+    async def scenario() -> None:
         script: list[Line] = [found(), answer(404), httpx.ReadError("reset"), found(), 60.0]
         async with ScriptedDigitalRiver(script).opened() as digital_river:
             await orders.fetch_any_order(digital_river, OrderId("1"))
@@ -105,25 +105,25 @@ def test_calls_are_counted_by_route_and_by_how_they_ended() -> None:
             task.cancel()
             await asyncio.wait([task])
 
-    run_on_jumping_clock(story())
+    run_on_jumping_clock(scenario())
     grown = {result: calls("/orders/{id}", result) - count for result, count in before.items()}
     assert grown == {"ok": 2, "Missing": 1, "Unavailable": 1, "cancelled": 1}
 
 
 def test_an_open_breaker_shows_in_the_metrics() -> None:
-    async def story() -> list[float | None]:
+    async def scenario() -> list[float | None]:
         seen = []
-        far_side = ScriptedDigitalRiver([answer(503)])
-        async with far_side.opened() as digital_river:
+        scripted = ScriptedDigitalRiver([answer(503)])
+        async with scripted.opened() as digital_river:
             seen.append(REGISTRY.get_sample_value("portal_digital_river_breaker_open"))
             for _ in range(3):
                 with pytest.raises(Unavailable):
                     await orders.fetch_any_order(digital_river, OrderId("1"))
             seen.append(REGISTRY.get_sample_value("portal_digital_river_breaker_open"))
-            far_side.script = [found()]
+            scripted.script = [found()]
             await asyncio.sleep(60)
             await orders.fetch_any_order(digital_river, OrderId("1"))
             seen.append(REGISTRY.get_sample_value("portal_digital_river_breaker_open"))
         return seen
 
-    assert run_on_jumping_clock(story()) == [0, 1, 0]
+    assert run_on_jumping_clock(scenario()) == [0, 1, 0]

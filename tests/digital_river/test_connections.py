@@ -1,4 +1,4 @@
-"""Our own connections are few: whoever finds none free is told so, and the far side is not blamed for it."""
+"""If all connections of the client are taken, a call fails at once, and the breaker does not count it."""
 
 import asyncio
 from contextlib import AsyncExitStack

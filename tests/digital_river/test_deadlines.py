@@ -1,4 +1,4 @@
-"""No call outlives its deadline, and a cancelled one leaves nothing behind."""
+"""No call lasts longer than its deadline, and a cancelled call releases everything it held."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,8 +14,8 @@ from tests.support.clock import now, run_on_jumping_clock
 from tests.support.digital_river import ScriptedDigitalRiver, found
 
 
-def test_a_far_side_that_never_answers_is_unavailable_at_the_total_deadline() -> None:
-    async def story() -> float:
+def test_a_call_without_an_answer_is_unavailable_at_the_total_deadline() -> None:
+    async def scenario() -> float:
         began = now()
         async with ScriptedDigitalRiver([3600.0]).opened(deadlines=Deadlines(total=4)) as digital_river:
             with pytest.raises(Unavailable) as caught:
@@ -23,11 +23,11 @@ def test_a_far_side_that_never_answers_is_unavailable_at_the_total_deadline() ->
         assert caught.value.sent
         return now() - began
 
-    assert run_on_jumping_clock(story()) == pytest.approx(4, abs=0.01)
+    assert run_on_jumping_clock(scenario()) == pytest.approx(4, abs=0.01)
 
 
 def test_waiting_for_the_budget_counts_towards_the_deadline() -> None:
-    async def story() -> list[object]:
+    async def scenario() -> list[object]:
         async with ScriptedDigitalRiver([found()]).opened(
             per_second=1, deadlines=Deadlines(total=3)
         ) as digital_river:
@@ -39,7 +39,7 @@ def test_waiting_for_the_budget_counts_towards_the_deadline() -> None:
             assert now() - began <= 3.01
             return list(outcomes)
 
-    outcomes = run_on_jumping_clock(story())
+    outcomes = run_on_jumping_clock(scenario())
     assert 3 <= sum(not isinstance(one, Exception) for one in outcomes) <= 4
     assert all(isinstance(one, Throttled) for one in outcomes if isinstance(one, Exception))
 
@@ -63,66 +63,66 @@ class Dripping(httpx.AsyncByteStream):
 def test_a_long_stream_outlives_the_total_deadline_as_long_as_bytes_arrive() -> None:
     body = Dripping(2)
 
-    async def story() -> bytes:
-        far_side = ScriptedDigitalRiver([httpx.Response(200, stream=body)])
+    async def scenario() -> bytes:
+        scripted = ScriptedDigitalRiver([httpx.Response(200, stream=body)])
         async with (
-            far_side.opened(deadlines=Deadlines(total=3, read=4)) as digital_river,
+            scripted.opened(deadlines=Deadlines(total=3, read=4)) as digital_river,
             files.stream_content(digital_river, FileId("f")) as download,
         ):
             return b"".join([chunk async for chunk in download.chunks])
 
-    assert len(run_on_jumping_clock(story())) == 50
+    assert len(run_on_jumping_clock(scenario())) == 50
     assert body.is_closed
 
 
 def test_a_stream_that_falls_silent_is_unavailable() -> None:
     body = Dripping(60)
 
-    async def story() -> float:
-        far_side = ScriptedDigitalRiver([httpx.Response(200, stream=body)])
+    async def scenario() -> float:
+        scripted = ScriptedDigitalRiver([httpx.Response(200, stream=body)])
         began = now()
         async with (
-            far_side.opened(deadlines=Deadlines(read=4)) as digital_river,
+            scripted.opened(deadlines=Deadlines(read=4)) as digital_river,
             files.stream_content(digital_river, FileId("f")) as download,
         ):
             with pytest.raises(Unavailable):
                 await anext(download.chunks)
         return now() - began
 
-    assert run_on_jumping_clock(story()) == pytest.approx(4, abs=0.01)
+    assert run_on_jumping_clock(scenario()) == pytest.approx(4, abs=0.01)
     assert body.is_closed
 
 
 def test_a_json_body_that_drips_past_the_deadline_is_unavailable_and_closed() -> None:
     bodies = [Dripping(2) for _ in range(3)]
 
-    async def story() -> None:
+    async def scenario() -> None:
         script = [httpx.Response(200, stream=body) for body in bodies]
         async with ScriptedDigitalRiver([*script]).opened(deadlines=Deadlines(total=5)) as digital_river:
             with pytest.raises(Unavailable):
                 await orders.fetch_any_order(digital_river, OrderId("1"))
 
-    run_on_jumping_clock(story())
+    run_on_jumping_clock(scenario())
     assert bodies[0].is_closed
 
 
 def test_a_stream_left_early_is_closed() -> None:
     body = Dripping(0)
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with ScriptedDigitalRiver([httpx.Response(200, stream=body)]).opened() as digital_river:
             async with files.stream_content(digital_river, FileId("f")) as download:
                 assert await anext(download.chunks) == b"x" * 10
             assert body.is_closed
 
-    run_on_jumping_clock(story())
+    run_on_jumping_clock(scenario())
 
 
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.15, 0.35])
-def test_a_cancelled_call_gives_back_whatever_it_held(after: float) -> None:
-    """Cancelled in the queue or in flight: those who come later are served as if it had never been."""
+def test_a_cancelled_call_releases_everything_it_held(after: float) -> None:
+    """Cancelled in the queue or in flight: later calls are served as if it had never been made."""
 
-    async def story() -> int:
+    async def scenario() -> int:
         async with ScriptedDigitalRiver([0.1]).opened(per_second=10) as digital_river:
             tasks = [
                 asyncio.create_task(orders.fetch_any_order(digital_river, OrderId("1"))) for _ in range(8)
@@ -138,4 +138,4 @@ def test_a_cancelled_call_gives_back_whatever_it_held(after: float) -> None:
             assert now() - began == pytest.approx(0.1, abs=0.01)
             return digital_river.status().waiting
 
-    assert run_on_jumping_clock(story()) == 0
+    assert run_on_jumping_clock(scenario()) == 0

@@ -1,4 +1,4 @@
-"""Whatever Digital River prints, we read; whatever it adds, we ignore; nothing we show is lost."""
+"""The models read every printed payload, ignore unknown fields, and lose no value that the portal shows."""
 
 import json
 from datetime import UTC, datetime
@@ -65,7 +65,7 @@ UNREAD = {
     "sources": {
         *{"browserInfo", "channelId", "clientId", "clientSecret", "creationDate", "creationIp", "language"},
         *{"paymentSessionId", "redirect", "sessionId", "status", "upstreamId", "usage"},
-        # Each is read under the name `details`, as far as it may be shown.
+        # Each is read as `details`, as far as the portal may show it.
         *{"alipayCn", "bancontact", "bnpParibas", "ccavenue", "creditCard", "customerCredit", "directDebit"},
         *{"fpxOnlineBanking", "googlePay", "klarnaCredit", "konbini", "msts", "payPalBilling", "payco"},
         "wireTransfer",
@@ -74,7 +74,7 @@ UNREAD = {
 
 
 def unread(read: object, printed: object) -> set[str]:
-    """Names of printed values that nothing was read from."""
+    """Names of printed values that no model read."""
     if isinstance(read, dict) and isinstance(printed, dict):
         printed = {name: value for name, value in printed.items() if value != ""}
         inside = [unread(value, printed[name]) for name, value in read.items() if name in printed]
@@ -93,7 +93,11 @@ def missing_from(read: object, printed: object, where: str = "") -> list[str]:
     """Places whose printed value is not what was read, among those that were read at all."""
     if isinstance(read, dict) and isinstance(printed, dict):
         pairs = [(name, value, printed.get(name)) for name, value in read.items() if name in printed]
-        return [gap for name, value, told in pairs for gap in missing_from(value, told, f"{where}.{name}")]
+        return [
+            gap
+            for name, value, printed_value in pairs
+            for gap in missing_from(value, printed_value, f"{where}.{name}")
+        ]
     if isinstance(read, list) and isinstance(printed, list):
         if len(read) != len(printed):
             return [where]
@@ -179,7 +183,7 @@ def test_no_amount_loses_a_cent(cents: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["NaN", '"NaN"', '"Infinity"', '"much"', "[]"])
-def test_what_is_no_amount_is_not_taken_for_one(text: str) -> None:
+def test_a_value_that_is_no_amount_is_not_read_as_one(text: str) -> None:
     with pytest.raises(ValidationError):
         Order.model_validate_json(f'{{"id": "1", "totalAmount": {text}}}')
 

@@ -1,4 +1,4 @@
-"""The same client on real sockets: what only a network can show."""
+"""The client on real sockets: rules that only a network can show."""
 
 import asyncio
 import errno
@@ -84,7 +84,7 @@ async def test_a_connection_that_breaks_after_a_write_was_sent_is_not_tried_agai
     assert len(heard) == 1
 
 
-async def test_what_is_no_http_at_all_is_unavailable() -> None:
+async def test_an_answer_that_is_not_http_is_unavailable() -> None:
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n")
         writer.write(b"220 mail.test ESMTP\r\n\r\n")

@@ -1,4 +1,4 @@
-"""After a 429 nobody calls until it is over, and nobody waits for what is too far away."""
+"""After a 429 no process calls until the pause is over, and no call waits for a pause beyond its deadline."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -24,60 +24,60 @@ def ask(digital_river: DigitalRiverClient) -> Awaitable[object]:
     return orders.fetch_any_order(digital_river, OrderId("1"))
 
 
-def test_a_buyer_sits_out_a_short_pause_and_gets_the_answer() -> None:
-    far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
+def test_a_buyers_call_waits_for_a_short_pause_and_gets_the_answer() -> None:
+    scripted = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
 
-    async def story() -> None:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> None:
+        async with scripted.opened() as digital_river:
             await ask(digital_river)
 
-    run_on_jumping_clock(story())
-    assert far_side.times[1] - far_side.times[0] == pytest.approx(3, abs=0.01)
+    run_on_jumping_clock(scenario())
+    assert scripted.times[1] - scripted.times[0] == pytest.approx(3, abs=0.01)
 
 
 def test_a_write_is_repeated_after_a_pause_because_nothing_happened() -> None:
-    far_side = ScriptedDigitalRiver([answer(429, retry_after="1"), found(id="c")])
+    scripted = ScriptedDigitalRiver([answer(429, retry_after="1"), found(id="c")])
 
-    async def story() -> None:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> None:
+        async with scripted.opened() as digital_river:
             await customers.create_customer(digital_river, CustomerId("c"), CustomerChanges())
 
-    run_on_jumping_clock(story())
-    assert len(far_side.requests) == 2
+    run_on_jumping_clock(scenario())
+    assert len(scripted.requests) == 2
 
 
-def test_a_buyer_is_told_at_once_when_the_pause_outlasts_the_deadline() -> None:
-    async def story() -> tuple[float, float]:
+def test_a_buyers_call_fails_at_once_if_the_pause_outlasts_the_deadline() -> None:
+    async def scenario() -> tuple[float, float]:
         async with ScriptedDigitalRiver([answer(429, retry_after="120")]).opened() as digital_river:
             began = now()
             with pytest.raises(Throttled) as caught:
                 await ask(digital_river)
             return caught.value.retry_after, now() - began
 
-    assert run_on_jumping_clock(story()) == (120, 0)
+    assert run_on_jumping_clock(scenario()) == (120, 0)
 
 
-def test_everybody_shares_the_pause_and_nobody_calls_during_it() -> None:
-    far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
+def test_all_callers_share_the_pause_and_no_call_leaves_during_it() -> None:
+    scripted = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
 
-    async def story() -> None:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> None:
+        async with scripted.opened() as digital_river:
             with pytest.raises(Throttled):
                 await ask(digital_river.background)
             assert digital_river.status().paused_until is not None
             await asyncio.gather(*(ask(digital_river) for _ in range(20)))
             assert digital_river.status().paused_until is None
 
-    run_on_jumping_clock(story())
-    assert len(far_side.requests) == 21
-    assert min(far_side.times[1:]) - far_side.times[0] >= 3
+    run_on_jumping_clock(scenario())
+    assert len(scripted.requests) == 21
+    assert min(scripted.times[1:]) - scripted.times[0] >= 3
 
 
-def test_background_work_steps_aside_during_a_pause_without_waiting() -> None:
-    far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
+def test_background_work_fails_during_a_pause_without_waiting() -> None:
+    scripted = ScriptedDigitalRiver([answer(429, retry_after="3"), found()])
 
-    async def story() -> None:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> None:
+        async with scripted.opened() as digital_river:
             for _ in range(3):
                 began = now()
                 with pytest.raises(Throttled) as caught:
@@ -87,39 +87,39 @@ def test_background_work_steps_aside_during_a_pause_without_waiting() -> None:
             await asyncio.sleep(3)
             await ask(digital_river.background)
 
-    run_on_jumping_clock(story())
-    assert len(far_side.requests) == 2
+    run_on_jumping_clock(scenario())
+    assert len(scripted.requests) == 2
 
 
 def test_those_already_queued_for_the_budget_notice_a_pause() -> None:
-    far_side = ScriptedDigitalRiver([answer(429, retry_after="3"), found()], latency=0.05)
+    scripted = ScriptedDigitalRiver([answer(429, retry_after="3"), found()], latency=0.05)
 
-    async def story() -> None:
-        async with far_side.opened(per_second=5) as digital_river:
+    async def scenario() -> None:
+        async with scripted.opened(per_second=5) as digital_river:
             await asyncio.gather(*(ask(digital_river) for _ in range(5)))
 
-    run_on_jumping_clock(story())
-    assert min(far_side.times[1:]) - far_side.times[0] >= 3
+    run_on_jumping_clock(scenario())
+    assert min(scripted.times[1:]) - scripted.times[0] >= 3
 
 
 def test_a_pause_without_a_length_is_a_short_one() -> None:
-    far_side = ScriptedDigitalRiver([answer(429), found()])
+    scripted = ScriptedDigitalRiver([answer(429), found()])
 
-    async def story() -> None:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> None:
+        async with scripted.opened() as digital_river:
             await ask(digital_river)
 
-    run_on_jumping_clock(story())
-    assert far_side.times[1] - far_side.times[0] == pytest.approx(DEFAULT_SECONDS, abs=0.01)
+    run_on_jumping_clock(scenario())
+    assert scripted.times[1] - scripted.times[0] == pytest.approx(DEFAULT_SECONDS, abs=0.01)
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
-    far_side = ScriptedDigitalRiver(
+    scripted = ScriptedDigitalRiver(
         [answer(429, retry_after="100"), answer(429, retry_after="1")], latency=0.05
     )
 
-    async def story() -> float:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> float:
+        async with scripted.opened() as digital_river:
             await asyncio.gather(
                 _asked(digital_river.background), _asked(digital_river.background), return_exceptions=True
             )
@@ -127,15 +127,15 @@ def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
                 await ask(digital_river.background)
             return caught.value.retry_after
 
-    assert run_on_jumping_clock(story()) == pytest.approx(100, abs=1)
-    assert len(far_side.requests) == 2
+    assert run_on_jumping_clock(scenario()) == pytest.approx(100, abs=1)
+    assert len(scripted.requests) == 2
 
 
 def test_a_cancelled_waiter_leaves_the_pause_to_the_others() -> None:
-    far_side = ScriptedDigitalRiver([answer(429, retry_after="2"), found()])
+    scripted = ScriptedDigitalRiver([answer(429, retry_after="2"), found()])
 
-    async def story() -> None:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> None:
+        async with scripted.opened() as digital_river:
             with pytest.raises(Throttled):
                 await ask(digital_river.background)
             impatient, patient = (asyncio.create_task(_asked(digital_river)) for _ in range(2))
@@ -143,8 +143,8 @@ def test_a_cancelled_waiter_leaves_the_pause_to_the_others() -> None:
             impatient.cancel()
             await patient
 
-    run_on_jumping_clock(story())
-    assert len(far_side.requests) == 2
+    run_on_jumping_clock(scenario())
+    assert len(scripted.requests) == 2
 
 
 async def _asked(digital_river: DigitalRiverClient) -> None:

@@ -1,4 +1,4 @@
-"""What is asked again after a failure, and what must not be."""
+"""Which calls the client repeats after a failure, and which it must not repeat."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -31,19 +31,19 @@ def detach(digital_river: DigitalRiverClient) -> Awaitable[object]:
     return customers.detach_source(digital_river, CustomerId("c"), SourceId("s"))
 
 
-def attempts(far_side: ScriptedDigitalRiver, calling: Calling) -> tuple[int, DigitalRiverError | None]:
-    """How often the far side was asked, and what came of it."""
+def attempts(scripted: ScriptedDigitalRiver, calling: Calling) -> tuple[int, DigitalRiverError | None]:
+    """The number of requests, and the outcome."""
 
-    async def story() -> DigitalRiverError | None:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> DigitalRiverError | None:
+        async with scripted.opened() as digital_river:
             try:
                 await calling(digital_river)
             except DigitalRiverError as error:
                 return error
             return None
 
-    error = run_on_jumping_clock(story())
-    return len(far_side.requests), error
+    error = run_on_jumping_clock(scenario())
+    return len(scripted.requests), error
 
 
 LOST_ON_THE_WAY: list[Line] = [
@@ -105,7 +105,7 @@ def test_garbage_is_never_repeated(calling: Calling) -> None:
     assert error is not None
 
 
-def test_a_deletion_whose_answer_was_lost_counts_as_done_when_the_thing_is_gone() -> None:
+def test_a_deletion_whose_answer_was_lost_counts_as_done_if_the_resource_is_gone() -> None:
     assert attempts(ScriptedDigitalRiver([httpx.ReadTimeout("silence"), answer(404)]), detach) == (2, None)
 
 
@@ -118,14 +118,14 @@ def test_a_deletion_of_what_was_never_there_is_missing() -> None:
     assert isinstance(error, Missing)
 
 
-def test_repeats_wait_as_long_as_the_far_side_asks_for() -> None:
-    far_side = ScriptedDigitalRiver([answer(503, retry_after="4"), found()])
-    assert attempts(far_side, get_order) == (2, None)
-    assert far_side.times[1] - far_side.times[0] >= 4
+def test_repeats_wait_as_long_as_digital_river_asks() -> None:
+    scripted = ScriptedDigitalRiver([answer(503, retry_after="4"), found()])
+    assert attempts(scripted, get_order) == (2, None)
+    assert scripted.times[1] - scripted.times[0] >= 4
 
 
 def test_a_repeat_that_would_miss_the_deadline_is_not_awaited() -> None:
-    async def story() -> float:
+    async def scenario() -> float:
         began = now()
         async with ScriptedDigitalRiver([answer(503, retry_after="60")]).opened() as digital_river:
             with pytest.raises(Unavailable) as caught:
@@ -133,31 +133,31 @@ def test_a_repeat_that_would_miss_the_deadline_is_not_awaited() -> None:
         assert caught.value.retry_after == 60
         return now() - began
 
-    assert run_on_jumping_clock(story()) < 1
+    assert run_on_jumping_clock(scenario()) < 1
 
 
 def test_all_attempts_together_stay_within_the_total_deadline() -> None:
-    far_side = ScriptedDigitalRiver([httpx.ReadTimeout("silence"), 60.0])
+    scripted = ScriptedDigitalRiver([httpx.ReadTimeout("silence"), 60.0])
 
-    async def story() -> float:
+    async def scenario() -> float:
         began = now()
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             with pytest.raises(Unavailable):
                 await orders.fetch_any_order(digital_river, OrderId("1"))
         return now() - began
 
-    assert run_on_jumping_clock(story()) == pytest.approx(DEFAULT_DEADLINES.total, abs=0.01)
-    assert len(far_side.requests) == 2
+    assert run_on_jumping_clock(scenario()) == pytest.approx(DEFAULT_DEADLINES.total, abs=0.01)
+    assert len(scripted.requests) == 2
 
 
 def test_one_request_keeps_its_id_through_all_repeats() -> None:
-    far_side = ScriptedDigitalRiver([answer(500), found()])
-    attempts(far_side, get_order)
-    first, second = (request.headers["upstream-id"] for request in far_side.requests)
+    scripted = ScriptedDigitalRiver([answer(500), found()])
+    attempts(scripted, get_order)
+    first, second = (request.headers["upstream-id"] for request in scripted.requests)
     assert first == second
 
 
-def test_a_link_is_never_minted_twice_by_itself() -> None:
+def test_the_creation_of_a_link_is_never_repeated() -> None:
     count, error = attempts(
         ScriptedDigitalRiver([httpx.ReadTimeout("silence"), found()]),
         lambda digital_river: files.create_link(digital_river, FileId("f"), datetime(2030, 1, 1, tzinfo=UTC)),

@@ -1,4 +1,4 @@
-"""What we ask for is what the official document offers."""
+"""The client's requests are ones that the official document describes."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -113,16 +113,16 @@ def sent(calling: Calling) -> httpx.Request:
         body = {"data": [], "hasMore": False} if is_list else {"id": "1", "type": "t", "orderId": "1"}
         return httpx.Response(200, json=body)
 
-    far_side = ScriptedDigitalRiver([some])
+    scripted = ScriptedDigitalRiver([some])
 
-    async def story() -> None:
+    async def scenario() -> None:
         # The same answer to all of them: most are asked for something else.
-        async with far_side.opened() as digital_river:
+        async with scripted.opened() as digital_river:
             with suppress(Garbled):
                 await calling(digital_river)
 
-    run_on_jumping_clock(story())
-    (request,) = far_side.requests
+    run_on_jumping_clock(scenario())
+    (request,) = scripted.requests
     return request
 
 
@@ -156,22 +156,22 @@ def test_every_request_says_who_asks_and_in_which_version() -> None:
     assert headers["forwarded"] == "for=203.0.113.7"
 
 
-def test_a_request_that_nobody_waits_for_still_has_an_id() -> None:
+def test_a_call_without_a_buyers_request_still_has_an_id() -> None:
     first, second = (sent(CALLS["order"]).headers for _ in range(2))
     assert first["upstream-id"] != second["upstream-id"]
     assert "forwarded" not in first
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "expected"),
     [("2001:db8::1", 'for="[2001:db8::1]"'), ("not an address\r\nx: y", None), (None, None)],
 )
-def test_only_a_real_address_is_forwarded(address: str | None, told: str | None) -> None:
+def test_only_a_real_address_is_forwarded(address: str | None, expected: str | None) -> None:
     async def from_a_buyer(digital_river: DigitalRiverClient) -> None:
         CALLER.set(Caller("req-1", address))
         await orders.fetch_any_order(digital_river, OrderId("1"))
 
-    assert sent(from_a_buyer).headers.get("forwarded") == told
+    assert sent(from_a_buyer).headers.get("forwarded") == expected
 
 
 def test_times_are_sent_in_whole_utc_seconds_and_bounds_cut_nothing_off() -> None:
@@ -217,7 +217,7 @@ def test_an_empty_identifier_never_becomes_the_whole_collection() -> None:
         sent(lambda digital_river: orders.fetch_any_order(digital_river, OrderId("")))
 
 
-def test_an_empty_filter_never_becomes_everybodys_list() -> None:
+def test_an_empty_filter_never_lists_all_customers() -> None:
     with pytest.raises(ValueError, match="customerId"):
         sent(lambda digital_river: orders.fetch_orders(digital_river, customer_id=CustomerId("")))
 
@@ -231,67 +231,67 @@ def test_short_lists_are_read_to_their_end() -> None:
             200, json={"data": [{"id": one, "orderId": "1"} for one in ids], "hasMore": ids != ("5",)}
         )
 
-    far_side = ScriptedDigitalRiver([page])
+    scripted = ScriptedDigitalRiver([page])
 
-    async def story() -> list[str]:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> list[str]:
+        async with scripted.opened() as digital_river:
             return [refund.id for refund in await orders.fetch_refunds(digital_river, OrderId("1"))]
 
-    assert run_on_jumping_clock(story()) == ["1", "2", "3", "4", "5"]
-    assert {request.url.params["limit"] for request in far_side.requests} == {"100"}
+    assert run_on_jumping_clock(scenario()) == ["1", "2", "3", "4", "5"]
+    assert {request.url.params["limit"] for request in scripted.requests} == {"100"}
 
 
-def test_who_does_not_say_whose_it_is_belongs_to_no_list() -> None:
-    # A far side that ignores the filter lists identifiers that are not attached to anybody yet, too.
+def test_an_entry_without_an_owner_is_left_out_of_every_list() -> None:
+    # If Digital River ignores the filter, it also lists identifiers that are not attached to a customer.
     entries = [{"id": "1", "customerId": "ada"}, {"id": "2"}, {"id": "3", "customerId": None}]
-    far_side = ScriptedDigitalRiver([httpx.Response(200, json={"data": entries, "hasMore": False})])
+    scripted = ScriptedDigitalRiver([httpx.Response(200, json={"data": entries, "hasMore": False})])
 
-    async def story() -> list[str]:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> list[str]:
+        async with scripted.opened() as digital_river:
             found = await tax_identifiers.fetch_tax_identifiers(digital_river, CustomerId("ada"))
             return [one.id for one in found]
 
-    assert run_on_jumping_clock(story()) == ["1"]
+    assert run_on_jumping_clock(scenario()) == ["1"]
 
 
 @pytest.mark.parametrize("pages", [1, 3])
-def test_a_list_is_left_when_it_begins_again(pages: int) -> None:
+def test_reading_stops_if_a_list_repeats_itself(pages: int) -> None:
     ends = cycle(range(pages))
 
     def page(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"data": [{"id": "x"}, {"id": f"{next(ends)}"}], "hasMore": True})
 
-    far_side = ScriptedDigitalRiver([page])
+    scripted = ScriptedDigitalRiver([page])
 
-    async def story() -> None:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> None:
+        async with scripted.opened() as digital_river:
             with pytest.raises(Garbled, match="repeats itself"):
                 await orders.fetch_refunds(digital_river, OrderId("1"))
 
-    run_on_jumping_clock(story())
-    assert len(far_side.requests) == pages + 1
+    run_on_jumping_clock(scenario())
+    assert len(scripted.requests) == pages + 1
 
 
-def test_a_list_without_an_end_is_left_soon() -> None:
+def test_reading_stops_soon_if_a_list_never_ends() -> None:
     numbers = count()
 
     def page(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"data": [{"id": str(next(numbers))}], "hasMore": True})
 
-    far_side = ScriptedDigitalRiver([page])
+    scripted = ScriptedDigitalRiver([page])
 
-    async def story() -> None:
-        async with far_side.opened() as digital_river:
+    async def scenario() -> None:
+        async with scripted.opened() as digital_river:
             with pytest.raises(Garbled, match="no end"):
                 await orders.fetch_refunds(digital_river, OrderId("1"))
 
-    run_on_jumping_clock(story())
-    assert len(far_side.requests) <= 5
+    run_on_jumping_clock(scenario())
+    assert len(scripted.requests) <= 5
 
 
 def test_an_order_without_tracking_has_none() -> None:
-    async def story() -> object:
+    async def scenario() -> object:
         async with ScriptedDigitalRiver([httpx.Response(404, json={})]).opened() as digital_river:
             return await orders.find_tracking(digital_river, OrderId("1"))
 
-    assert run_on_jumping_clock(story()) is None
+    assert run_on_jumping_clock(scenario()) is None

@@ -1,4 +1,4 @@
-"""One rule for repeating an operation: its errors decide whether, its owner decides how long."""
+"""The retry helper: the error decides whether to repeat, the caller decides for how long."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The client against the sandbox: two independent readings of the same documents have to agree."""
+"""The client and the sandbox, two independent readings of the same documents, agree."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from app.ids import CustomerId, FileId, OrderId
 from tests.support.digital_river import settings
 from tests.support.sandbox import Sandbox
 
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -44,14 +44,14 @@ async def invoiced(url: str, digital_river: DigitalRiverClient, order_id: OrderI
     """The order after it was shipped and its invoice exists."""
     order = await orders.fetch_any_order(digital_river, order_id)
     items = [{"itemId": item.id, "quantity": item.quantity} for item in order.items]
-    async with httpx.AsyncClient(base_url=url) as merchant:
-        shipped = await merchant.post(
+    async with httpx.AsyncClient(base_url=url) as api:
+        shipped = await api.post(
             "/fulfillments",
             json={"orderId": order_id, "items": items},
             headers={"authorization": "Bearer sk_test_sandbox"},
         )
         assert shipped.is_success, shipped.text
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not (order := await orders.fetch_any_order(digital_river, order_id)).invoice_pdfs:
         assert time.monotonic() < deadline, "no invoice"
         await asyncio.sleep(0.02)
@@ -128,7 +128,7 @@ async def test_a_wrong_key_is_our_own_fault(url: str) -> None:
             await orders.fetch_any_order(digital_river, OrderId("1"))
 
 
-async def test_a_customer_is_made_on_first_need_and_once_however_many_need_it(
+async def test_a_customer_is_created_once_however_many_callers_need_it(
     digital_river: DigitalRiverClient,
 ) -> None:
     wanted = CustomerId("needed-by-many")

@@ -1,4 +1,4 @@
-"""Odd JSON is read, everything else as by the standard library, and what comes out is clean."""
+"""Unusual JSON is read, all other JSON as the standard library reads it, and the result is clean."""
 
 import json
 from typing import Any
@@ -54,7 +54,7 @@ def test_odd_places_become_text_that_can_be_kept(body: bytes, read: Any) -> None
 
 @pytest.mark.parametrize("kind", ["[]", '{"a":}'])
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 250, 990, 100_000])
-def test_what_is_too_deep_costs_the_depths_alone(kind: str, depth: int) -> None:
+def test_a_value_that_is_nested_too_deep_is_lost_alone(kind: str, depth: int) -> None:
     begin, end = kind[:-1] * depth, kind[-1] * depth
     inside = "1" if kind == '{"a":}' else ""
     tree = read_leniently(f'{{"a": [{begin}{inside}{end}], "b": ["]}}", 2]}}'.encode())
@@ -67,7 +67,7 @@ def test_what_is_too_deep_costs_the_depths_alone(kind: str, depth: int) -> None:
     "body",
     [b"[" * 1_000_000, b"[" * 100_000 + b'"' + b'\\"' * 1_000_000, b"]" * 10, b"", b'{"a": 1', b"[1]]"],
 )
-def test_what_is_not_even_nearly_json_is_refused_soon(body: bytes) -> None:
+def test_text_that_is_far_from_json_is_refused_soon(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_leniently(body)
 

@@ -1,4 +1,4 @@
-"""What may be handed out as a link: of this file, at a known host, alive, and nothing but a URL."""
+"""Which links the portal may give out: for this file, on an allowed host, not expired, a plain URL."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -98,7 +98,7 @@ def test_a_link_of_digital_rivers_is_taken_as_it_is(url: str) -> None:
 @pytest.mark.parametrize(
     "host", ["localhost:8800", "sandbox.localhost:8800", "127.0.0.1", "127.1.2.3:1", "[::1]:8800", "sandbox"]
 )
-def test_in_development_a_far_side_of_this_machine_may_link_to_itself(host: str) -> None:
+def test_in_development_a_local_digital_river_may_link_to_itself(host: str) -> None:
     assert DEVELOPMENT.allows(f"http://{host}/links/1")
     assert not PRODUCTION.allows(f"https://{host}/links/1")
 
@@ -106,7 +106,7 @@ def test_in_development_a_far_side_of_this_machine_may_link_to_itself(host: str)
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "evillocalhost", "127.0.0.1.nip.io"]
 )
-def test_in_development_too_a_strange_host_is_refused(host: str) -> None:
+def test_an_unknown_host_is_refused_in_development_too(host: str) -> None:
     assert DEVELOPMENT.check(link(url=f"http://{host}/links/1"), FILE, NOW) == "host"
 
 

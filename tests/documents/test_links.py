@@ -1,4 +1,4 @@
-"""One link that works: the stored one, one that lives at Digital River, or a new one, in this order."""
+"""The link of a file: the stored one, else one that exists at Digital River, else a new one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ def renewals(how: str) -> float:
     return REGISTRY.get_sample_value("portal_link_renewals_total", {"how": how}) or 0.0
 
 
-async def test_the_first_question_mints_a_link_and_the_next_ones_get_the_same(
+async def test_the_first_request_creates_a_link_and_the_next_ones_get_the_same(
     resources: Resources, sandbox: Sandbox, file_id: FileId
 ) -> None:
     before = renewals("minted")
@@ -58,7 +58,7 @@ async def test_the_first_question_mints_a_link_and_the_next_ones_get_the_same(
     assert renewals("minted") == before + 1
 
 
-async def test_of_the_links_that_live_at_digital_river_the_longest_lived_is_adopted(
+async def test_the_longest_lived_link_at_digital_river_is_adopted(
     resources: Resources, sandbox: Sandbox, file_id: FileId
 ) -> None:
     before = renewals("adopted")
@@ -87,7 +87,7 @@ async def test_the_link_of_another_file_is_neither_adopted_nor_waited_for(
         assert (await links.get_usable_link(resources, file_id)).url != theirs
 
 
-async def test_a_stored_link_is_handed_out_while_somebody_else_renews(
+async def test_a_stored_link_is_given_out_while_another_request_renews_it(
     resources: Resources, file_id: FileId
 ) -> None:
     link = await links.get_usable_link(resources, file_id)
@@ -103,7 +103,7 @@ async def test_a_live_link_that_dies_within_five_minutes_is_not_adopted(
 
 
 @pytest.mark.parametrize("field", ["url", "expiresTime"])
-async def test_a_listed_link_that_lacks_what_makes_it_one_is_overlooked(
+async def test_an_incomplete_listed_link_is_ignored(
     field: str, resources: Resources, sandbox: Sandbox, file_id: FileId
 ) -> None:
     useless = await live_link(sandbox, file_id, timedelta(minutes=40))
@@ -112,7 +112,7 @@ async def test_a_listed_link_that_lacks_what_makes_it_one_is_overlooked(
 
 
 @pytest.mark.parametrize("field", ["url", "expiresTime"])
-async def test_a_new_link_that_lacks_what_makes_it_one_is_garbled_and_not_kept(
+async def test_an_incomplete_new_link_is_garbled_and_not_stored(
     field: str, resources: Resources, sandbox: Sandbox, database: asyncpg.Connection, file_id: FileId
 ) -> None:
     await sandbox.fault("hide", fields=[field], path="/file-links*")
@@ -121,7 +121,7 @@ async def test_a_new_link_that_lacks_what_makes_it_one_is_garbled_and_not_kept(
     assert await database.fetchval("SELECT count(*) FROM file_link") == 0
 
 
-async def test_all_who_ask_two_processes_at_once_share_one_new_link(
+async def test_simultaneous_requests_at_two_processes_share_one_new_link(
     resources: Resources, sandbox: Sandbox, file_id: FileId
 ) -> None:
     async with open_resources(resources.settings) as other:

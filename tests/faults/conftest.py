@@ -1,4 +1,4 @@
-"""What these tests break."""
+"""A PostgreSQL server that a test may stop."""
 
 import shutil
 import tempfile

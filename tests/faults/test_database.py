@@ -1,4 +1,4 @@
-"""PostgreSQL goes away and comes back: 503 meanwhile, and recovery by itself."""
+"""PostgreSQL stops and starts: the API answers 503 meanwhile, and recovers by itself."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 
 from devtools.embedded_files import EmbeddedPostgresError
 from devtools.embedded_postgres import EmbeddedPostgres
-from tests.support.clock import PATIENCE_SECONDS, eventually
+from tests.support.clock import TIMEOUT_SECONDS, eventually
 from tests.support.portal import running_portal
 from tests.support.sandbox import Sandbox
 from tests.support.tcp_relay import pour, running_relay
@@ -35,7 +35,7 @@ async def test_a_stopped_database_is_503_and_a_started_one_is_found_again(
         assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
         assert (await portal.client.get("/health/ready")).status_code == 503
         assert (await portal.client.get("/health/live")).status_code == 200
-        # An invoice is issued while nobody can store it; Digital River delivers again, and again.
+        # An invoice is issued while PostgreSQL is down; Digital River repeats the delivery.
         await sandbox.invoiced(await sandbox.order("ada"))
 
         server.start()
@@ -54,10 +54,10 @@ async def test_a_connection_that_the_server_has_just_ended_is_503(
     said_goodbye = asyncio.Event()
 
     async def lag(server: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        """The end of a connection comes much later than the server's last words."""
+        """The connection closes long after the server's last message."""
         await pour(server, client)
         said_goodbye.set()
-        await asyncio.sleep(PATIENCE_SECONDS)
+        await asyncio.sleep(TIMEOUT_SECONDS)
 
     real = make_url(own_database_url)
     async with AsyncExitStack() as stack:
@@ -76,7 +76,7 @@ async def test_a_connection_that_the_server_has_just_ended_is_503(
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:portal:problem:unavailable")
 
 
-def test_a_second_starter_is_told_and_hurts_nobody(server: EmbeddedPostgres) -> None:
+def test_a_second_start_fails_and_does_not_harm_the_first(server: EmbeddedPostgres) -> None:
     second = EmbeddedPostgres(server.folder, durable=False)
     with pytest.raises(EmbeddedPostgresError, match="another process uses"):
         second.start()

@@ -1,4 +1,4 @@
-"""No room for files: a read-only container, a full disk. Who uploads is told so, and nobody else notices."""
+"""No disk space for files: uploads fail with a clear answer, and no other request is affected."""
 
 import json
 import resource
@@ -47,7 +47,7 @@ FIELDS = {
     [
         (keep_temporary_files_nowhere, "ENOENT"),
         (partial(write_no_file_longer_than, 200 * 1024), "EFBIG"),
-        # Only noticed when what Python has kept back is written.
+        # The error comes only when Python flushes its buffer.
         (partial(write_no_file_longer_than, LARGE - 1), "EFBIG"),
     ],
 )

@@ -1,4 +1,4 @@
-"""PostgreSQL hangs: connections are there and stay silent. Whoever waits for us is answered all the same."""
+"""PostgreSQL hangs: connections stay open without answers, and the API still answers in time."""
 
 import asyncio
 import time
@@ -78,7 +78,7 @@ async def test_a_webhook_is_answered_in_time_when_its_first_connection_hangs(
     server: EmbeddedPostgres, portal: Portal
 ) -> None:
     with frozen(server):
-        # And then again: this one finds what the others have left hanging.
+        # Then once more: this request finds the connections that the others have left hanging.
         await require_in_time(portal, BURST)
         await require_in_time(portal, 1)
     await require_recovery(portal)
@@ -132,7 +132,7 @@ async def test_a_delivery_whose_sender_has_gone_leaves_its_connection_to_others(
 @pytest.mark.parametrize(
     ("path", "seconds"), [("/v1/documents", HOT_STATEMENT_SECONDS), ("/health/ready", READY_SECONDS)]
 )
-async def test_a_reader_too_is_not_kept_waiting_for_the_end_of_what_was_given_up(
+async def test_a_read_does_not_wait_for_an_abandoned_query(
     path: str, seconds: float, server: EmbeddedPostgres, portal: Portal, sandbox: Sandbox
 ) -> None:
     token = await sandbox.token("ada")

@@ -42,7 +42,7 @@ async def test_duplicates_on_two_api_processes_lead_to_one_document_and_one_link
     assert len((await sandbox.get("/file-links", fileId=file_id))["data"]) == 1
 
 
-async def test_simultaneous_opens_on_two_processes_make_one_far_side_call(
+async def test_simultaneous_opens_on_two_processes_make_one_call(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     token = await sandbox.token("ada")
@@ -79,10 +79,10 @@ async def test_a_request_whose_api_has_died_says_how_long_it_must_wait(
         await dying.get("/v1/customers/me", headers)
         first = asyncio.create_task(forget(dying))
 
-        async def is_told() -> int:
+        async def is_stopping() -> int:
             return await sandbox.count("POST /customers/{id}")
 
-        await eventually(is_told)
+        await eventually(is_stopping)
         dying.stop()
         with pytest.raises(httpx.HTTPError):
             await first
@@ -94,7 +94,7 @@ async def test_a_request_whose_api_has_died_says_how_long_it_must_wait(
         assert (await forget(other)).status_code == 200
 
 
-async def test_an_api_that_is_told_to_stop_answers_what_it_has_taken(
+async def test_an_api_that_stops_answers_the_requests_it_has_accepted(
     own_database_url: str, sandbox: Sandbox
 ) -> None:
     settings = settings_for(own_database_url, sandbox.url)

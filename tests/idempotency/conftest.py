@@ -14,7 +14,7 @@ from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture
-def works() -> CountedWork:
+def work() -> CountedWork:
     return CountedWork()
 
 
@@ -25,17 +25,17 @@ def settings(database_url: str, sandbox: Sandbox) -> Settings:
 
 @pytest.fixture
 async def api(
-    works: CountedWork, settings: Settings, database: asyncpg.Connection
+    work: CountedWork, settings: Settings, database: asyncpg.Connection
 ) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of_routes(settings, *routers(works)) as client:
+    async with client_of_routes(settings, *routers(work)) as client:
         yield client
 
 
 @pytest.fixture
 async def other_process(
-    works: CountedWork, settings: Settings, database: asyncpg.Connection
+    work: CountedWork, settings: Settings, database: asyncpg.Connection
 ) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of_routes(settings, *routers(works)) as client:
+    async with client_of_routes(settings, *routers(work)) as client:
         yield client
 
 

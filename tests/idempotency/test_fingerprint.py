@@ -1,4 +1,4 @@
-"""Two requests are the same when they say the same, and only then."""
+"""Two requests have the same fingerprint if, and only if, they mean the same."""
 
 import json
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ async def are_same(one: bytes, other: bytes, content_type: str = "application/js
         (b'{"a":{"x":1,"y":2}}', b'{"a":{"y":2,"x":1}}'),
     ],
 )
-async def test_json_is_compared_by_what_it_says(one: bytes, other: bytes) -> None:
+async def test_json_is_compared_by_its_meaning(one: bytes, other: bytes) -> None:
     assert await are_same(one, other)
     assert await are_same(one, other, "application/merge-patch+json; charset=utf-8")
     assert not await are_same(one, other, "text/plain")
@@ -64,7 +64,7 @@ async def test_json_is_compared_by_what_it_says(one: bytes, other: bytes) -> Non
     ],
     ids=lambda body: body[:24].decode() + "…" * (len(body) > 24),
 )
-async def test_what_says_something_else_or_is_no_json_is_another_request(one: bytes, other: bytes) -> None:
+async def test_other_json_and_text_that_is_not_json_are_other_requests(one: bytes, other: bytes) -> None:
     assert not await are_same(one, other)
     assert await are_same(one, one)
 

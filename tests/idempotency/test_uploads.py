@@ -1,4 +1,4 @@
-"""Uploads are compared while they go by: whole in no memory, and whatever boundary the browser chose."""
+"""Uploads are compared while they stream: never whole in memory, and independent of the boundary."""
 
 import tracemalloc
 from collections.abc import AsyncIterator, Sequence
@@ -32,26 +32,26 @@ async def upload(
 
 
 async def test_the_same_file_in_another_form_is_the_same_request(
-    api: httpx.AsyncClient, works: CountedWork, ada: Token
+    api: httpx.AsyncClient, work: CountedWork, ada: Token
 ) -> None:
     first = await upload(api, ada, b"%PDF-1.7 certificate")
     again = await upload(api, ada, b"%PDF-1.7 certificate", boundary="----WebKitFormBoundary7MA4YWxk")
     assert (again.status_code, again.content) == (200, first.content)
     assert again.headers["Idempotency-Replayed"] == "true"
-    assert len(works.done) == 1
+    assert len(work.done) == 1
 
 
 async def test_another_file_under_the_same_key_is_refused(
-    api: httpx.AsyncClient, works: CountedWork, ada: Token
+    api: httpx.AsyncClient, work: CountedWork, ada: Token
 ) -> None:
     await upload(api, ada, b"%PDF-1.7 certificate")
     for other in (b"%PDF-1.7 certificatE", b"%PDF", b"%PDF-1.7 certificate" * 1000):
         assert (await upload(api, ada, other)).status_code == 422
-    assert len(works.done) == 1
+    assert len(work.done) == 1
 
 
 async def test_an_upload_that_was_refused_before_its_end_leaves_the_key_free(
-    api: httpx.AsyncClient, works: CountedWork, ada: Token
+    api: httpx.AsyncClient, work: CountedWork, ada: Token
 ) -> None:
     async def parts() -> AsyncIterator[bytes]:
         for part in (b"refused", b"never", b"read"):
@@ -60,11 +60,11 @@ async def test_an_upload_that_was_refused_before_its_end_leaves_the_key_free(
     headers = {**ada, "Idempotency-Key": "k1", "Content-Type": "multipart/form-data; boundary=b"}
     assert (await api.post(UPLOADS, headers=headers, content=parts())).status_code == 400
     assert (await upload(api, ada, b"accepted")).status_code == 200
-    assert len(works.done) == 1
+    assert len(work.done) == 1
 
 
 async def test_an_upload_and_its_repeat_are_never_held_in_memory(
-    api: httpx.AsyncClient, works: CountedWork, ada: Token, database: asyncpg.Connection
+    api: httpx.AsyncClient, work: CountedWork, ada: Token, database: asyncpg.Connection
 ) -> None:
     part, count = b"x" * 65_536, 320
 
@@ -98,7 +98,7 @@ async def fingerprint_of(parts: Sequence[bytes], boundary: str) -> Fingerprint:
     parts=st.lists(st.sampled_from([b"a", b"b", b"-", b"ab", b"--ab", b"aba"]), min_size=1, max_size=12),
     cut=st.integers(0, 40),
 )
-async def test_the_fingerprint_does_not_depend_on_how_the_body_was_cut(parts: list[bytes], cut: int) -> None:
+async def test_the_fingerprint_does_not_depend_on_the_chunks(parts: list[bytes], cut: int) -> None:
     body = b"".join(parts)
     bytewise = [body[at : at + 1] for at in range(len(body))]
     for boundary in ("ab", "--ab", "a", "aba"):

@@ -1,4 +1,4 @@
-"""Every test of this folder calls a small app that trusts the issuer of these tests."""
+"""A client of a small app that trusts the tests' issuer."""
 
 from collections.abc import AsyncIterator
 

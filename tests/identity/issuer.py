@@ -21,7 +21,7 @@ _USUAL = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 
 
 class Clock:
-    """Seconds that pass when told."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.seconds = 1_800_000_000.0
@@ -72,7 +72,7 @@ class Issuer:
         return json.dumps({"keys": self.published}).encode()
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """What an honest token says; None removes a claim."""
+        """The claims of a valid token; None removes a claim."""
         now = int(self.clock())
         claims: dict[str, Any] = {
             "iss": ISSUER,

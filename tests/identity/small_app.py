@@ -1,4 +1,4 @@
-"""A small app that trusts the issuer of these tests, and what it answers to a token."""
+"""A small app that trusts the tests' issuer, and helpers that check its answer to a token."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The issuer is asked rarely, its new keys are found, and its outages are survived."""
+"""The portal fetches the issuer's keys rarely, finds new keys, and survives an outage of the issuer."""
 
 import asyncio
 from typing import Any
@@ -82,7 +82,7 @@ async def test_a_rotated_key_is_found_at_its_first_token(http: httpx.AsyncClient
     assert issuer.fetches == 2
 
 
-async def test_invented_key_ids_do_not_make_us_hammer_the_issuer(
+async def test_invented_key_ids_do_not_cause_many_requests_to_the_issuer(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
     await get_with_token(http, issuer.token())
@@ -94,7 +94,7 @@ async def test_invented_key_ids_do_not_make_us_hammer_the_issuer(
     assert issuer.fetches == 3
 
 
-async def test_with_the_issuer_down_from_the_start_nobody_is_called_a_liar(
+async def test_a_token_is_not_called_invalid_while_the_keys_cannot_be_fetched(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
     issuer.down = True
@@ -136,7 +136,7 @@ async def test_a_failing_issuer_is_not_asked_by_every_request(
     assert issuer.fetches == 1
 
 
-async def test_a_slow_refresh_holds_nobody_whose_key_is_known(
+async def test_a_slow_refresh_does_not_delay_tokens_with_a_known_key(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
     await get_with_token(http, issuer.token())

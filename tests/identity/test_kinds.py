@@ -1,4 +1,4 @@
-"""A genuine token that is no access token, or not for its bearer, opens nothing (RFC 8725, RFC 9068)."""
+"""A valid token that is no access token, or not for its bearer, is refused (RFC 8725, RFC 9068)."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ async def test_other_types_are_refused(http: httpx.AsyncClient, issuer: Issuer, 
     ids=str,
 )
 @pytest.mark.parametrize("kind", ["JWT", "at+jwt"])
-async def test_what_says_that_it_is_no_bearers_access_token_is_refused(
+async def test_a_token_that_declares_another_use_is_refused(
     http: httpx.AsyncClient, issuer: Issuer, claims: dict[str, Any], kind: str
 ) -> None:
     await assert_refused(http, issuer.token(header={"typ": kind}, **claims))
@@ -78,7 +78,7 @@ async def test_an_id_token_is_no_access_token(
     http: httpx.AsyncClient, issuer: Issuer, claims: dict[str, Any]
 ) -> None:
     await assert_refused(http, issuer.token(**claims))
-    # Whoever says so in the header has made an access token, whatever else it holds.
+    # A token whose header says so is an access token, whatever its claims.
     explicit = issuer.token(header={"typ": "at+jwt"}, **claims)
     assert (await get_with_token(http, explicit)).status_code == 200
 
@@ -95,13 +95,13 @@ async def test_an_id_token_is_no_access_token(
     ],
     ids=str,
 )
-async def test_what_merely_looks_like_an_id_token_is_accepted(
+async def test_an_access_token_that_resembles_an_id_token_is_accepted(
     http: httpx.AsyncClient, issuer: Issuer, claims: dict[str, Any]
 ) -> None:
     assert (await get_with_token(http, issuer.token(**claims))).status_code == 200
 
 
-async def test_with_a_provider_that_names_the_type_nothing_else_is_accepted(issuer: Issuer) -> None:
+async def test_only_the_named_type_is_accepted_if_the_provider_names_one(issuer: Issuer) -> None:
     async with client_of_small_app(issuer, oidc_require_access_token_type=True) as http:
         for kind in ("at+jwt", "application/at+jwt"):
             assert (await get_with_token(http, issuer.token(header={"typ": kind}))).status_code == 200

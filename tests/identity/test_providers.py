@@ -1,4 +1,4 @@
-"""Honest tokens as the usual providers write them, with the settings that docs/identity.md names for each."""
+"""Valid tokens of the usual providers are accepted with the settings that docs/identity.md names for each."""
 
 import warnings
 from typing import Any
@@ -32,7 +32,7 @@ ALGORITHMS += ["EdDSA", "Ed25519", "Ed448"]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-async def test_each_asymmetric_algorithm_is_good_with_a_key_of_its_kind(
+async def test_each_asymmetric_algorithm_is_accepted_with_a_key_of_its_kind(
     issuer: Issuer, algorithm: str
 ) -> None:
     token = issuer.token(key_for(issuer, algorithm), header={"alg": algorithm})
@@ -41,7 +41,9 @@ async def test_each_asymmetric_algorithm_is_good_with_a_key_of_its_kind(
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-async def test_what_the_key_or_the_settings_do_not_name_is_refused(issuer: Issuer, algorithm: str) -> None:
+async def test_an_algorithm_that_the_key_or_settings_do_not_name_is_refused(
+    issuer: Issuer, algorithm: str
+) -> None:
     key = key_for(issuer, algorithm)
     token = issuer.token(key, header={"alg": algorithm})
     others = [name for name in ALGORITHMS if name != algorithm]
@@ -53,7 +55,7 @@ async def test_what_the_key_or_the_settings_do_not_name_is_refused(issuer: Issue
         await assert_refused(http, token)
 
 
-async def test_a_header_may_be_long_and_have_members_that_nobody_registered(
+async def test_a_header_may_be_long_and_have_unregistered_members(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
     # Entra ID, AWS and Ping: `nonce`, `client`, `pi.atm`.
@@ -62,9 +64,7 @@ async def test_a_header_may_be_long_and_have_members_that_nobody_registered(
     await assert_refused(http, issuer.token(header={"x5c": ["M" * 4000]}))
 
 
-async def test_keys_that_a_header_brings_along_are_not_looked_at(
-    http: httpx.AsyncClient, issuer: Issuer
-) -> None:
+async def test_keys_inside_a_header_are_ignored(http: httpx.AsyncClient, issuer: Issuer) -> None:
     own = RSAKey.generate_key(2048, {"kid": "rsa-1"})
     for header in (
         {"jwk": published(own)},
@@ -88,7 +88,7 @@ async def test_a_single_key_needs_no_name_on_either_side(issuer: Issuer) -> None
             assert (await get_with_token(http, issuer.token(header=header))).status_code == 200
 
 
-async def test_of_several_keys_a_token_must_name_one(issuer: Issuer) -> None:
+async def test_a_token_must_name_its_key_if_there_are_several(issuer: Issuer) -> None:
     second = RSAKey.generate_key(2048, {"kid": "rsa-2"})
     for shown in ({}, {"kid": None}):
         issuer.published = [published(issuer.rsa) | shown, published(second)]
@@ -111,7 +111,7 @@ async def test_the_successor_of_a_nameless_key_is_found_at_its_first_token(issue
         assert issuer.fetches == 2
 
 
-async def test_a_forged_signature_under_a_known_name_asks_nobody_for_keys(
+async def test_a_forged_signature_with_a_known_key_id_causes_no_request(
     http: httpx.AsyncClient, issuer: Issuer
 ) -> None:
     await get_with_token(http, issuer.token())
@@ -147,7 +147,9 @@ async def test_a_key_of_one_issuer_vouches_for_no_other(issuer: Issuer) -> None:
         assert (await get_with_token(http, issuer.token(iss=V1))).status_code == 503
 
 
-async def test_tokens_of_strangers_make_nobody_ask_for_keys(http: httpx.AsyncClient, issuer: Issuer) -> None:
+async def test_tokens_of_other_issuers_cause_no_request_for_keys(
+    http: httpx.AsyncClient, issuer: Issuer
+) -> None:
     await assert_refused(http, issuer.token(iss="https://evil.test"))
     assert issuer.requests == []
 
@@ -165,7 +167,7 @@ _COGNITO: dict[str, Any] = {"oidc_audience": "", "oidc_accepted_client_ids": ["w
     ],
     ids=str,
 )
-async def test_an_access_token_without_an_audience_is_good_for_a_client_of_ours(
+async def test_an_access_token_without_an_audience_is_accepted_from_our_client(
     issuer: Issuer, claims: dict[str, Any]
 ) -> None:
     async with client_of_small_app(issuer, **_COGNITO) as http:
@@ -225,7 +227,7 @@ async def test_an_audience_and_clients_together_must_both_be_right(issuer: Issue
     ],
     ids=str,
 )
-async def test_rights_stand_where_the_settings_say(
+async def test_scopes_are_read_from_the_claim_in_the_settings(
     issuer: Issuer, settings: dict[str, Any], claims: dict[str, Any]
 ) -> None:
     token = issuer.token(**{"scope": None, **claims})
@@ -247,7 +249,7 @@ async def test_rights_stand_where_the_settings_say(
     ],
     ids=str,
 )
-async def test_rights_that_stand_elsewhere_or_are_not_quite_the_same_count_for_nothing(
+async def test_scopes_in_other_claims_or_other_spellings_do_not_count(
     issuer: Issuer, claims: dict[str, Any]
 ) -> None:
     async with client_of_small_app(
@@ -296,7 +298,7 @@ async def test_the_customer_is_found_wherever_and_however_it_stands(
         assert (answer.status_code, answer.json()["customer"]) == (200, customer)
 
 
-async def test_an_entra_id_token_of_either_version_opens_the_door(issuer: Issuer) -> None:
+async def test_an_entra_id_token_of_either_version_is_accepted(issuer: Issuer) -> None:
     """Its own keys carry an `issuer` and no `alg`; v1 names the client `appid`, v2 `azp`."""
     key = published(issuer.rsa) | {"x5t": "rsa-1", "x5c": ["MIIC"], "issuer": ISSUER}
     issuer.published = [key]

@@ -1,4 +1,4 @@
-"""Settings of the identity provider that contradict each other stop the start, with the name of each."""
+"""If settings of the identity provider contradict each other, the process names them and does not start."""
 
 import json
 import re
@@ -48,7 +48,7 @@ def _production(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PORTAL_OIDC_REQUIRE_ACCESS_TOKEN_TYPE", "perhaps"),
     ],
 )
-def test_what_contradicts_itself_or_is_unsafe_is_named(
+def test_contradictory_and_unsafe_settings_are_named(
     name: str, value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value if isinstance(value, str) else json.dumps(value))
@@ -56,7 +56,7 @@ def test_what_contradicts_itself_or_is_unsafe_is_named(
         read_settings()
 
 
-def test_clients_may_stand_in_for_the_audience(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clients_may_replace_the_audience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PORTAL_OIDC_AUDIENCE")
     with pytest.raises(UnusableSettings, match=r"PORTAL_OIDC_AUDIENCE.*PORTAL_OIDC_ACCEPTED_CLIENT_IDS"):
         read_settings()

@@ -1,4 +1,4 @@
-"""Only a genuine, fresh token of our issuer for us opens a door, and only the door of its customer."""
+"""Only a valid, fresh token of our issuer with our audience is accepted, and only for its own customer."""
 
 import base64
 import hmac
@@ -15,7 +15,7 @@ from tests.identity.issuer import AUDIENCE, Issuer, published
 from tests.identity.small_app import assert_refused, client_of_small_app, get_with_token
 
 
-async def test_a_good_token_tells_who_is_calling(http: httpx.AsyncClient, issuer: Issuer) -> None:
+async def test_a_valid_token_identifies_the_caller(http: httpx.AsyncClient, issuer: Issuer) -> None:
     for key in (issuer.rsa, issuer.ec):
         response = await get_with_token(http, issuer.token(key))
         assert response.json() == {"customer": "customer-1", "scopes": ["openid", "portal:ops"]}
@@ -96,7 +96,7 @@ async def test_a_token_with_wrong_claims_is_refused(
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "1e11", "1e-400"])
 @pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
-async def test_a_time_that_is_an_odd_number_opens_nothing(
+async def test_a_time_that_is_not_a_finite_number_is_refused(
     http: httpx.AsyncClient, issuer: Issuer, claim: str, number: str
 ) -> None:
     payload = json.dumps(issuer.claims(**{claim: 123456})).replace("123456", number)
@@ -212,7 +212,7 @@ async def test_an_oversized_token_is_refused_even_when_genuine(
     await assert_refused(http, issuer.token(padding="x" * 8192))
 
 
-async def test_a_remembered_token_ends_with_its_last_second(http: httpx.AsyncClient, issuer: Issuer) -> None:
+async def test_a_cached_token_ends_with_its_last_second(http: httpx.AsyncClient, issuer: Issuer) -> None:
     token = issuer.token(exp=NOW + 60)
     assert (await get_with_token(http, token)).status_code == 200
     issuer.clock.seconds = NOW + 59.99
@@ -221,7 +221,7 @@ async def test_a_remembered_token_ends_with_its_last_second(http: httpx.AsyncCli
     await assert_refused(http, token)
 
 
-async def test_a_withdrawn_key_ends_remembered_tokens_too(http: httpx.AsyncClient, issuer: Issuer) -> None:
+async def test_a_withdrawn_key_ends_cached_tokens_too(http: httpx.AsyncClient, issuer: Issuer) -> None:
     token = issuer.token(exp=NOW + 7200)
     assert (await get_with_token(http, token)).status_code == 200
     issuer.published = [published(issuer.ec)]
@@ -248,7 +248,7 @@ async def test_a_token_seen_before_outlives_its_key_by_five_minutes(
     await assert_refused(http, token)
 
 
-async def test_of_too_many_tokens_the_one_seen_first_is_forgotten(
+async def test_the_oldest_cached_token_is_dropped_if_there_are_too_many(
     http: httpx.AsyncClient, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tokens, "CACHE_SIZE", 2)
@@ -285,7 +285,7 @@ async def test_a_missing_scope_is_forbidden_and_named(http: httpx.AsyncClient, i
 
 
 @pytest.mark.parametrize("subject", ["x" * 41, "a b", "../x", "Zoë", "a/b"])
-async def test_a_subject_that_can_be_no_customer_is_a_caller_without_one(
+async def test_a_subject_that_is_no_customer_id_is_a_caller_without_one(
     http: httpx.AsyncClient, issuer: Issuer, subject: str
 ) -> None:
     token = issuer.token(sub=subject)
@@ -294,14 +294,14 @@ async def test_a_subject_that_can_be_no_customer_is_a_caller_without_one(
     assert (await get_with_token(http, token, "/v1/customers/me")).status_code == 403
 
 
-async def test_the_customer_may_stand_in_a_claim_of_its_own(issuer: Issuer) -> None:
+async def test_the_customer_id_may_be_in_a_claim_of_its_own(issuer: Issuer) -> None:
     async with client_of_small_app(issuer, oidc_customer_claim="customer_id") as http:
         named = await get_with_token(http, issuer.token(customer_id="c-9"), "/v1/customer")
         assert (named.status_code, named.json()) == (200, "c-9")
         assert (await get_with_token(http, issuer.token(), "/v1/customer")).status_code == 403
 
 
-async def test_somebody_elses_customer_id_does_not_exist(http: httpx.AsyncClient, issuer: Issuer) -> None:
+async def test_another_customer_id_does_not_exist(http: httpx.AsyncClient, issuer: Issuer) -> None:
     token = issuer.token()
     for own in ("me", "customer-1"):
         assert (await get_with_token(http, token, f"/v1/customers/{own}")).json() == "customer-1"

@@ -1,4 +1,4 @@
-"""Whatever Digital River says of an order, in whatever order and however often: the ledgers agree."""
+"""The events of an order may come in any sequence and any number of times: all records agree in the end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -10,8 +10,19 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from app.webhooks.ingest import WRITERS
-from tests.journeys.plan_steps import Deliver, Die, Look, PassTime, Revive, Step, Sweep, Work, heal, working
-from tests.journeys.trading import KINDS, begin, reconcile
+from tests.journeys.steps import (
+    AbandonClaim,
+    Deliver,
+    PassTime,
+    RequestSweep,
+    Revive,
+    RunWorker,
+    Step,
+    ViewDocuments,
+    recover,
+    running_worker,
+)
+from tests.journeys.system import KINDS, create_system, reconcile
 from tests.support.portal import Portal, running_portal
 from tests.support.sandbox import Sandbox
 
@@ -25,10 +36,10 @@ ORDERS = st.integers(0, 1)
 # More copies at once than the inbox has writers: some of them share a statement.
 DELIVERIES = st.builds(Deliver, ORDERS, st.sampled_from(KINDS), st.sampled_from((1, 2, 3 * WRITERS)))
 OTHERS = st.one_of(
-    st.builds(Look, ORDERS),
-    st.builds(Work),
-    st.builds(Sweep),
-    st.builds(Die),
+    st.builds(ViewDocuments, ORDERS),
+    st.builds(RunWorker),
+    st.builds(RequestSweep),
+    st.builds(AbandonClaim),
     st.builds(Revive, ORDERS, st.sampled_from(KINDS)),
 )
 # Steps of one moment are taken at once. Time passes alone: a clock that jumps while a link is being minted
@@ -39,7 +50,7 @@ PLANS = st.lists(MOMENTS, min_size=3, max_size=8)
 
 @pytest.fixture
 async def portal(own_database_url: str, sandbox: Sandbox) -> AsyncIterator[Portal]:
-    """Without a worker: workers come and go as the plan says."""
+    """Without a worker: the steps of a plan start and stop workers."""
     async with running_portal(own_database_url, sandbox.url, with_worker=False) as portal:
         yield portal
 
@@ -54,39 +65,39 @@ async def portal(own_database_url: str, sandbox: Sandbox) -> AsyncIterator[Porta
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(plan=PLANS)
-async def test_any_plan_ends_with_equal_ledgers(
+async def test_the_records_agree_after_any_plan(
     portal: Portal, sandbox: Sandbox, own_database: asyncpg.Connection, plan: Sequence[Sequence[Step]]
 ) -> None:
     note("\n".join(map(repr, plan)))
-    world = await begin(portal, sandbox, own_database, BUYERS[:2])
+    system = await create_system(portal, sandbox, own_database, BUYERS[:2])
     for moment in plan:
-        await asyncio.gather(*(step.take(world) for step in moment))
-    await heal(world)
-    await reconcile(world)
+        await asyncio.gather(*(step.run(system) for step in moment))
+    await recover(system)
+    await reconcile(system)
 
 
 # Seconds on a quiet machine; on a busy one as many as all else leaves.
 @pytest.mark.timeout(150)
-async def test_all_orders_of_five_events_end_with_equal_ledgers(
+async def test_the_records_agree_after_every_sequence_of_five_events(
     portal: Portal, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
-    """Each order of events happens to an order of its own, several at a time, while a worker is at work; for
-    some of them the buyer looks in between, and one event comes twice."""
+    """Each sequence of events happens to an order of its own, several at a time, while a worker runs. For
+    some of them the buyer reads in between, and one event comes twice."""
     orders = list(permutations(KINDS))
     owners = [BUYERS[number % len(BUYERS)] for number in range(len(orders))]
-    world = await begin(portal, sandbox, own_database, owners)
-    free = asyncio.Semaphore(AT_ONCE)
+    system = await create_system(portal, sandbox, own_database, owners)
+    semaphore = asyncio.Semaphore(AT_ONCE)
 
-    async def happen(number: int) -> None:
+    async def run_steps(number: int) -> None:
         steps: list[Step] = [Deliver(number, kind) for kind in orders[number]]
         if number % 10 == 0:
-            steps.insert(number % (len(steps) + 1), Look(number))
+            steps.insert(number % (len(steps) + 1), ViewDocuments(number))
             steps.append(Deliver(number, orders[number][number % len(KINDS)]))
-        async with free:
+        async with semaphore:
             for step in steps:
-                await step.take(world)
+                await step.run(system)
 
-    async with working(world):
-        await asyncio.gather(*(happen(number) for number in range(len(orders))))
-    await heal(world)
-    await reconcile(world)
+    async with running_worker(system):
+        await asyncio.gather(*(run_steps(number) for number in range(len(orders))))
+    await recover(system)
+    await reconcile(system)

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is one that the document declares, and never a failure of ours."""
+"""The answer to any request is one that the OpenAPI document declares, and never a 500."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.security.matrix import ENTRIES, OWNER, Stage
+from tests.security.matrix import ENTRIES, OWNER, CaseContext
 from tests.support.openapi import operations
 from tests.support.portal import Portal, published_document
 from tests.support.sandbox import Sandbox
@@ -38,17 +38,17 @@ CHECKS = [
 ]
 
 
-async def things(stage: Stage, operation: str) -> Mapping[str, str]:
+async def things(context: CaseContext, operation: str) -> Mapping[str, str]:
     """Ids of things that exist, so that not every random request ends at 404."""
     if operation not in ENTRIES:
         return {}
-    return {**await ENTRIES[operation].prepare(stage), "customerId": "me"}
+    return {**await ENTRIES[operation].prepare(context), "customerId": "me"}
 
 
 @pytest.mark.parametrize("operation", operations(DOCUMENT))
 async def test_any_request_gets_a_declared_answer(operation: str, portal: Portal, sandbox: Sandbox) -> None:
     token = await sandbox.token(OWNER, scopes=["portal:ops"] if "/ops/" in operation else [])
-    real = await things(Stage(portal, sandbox, token), operation)
+    real = await things(CaseContext(portal, sandbox, token), operation)
     method, path = operation.split()
     described: Any = schemathesis.openapi.from_dict(DOCUMENT)[path][method]
     fitting, unfit = (described.as_strategy(generation_mode=mode) for mode in GenerationMode)

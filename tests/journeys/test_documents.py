@@ -1,4 +1,4 @@
-"""The journey: a signed event becomes a document its owner, and nobody else, can open, for ever."""
+"""A signed event becomes a document that its owner, and no other buyer, can open at any later time."""
 
 import asyncio
 import io
@@ -84,7 +84,7 @@ async def test_a_document_opens_long_after_its_first_link_expired(
     assert "Desk lamp" in await text_of(http, answer.headers["Location"])
 
 
-async def test_a_link_with_little_life_left_is_renewed_before_it_is_handed_out(
+async def test_a_link_that_expires_soon_is_renewed_before_it_is_given_out(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     token = await sandbox.token("ada")
@@ -97,7 +97,7 @@ async def test_a_link_with_little_life_left_is_renewed_before_it_is_handed_out(
     assert answer.headers["Location"] != document["link"]["url"]
 
 
-async def test_a_hundred_simultaneous_opens_of_an_expired_link_make_one_far_side_call(
+async def test_a_hundred_simultaneous_opens_of_an_expired_link_make_one_call(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     token = await sandbox.token("ada")
@@ -123,7 +123,7 @@ async def test_the_proxy_streams_the_pdf_itself(portal: Portal, sandbox: Sandbox
     assert answer.headers["Cache-Control"] == "private, no-store"
 
 
-async def test_the_proxy_answers_a_problem_when_the_far_side_fails_before_the_first_byte(
+async def test_the_proxy_answers_a_problem_if_digital_river_fails_before_the_first_byte(
     portal: Portal, sandbox: Sandbox
 ) -> None:
     token = await sandbox.token("ada")
@@ -134,7 +134,7 @@ async def test_the_proxy_answers_a_problem_when_the_far_side_fails_before_the_fi
     assert (answer.status_code, answer.json()["type"]) == (404, "urn:portal:problem:not-found")
 
 
-async def test_nobody_else_sees_or_opens_it_and_cannot_tell_it_from_none(
+async def test_other_buyers_cannot_see_or_open_it_or_learn_that_it_exists(
     portal: Portal, sandbox: Sandbox
 ) -> None:
     order = await sandbox.order("ada")
@@ -157,7 +157,7 @@ async def test_nobody_else_sees_or_opens_it_and_cannot_tell_it_from_none(
         assert bodies[0] == bodies[1]
 
 
-async def test_a_guests_document_is_stored_and_nobody_can_list_it(
+async def test_a_guests_document_is_stored_and_no_buyer_can_list_it(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     order = await sandbox.order(None)
@@ -173,7 +173,7 @@ async def test_a_guests_document_is_stored_and_nobody_can_list_it(
     assert (await portal.get("/v1/documents", token, orderId=order["id"])).json()["data"] == []
 
 
-async def test_a_lost_event_is_made_good_by_reading_through(
+async def test_a_document_whose_event_was_lost_is_found_through_its_order(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     await sandbox.fault("drop", eventType="order.invoice.created")
@@ -188,7 +188,7 @@ async def test_a_lost_event_is_made_good_by_reading_through(
     assert (await open_document(portal, document, token)).status_code == 303
 
 
-async def test_a_file_that_is_not_there_yet_hides_nothing_else(
+async def test_a_missing_file_does_not_hide_other_documents(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     await sandbox.fault("drop", eventType="order.*")
@@ -206,9 +206,7 @@ async def test_a_file_that_is_not_there_yet_hides_nothing_else(
     assert [document["kind"] for document in answer.json()["data"]] == ["invoice"]
 
 
-async def test_a_stranger_learns_nothing_from_the_failures_of_somebody_elses_files(
-    portal: Portal, sandbox: Sandbox
-) -> None:
+async def test_other_buyers_learn_nothing_from_failures_of_a_file(portal: Portal, sandbox: Sandbox) -> None:
     await sandbox.fault("drop", eventType="order.*")
     order = await sandbox.order("ada")
     file_id = await sandbox.invoiced(order)
@@ -234,9 +232,7 @@ async def test_documents_outlive_their_order_at_digital_river(
     assert len((await portal.get(path, token)).json()["data"]) == 1
 
 
-async def test_once_asked_for_an_orders_stored_documents_cost_no_far_side_call(
-    portal: Portal, sandbox: Sandbox
-) -> None:
+async def test_stored_documents_of_an_order_cost_no_further_call(portal: Portal, sandbox: Sandbox) -> None:
     order = await sandbox.order("ada")
     await sandbox.invoiced(order)
     token = await sandbox.token("ada")
@@ -248,7 +244,7 @@ async def test_once_asked_for_an_orders_stored_documents_cost_no_far_side_call(
     assert (await sandbox.get("/_sandbox/requests"))["counts"] == {"GET /orders/{id}": 1}
 
 
-async def test_impatience_does_not_become_far_side_calls(
+async def test_frequent_requests_do_not_become_calls(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     order = await sandbox.order("ada")
@@ -270,7 +266,7 @@ async def test_impatience_does_not_become_far_side_calls(
         ({}, "pending"),
     ],
 )
-async def test_whether_an_invoice_will_come_is_said(
+async def test_the_answer_says_whether_an_invoice_will_come(
     order: Json, availability: str, portal: Portal, sandbox: Sandbox
 ) -> None:
     placed = await sandbox.order("ada", **order)
@@ -351,7 +347,7 @@ _BAD: dict[str, tuple[str, dict[str, str], int, str]] = {
 
 
 @pytest.mark.parametrize("case", sorted(_BAD))
-async def test_an_impossible_request_is_told_what_to_change(
+async def test_an_invalid_request_is_answered_with_what_to_change(
     case: str, portal: Portal, sandbox: Sandbox
 ) -> None:
     path, params, status, pointer = _BAD[case]

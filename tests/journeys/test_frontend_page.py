@@ -1,5 +1,7 @@
-"""The calls that docs/frontend.md and the tour of README.md show are made, by bash and curl, against a portal
-with a seeded buyer. A block of a page runs if it is marked `sh`."""
+"""The calls in docs/frontend.md and in the tour of README.md work.
+
+bash and curl make them against a portal with a seeded buyer. A block of a page runs if it is marked `sh`.
+"""
 
 import asyncio
 import json
@@ -77,7 +79,7 @@ async def run(script: str, folder: Path, portal: Portal) -> list[Call]:
     return [Call(int(status), url) for status, url in calls]
 
 
-async def test_each_call_of_the_frontend_page_answers_with_the_status_that_stands_behind_it(
+async def test_each_call_of_the_frontend_page_answers_with_the_documented_status(
     folder: Path, portal: Portal
 ) -> None:
     script = script_of("docs/frontend.md")

@@ -1,4 +1,4 @@
-"""`portal events` and `portal sweep`: what /ops does, readable, without a token."""
+"""`portal events` and `portal sweep` do what /ops does, with readable output and without a token."""
 
 import json
 
@@ -43,7 +43,7 @@ async def test_events_are_listed_as_a_table_and_shown_with_each_error(
     assert row.endswith("…")
     shown = await portal_command(settings, "events", "show", event["id"])
     assert "attempt 1 at 2026-01-31T09:30:01Z: a reason that is much longer" in shown.output
-    # What the event holds may be personal.
+    # The body of the event may hold personal data.
     assert event["data"]["object"]["customerId"] not in listed.output + shown.output
     nothing = await portal_command(settings, "events", "list", "--state", "pending")
     assert (nothing.status, nothing.output) == (0, "No such events.\n")
@@ -87,7 +87,7 @@ async def test_a_revived_event_that_waits_after_a_failure_waits_no_longer(
     assert await own_database.fetchval("SELECT attempts FROM webhook_event") > attempts
 
 
-async def test_everything_of_a_type_is_revived_at_once(
+async def test_all_events_of_a_type_are_revived_at_once(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     memo = {**invoice_event(), "type": "order.credit_memo.created"}
@@ -105,7 +105,7 @@ async def test_everything_of_a_type_is_revived_at_once(
     assert neither.status == 2
 
 
-async def test_the_sweep_tells_what_it_found(
+async def test_the_sweep_prints_what_it_found(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     await sandbox.invoiced(await sandbox.order("ada"))
@@ -121,7 +121,9 @@ async def test_the_sweep_tells_what_it_found(
 
 
 @pytest.mark.parametrize("arguments", [("events", "list"), ("events", "show", "e1"), ("sweep",)])
-async def test_without_a_database_a_line_says_so(sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
+async def test_a_missing_database_is_reported_in_one_line(
+    sandbox: Sandbox, arguments: tuple[str, ...]
+) -> None:
     settings = settings_for("postgresql://nobody@127.0.0.1:9/none", sandbox.url)
     printed = await portal_command(settings, *arguments)
     assert printed.status == 1

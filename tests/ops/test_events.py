@@ -1,4 +1,4 @@
-"""The operator's way to single events: whatever came in has a name there, and a way out."""
+"""Operators can find every event, see its state and revive it."""
 
 from typing import Any
 from urllib.parse import quote
@@ -73,7 +73,7 @@ async def test_the_log_names_the_route_as_the_document_does(portal: Portal, ops:
     assert (line["route"], line["status"]) == ("/ops/events/{eventId}", 404)
 
 
-async def test_the_terminal_knows_them_all(
+async def test_the_command_line_shows_every_event(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     await own_database.executemany(
@@ -91,7 +91,7 @@ async def test_the_terminal_knows_them_all(
 
 
 @pytest.mark.parametrize("query", ["id=", "id=%00", "type=%00", "orderId=a%0Ab", "id=" + "x" * 201])
-async def test_what_no_event_can_be_called_is_refused(
+async def test_an_id_that_no_event_can_have_is_refused(
     portal: Portal, ops: dict[str, str], query: str
 ) -> None:
     assert (await portal.client.get(f"/ops/events?{query}", headers=ops)).status_code == 422
@@ -102,7 +102,7 @@ async def test_what_no_event_can_be_called_is_refused(
 
 
 async def keep_ignored(database: asyncpg.Connection, event: Json) -> None:
-    """As an API kept it that did not know its type yet."""
+    """Store the event as an older release did that did not handle its type."""
     await database.execute(
         """INSERT INTO webhook_event (id, type, state, origin, body_digest, finished_at)
            VALUES ($1, $2, 'ignored', 'webhook', sha256('body'), now())""",
@@ -150,7 +150,7 @@ async def test_all_ignored_events_of_a_type_are_revived_when_it_is_named(
         assert revived.output == f"{count} events revived.\n", arguments
 
 
-async def test_what_nobody_handles_is_not_revived(
+async def test_an_event_without_a_handler_is_not_revived(
     portal: Portal, ops: dict[str, str], database: asyncpg.Connection
 ) -> None:
     await keep_ignored(database, {**invoice_event(), "id": "e1", "type": "order.updated"})

@@ -1,4 +1,4 @@
-"""Retention: what is no longer needed goes, in batches; what a promise rests on stays."""
+"""Retention deletes expired rows in batches, and keeps the rows that a promise needs."""
 
 from collections.abc import AsyncIterator
 
@@ -18,7 +18,7 @@ DAY = 86400.0
 
 @pytest.fixture
 def own_database_url(new_database_url: str) -> str:
-    """These tests add tables and triggers, and fill it for the planner."""
+    """These tests add tables and triggers, and fill the tables for the planner."""
     return new_database_url
 
 
@@ -47,7 +47,7 @@ async def keep_events(
     )
 
 
-async def test_handled_events_go_after_45_days_and_all_others_stay(
+async def test_handled_events_are_deleted_after_45_days_and_all_others_stay(
     resources: Resources, own_database: asyncpg.Connection
 ) -> None:
     await keep_events(own_database, 3, "done", days_ago=45.1, finished=45.1)
@@ -65,7 +65,7 @@ async def test_handled_events_go_after_45_days_and_all_others_stay(
 PERSONAL = '{"email": "ada@example.com"}'
 
 
-async def test_bodies_go_when_they_are_no_longer_needed_and_their_digests_stay(
+async def test_bodies_are_deleted_when_no_longer_needed_and_their_digests_stay(
     resources: Resources, own_database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH_SIZE", 2)
@@ -97,7 +97,7 @@ async def test_bodies_go_when_they_are_no_longer_needed_and_their_digests_stay(
 
 
 @pytest.mark.parametrize("state", BODY_RETENTION)
-async def test_letting_go_of_bodies_walks_an_index(
+async def test_deleting_bodies_uses_an_index(
     resources: Resources, own_database: asyncpg.Connection, state: State
 ) -> None:
     await keep_events(own_database, 20_000, "done", days_ago=1, finished=1)
@@ -110,7 +110,7 @@ async def test_letting_go_of_bodies_walks_an_index(
     assert "Sort" not in plan
 
 
-async def test_it_goes_on_in_small_batches_until_nothing_is_left(
+async def test_rows_are_deleted_in_small_batches_until_none_is_left(
     resources: Resources, own_database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH_SIZE", 10)
@@ -157,7 +157,7 @@ async def test_a_pruned_link_is_renewed_when_its_document_is_opened(
     assert opened.status_code == 303
 
 
-async def test_short_lived_records_go_when_their_time_is_over(
+async def test_expired_short_lived_rows_are_deleted(
     resources: Resources, own_database: asyncpg.Connection
 ) -> None:
     await own_database.execute(
@@ -178,7 +178,7 @@ async def test_short_lived_records_go_when_their_time_is_over(
         assert await own_database.fetchval(f"SELECT count(*) FROM {table}") == left, table
 
 
-async def test_pruning_events_walks_an_index(resources: Resources, own_database: asyncpg.Connection) -> None:
+async def test_deleting_events_uses_an_index(resources: Resources, own_database: asyncpg.Connection) -> None:
     await keep_events(own_database, 20_000, "done", days_ago=1, finished=1)
     await own_database.execute("ANALYZE webhook_event")
     (events,) = (rule for rule in retention_store.RETENTION_RULES if rule.table.name == "webhook_event")

@@ -1,4 +1,4 @@
-"""Procedures of docs/operations.md, followed step by step; each restart is a portal with new settings."""
+"""The procedures of docs/operations.md work step by step; each restart is a portal with new settings."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ async def register(sandbox: Sandbox, url: str) -> tuple[str, Json]:
     return webhook["id"], await sandbox.get(f"/_sandbox/webhooks/{webhook['id']}/secrets")
 
 
-async def test_after_a_leaked_secret_was_ended_the_sweep_brings_what_was_refused(
+async def test_the_sweep_brings_events_that_were_refused_after_a_secret_leaked(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     async with running_portal(own_database_url, sandbox.url) as portal:

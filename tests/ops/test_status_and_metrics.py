@@ -1,4 +1,4 @@
-"""What operators see: the portal at a glance, and numbers for Prometheus."""
+"""The status page of operators and the metrics for Prometheus."""
 
 import re
 import socket
@@ -39,7 +39,7 @@ def grown(before: Samples, after: Samples, name: str) -> float:
     return after.get(name, 0) - before.get(name, 0)
 
 
-async def test_the_status_shows_inbox_sweep_and_far_side(
+async def test_the_status_shows_inbox_sweep_and_digital_river(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     ops = await sandbox.token("operator", scopes=["portal:ops"])
@@ -89,7 +89,7 @@ async def test_the_intake_is_counted_by_result_and_by_the_secret_that_signed(
         assert grown(before, after, name) == count, name
 
 
-async def test_a_document_leaves_its_trace_in_the_numbers(
+async def test_a_new_document_changes_the_metrics(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     assert portal.app is not None
@@ -158,7 +158,7 @@ async def test_metrics_hold_no_id_no_address_and_no_secret(portal: Portal, sandb
         assert private not in text
 
 
-async def test_a_token_keeps_strangers_from_the_metrics(own_database_url: str, sandbox: Sandbox) -> None:
+async def test_metrics_can_require_a_token(own_database_url: str, sandbox: Sandbox) -> None:
     async with running_portal(
         own_database_url, sandbox.url, with_worker=False, metrics_token=SecretStr("for prometheus")
     ) as portal:
@@ -167,7 +167,7 @@ async def test_a_token_keeps_strangers_from_the_metrics(own_database_url: str, s
             assert answer.status_code == status
 
 
-async def test_without_a_database_the_process_still_tells_its_own_numbers(sandbox: Sandbox) -> None:
+async def test_metrics_of_the_process_are_served_without_a_database(sandbox: Sandbox) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"postgresql://nobody@127.0.0.1:{probe.getsockname()[1]}/none"
@@ -177,7 +177,7 @@ async def test_without_a_database_the_process_still_tells_its_own_numbers(sandbo
     assert numbers["portal_digital_river_budget_per_second"] == 1000
 
 
-async def test_a_worker_serves_its_own_numbers_on_its_own_port(
+async def test_a_worker_serves_its_metrics_on_its_own_port(
     own_database_url: str, sandbox: Sandbox, http: httpx.AsyncClient
 ) -> None:
     with socket.socket() as probe:
@@ -198,7 +198,7 @@ async def test_a_worker_serves_its_own_numbers_on_its_own_port(
         assert await worker.end() == 0
 
 
-async def test_the_alert_rules_name_numbers_that_exist(portal: Portal) -> None:
+async def test_the_alert_rules_name_metrics_that_exist(portal: Portal) -> None:
     rules = YAML(typ="safe").load(DOCS / "alerts.yml")
     text = (await portal.client.get("/metrics")).text
     families = re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE)

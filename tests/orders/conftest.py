@@ -1,4 +1,4 @@
-"""Two buyers and the shop's support."""
+"""Two buyers and a support agent."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Orders as no shop would send them, but as the tolerant models may accept them."""
+"""Generated orders that no shop would send, but that the tolerant models accept."""
 
 import types
 import typing

@@ -1,4 +1,4 @@
-"""Orders, refunds and fulfillments of every structure that Digital River prints, wherever it stands."""
+"""Orders, refunds and fulfillments of every structure that Digital River prints."""
 
 from tests.data.digital_river import Json, payloads
 

@@ -1,4 +1,4 @@
-"""The list of orders: newest first, in pieces, by state and by time."""
+"""The list of orders: newest first, paged, filtered by state and by time."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -64,7 +64,7 @@ async def test_pages_hold_every_order_once_newest_first(limit: int, ada: OrderBu
     assert pages == -(-5 // limit)
 
 
-async def test_a_page_holds_twenty_unless_told_otherwise(ada: OrderBuyer, sandbox: Sandbox) -> None:
+async def test_a_page_holds_twenty_orders_by_default(ada: OrderBuyer, sandbox: Sandbox) -> None:
     for _ in range(21):
         await ada.order()
     assert len(await ada.listed()) == 20
@@ -93,7 +93,7 @@ async def test_both_bounds_of_time_belong_to_the_range(ada: OrderBuyer) -> None:
     assert await found(createdFrom=when[newest] + timedelta(seconds=1)) == []
 
 
-async def test_a_cursor_is_good_for_the_list_it_came_from_only(ada: OrderBuyer, mallory: OrderBuyer) -> None:
+async def test_a_cursor_is_valid_only_for_the_list_it_came_from(ada: OrderBuyer, mallory: OrderBuyer) -> None:
     for _ in range(2):
         await ada.order()
     cursor = (await ada.get("/v1/orders", limit=1)).json()["nextCursor"]
@@ -101,7 +101,7 @@ async def test_a_cursor_is_good_for_the_list_it_came_from_only(ada: OrderBuyer, 
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/query/cursor"]
 
 
-async def test_a_forged_cursor_tells_nothing_about_somebody_elses_order(
+async def test_a_forged_cursor_reveals_nothing_about_another_buyers_order(
     ada: OrderBuyer, mallory: OrderBuyer, sandbox: Sandbox
 ) -> None:
     adas = await ada.order()
@@ -166,7 +166,7 @@ BAD: dict[str, tuple[str, dict[str, Any], int, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", sorted(BAD))
-async def test_an_impossible_request_is_told_what_to_change(
+async def test_an_invalid_request_is_answered_with_what_to_change(
     case: str, ada: OrderBuyer, sandbox: Sandbox
 ) -> None:
     path, params, status, pointers = BAD[case]

@@ -1,4 +1,4 @@
-"""Whose order it is comes first: to others it does not exist, and nothing else is asked about it."""
+"""The owner of an order is checked first: for others it does not exist, and no call is made about it."""
 
 import asyncpg
 import pytest
@@ -10,7 +10,7 @@ ABOUT_ONE = ("", "/tracking", "/refunds", "/documents")
 
 
 @pytest.mark.parametrize("about", ABOUT_ONE)
-async def test_somebody_elses_and_a_guests_order_are_as_good_as_none(
+async def test_orders_of_others_and_of_guests_do_not_exist_for_a_buyer(
     about: str, mallory: OrderBuyer, sandbox: Sandbox
 ) -> None:
     adas, guests = await sandbox.order("ada"), await sandbox.order(None)
@@ -34,7 +34,7 @@ async def test_the_list_shows_the_callers_orders_only(
 
 
 @pytest.mark.parametrize("about", ["", *(f"/1{about}" for about in ABOUT_ONE)])
-async def test_nobody_gets_in_without_a_valid_token(about: str, ada: OrderBuyer, sandbox: Sandbox) -> None:
+async def test_no_order_is_shown_without_a_valid_token(about: str, ada: OrderBuyer, sandbox: Sandbox) -> None:
     path = f"/v1/orders{about}"
     expired = await sandbox.token("ada", expiresIn=-60)
     for token in ({}, expired):
@@ -43,7 +43,7 @@ async def test_nobody_gets_in_without_a_valid_token(about: str, ada: OrderBuyer,
 
 
 @pytest.mark.parametrize("about", ABOUT_ONE)
-async def test_support_reads_anybodys_order_and_leaves_a_record(
+async def test_support_reads_any_order_and_leaves_a_record(
     about: str, support: OrderBuyer, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     for order in (await sandbox.order("ada"), await sandbox.order(None)):
@@ -58,7 +58,7 @@ async def test_support_reads_anybodys_order_and_leaves_a_record(
     assert missing.status_code == 404
 
 
-async def test_support_names_whose_list_it_wants(support: OrderBuyer, ada: OrderBuyer) -> None:
+async def test_support_must_name_the_customer_of_a_list(support: OrderBuyer, ada: OrderBuyer) -> None:
     order = await ada.order()
     assert [found["id"] for found in await support.listed(customerId="ada")] == [order["id"]]
     assert (await support.get("/v1/orders")).status_code == 422

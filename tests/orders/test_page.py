@@ -1,4 +1,4 @@
-"""The page about an order: one document with everything, even when the far side is half asleep."""
+"""The page of an order: one answer with everything, also while a part of Digital River is slow or down."""
 
 from datetime import datetime
 
@@ -101,7 +101,9 @@ async def test_list_and_page_agree_in_every_state(
     assert listed["state"] == page["state"] == (then or (first,))[-1]
 
 
-async def test_a_payment_that_fails_later_is_told_without_its_code(ada: OrderBuyer, sandbox: Sandbox) -> None:
+async def test_a_payment_that_fails_later_is_shown_without_its_code(
+    ada: OrderBuyer, sandbox: Sandbox
+) -> None:
     order = await ada.order(state="pending_payment")
     failure = {"failureCode": "lost_stolen_card", "failureMessage": "Canary."}
     await sandbox.post(f"/_sandbox/orders/{order['id']}/payment-failure", failure)
@@ -174,7 +176,7 @@ async def test_a_second_document_of_the_same_kind_is_not_overlooked(
         assert len((await ada.page(order))["documents"]["data"]) == count
 
 
-async def test_what_a_page_learns_of_documents_their_own_route_knows_at_once(ada: OrderBuyer) -> None:
+async def test_documents_found_by_a_page_are_listed_by_their_own_route_at_once(ada: OrderBuyer) -> None:
     order = await ada.order(state="pending_payment")
     path = f"/v1/orders/{order['id']}/documents"
     assert (await ada.get(path)).json()["availability"]["invoice"] == "pending"
@@ -183,7 +185,7 @@ async def test_what_a_page_learns_of_documents_their_own_route_knows_at_once(ada
     assert (await ada.get(path)).json()["availability"]["invoice"] == "notIssued"
 
 
-async def test_a_document_that_was_announced_without_its_owner_finds_them(
+async def test_a_document_whose_event_names_no_owner_is_listed_for_its_owner(
     ada: OrderBuyer, sandbox: Sandbox
 ) -> None:
     await sandbox.fault("drop", eventType="order.invoice.created")
@@ -223,7 +225,7 @@ async def test_a_page_has_an_etag_that_changes_with_the_order(ada: OrderBuyer) -
         ("status", "/files*", "documents"),
     ],
 )
-async def test_what_cannot_be_read_is_left_out_and_named(
+async def test_a_part_that_cannot_be_read_is_left_out_and_named(
     kind: str, path: str, part: str, ada: OrderBuyer, sandbox: Sandbox
 ) -> None:
     await sandbox.fault("drop", eventType="order.invoice.created")
@@ -254,7 +256,7 @@ async def test_a_document_whose_file_is_not_there_yet_is_pending_on_the_page(
     assert page["documents"]["availability"]["invoice"] == "pending"
 
 
-async def test_a_page_does_not_wait_for_what_it_can_do_without(
+async def test_a_page_does_not_wait_for_optional_parts(
     ada: OrderBuyer, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "PART_TIMEOUT_SECONDS", 0.3)
@@ -262,7 +264,7 @@ async def test_a_page_does_not_wait_for_what_it_can_do_without(
     assert (await ada.page(await ada.order()))["incomplete"] == ["refunds"]
 
 
-async def test_without_the_order_itself_there_is_no_page(ada: OrderBuyer, sandbox: Sandbox) -> None:
+async def test_a_page_without_its_order_fails(ada: OrderBuyer, sandbox: Sandbox) -> None:
     order = await ada.order()
     await sandbox.fault("status", path="/orders/{id}", times=3)
     answer = await ada.get(f"/v1/orders/{order['id']}")
@@ -270,7 +272,7 @@ async def test_without_the_order_itself_there_is_no_page(ada: OrderBuyer, sandbo
     assert int(answer.headers["Retry-After"]) >= 1
 
 
-async def test_what_belongs_to_the_order_is_read_at_the_same_time(ada: OrderBuyer, sandbox: Sandbox) -> None:
+async def test_the_parts_of_a_page_are_read_at_the_same_time(ada: OrderBuyer, sandbox: Sandbox) -> None:
     order = await ada.order()
     for path in ("/refunds", "/fulfillments"):
         await sandbox.fault("delay", path=path, seconds=1)

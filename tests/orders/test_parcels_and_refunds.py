@@ -1,4 +1,4 @@
-"""Where the parcels are, and what is being paid back."""
+"""Tracking and refunds of an order."""
 
 import pytest
 
@@ -12,7 +12,7 @@ TRACKING = {
 }
 
 
-async def test_the_logistics_partner_knows_where_its_parcels_are(ada: OrderBuyer, sandbox: Sandbox) -> None:
+async def test_parcels_of_the_logistics_partner_are_tracked(ada: OrderBuyer, sandbox: Sandbox) -> None:
     order = await ada.order()
     parcel = {
         "trackingNumber": "1Z",
@@ -37,7 +37,7 @@ async def test_the_logistics_partner_knows_where_its_parcels_are(ada: OrderBuyer
     assert await sandbox.count("GET /fulfillments") == 0
 
 
-async def test_a_shop_that_ships_itself_is_believed(ada: OrderBuyer, sandbox: Sandbox) -> None:
+async def test_parcels_that_the_shop_ships_itself_are_shown(ada: OrderBuyer, sandbox: Sandbox) -> None:
     order = await ada.order()
     item = {"itemId": order["items"][0]["id"], "quantity": 1}
     for number in ("Z1", "Z2"):
@@ -50,7 +50,7 @@ async def test_a_shop_that_ships_itself_is_believed(ada: OrderBuyer, sandbox: Sa
     assert [piece["quantity"] for shipment in answer["shipments"] for piece in shipment["items"]] == [1, 1]
 
 
-async def test_nothing_shipped_is_an_empty_list_and_not_an_error(ada: OrderBuyer) -> None:
+async def test_an_order_without_shipments_has_an_empty_list(ada: OrderBuyer) -> None:
     order = await ada.order()
     answer = await ada.get(f"/v1/orders/{order['id']}/tracking")
     assert (answer.status_code, answer.json()["shipments"]) == (200, [])
@@ -79,7 +79,7 @@ async def test_a_refund_says_how_far_it_is(outcome: str, state: str, ada: OrderB
     assert "failureReason" not in shown
 
 
-async def test_a_refund_whose_time_ran_out_asks_for_nothing_more(ada: OrderBuyer, sandbox: Sandbox) -> None:
+async def test_an_expired_refund_asks_for_no_bank_details(ada: OrderBuyer, sandbox: Sandbox) -> None:
     order = await ada.completed()
     refund = await ada.refunded(order, "pending_information")
     await sandbox.post(f"/_sandbox/refunds/{refund['id']}/state", {"state": "expired"})
@@ -89,7 +89,7 @@ async def test_a_refund_whose_time_ran_out_asks_for_nothing_more(ada: OrderBuyer
 
 @pytest.mark.parametrize(("about", "path"), [("refunds", "/refunds"), ("tracking", "/fulfillments")])
 @pytest.mark.parametrize(("kind", "status"), [("status", 503), ("garbage", 502)])
-async def test_where_it_is_what_was_asked_for_a_failure_is_told(
+async def test_a_failure_of_the_requested_part_is_a_problem(
     kind: str, status: int, about: str, path: str, ada: OrderBuyer, sandbox: Sandbox
 ) -> None:
     order = await ada.order()

@@ -1,4 +1,4 @@
-"""Whatever Digital River prints of orders, refunds and parcels is shown without loss."""
+"""Every printed order, refund and parcel is shown without loss."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -55,8 +55,10 @@ def test_every_printed_order_is_shown_without_loss(name: str) -> None:
     for party, address in ((shown.ship_to, "shipTo"), (shown.bill_to, "billTo")):
         assert (party is None) == (address not in sample)
         if party is not None and party.address is not None:
-            told = {k: v for k, v in party.address.model_dump(by_alias=True).items() if v is not None}
-            assert told == sample[address]["address"]
+            shown_address = {
+                k: v for k, v in party.address.model_dump(by_alias=True).items() if v is not None
+            }
+            assert shown_address == sample[address]["address"]
             assert party.name == sample[address].get("name")
     assert {(step.kind, step.state) for step in shown.timeline} == {
         ("order", "created"),

@@ -1,4 +1,4 @@
-"""One word for every combination of states, and the published table says the same."""
+"""Every combination of states has one status, and the published table says the same."""
 
 import itertools
 from decimal import Decimal
@@ -62,7 +62,7 @@ def expected(state: str | None, fraud: str | None, payment: str) -> str:
 @pytest.mark.parametrize(
     ("state", "fraud", "payment"), list(itertools.product(EXPECTED, FRAUD, PAYMENTS)), ids=str
 )
-def test_every_combination_has_its_word(state: str | None, fraud: str | None, payment: str) -> None:
+def test_every_combination_has_its_status(state: str | None, fraud: str | None, payment: str) -> None:
     order = Order.model_validate({"id": "1", "state": state, "fraudState": fraud, **PAYMENTS[payment]})
     assert display_status(order) == expected(state, fraud, payment)
 

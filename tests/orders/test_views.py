@@ -1,4 +1,4 @@
-"""Whatever Digital River says of an order becomes a page, however strange it is."""
+"""Every order that the models accept becomes a valid page."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -20,7 +20,7 @@ from app.web.api_model import ApiModel
 from app.web.paging import Page, PartialPage
 from tests.data.digital_river import Json
 from tests.orders.payloads import payloads
-from tests.web.test_contract import check_examples
+from tests.web.test_api_model import check_examples
 
 
 def read_or_reject(model: type[Any], payload: object) -> Any:
@@ -31,7 +31,7 @@ def read_or_reject(model: type[Any], payload: object) -> Any:
 
 
 def is_sound(view: BaseModel) -> None:
-    """Its JSON is what its own schema promises, money patterns included."""
+    """Its JSON matches its own schema, including the patterns of amounts."""
     assert type(view).model_validate_json(view.model_dump_json()) == view
 
 
@@ -45,7 +45,7 @@ def page(order: Order, *, of_refunds: Iterable[Refund] = ()) -> OrderView:
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 @given(payload=payloads(Order))
-def test_no_order_that_can_be_read_is_too_strange_for_a_page(payload: Json) -> None:
+def test_every_readable_order_becomes_a_page(payload: Json) -> None:
     order = read_or_reject(Order, payload)
     is_sound(page(order))
     is_sound(views.order_summary(order))
@@ -58,9 +58,7 @@ def test_no_order_that_can_be_read_is_too_strange_for_a_page(payload: Json) -> N
     found=st.lists(payloads(Refund), max_size=2),
     sent=st.lists(payloads(Fulfillment), max_size=2),
 )
-def test_no_refund_and_no_parcel_is_too_strange_either(
-    order: Json, found: list[Json], sent: list[Json]
-) -> None:
+def test_every_readable_refund_and_parcel_is_shown(order: Json, found: list[Json], sent: list[Json]) -> None:
     read = read_or_reject(Order, order)
     paid_back = [read_or_reject(Refund, one) for one in found]
     fulfillments = [read_or_reject(Fulfillment, one) for one in sent]
@@ -70,7 +68,7 @@ def test_no_refund_and_no_parcel_is_too_strange_either(
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(payload=payloads(Tracking))
-def test_no_tracking_is_too_strange(payload: Json) -> None:
+def test_every_readable_tracking_is_shown(payload: Json) -> None:
     read = read_or_reject(Tracking, {**payload, "orderId": "1"})
     is_sound(tracking.from_logistics(Order(id="1"), read))
 
@@ -100,7 +98,7 @@ def test_amounts_have_the_decimals_of_their_currency(
     assert (None if result is None else format(result, "f")) == shown
 
 
-def test_two_state_machines_become_one_story() -> None:
+def test_two_state_machines_become_one_status() -> None:
     order = Order.model_validate(
         {
             "id": "1",
@@ -184,7 +182,7 @@ def test_a_web_address_stays_as_it_is() -> None:
 
 
 def contracts() -> set[type[ApiModel]]:
-    """Every model of this room that crosses the boundary."""
+    """Every published model of this package."""
     rooms = (documents, refunds, schemas, tracking)
     kinds = (kind for room in rooms for kind in vars(room).values() if isinstance(kind, type))
     ours = {kind for kind in kinds if issubclass(kind, ApiModel)} - {ApiModel, Page, PartialPage}

@@ -1,4 +1,4 @@
-"""Two buyers, so that one can reach for what is the other's."""
+"""Two buyers, so that one can try to use the other's payment sources."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The default is what Digital River says it is, after every change."""
+"""After every change the default payment method is the one that Digital River reports."""
 
 import asyncio
 from uuid import uuid4
@@ -52,7 +52,7 @@ async def test_a_removed_card_is_gone_for_good(ada: PaymentBuyer, sandbox: Sandb
 
 
 @pytest.mark.parametrize(("rule", "promotes"), [("clear", False), ("promote", True)])
-async def test_what_becomes_of_a_removed_default_is_what_digital_river_made_of_it(
+async def test_the_default_after_a_removal_is_the_one_digital_river_reports(
     rule: str, promotes: bool, ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     rules = {"afterDefaultDetached": rule}
@@ -65,7 +65,9 @@ async def test_what_becomes_of_a_removed_default_is_what_digital_river_made_of_i
     assert answer.json()["isDefault"] is not promotes
 
 
-async def test_somebody_elses_card_is_removed_like_none(ada: PaymentBuyer, bob: PaymentBuyer) -> None:
+async def test_removing_another_buyers_card_is_answered_like_removing_none(
+    ada: PaymentBuyer, bob: PaymentBuyer
+) -> None:
     bobs, _ = await save_two(bob)
     missing = comparable(await ada.remove(str(uuid4())))
     assert missing[0] == 404

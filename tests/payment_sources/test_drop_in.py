@@ -1,4 +1,4 @@
-"""What a page needs to open Drop-in comes from the settings and the profile, never from the page."""
+"""The configuration of Drop-in comes from the settings and the profile, never from the request."""
 
 import pytest
 from pydantic import SecretStr, ValidationError

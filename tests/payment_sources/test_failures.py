@@ -1,4 +1,4 @@
-"""Digital River dies, lies or changes its mind in the middle of a change."""
+"""Digital River fails or changes its answer in the middle of a change to a payment source."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -58,7 +58,7 @@ async def test_a_source_that_fails_between_reading_and_saving_is_refused(
     assert await ada.saved() == []
 
 
-async def test_a_source_that_somebody_else_saves_first_is_answered_like_none(
+async def test_a_source_that_another_buyer_saves_first_is_answered_like_none(
     ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     source_id = await ada.enter()
@@ -74,7 +74,7 @@ async def test_a_source_that_somebody_else_saves_first_is_answered_like_none(
     ("fault", "status"),
     [({"kind": "status", "status": 500}, 503), ({"kind": "garbage"}, 502), ({"kind": "empty"}, 502)],
 )
-async def test_an_outage_is_a_problem_that_names_nobody(
+async def test_an_outage_is_a_problem_that_names_no_customer(
     fault: dict[str, Any], status: int, ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     source_id = await ada.enter()

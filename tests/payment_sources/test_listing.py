@@ -1,4 +1,4 @@
-"""Every saved method can be shown, of whatever type, and nothing of it that could be misused."""
+"""Every saved method is listed, whatever its type, without data that could be misused."""
 
 from datetime import UTC, datetime
 
@@ -76,6 +76,6 @@ async def test_support_sees_what_the_buyer_sees_and_others_see_nothing(
 
 
 @pytest.mark.parametrize("name", ["limit", "cursor", "customerId"])
-async def test_there_is_nothing_to_ask_for_but_all_of_them(name: str, ada: PaymentBuyer) -> None:
+async def test_the_list_accepts_no_filter(name: str, ada: PaymentBuyer) -> None:
     answer = await ada.send("GET", f"?{name}=1")
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/query/{name}")

@@ -1,4 +1,4 @@
-"""Sources of every structure that Digital River prints: shown without loss, and without a secret."""
+"""Sources of every structure that Digital River prints are shown without loss and without a secret."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from app.payment_sources import drop_in, schemas
 from app.payment_sources.schemas import payment_source_view
 from app.web.api_model import ApiModel
 from tests.data.digital_river import Json, payloads
-from tests.web.test_contract import check_examples
+from tests.web.test_api_model import check_examples
 
 FOLDERS = ("sources", "drjs", "dropin", "customers", "orders", "events", "checkouts")
 NOW = datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
@@ -86,10 +86,10 @@ def test_every_printed_source_is_shown_without_loss() -> None:
 def test_no_printed_source_leaks_anything_else() -> None:
     secrets = 0
     for source in printed_sources():
-        told = {str(text) for text in leaves(shown(source))}
+        shown_texts = {str(text) for text in leaves(shown(source))}
         hidden = {text for text in leaves(source) if not any(text in one for one in leaves(expected(source)))}
         secrets += len(hidden)
-        assert not [text for text in hidden for one in told if text in one]
+        assert not [text for text in hidden for one in shown_texts if text in one]
     assert secrets > 100
 
 
@@ -106,7 +106,7 @@ def test_a_card_expires_with_the_end_of_its_month(
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "shown_texts"),
     [
         ({"id": "1"}, ("Payment method", None, None)),
         ({"id": "1", "type": "x-y_zPay", "x-y_zPay": "?"}, ("X Y Z Pay", None, None)),
@@ -124,10 +124,10 @@ def test_a_card_expires_with_the_end_of_its_month(
     ],
 )
 def test_a_source_with_gaps_is_shown_with_gaps(
-    source: Json, told: tuple[str, str | None, str | None]
+    source: Json, shown_texts: tuple[str, str | None, str | None]
 ) -> None:
     one = shown(source)
-    assert (one["label"], one["lastFour"], one["ownerName"]) == told
+    assert (one["label"], one["lastFour"], one["ownerName"]) == shown_texts
     assert one["isExpired"] is False
 
 

@@ -1,4 +1,4 @@
-"""The browser names a source; what becomes of it is decided by what Digital River knows of it."""
+"""The browser names a source, and the portal decides by Digital River's data whether to save it."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -97,7 +97,7 @@ async def test_a_saved_card_that_has_failed_since_is_still_saved(ada: PaymentBuy
     assert (again.status_code, again.json()["state"]) == (200, "failed")
 
 
-async def test_ten_impatient_clicks_save_one_card_once(ada: PaymentBuyer, sandbox: Sandbox) -> None:
+async def test_ten_simultaneous_requests_save_one_card_once(ada: PaymentBuyer, sandbox: Sandbox) -> None:
     source_id = await ada.enter()
     # Long enough for the others to find it not saved yet, if they were let in.
     await sandbox.fault("delay", seconds=0.5, method="POST", path="/customers/{id}/sources/{sourceId}")
@@ -115,7 +115,7 @@ async def test_the_same_idempotency_key_replays_the_first_answer(ada: PaymentBuy
     assert await sandbox.count(ATTACH) == 1
 
 
-async def test_somebody_elses_source_is_answered_like_none(
+async def test_another_buyers_source_is_answered_like_none(
     ada: PaymentBuyer, bob: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     unknown = comparable(await ada.save(str(uuid4())))
@@ -134,14 +134,16 @@ async def test_somebody_elses_source_is_answered_like_none(
 @pytest.mark.parametrize(
     "state", ["requires_action", "pending_redirect", "pending_funds", "consumed", "failed", "cancelled"]
 )
-async def test_what_is_not_chargeable_is_refused(state: str, ada: PaymentBuyer, sandbox: Sandbox) -> None:
+async def test_a_source_that_is_not_chargeable_is_refused(
+    state: str, ada: PaymentBuyer, sandbox: Sandbox
+) -> None:
     detail = source_error(await ada.save(await ada.enter(state=state)))
     assert "cannot be used" in detail
     assert await sandbox.count(ATTACH) == 0
     assert (await sandbox.client.get("/customers/ada")).status_code == 404
 
 
-async def test_what_digital_river_does_not_store_is_refused_in_words_for_a_buyer(ada: PaymentBuyer) -> None:
+async def test_a_source_that_cannot_be_stored_is_refused_in_words_for_a_buyer(ada: PaymentBuyer) -> None:
     answer = await ada.save(await ada.enter(type="payco", state="chargeable"))
     assert source_error(answer) == "This payment method cannot be saved for later purchases."
     assert "nonreusable" not in answer.text
@@ -182,7 +184,7 @@ async def test_a_body_that_cannot_be_accepted_is_pointed_at(
 
 
 @pytest.mark.parametrize(("verb", "path"), [("POST", ""), ("PUT", "/default"), ("DELETE", "/{id}")])
-async def test_nobody_writes_for_another_customer(
+async def test_a_write_for_another_customer_is_refused(
     verb: str, path: str, ada: PaymentBuyer, bob: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     source_id = await bob.enter()
@@ -196,7 +198,7 @@ async def test_nobody_writes_for_another_customer(
 
 
 @pytest.mark.parametrize(("verb", "path"), [("GET", ""), ("POST", ""), ("PUT", "/default"), ("DELETE", "/7")])
-async def test_nothing_is_done_without_a_valid_token(
+async def test_no_source_is_saved_without_a_valid_token(
     verb: str, path: str, ada: PaymentBuyer, sandbox: Sandbox
 ) -> None:
     body = {"sourceId": "7"} if verb in {"POST", "PUT"} else None

@@ -1,4 +1,4 @@
-"""Being forgotten, and taking everything along."""
+"""Forgetting a customer, and exporting a customer's data."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,14 +17,14 @@ LISTS = ("paymentSources", "orders", "documents", "events", "forgetRequests")
 
 
 async def held(database: asyncpg.Connection) -> list[str]:
-    """The tables that hold something of ada's which being forgotten erases."""
+    """The tables with rows of ada's that a forget request erases."""
     tables = ("idempotent_request", "tax_identifier_replacement", "certificate_upload")
     count = "SELECT count(*) FROM {} WHERE customer_id = 'ada'"
     return [table for table in tables if await database.fetchval(count.format(table))]
 
 
 async def hold_everything(ada: AccountBuyer, database: asyncpg.Connection) -> list[str]:
-    """Let there be something of ada's in each of these tables."""
+    """Create a row of ada's in each of these tables."""
     body = {"type": "de", "value": "DE123456789"}
     assert (await ada.send("POST", "/tax-identifiers", body, headers={"Idempotency-Key": "k"})).is_success
     await database.execute(
@@ -57,10 +57,10 @@ async def test_being_forgotten_is_recorded_and_says_what_happens_next(
     await ada.send("PUT", body={"email": "ada@example.com"})
     answer = await ada.send("POST", "/forget")
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert told["status"] == "recorded"
-    assert told["kept"]
-    assert told["next"]
+    answered = answer.json()
+    assert answered["status"] == "recorded"
+    assert answered["kept"]
+    assert answered["next"]
     assert (await sandbox.get("/customers/ada"))["requestToBeForgotten"] is True
     assert (await ada.get()).json()["forgetRequested"] is True
 
@@ -72,7 +72,7 @@ async def test_being_forgotten_twice_is_the_same_as_once(ada: AccountBuyer, sand
     assert await sandbox.count("POST /customers/{id}") == 1
 
 
-async def test_what_is_held_here_is_erased_after_the_request_is_recorded(
+async def test_stored_data_is_erased_after_the_request_is_recorded(
     ada: AccountBuyer, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     everything = await hold_everything(ada, database)
@@ -83,7 +83,7 @@ async def test_what_is_held_here_is_erased_after_the_request_is_recorded(
     assert await held(database) == []
 
 
-async def test_what_came_of_the_request_is_on_record_for_ever(
+async def test_the_outcome_of_the_request_is_recorded_for_ever(
     ada: AccountBuyer, portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     await ada.get()
@@ -93,7 +93,7 @@ async def test_what_came_of_the_request_is_on_record_for_ever(
     assert answer.status_code == 200
     async with full_disk(database):
         assert (await ada.send("POST", "/forget")).status_code == 503
-    # Everything that may be pruned is.
+    # Retention deletes every row that it may delete.
     await pass_time(database, sandbox, 400 * 86_400)
     assert portal.app is not None
     resources = portal.app.state.resources
@@ -213,7 +213,7 @@ async def test_the_export_holds_everything_about_the_customer(
     assert (await eve.get("/export", of="ada")).status_code == 404
 
 
-async def test_the_export_holds_what_the_other_rooms_know(
+async def test_the_export_holds_the_data_of_every_package(
     ada: AccountBuyer, eve: AccountBuyer, support: AccountBuyer, portal: Portal, sandbox: Sandbox
 ) -> None:
     await ada.send("PUT")
@@ -258,7 +258,7 @@ async def test_stored_answers_are_erased_with_the_rest(
     assert [row["customer_id"] for row in rows] == ["eve"]
 
 
-async def test_an_export_of_somebody_digital_river_does_not_know_is_empty(
+async def test_an_export_of_a_customer_unknown_to_digital_river_is_empty(
     ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     assert (await ada.get("/export")).json() == {
@@ -272,7 +272,7 @@ async def test_an_export_of_somebody_digital_river_does_not_know_is_empty(
     assert (await sandbox.get("/customers"))["data"] == []
 
 
-async def test_half_an_export_is_none(ada: AccountBuyer, sandbox: Sandbox) -> None:
+async def test_an_incomplete_export_is_an_error(ada: AccountBuyer, sandbox: Sandbox) -> None:
     await sandbox.fault("status", status=503, path="/tax-identifiers*")
     answer = await ada.get("/export")
     assert answer.status_code == 503

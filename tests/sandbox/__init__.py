@@ -1,1 +1,1 @@
-"""The sandbox is held against Digital River's own documents."""
+"""Tests of the sandbox against Digital River's own documents."""

@@ -1,4 +1,4 @@
-"""One sandbox process for these tests, each of its answers judged by the official document."""
+"""One sandbox process for these tests. Each of its answers is compared with the official document."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -7,7 +7,7 @@ import pytest
 
 from tests.sandbox.official import OfficialDocument
 from tests.sandbox.receiver import Receiver
-from tests.support.merchant import Merchant
+from tests.support.api_client import ApiClient
 from tests.support.sandbox import running_sandbox
 
 # Seconds before the first repeat of a delivery; before each further one the pause is twice as long.
@@ -20,7 +20,7 @@ def official() -> OfficialDocument:
 
 
 @pytest.fixture(scope="session")
-async def far_process() -> AsyncIterator[str]:
+async def sandbox_url() -> AsyncIterator[str]:
     async with running_sandbox(
         SANDBOX_RETRY_DELAY=str(RETRY_DELAY), SANDBOX_DELIVERY_TIMEOUT="0.5"
     ) as running:
@@ -28,13 +28,13 @@ async def far_process() -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def _stranger(far_process: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=far_process, timeout=10) as client:
+async def _client_without_key(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=sandbox_url, timeout=10) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-async def _merchant(far_process: str, official: OfficialDocument) -> AsyncIterator[Merchant]:
+async def _api(sandbox_url: str, official: OfficialDocument) -> AsyncIterator[ApiClient]:
     async def judge(response: httpx.Response) -> None:
         await response.aread()
         assert official.complaints(response) == []
@@ -42,22 +42,22 @@ async def _merchant(far_process: str, official: OfficialDocument) -> AsyncIterat
     headers = {"Authorization": "Bearer sk_test_sandbox"}
     hooks = {"response": [judge]}
     async with httpx.AsyncClient(
-        base_url=far_process, headers=headers, timeout=10, event_hooks=hooks
+        base_url=sandbox_url, headers=headers, timeout=10, event_hooks=hooks
     ) as client:
-        yield Merchant(client)
+        yield ApiClient(client)
 
 
 @pytest.fixture
-async def raw(_stranger: httpx.AsyncClient) -> httpx.AsyncClient:
-    """A client without key and without judge, of a sandbox that remembers nothing."""
-    (await _stranger.post("/_sandbox/reset")).raise_for_status()
-    return _stranger
+async def raw(_client_without_key: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A client without a key, whose answers are not checked, of an empty sandbox."""
+    (await _client_without_key.post("/_sandbox/reset")).raise_for_status()
+    return _client_without_key
 
 
 @pytest.fixture
-async def merchant(_merchant: Merchant, raw: httpx.AsyncClient) -> Merchant:
+async def api(_api: ApiClient, raw: httpx.AsyncClient) -> ApiClient:
     """A merchant's client; any answer that the official document would not give fails the test."""
-    return _merchant
+    return _api
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The official OpenAPI document's facts as judge of the sandbox's answers, and where we knowingly differ."""
+"""Compares the sandbox's answers with the official OpenAPI document, and lists the accepted differences."""
 
 import re
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""A webhook endpoint that answers as it is told and remembers what it got."""
+"""A webhook endpoint that records its requests and gives the answers that a test sets."""
 
 import threading
 import time

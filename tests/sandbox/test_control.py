@@ -1,4 +1,4 @@
-"""The control doors: walking orders, tokens, the clock, webhooks as a resource, the process itself."""
+"""The control API: order states, tokens, the clock, webhooks, and the process itself."""
 
 import asyncio
 import json
@@ -12,8 +12,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from tests.support.api_client import ApiClient, Json
 from tests.support.clock import eventually
-from tests.support.merchant import Json, Merchant
 
 
 async def verified(raw: httpx.AsyncClient, **wish: object) -> Json:
@@ -63,12 +63,12 @@ async def test_rotation_publishes_a_new_key_beside_or_instead_of_the_old(raw: ht
     assert await published() == [last]
 
 
-async def test_an_order_walks_through_review_dispute_and_return(merchant: Merchant) -> None:
-    order = await merchant.order(state="in_review")
-    door = f"/_sandbox/orders/{order['id']}/state"
+async def test_an_order_walks_through_review_dispute_and_return(api: ApiClient) -> None:
+    order = await api.order(state="in_review")
+    control_path = f"/_sandbox/orders/{order['id']}/state"
     for state in ("accepted", "dispute", "accepted", "fulfilled", "complete", "returned"):
-        assert (await merchant.post(door, {"state": state}))["state"] == state
-    assert await merchant.event_types() == [
+        assert (await api.post(control_path, {"state": state}))["state"] == state
+    assert await api.event_types() == [
         "order.review_opened",
         "order.accepted",
         "order.review_closed",
@@ -78,37 +78,37 @@ async def test_an_order_walks_through_review_dispute_and_return(merchant: Mercha
         "order.complete",
         "order.refunded",
     ]
-    assert (await merchant.refused(door, {"state": "accepted"}))[:2] == (409, "invalid_state")
+    assert (await api.refused(control_path, {"state": "accepted"}))[:2] == (409, "invalid_state")
 
 
-async def test_a_blocked_order_is_a_fraud_and_ends_there(merchant: Merchant) -> None:
-    order = await merchant.order(state="pending_payment")
-    door = f"/_sandbox/orders/{order['id']}/state"
-    blocked = await merchant.post(door, {"state": "blocked"})
+async def test_a_blocked_order_is_a_fraud_and_ends_there(api: ApiClient) -> None:
+    order = await api.order(state="pending_payment")
+    control_path = f"/_sandbox/orders/{order['id']}/state"
+    blocked = await api.post(control_path, {"state": "blocked"})
     assert (blocked["fraudState"], blocked["items"][0]["state"]) == ("blocked", "blocked")
-    assert (await merchant.refused(door, {"state": "accepted"}))[0] == 409
+    assert (await api.refused(control_path, {"state": "accepted"}))[0] == 409
 
 
-async def test_a_dispute_ends_in_the_state_it_interrupted_or_as_the_printed_one(merchant: Merchant) -> None:
-    order = await merchant.complete()
-    door = f"/_sandbox/orders/{order['id']}/state"
-    await merchant.post(door, {"state": "dispute"})
-    assert (await merchant.refused(door, {"state": "fulfilled"}))[0] == 409
-    assert (await merchant.post(door, {"state": "complete"}))["state"] == "complete"
-    await merchant.post(door, {"state": "dispute"})
-    resolved = await merchant.post(door, {"state": "accepted"})
+async def test_a_dispute_ends_in_the_state_it_interrupted_or_as_the_printed_one(api: ApiClient) -> None:
+    order = await api.complete()
+    control_path = f"/_sandbox/orders/{order['id']}/state"
+    await api.post(control_path, {"state": "dispute"})
+    assert (await api.refused(control_path, {"state": "fulfilled"}))[0] == 409
+    assert (await api.post(control_path, {"state": "complete"}))["state"] == "complete"
+    await api.post(control_path, {"state": "dispute"})
+    resolved = await api.post(control_path, {"state": "accepted"})
     assert (resolved["state"], resolved["items"][0]["state"]) == ("accepted", "fulfilled")
     assert {"fulfilled", "complete", "dispute"} < set(resolved["stateTransitions"])
-    assert (await merchant.event_types())[-1] == "order.dispute.resolved"
+    assert (await api.event_types())[-1] == "order.dispute.resolved"
 
 
 async def test_a_real_order_says_how_it_is_shipped_what_it_weighs_and_what_renews_itself(
-    merchant: Merchant,
+    api: ApiClient,
 ) -> None:
     lamp = {"name": "Desk lamp", "price": 20, "weight": 1.5, "weightUnit": "kg"}
     plan = {"subscriptionId": "s-1", "planId": "p-1", "startTime": "2026-01-01T00:00:00Z"}
     support = {"name": "Support", "price": 5, "physical": False, "subscription": plan}
-    order = await merchant.order(items=[lamp, support], shipping=5, shippingTax=0.4, shippingTerms="DDP")
+    order = await api.order(items=[lamp, support], shipping=5, shippingTax=0.4, shippingTerms="DDP")
     assert order["shippingChoice"] == {
         "amount": 5.0,
         "description": "standard",
@@ -122,49 +122,49 @@ async def test_a_real_order_says_how_it_is_shipped_what_it_weighs_and_what_renew
     info = second["subscriptionInfo"]
     assert info | plan == info
     assert (info["autoRenewal"], info["freeTrial"]) == (True, False)
-    (found,) = (await merchant.get("/orders", {"subscriptionId": "s-1"}))["data"]
+    (found,) = (await api.get("/orders", {"subscriptionId": "s-1"}))["data"]
     assert found["id"] == order["id"]
-    download = await merchant.order(items=[{"name": "Song", "price": 1, "physical": False}])
+    download = await api.order(items=[{"name": "Song", "price": 1, "physical": False}])
     assert "shippingChoice" not in download
 
 
-async def test_an_impossible_order_is_not_placed(merchant: Merchant) -> None:
-    assert (await merchant.refused("/_sandbox/orders", {"state": "returned"}))[0] == 400
-    unknown = await merchant.refused("/_sandbox/orders", {"sellingEntity": "X"})
+async def test_an_impossible_order_is_not_placed(api: ApiClient) -> None:
+    assert (await api.refused("/_sandbox/orders", {"state": "returned"}))[0] == 400
+    unknown = await api.refused("/_sandbox/orders", {"sellingEntity": "X"})
     assert unknown[:2] == (400, "selling_entity_not_found")
-    assert (await merchant.client.post("/_sandbox/orders", json={"colour": "red"})).status_code == 422
+    assert (await api.client.post("/_sandbox/orders", json={"colour": "red"})).status_code == 422
 
 
-async def test_a_webhook_is_created_listed_changed_and_deleted(merchant: Merchant) -> None:
-    made = await merchant.webhook("https://example.com/hook", ["order.accepted"])
+async def test_a_webhook_is_created_listed_changed_and_deleted(api: ApiClient) -> None:
+    made = await api.webhook("https://example.com/hook", ["order.accepted"])
     assert (made["enabled"], made["transportType"], made["apiVersion"]) == (True, "HTTP", "default")
-    await merchant.webhook("https://example.com/other", ["refund.pending"])
-    assert len(await merchant.get("/webhooks")) == 2
-    assert [hook["id"] for hook in await merchant.get("/webhooks?types=order.accepted")] == [made["id"]]
+    await api.webhook("https://example.com/other", ["refund.pending"])
+    assert len(await api.get("/webhooks")) == 2
+    assert [hook["id"] for hook in await api.get("/webhooks?types=order.accepted")] == [made["id"]]
     path = f"/webhooks/{made['id']}"
-    changed = (await merchant.client.patch(path, json={"enabled": False})).json()
+    changed = (await api.client.patch(path, json={"enabled": False})).json()
     assert (changed["enabled"], changed["address"]) == (False, made["address"])
-    assert await merchant.refused(path, {"address": "nowhere"}, "PATCH") == (
+    assert await api.refused(path, {"address": "nowhere"}, "PATCH") == (
         400,
         "invalid_parameter",
         "address",
     )
-    assert await merchant.refused("/webhooks", {"address": "https://a.example"}) == (
+    assert await api.refused("/webhooks", {"address": "https://a.example"}) == (
         400,
         "missing_parameter",
         "types",
     )
-    assert (await merchant.client.delete(path)).status_code == 204
-    assert (await merchant.client.get(path)).status_code == 404
+    assert (await api.client.delete(path)).status_code == 204
+    assert (await api.client.get(path)).status_code == 404
 
 
-async def test_a_body_that_is_no_object_is_refused(merchant: Merchant) -> None:
+async def test_a_body_that_is_no_object_is_refused(api: ApiClient) -> None:
     for body in (b"[]", b"{", b"\xff"):
-        response = await merchant.client.post("/customers", content=body)
+        response = await api.client.post("/customers", content=body)
         assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "invalid_request")
 
 
-async def test_a_tethered_sandbox_dies_with_its_parent() -> None:
+async def test_a_sandbox_with_a_parent_ends_with_it() -> None:
     script = (
         "import os, subprocess, sys\n"
         "child = subprocess.Popen([sys.executable, '-m', 'sandbox', '--port', '0'], stdout=subprocess.PIPE)\n"

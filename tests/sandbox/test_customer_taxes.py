@@ -1,4 +1,4 @@
-"""What customers tell about themselves over time: certificates, being forgotten; and who hears of it."""
+"""Tax certificates of customers, forgotten customers, and the events about both."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.sandbox.official import OfficialDocument
-from tests.support.merchant import Json, Merchant
+from tests.support.api_client import ApiClient, Json
 
 PDF = b"%PDF-1.4 certificate"
 # Where the official document describes what an event of the family carries.
@@ -22,11 +22,9 @@ SHAPES = {
 }
 
 
-async def certificate(merchant: Merchant, **changes: Any) -> Json:
+async def certificate(api: ApiClient, **changes: Any) -> Json:
     upload = {"file": ("resale.pdf", PDF, "application/pdf")}
-    answer = await merchant.client.post(
-        "/files", files=upload, data={"purpose": "tax_document_customer_upload"}
-    )
+    answer = await api.client.post("/files", files=upload, data={"purpose": "tax_document_customer_upload"})
     return {
         "companyName": "Ada Inc.",
         "taxAuthority": "MN",
@@ -37,11 +35,11 @@ async def certificate(merchant: Merchant, **changes: Any) -> Json:
     }
 
 
-async def test_certificates_add_up_and_their_dates_become_midnights(merchant: Merchant) -> None:
-    await merchant.post("/customers", {"id": "ada", "taxCertificate": await certificate(merchant)})
-    second = await certificate(merchant, taxAuthority="CA")
-    changed = await merchant.post("/customers/ada", {"taxCertificate": second, "type": "business"})
-    assert changed == await merchant.get("/customers/ada")
+async def test_certificates_add_up_and_their_dates_become_midnights(api: ApiClient) -> None:
+    await api.post("/customers", {"id": "ada", "taxCertificate": await certificate(api)})
+    second = await certificate(api, taxAuthority="CA")
+    changed = await api.post("/customers/ada", {"taxCertificate": second, "type": "business"})
+    assert changed == await api.get("/customers/ada")
     assert "taxCertificate" not in changed
     kept = changed["taxCertificates"]
     assert [one["taxAuthority"] for one in kept] == ["MN", "CA"]
@@ -60,54 +58,52 @@ async def test_certificates_add_up_and_their_dates_become_midnights(merchant: Me
     ],
 )
 async def test_a_certificate_that_breaks_a_rule_is_refused(
-    merchant: Merchant, changes: Json, expected: tuple[str, str]
+    api: ApiClient, changes: Json, expected: tuple[str, str]
 ) -> None:
-    await merchant.post("/customers", {"id": "ada"})
-    body = {"taxCertificate": await certificate(merchant, **changes)}
-    assert await merchant.refused("/customers/ada", body) == (400, *expected)
-    assert "taxCertificates" not in await merchant.get("/customers/ada")
+    await api.post("/customers", {"id": "ada"})
+    body = {"taxCertificate": await certificate(api, **changes)}
+    assert await api.refused("/customers/ada", body) == (400, *expected)
+    assert "taxCertificates" not in await api.get("/customers/ada")
 
 
-async def test_only_one_certificate_comes_at_a_time(merchant: Merchant) -> None:
-    both = [await certificate(merchant), await certificate(merchant)]
-    assert (await merchant.refused("/customers", {"taxCertificate": both}))[2] == "taxCertificate"
-    assert (await merchant.refused("/customers", {"taxCertificates": both}))[1] == "unknown_parameter"
+async def test_only_one_certificate_comes_at_a_time(api: ApiClient) -> None:
+    both = [await certificate(api), await certificate(api)]
+    assert (await api.refused("/customers", {"taxCertificate": both}))[2] == "taxCertificate"
+    assert (await api.refused("/customers", {"taxCertificates": both}))[1] == "unknown_parameter"
 
 
-async def test_a_wish_to_be_forgotten_is_kept_and_confirmed_by_event(merchant: Merchant) -> None:
-    await merchant.post("/customers", {"id": "ada"})
-    await merchant.post("/customers", {"id": "bob"})
-    assert (await merchant.post("/customers/ada", {"requestToBeForgotten": True}))[
-        "requestToBeForgotten"
-    ] is True
-    listed = (await merchant.get("/customers?requestToBeForgotten=true"))["data"]
+async def test_a_request_to_be_forgotten_is_stored_and_confirmed_by_event(api: ApiClient) -> None:
+    await api.post("/customers", {"id": "ada"})
+    await api.post("/customers", {"id": "bob"})
+    assert (await api.post("/customers/ada", {"requestToBeForgotten": True}))["requestToBeForgotten"] is True
+    listed = (await api.get("/customers?requestToBeForgotten=true"))["data"]
     assert [customer["id"] for customer in listed] == ["ada"]
-    event = (await merchant.get("/events", {"limit": 1}))["data"][0]
+    event = (await api.get("/events", {"limit": 1}))["data"][0]
     assert (event["type"], event["data"]["previousAttributes"]) == (
         "customer.updated",
         {"requestToBeForgotten": False},
     )
-    assert (await merchant.refused("/customers", {"requestToBeForgotten": True}))[1] == "unknown_parameter"
+    assert (await api.refused("/customers", {"requestToBeForgotten": True}))[1] == "unknown_parameter"
 
 
 async def test_events_carry_their_resources_as_the_document_describes_them(
-    merchant: Merchant, official: OfficialDocument
+    api: ApiClient, official: OfficialDocument
 ) -> None:
-    await merchant.post("/customers", {"id": "ada"})
-    source = await merchant.post("/_sandbox/sources", {"type": "payPalBilling"})
-    await merchant.post(f"/_sandbox/sources/{source['id']}/state", {"state": "chargeable"})
-    await merchant.post(f"/customers/ada/sources/{source['id']}")
-    await merchant.client.delete(f"/customers/ada/sources/{source['id']}")
-    found = await merchant.post("/tax-identifiers", {"type": "de", "value": "DE111111111"})
-    await merchant.post(f"/customers/ada/tax-identifiers/{found['id']}")
+    await api.post("/customers", {"id": "ada"})
+    source = await api.post("/_sandbox/sources", {"type": "payPalBilling"})
+    await api.post(f"/_sandbox/sources/{source['id']}/state", {"state": "chargeable"})
+    await api.post(f"/customers/ada/sources/{source['id']}")
+    await api.client.delete(f"/customers/ada/sources/{source['id']}")
+    found = await api.post("/tax-identifiers", {"type": "de", "value": "DE111111111"})
+    await api.post(f"/customers/ada/tax-identifiers/{found['id']}")
     for state in ("verified", "not_valid"):
-        await merchant.post(f"/_sandbox/tax-identifiers/{found['id']}/verification", {"state": state})
-    await merchant.client.delete(f"/tax-identifiers/{found['id']}")
-    await merchant.post("/customers/ada", {"locale": "de_DE"})
-    order = await merchant.order(customerId="ada", state="pending_payment")
-    await merchant.post(f"/_sandbox/orders/{order['id']}/payment-failure")
-    await merchant.client.delete("/customers/ada")
-    events = (await merchant.get("/events", {"limit": 100}))["data"]
+        await api.post(f"/_sandbox/tax-identifiers/{found['id']}/verification", {"state": state})
+    await api.client.delete(f"/tax-identifiers/{found['id']}")
+    await api.post("/customers/ada", {"locale": "de_DE"})
+    order = await api.order(customerId="ada", state="pending_payment")
+    await api.post(f"/_sandbox/orders/{order['id']}/payment-failure")
+    await api.client.delete("/customers/ada")
+    events = (await api.get("/events", {"limit": 100}))["data"]
     assert {event["type"] for event in events} == {
         "customer.created",
         "customer.updated",

@@ -1,8 +1,8 @@
-"""Customers by the documented rules, and the few things about orders that can be changed."""
+"""Customers by the documented rules, and the changes that an order allows."""
 
 import pytest
 
-from tests.support.merchant import Json, Merchant
+from tests.support.api_client import ApiClient, Json
 
 ADDRESS = {
     "line1": "10380 Bren Rd W",
@@ -17,8 +17,8 @@ def shipping(**changes: object) -> Json:
     return {"shipping": {"address": ADDRESS | changes, "name": "Ada"}}
 
 
-async def test_a_customer_keeps_its_own_id_and_only_once(merchant: Merchant) -> None:
-    made = await merchant.post("/customers", {"id": "ada", "email": "a@example.com", "locale": "en-US"})
+async def test_a_customer_keeps_its_own_id_and_only_once(api: ApiClient) -> None:
+    made = await api.post("/customers", {"id": "ada", "email": "a@example.com", "locale": "en-US"})
     assert (made["id"], made["locale"], made["enabled"], made["requestToBeForgotten"]) == (
         "ada",
         "en_US",
@@ -26,14 +26,14 @@ async def test_a_customer_keeps_its_own_id_and_only_once(merchant: Merchant) -> 
         False,
     )
     assert "sources" not in made
-    assert await merchant.refused("/customers", {"id": "ada"}) == (409, "already_exists", "id")
-    assert (await merchant.get("/customers/ada")) == made
-    unnamed = await merchant.post("/customers", {})
+    assert await api.refused("/customers", {"id": "ada"}) == (409, "already_exists", "id")
+    assert (await api.get("/customers/ada")) == made
+    unnamed = await api.post("/customers", {})
     assert unnamed["id"].isdigit()
 
 
-async def test_an_unknown_customer_is_named_without_a_final_dot(merchant: Merchant) -> None:
-    response = await merchant.client.get("/customers/nobody")
+async def test_an_unknown_customer_is_named_without_a_final_dot(api: ApiClient) -> None:
+    response = await api.client.get("/customers/nobody")
     assert response.status_code == 404
     assert response.json()["errors"][0] == {
         "code": "not_found",
@@ -68,74 +68,72 @@ async def test_an_unknown_customer_is_named_without_a_final_dot(merchant: Mercha
     ],
 )
 async def test_a_customer_that_breaks_a_rule_is_refused(
-    merchant: Merchant, body: Json, expected: tuple[str, str]
+    api: ApiClient, body: Json, expected: tuple[str, str]
 ) -> None:
-    assert await merchant.refused("/customers", body) == (400, *expected)
+    assert await api.refused("/customers", body) == (400, *expected)
 
 
-async def test_several_complaints_come_at_once(merchant: Merchant) -> None:
-    response = await merchant.client.post("/customers", json={"email": "x", "type": "robot"})
+async def test_several_complaints_come_at_once(api: ApiClient) -> None:
+    response = await api.client.post("/customers", json={"email": "x", "type": "robot"})
     assert {error["parameter"] for error in response.json()["errors"]} == {"email", "type"}
 
 
-async def test_an_update_replaces_what_it_names_and_merges_metadata(merchant: Merchant) -> None:
-    await merchant.post("/customers", {"id": "ada", "metadata": {"a": 1, "b": 2}, **shipping()})
-    changed = await merchant.post("/customers/ada", {"type": "business", "metadata": {"b": "", "c": 3}})
+async def test_an_update_replaces_what_it_names_and_merges_metadata(api: ApiClient) -> None:
+    await api.post("/customers", {"id": "ada", "metadata": {"a": 1, "b": 2}, **shipping()})
+    changed = await api.post("/customers/ada", {"type": "business", "metadata": {"b": "", "c": 3}})
     assert (changed["type"], changed["metadata"], changed["shipping"]["name"]) == (
         "business",
         {"a": 1, "c": 3},
         "Ada",
     )
-    await merchant.post("/customers/ada", {"requestToBeForgotten": True})
-    forgotten = await merchant.get("/customers", {"requestToBeForgotten": "true"})
+    await api.post("/customers/ada", {"requestToBeForgotten": True})
+    forgotten = await api.get("/customers", {"requestToBeForgotten": "true"})
     assert [customer["id"] for customer in forgotten["data"]] == ["ada"]
-    event = (await merchant.get("/events", {"type": "customer.updated"}))["data"][0]
+    event = (await api.get("/events", {"type": "customer.updated"}))["data"][0]
     assert event["data"]["previousAttributes"] == {"requestToBeForgotten": False}
 
 
-async def test_a_default_source_must_be_attached(merchant: Merchant) -> None:
-    await merchant.post("/customers", {"id": "ada"})
-    assert (await merchant.refused("/customers/ada", {"defaultSourceId": "s"}))[0] == 409
+async def test_a_default_source_must_be_attached(api: ApiClient) -> None:
+    await api.post("/customers", {"id": "ada"})
+    assert (await api.refused("/customers/ada", {"defaultSourceId": "s"}))[0] == 409
 
 
-async def test_a_deleted_customer_is_gone_but_the_orders_stay(merchant: Merchant) -> None:
-    await merchant.post("/customers", {"id": "ada"})
-    order = await merchant.order(customerId="ada")
-    assert (await merchant.client.delete("/customers/ada")).status_code == 204
-    assert (await merchant.client.delete("/customers/ada")).status_code == 404
-    assert (await merchant.get(f"/orders/{order['id']}"))["customerId"] == "ada"
+async def test_a_deleted_customer_is_gone_but_the_orders_stay(api: ApiClient) -> None:
+    await api.post("/customers", {"id": "ada"})
+    order = await api.order(customerId="ada")
+    assert (await api.client.delete("/customers/ada")).status_code == 204
+    assert (await api.client.delete("/customers/ada")).status_code == 404
+    assert (await api.get(f"/orders/{order['id']}"))["customerId"] == "ada"
 
 
-async def test_customers_are_listed_by_email_and_ids_in_comma_form(merchant: Merchant) -> None:
+async def test_customers_are_listed_by_email_and_ids_in_comma_form(api: ApiClient) -> None:
     for identity in ("ada", "bob", "eve"):
-        await merchant.post("/customers", {"id": identity, "email": "shared@example.com"})
-    assert len((await merchant.get("/customers", {"email": "shared@example.com"}))["data"]) == 3
-    chosen = await merchant.get("/customers", {"ids": "ada,eve"})
+        await api.post("/customers", {"id": identity, "email": "shared@example.com"})
+    assert len((await api.get("/customers", {"email": "shared@example.com"}))["data"]) == 3
+    chosen = await api.get("/customers", {"ids": "ada,eve"})
     assert [customer["id"] for customer in chosen["data"]] == ["eve", "ada"]
 
 
-async def test_an_orders_tags_can_be_changed_and_nothing_else(merchant: Merchant) -> None:
-    order = await merchant.order()
+async def test_an_orders_tags_can_be_changed_and_nothing_else(api: ApiClient) -> None:
+    order = await api.order()
     path = f"/orders/{order['id']}"
-    changed = await merchant.post(
-        path, {"upstreamId": "u-1", "metadata": {"a": 1}, "requestToBeForgotten": True}
-    )
+    changed = await api.post(path, {"upstreamId": "u-1", "metadata": {"a": 1}, "requestToBeForgotten": True})
     assert (changed["upstreamId"], changed["metadata"], changed["requestToBeForgotten"]) == (
         "u-1",
         {"a": 1},
         True,
     )
-    assert (await merchant.event_types())[-1] == "order.updated"
+    assert (await api.event_types())[-1] == "order.updated"
     item = {"id": order["items"][0]["id"], "metadata": {"b": 2}}
-    assert (await merchant.post(path, {"items": [item]}))["items"][0]["metadata"] == {"b": 2}
-    assert (await merchant.event_types()).count("order.updated") == 1
-    assert await merchant.refused(path, {"email": "x@example.com"}) == (400, "unknown_parameter", "email")
-    assert (await merchant.refused("/orders/1", {}))[0] == 404
+    assert (await api.post(path, {"items": [item]}))["items"][0]["metadata"] == {"b": 2}
+    assert (await api.event_types()).count("order.updated") == 1
+    assert await api.refused(path, {"email": "x@example.com"}) == (400, "unknown_parameter", "email")
+    assert (await api.refused("/orders/1", {}))[0] == 404
 
 
-async def test_an_expanded_order_tells_physical_from_digital(merchant: Merchant) -> None:
-    order = await merchant.order()
-    plain = await merchant.get(f"/orders/{order['id']}")
-    expanded = await merchant.get(f"/orders/{order['id']}", {"expand": "true"})
+async def test_an_expanded_order_distinguishes_physical_from_digital(api: ApiClient) -> None:
+    order = await api.order()
+    plain = await api.get(f"/orders/{order['id']}")
+    expanded = await api.get(f"/orders/{order['id']}", {"expand": "true"})
     assert "physical" not in plain["items"][0]["productDetails"]
     assert expanded["items"][0]["productDetails"]["physical"] is True

@@ -12,8 +12,8 @@ from sandbox.commerce.invoice_locales import LOCALES, get_locale_format
 from sandbox.commerce.invoice_pdf import DocumentContent, Row, render
 from tests.data.digital_river import payload
 from tests.sandbox.receiver import Receiver
+from tests.support.api_client import ApiClient, Json
 from tests.support.clock import eventually
-from tests.support.merchant import Json, Merchant
 
 EVENTS = {
     "order_invoice_created": "order.invoice.created",
@@ -35,14 +35,14 @@ def text_of(pdf: bytes) -> str:
 
 
 async def test_a_fulfillment_leads_to_events_a_complete_order_and_an_invoice(
-    merchant: Merchant, receiver: Receiver
+    api: ApiClient, receiver: Receiver
 ) -> None:
-    await merchant.webhook(receiver.url)
-    order = await merchant.complete(customerId="ada")
+    await api.webhook(receiver.url)
+    order = await api.complete(customerId="ada")
     assert order["state"] == "complete"
     assert order["capturedAmount"] == order["totalAmount"] == 44.0
     (invoice,) = order["invoicePDFs"]
-    assert await merchant.event_types() == [
+    assert await api.event_types() == [
         "order.accepted",
         "fulfillment.created",
         "order.fulfilled",
@@ -51,7 +51,7 @@ async def test_a_fulfillment_leads_to_events_a_complete_order_and_an_invoice(
         "file.created",
         "order.invoice.created",
     ]
-    announced = (await merchant.get("/events?type=order.invoice.created"))["data"][0]
+    announced = (await api.get("/events?type=order.invoice.created"))["data"][0]
     assert announced["data"]["object"] == {
         "id": invoice["id"],
         "fileId": invoice["id"],
@@ -60,21 +60,21 @@ async def test_a_fulfillment_leads_to_events_a_complete_order_and_an_invoice(
         "purpose": "customer_invoice",
         "invoiceURL": invoice["url"],
     }
-    await merchant.deliveries(5)
+    await api.deliveries(5)
     assert announced["id"] in {json.loads(request.body)["id"] for request in receiver.requests}
 
 
-async def test_a_refund_is_pending_then_paid_back_with_a_credit_memo(merchant: Merchant) -> None:
-    order = await merchant.complete(customerId="ada")
-    refund = await merchant.refund(order, amount=11)
+async def test_a_refund_is_pending_then_paid_back_with_a_credit_memo(api: ApiClient) -> None:
+    order = await api.complete(customerId="ada")
+    refund = await api.refund(order, amount=11)
     assert (refund["state"], refund["refundedAmount"]) == ("pending", 0)
-    assert (await merchant.get(f"/orders/{order['id']}"))["availableToRefundAmount"] == 33.0
-    order = await merchant.with_documents(order, "creditMemoPDFs")
+    assert (await api.get(f"/orders/{order['id']}"))["availableToRefundAmount"] == 33.0
+    order = await api.with_documents(order, "creditMemoPDFs")
     assert (order["state"], order["refundedAmount"]) == ("complete", 11.0)
-    settled = await merchant.get(f"/refunds/{refund['id']}")
+    settled = await api.get(f"/refunds/{refund['id']}")
     assert (settled["state"], settled["refundedAmount"]) == ("succeeded", 11.0)
     assert settled["charges"][0]["refunds"][0]["state"] == "complete"
-    assert (await merchant.event_types())[-6:] == [
+    assert (await api.event_types())[-6:] == [
         "refund.pending",
         "refund.complete",
         "order.charge.refund.complete",
@@ -84,20 +84,20 @@ async def test_a_refund_is_pending_then_paid_back_with_a_credit_memo(merchant: M
     ]
 
 
-async def test_a_guests_order_names_no_customer_anywhere(merchant: Merchant) -> None:
-    order = await merchant.complete()
+async def test_a_guests_order_names_no_customer_anywhere(api: ApiClient) -> None:
+    order = await api.complete()
     assert "customerId" not in order
-    (announced,) = (await merchant.get("/events?type=order.invoice.created"))["data"]
+    (announced,) = (await api.get("/events?type=order.invoice.created"))["data"]
     assert "customerId" not in announced["data"]["object"]
 
 
-async def test_every_capture_has_an_invoice_of_its_own(merchant: Merchant) -> None:
+async def test_every_capture_has_an_invoice_of_its_own(api: ApiClient) -> None:
     lamp = {"name": "Desk lamp", "price": 10, "quantity": 3, "taxRate": "0.0825"}
-    order = await merchant.order(items=[lamp])
+    order = await api.order(items=[lamp])
     (item,) = order["items"]
     for count in (1, 2, 3):
-        await merchant.fulfil(order, {"itemId": item["id"], "quantity": 1})
-        order = await merchant.with_documents(order, count=count)
+        await api.fulfil(order, {"itemId": item["id"], "quantity": 1})
+        order = await api.with_documents(order, count=count)
         assert order["state"] == ("complete" if count == 3 else "accepted")
     assert order["capturedAmount"] == order["totalAmount"] == 32.48
     amounts = [entry["amount"] for entry in order["payment"]["charges"][0]["captures"]]
@@ -109,23 +109,23 @@ async def test_every_capture_has_an_invoice_of_its_own(merchant: Merchant) -> No
     [{"items": [{"price": 0}]}, {"sellingEntity": "DR_TAIWAN-ENTITY"}],
     ids=["total of 0", "entity without automatic invoices"],
 )
-async def test_some_orders_complete_without_an_invoice(merchant: Merchant, wish: Json) -> None:
-    order = await merchant.order(**wish)
-    await merchant.fulfil(order)
+async def test_some_orders_complete_without_an_invoice(api: ApiClient, wish: Json) -> None:
+    order = await api.order(**wish)
+    await api.fulfil(order)
 
     async def is_complete() -> bool:
-        return bool((await merchant.get(f"/orders/{order['id']}"))["state"] == "complete")
+        return bool((await api.get(f"/orders/{order['id']}"))["state"] == "complete")
 
     await eventually(is_complete)
-    assert "invoicePDFs" not in await merchant.get(f"/orders/{order['id']}")
-    assert "order.invoice.created" not in await merchant.event_types()
+    assert "invoicePDFs" not in await api.get(f"/orders/{order['id']}")
+    assert "order.invoice.created" not in await api.event_types()
 
 
-async def test_the_invoice_is_a_pdf_in_the_orders_language(merchant: Merchant) -> None:
+async def test_the_invoice_is_a_pdf_in_the_orders_language(api: ApiClient) -> None:
     items = [{"name": "Żółta lampka", "price": "617.25", "quantity": 2, "taxRate": "0.23"}]
-    order = await merchant.complete(locale="pl_PL", currency="PLN", items=items, email="ada@example.com")
+    order = await api.complete(locale="pl_PL", currency="PLN", items=items, email="ada@example.com")
     (invoice,) = order["invoicePDFs"]
-    content = await merchant.client.get(f"/files/{invoice['id']}/content")
+    content = await api.client.get(f"/files/{invoice['id']}/content")
     assert content.headers["content-type"] == "application/pdf"
     text = text_of(content.content)
     for expected in (
@@ -189,13 +189,13 @@ def test_a_long_invoice_continues_on_further_pages() -> None:
 
 @pytest.mark.parametrize(("sample", "event_type"), EVENTS.items())
 async def test_events_have_the_members_of_the_printed_samples(
-    merchant: Merchant, sample: str, event_type: str
+    api: ApiClient, sample: str, event_type: str
 ) -> None:
     printed = payload(f"events/{sample}")
-    order = await merchant.complete(customerId="ada")
-    await merchant.refund(order, amount=1)
-    await merchant.with_documents(order, "creditMemoPDFs")
-    event = (await merchant.get("/events", {"type": event_type}))["data"][0]
+    order = await api.complete(customerId="ada")
+    await api.refund(order, amount=1)
+    await api.with_documents(order, "creditMemoPDFs")
+    event = (await api.get("/events", {"type": event_type}))["data"][0]
     assert set(printed) - set(event) <= ACCIDENTS
     assert set(printed["data"]["object"]) - set(event["data"]["object"]) - ACCIDENTS == _optional(event_type)
 

@@ -1,4 +1,4 @@
-"""The fault dial: each kind really goes wrong, where it was aimed and as often as it was asked."""
+"""Each kind of fault happens at its target, and as often as it was set to."""
 
 import json
 import time
@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from tests.sandbox.receiver import Receiver
+from tests.support.api_client import ApiClient
 from tests.support.clock import eventually
-from tests.support.merchant import Merchant
 
 SECRET = {"Authorization": "Bearer sk_test_sandbox"}
 
@@ -62,7 +62,7 @@ async def test_a_reset_breaks_the_connection(raw: httpx.AsyncClient) -> None:
     assert (await raw.get("/orders", headers=SECRET)).status_code == 200
 
 
-async def test_garbage_and_nothing_come_with_status_200(raw: httpx.AsyncClient) -> None:
+async def test_garbage_and_empty_answers_have_status_200(raw: httpx.AsyncClient) -> None:
     await arm(raw, "garbage", times=1)
     garbage = await raw.get("/orders", headers=SECRET)
     with pytest.raises(json.JSONDecodeError):
@@ -79,31 +79,31 @@ async def test_a_delay_makes_the_call_wait(raw: httpx.AsyncClient) -> None:
     assert time.monotonic() - before >= 0.2
 
 
-async def test_a_hidden_resource_appears_when_its_time_has_come(merchant: Merchant) -> None:
-    order = await merchant.order()
+async def test_a_hidden_resource_appears_when_its_time_has_come(api: ApiClient) -> None:
+    order = await api.order()
     path = f"/orders/{order['id']}"
-    await merchant.post("/_sandbox/faults", {"kind": "hide", "target": {"path": path}, "seconds": 60})
-    assert (await merchant.client.get(path)).status_code == 404
-    await merchant.post("/_sandbox/clock", {"advanceSeconds": 61})
-    assert (await merchant.client.get(path)).status_code == 200
+    await api.post("/_sandbox/faults", {"kind": "hide", "target": {"path": path}, "seconds": 60})
+    assert (await api.client.get(path)).status_code == 404
+    await api.post("/_sandbox/clock", {"advanceSeconds": 61})
+    assert (await api.client.get(path)).status_code == 200
 
 
-async def test_single_members_can_be_hidden_until_a_moment(merchant: Merchant) -> None:
-    order = await merchant.complete()
+async def test_single_members_can_be_hidden_until_a_moment(api: ApiClient) -> None:
+    order = await api.complete()
     fault = {"kind": "hide", "fields": ["invoicePDFs"], "until": "2099-01-01T00:00:00Z"}
-    await merchant.client.put("/_sandbox/faults", json={"faults": [fault]})
-    assert "invoicePDFs" not in await merchant.get(f"/orders/{order['id']}")
-    assert "invoicePDFs" not in (await merchant.get("/orders"))["data"][0]
-    await merchant.post("/_sandbox/clock", {"now": "2099-01-02T00:00:00Z"})
-    assert "invoicePDFs" in await merchant.get(f"/orders/{order['id']}")
+    await api.client.put("/_sandbox/faults", json={"faults": [fault]})
+    assert "invoicePDFs" not in await api.get(f"/orders/{order['id']}")
+    assert "invoicePDFs" not in (await api.get("/orders"))["data"][0]
+    await api.post("/_sandbox/clock", {"now": "2099-01-02T00:00:00Z"})
+    assert "invoicePDFs" in await api.get(f"/orders/{order['id']}")
 
 
-async def test_faults_are_listed_replaced_and_cleared(merchant: Merchant) -> None:
-    await merchant.post("/_sandbox/faults", {"kind": "status", "times": 2})
-    await merchant.client.put("/_sandbox/faults", json={"faults": [{"kind": "empty"}]})
-    assert [fault["kind"] for fault in (await merchant.get("/_sandbox/faults"))["faults"]] == ["empty"]
-    await merchant.client.delete("/_sandbox/faults")
-    assert (await merchant.get("/_sandbox/faults"))["faults"] == []
+async def test_faults_are_listed_replaced_and_cleared(api: ApiClient) -> None:
+    await api.post("/_sandbox/faults", {"kind": "status", "times": 2})
+    await api.client.put("/_sandbox/faults", json={"faults": [{"kind": "empty"}]})
+    assert [fault["kind"] for fault in (await api.get("/_sandbox/faults"))["faults"]] == ["empty"]
+    await api.client.delete("/_sandbox/faults")
+    assert (await api.get("/_sandbox/faults"))["faults"] == []
 
 
 async def test_a_fault_that_cannot_happen_to_its_target_is_refused(raw: httpx.AsyncClient) -> None:
@@ -121,50 +121,48 @@ async def delivered(receiver: Receiver, count: int) -> list[str]:
     return found
 
 
-async def test_a_duplicated_event_arrives_more_than_once(merchant: Merchant, receiver: Receiver) -> None:
-    await merchant.webhook(receiver.url)
+async def test_a_duplicated_event_arrives_more_than_once(api: ApiClient, receiver: Receiver) -> None:
+    await api.webhook(receiver.url)
     target = {"eventType": "order.complete"}
-    await merchant.post("/_sandbox/faults", {"kind": "duplicate", "copies": 2, "target": target, "times": 1})
-    first = (await merchant.event())["id"]
+    await api.post("/_sandbox/faults", {"kind": "duplicate", "copies": 2, "target": target, "times": 1})
+    first = (await api.event())["id"]
     assert await delivered(receiver, 3) == [first] * 3
-    second = (await merchant.event())["id"]
+    second = (await api.event())["id"]
     assert await delivered(receiver, 4) == [first] * 3 + [second]
 
 
-async def test_a_reordered_event_arrives_after_the_next(merchant: Merchant, receiver: Receiver) -> None:
-    await merchant.webhook(receiver.url)
+async def test_a_reordered_event_arrives_after_the_next(api: ApiClient, receiver: Receiver) -> None:
+    await api.webhook(receiver.url)
     target = {"eventType": "order.*"}
     fault = {"kind": "reorder", "target": target, "seconds": 5, "times": 1}
-    await merchant.post("/_sandbox/faults", fault)
-    first, second = (await merchant.event())["id"], (await merchant.event())["id"]
+    await api.post("/_sandbox/faults", fault)
+    first, second = (await api.event())["id"], (await api.event())["id"]
     assert await delivered(receiver, 2) == [second, first]
 
 
-async def test_a_reordered_event_arrives_although_nothing_follows(
-    merchant: Merchant, receiver: Receiver
-) -> None:
-    await merchant.webhook(receiver.url)
+async def test_a_reordered_event_arrives_although_nothing_follows(api: ApiClient, receiver: Receiver) -> None:
+    await api.webhook(receiver.url)
     fault = {"kind": "reorder", "target": {"eventType": "*"}, "seconds": 0.1}
-    await merchant.post("/_sandbox/faults", fault)
-    event = await merchant.event()
+    await api.post("/_sandbox/faults", fault)
+    event = await api.event()
     assert await delivered(receiver, 1) == [event["id"]]
 
 
-async def test_a_dropped_event_is_listed_and_never_delivered(merchant: Merchant, receiver: Receiver) -> None:
-    await merchant.webhook(receiver.url)
+async def test_a_dropped_event_is_listed_and_never_delivered(api: ApiClient, receiver: Receiver) -> None:
+    await api.webhook(receiver.url)
     target = {"eventType": "order.complete"}
-    await merchant.post("/_sandbox/faults", {"kind": "drop", "target": target, "times": 1})
-    await merchant.event("order.accepted")
-    lost, kept = await merchant.event(), await merchant.event()
+    await api.post("/_sandbox/faults", {"kind": "drop", "target": target, "times": 1})
+    await api.event("order.accepted")
+    lost, kept = await api.event(), await api.event()
     assert await delivered(receiver, 1) == [kept["id"]]
-    assert (await merchant.get(f"/events/{lost['id']}"))["id"] == lost["id"]
+    assert (await api.get(f"/events/{lost['id']}"))["id"] == lost["id"]
 
 
-async def test_a_delayed_event_arrives_later(merchant: Merchant, receiver: Receiver) -> None:
-    await merchant.webhook(receiver.url)
+async def test_a_delayed_event_arrives_later(api: ApiClient, receiver: Receiver) -> None:
+    await api.webhook(receiver.url)
     fault = {"kind": "delay", "seconds": 0.2, "target": {"eventType": "order.complete"}}
-    await merchant.post("/_sandbox/faults", fault)
+    await api.post("/_sandbox/faults", fault)
     before = time.monotonic()
-    await merchant.event()
+    await api.event()
     await delivered(receiver, 1)
     assert receiver.requests[0].at - before >= 0.2

@@ -1,12 +1,12 @@
-"""Every list understands every parameter that the official document gives it."""
+"""Every list accepts every parameter that the official document gives it."""
 
 import json
 from typing import Any
 
 import pytest
 
-from tests.data.digital_river import api
-from tests.support.merchant import Merchant
+from tests.data import digital_river
+from tests.support.api_client import ApiClient
 
 LISTS = (
     "/orders",
@@ -26,7 +26,7 @@ CURSORS = {"startingAfter", "endingBefore"}
 
 def documented() -> list[Any]:
     """(list, parameter as it is written in a query, value)."""
-    paths = api()["paths"]
+    paths = digital_river.api()["paths"]
     return [
         pytest.param(name, *question, id=f"{name}?{question[0]}")
         for name in LISTS
@@ -49,7 +49,7 @@ def _questions(parameter: dict[str, Any]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("path", "parameter", "value"), documented())
 async def test_a_documented_parameter_is_understood(
-    merchant: Merchant, path: str, parameter: str, value: str
+    api: ApiClient, path: str, parameter: str, value: str
 ) -> None:
-    response = await merchant.client.get(path, params={parameter: value})
+    response = await api.client.get(path, params={parameter: value})
     assert response.status_code == 200, response.text

@@ -2,39 +2,39 @@
 
 import pytest
 
-from tests.support.merchant import Json, Merchant
+from tests.support.api_client import ApiClient, Json
 
 
-async def five_events(merchant: Merchant) -> list[str]:
+async def five_events(api: ApiClient) -> list[str]:
     """Ids, newest first."""
-    return [(await merchant.event(deliver=False))["id"] for _ in range(5)][::-1]
+    return [(await api.event(deliver=False))["id"] for _ in range(5)][::-1]
 
 
 def ids(page: Json) -> list[str]:
     return [one["id"] for one in page["data"]]
 
 
-async def test_pages_follow_each_other_in_both_directions(merchant: Merchant) -> None:
-    newest_first = await five_events(merchant)
-    first = await merchant.get("/events", {"limit": 2})
+async def test_pages_follow_each_other_in_both_directions(api: ApiClient) -> None:
+    newest_first = await five_events(api)
+    first = await api.get("/events", {"limit": 2})
     assert (ids(first), first["hasMore"]) == (newest_first[:2], True)
-    second = await merchant.get("/events", {"limit": 2, "startingAfter": newest_first[1]})
+    second = await api.get("/events", {"limit": 2, "startingAfter": newest_first[1]})
     assert (ids(second), second["hasMore"]) == (newest_first[2:4], True)
-    last = await merchant.get("/events", {"limit": 2, "startingAfter": newest_first[3]})
+    last = await api.get("/events", {"limit": 2, "startingAfter": newest_first[3]})
     assert (ids(last), last["hasMore"]) == (newest_first[4:], False)
-    back = await merchant.get("/events", {"limit": 2, "endingBefore": newest_first[4]})
+    back = await api.get("/events", {"limit": 2, "endingBefore": newest_first[4]})
     assert (ids(back), back["hasMore"]) == (newest_first[2:4], True)
     both = {"limit": 2, "endingBefore": newest_first[1], "startingAfter": newest_first[3]}
-    assert ids(await merchant.get("/events", both)) == newest_first[:1]
-    assert ids(await merchant.get("/events", {"limit": 2, "endingBefore": newest_first[0]})) == []
+    assert ids(await api.get("/events", both)) == newest_first[:1]
+    assert ids(await api.get("/events", {"limit": 2, "endingBefore": newest_first[0]})) == []
 
 
-async def test_ten_are_listed_unless_asked_otherwise(merchant: Merchant) -> None:
+async def test_ten_are_listed_unless_asked_otherwise(api: ApiClient) -> None:
     for _ in range(11):
-        await merchant.event(deliver=False)
-    page = await merchant.get("/events")
+        await api.event(deliver=False)
+    page = await api.get("/events")
     assert (len(page["data"]), page["hasMore"]) == (10, True)
-    assert len((await merchant.get("/events", {"limit": 100}))["data"]) == 11
+    assert len((await api.get("/events", {"limit": 100}))["data"]) == 11
 
 
 @pytest.mark.parametrize(
@@ -52,26 +52,26 @@ async def test_ten_are_listed_unless_asked_otherwise(merchant: Merchant) -> None
     ],
 )
 async def test_senseless_parameters_are_refused(
-    merchant: Merchant, query: str, expected: tuple[str, str]
+    api: ApiClient, query: str, expected: tuple[str, str]
 ) -> None:
-    assert await merchant.refused(f"/orders?{query}", {}, "GET") == (400, *expected)
+    assert await api.refused(f"/orders?{query}", {}, "GET") == (400, *expected)
 
 
-async def test_events_are_chosen_by_a_prefix_or_by_names_but_not_both(merchant: Merchant) -> None:
+async def test_events_are_chosen_by_a_prefix_or_by_names_but_not_both(api: ApiClient) -> None:
     for event_type in ("order.accepted", "order.complete", "refund.pending"):
-        await merchant.event(event_type, deliver=False)
+        await api.event(event_type, deliver=False)
 
     async def types(query: str) -> list[str]:
-        return [event["type"] for event in (await merchant.get(f"/events?{query}"))["data"]]
+        return [event["type"] for event in (await api.get(f"/events?{query}"))["data"]]
 
     assert await types("type=order.*") == ["order.complete", "order.accepted"]
     assert await types("type=order.accepted") == ["order.accepted"]
     assert await types("type=order") == []
     assert await types("types=order.accepted&types=refund.pending") == ["refund.pending", "order.accepted"]
     assert await types("types=order.accepted,refund.pending") == ["refund.pending", "order.accepted"]
-    assert (await merchant.refused("/events?type=a&types=b", {}, "GET"))[0] == 400
+    assert (await api.refused("/events?type=a&types=b", {}, "GET"))[0] == 400
     many = ",".join(f"type.{number}" for number in range(20))
-    assert (await merchant.refused(f"/events?types={many}", {}, "GET"))[0] == 400
+    assert (await api.refused(f"/events?types={many}", {}, "GET"))[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -87,45 +87,45 @@ async def test_events_are_chosen_by_a_prefix_or_by_names_but_not_both(merchant: 
     ],
 )
 async def test_several_types_are_read_in_each_way_that_the_document_allows(
-    merchant: Merchant, reading: str, query: str, expected: int | list[str]
+    api: ApiClient, reading: str, query: str, expected: int | list[str]
 ) -> None:
     for event_type in ("a", "b"):
-        await merchant.event(event_type, deliver=False)
-    (await merchant.client.put("/_sandbox/rules", json={"eventTypes": reading})).raise_for_status()
-    answer = await merchant.client.get(f"/events?{query}")
+        await api.event(event_type, deliver=False)
+    (await api.client.put("/_sandbox/rules", json={"eventTypes": reading})).raise_for_status()
+    answer = await api.client.get(f"/events?{query}")
     found = [event["type"] for event in answer.json().get("data", [])]
     assert (found if answer.status_code == 200 else answer.status_code) == expected
 
 
-async def test_events_are_chosen_by_time(merchant: Merchant) -> None:
-    early = await merchant.event(deliver=False)
-    await merchant.post("/_sandbox/clock", {"advanceSeconds": 3600})
-    late = await merchant.event(deliver=False)
-    assert ids(await merchant.get("/events", {"createdTime[gt]": early["createdTime"]})) == [late["id"]]
-    both = await merchant.get("/events", {"createdTime[gte]": early["createdTime"]})
+async def test_events_are_chosen_by_time(api: ApiClient) -> None:
+    early = await api.event(deliver=False)
+    await api.post("/_sandbox/clock", {"advanceSeconds": 3600})
+    late = await api.event(deliver=False)
+    assert ids(await api.get("/events", {"createdTime[gt]": early["createdTime"]})) == [late["id"]]
+    both = await api.get("/events", {"createdTime[gte]": early["createdTime"]})
     assert ids(both) == [late["id"], early["id"]]
-    assert ids(await merchant.get("/events", {"createdTime[lt]": late["createdTime"]})) == [early["id"]]
-    assert ids(await merchant.get("/events", {"createdTime": early["createdTime"]})) == [early["id"]]
+    assert ids(await api.get("/events", {"createdTime[lt]": late["createdTime"]})) == [early["id"]]
+    assert ids(await api.get("/events", {"createdTime": early["createdTime"]})) == [early["id"]]
 
 
-async def test_what_happened_at_an_earlier_time_is_listed_as_older(merchant: Merchant) -> None:
-    now = await merchant.event(deliver=False)
-    await merchant.post("/_sandbox/clock", {"advanceSeconds": -3600})
-    before = await merchant.event(deliver=False)
-    assert ids(await merchant.get("/events")) == [now["id"], before["id"]]
+async def test_what_happened_at_an_earlier_time_is_listed_as_older(api: ApiClient) -> None:
+    now = await api.event(deliver=False)
+    await api.post("/_sandbox/clock", {"advanceSeconds": -3600})
+    before = await api.event(deliver=False)
+    assert ids(await api.get("/events")) == [now["id"], before["id"]]
 
 
-async def test_a_cursor_may_stand_on_what_the_filter_leaves_out(merchant: Merchant) -> None:
-    await merchant.order(customerId="ada")
-    bob = await merchant.order(customerId="bob")
-    newest = await merchant.order(customerId="ada")
-    page = await merchant.get("/orders", {"customerId": "ada", "endingBefore": bob["id"]})
+async def test_a_cursor_may_stand_on_what_the_filter_leaves_out(api: ApiClient) -> None:
+    await api.order(customerId="ada")
+    bob = await api.order(customerId="bob")
+    newest = await api.order(customerId="ada")
+    page = await api.get("/orders", {"customerId": "ada", "endingBefore": bob["id"]})
     assert (ids(page), page["hasMore"]) == ([newest["id"]], False)
 
 
-async def test_orders_are_chosen_by_owner_state_amount_tag_and_item(merchant: Merchant) -> None:
-    ada = await merchant.order(customerId="ada", upstreamId="up-1", items=[{"sku": "lamp", "price": 5}])
-    bob = await merchant.order(customerId="bob", state="in_review", checkoutId="c-2", currency="EUR")
+async def test_orders_are_chosen_by_owner_state_amount_tag_and_item(api: ApiClient) -> None:
+    ada = await api.order(customerId="ada", upstreamId="up-1", items=[{"sku": "lamp", "price": 5}])
+    bob = await api.order(customerId="bob", state="in_review", checkoutId="c-2", currency="EUR")
     for query, expected in (
         ("customerId=ada", [ada]),
         ("state=in_review", [bob]),
@@ -143,4 +143,4 @@ async def test_orders_are_chosen_by_owner_state_amount_tag_and_item(merchant: Me
         ("fraudStateTransitions.review_opened[gte]=2020-01-01T00:00:00Z", [bob]),
         ("createdTime[lt]=2020-01-01T00:00:00Z", []),
     ):
-        assert ids(await merchant.get(f"/orders?{query}")) == [order["id"] for order in expected], query
+        assert ids(await api.get(f"/orders?{query}")) == [order["id"] for order in expected], query

@@ -1,6 +1,6 @@
-"""The table of the tests about ownership: for each route under `/v1`, how its owner's thing comes to be.
+"""The table of routes for the tests of ownership: how to create the owner's data for each route under `/v1`.
 
-A new route needs one entry in `ENTRIES`. `prepare` makes the thing for the customer `ada` and returns the
+A new route needs one entry in `ENTRIES`. `prepare` creates the data for the customer `ada` and returns the
 values of the path's parameters (and whatever `send` needs); `send` makes the arguments of the request.
 """
 
@@ -36,11 +36,11 @@ CERTIFICATE = {
 }
 
 Values = Mapping[str, str]
-Prepare = Callable[["Stage"], Awaitable[Values]]
+Prepare = Callable[["CaseContext"], Awaitable[Values]]
 
 
 @dataclass(frozen=True)
-class Stage:
+class CaseContext:
     """A running portal and its sandbox, with the owner's token."""
 
     portal: Portal
@@ -59,7 +59,7 @@ class Stage:
         """The request of this route, with `values` in its path, and `thing` in its body if that differs."""
         method, template = route.split()
         arguments = {**ENTRIES[route].send(thing or values), **more}
-        # A star, so that no write fails for want of a precondition before it is asked whose it is.
+        # A star, so that no write fails for a missing precondition before its owner is checked.
         headers = {"If-Match": "*", **token} if method != "GET" else dict(token)
         return await self.portal.client.request(
             method, template.format(**values), headers=headers, **arguments
@@ -68,7 +68,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Entry:
-    """One route: `thing` and `list` belong to an owner; `self` is always about whoever asks."""
+    """One route: `thing` and `list` belong to an owner; `self` is always about the caller."""
 
     prepare: Prepare
     kind: Literal["thing", "list", "self"] = "thing"
@@ -76,49 +76,49 @@ class Entry:
     takes_ids_in_body: bool = False
 
 
-async def a_customer(stage: Stage) -> Values:
+async def a_customer(context: CaseContext) -> Values:
     body = {"email": EMAIL, "shipping": SHIPPING}
-    answer = await stage.portal.client.put("/v1/customers/me", headers=dict(stage.owner), json=body)
+    answer = await context.portal.client.put("/v1/customers/me", headers=dict(context.owner), json=body)
     answer.raise_for_status()
     return {"customerId": OWNER}
 
 
-async def an_order(stage: Stage) -> Values:
-    await a_customer(stage)
-    return {"orderId": (await stage.sandbox.order(OWNER))["id"]}
+async def an_order(context: CaseContext) -> Values:
+    await a_customer(context)
+    return {"orderId": (await context.sandbox.order(OWNER))["id"]}
 
 
-async def a_shipped_order(stage: Stage) -> Values:
-    values = await an_order(stage)
+async def a_shipped_order(context: CaseContext) -> Values:
+    values = await an_order(context)
     shipment = {"trackingNumber": "1Z999", "status": "in_transit"}
-    await stage.sandbox.post(f"/_sandbox/orders/{values['orderId']}/shipments", shipment)
+    await context.sandbox.post(f"/_sandbox/orders/{values['orderId']}/shipments", shipment)
     return values
 
 
-async def a_document(stage: Stage) -> Values:
-    order = await stage.sandbox.order(OWNER)
-    await stage.sandbox.invoiced(order)
-    (document,) = await stage.portal.documents(stage.owner, 1)
+async def a_document(context: CaseContext) -> Values:
+    order = await context.sandbox.order(OWNER)
+    await context.sandbox.invoiced(order)
+    (document,) = await context.portal.documents(context.owner, 1)
     return {"orderId": order["id"], "documentId": document["id"]}
 
 
-async def a_source(stage: Stage) -> Values:
-    """Made by Drop-in and saved by nobody yet."""
-    values = await a_customer(stage)
-    return {**values, "sourceId": (await stage.sandbox.post("/_sandbox/sources", {"owner": None}))["id"]}
+async def a_source(context: CaseContext) -> Values:
+    """Created by Drop-in and not saved by any buyer yet."""
+    values = await a_customer(context)
+    return {**values, "sourceId": (await context.sandbox.post("/_sandbox/sources", {"owner": None}))["id"]}
 
 
-async def a_saved_source(stage: Stage) -> Values:
-    values = await a_source(stage)
-    await stage.sandbox.post(f"/customers/{OWNER}/sources/{values['sourceId']}")
+async def a_saved_source(context: CaseContext) -> Values:
+    values = await a_source(context)
+    await context.sandbox.post(f"/customers/{OWNER}/sources/{values['sourceId']}")
     return values
 
 
-async def a_tax_identifier(stage: Stage) -> Values:
-    values = await a_customer(stage)
+async def a_tax_identifier(context: CaseContext) -> Values:
+    values = await a_customer(context)
     new = {"type": "de", "value": "DE123456789"}
     path = f"/v1/customers/{OWNER}/tax-identifiers"
-    answer = await stage.portal.client.post(path, headers=dict(stage.owner), json=new)
+    answer = await context.portal.client.post(path, headers=dict(context.owner), json=new)
     return {**values, "taxIdentifierId": answer.raise_for_status().json()["id"]}
 
 
@@ -164,7 +164,7 @@ ENTRIES: dict[str, Entry] = {
     "GET /v1/documents/{documentId}/content": Entry(a_document),
 }
 
-# Asked without a token: the webhook endpoint has its signature, the rest says nothing of anybody.
+# Routes without a token: the webhook endpoint has its signature, the others show no customer's data.
 PUBLIC = frozenset(
     {
         "POST /webhooks/digital-river",

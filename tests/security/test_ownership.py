@@ -1,11 +1,11 @@
-"""Whose is it? Asked of every route the app has, and a route that nobody thought of fails here."""
+"""Every route of the app checks the owner, and a new route without an entry in the table fails here."""
 
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from tests.security.matrix import EMAIL, ENTRIES, OWNER, PUBLIC, Stage, Values, routes_of
+from tests.security.matrix import EMAIL, ENTRIES, OWNER, PUBLIC, CaseContext, Values, routes_of
 from tests.support.portal import Portal, build
 from tests.support.sandbox import Json, Sandbox
 
@@ -21,8 +21,8 @@ MALLORY = "mallory"
 
 
 @pytest.fixture
-async def stage(portal: Portal, sandbox: Sandbox) -> Stage:
-    return Stage(portal, sandbox, await sandbox.token(OWNER))
+async def context(portal: Portal, sandbox: Sandbox) -> CaseContext:
+    return CaseContext(portal, sandbox, await sandbox.token(OWNER))
 
 
 async def far_writes(sandbox: Sandbox) -> list[str]:
@@ -36,11 +36,11 @@ def comparable(problem: Json) -> Json:
 
 
 def nobodys(values: Values) -> Values:
-    """The same path for things that never were."""
+    """The same path with ids that never existed."""
     return {name: str(uuid4()) for name in values}
 
 
-def test_every_route_says_whose_it_is() -> None:
+def test_every_route_is_in_the_table() -> None:
     unknown = [route for route in ROUTES if route not in {*ENTRIES, *PUBLIC, *OPERATORS}]
     assert not unknown, (
         f"{unknown}: say in ENTRIES of tests/security/matrix.py how the owner's thing of a new route comes "
@@ -54,7 +54,7 @@ def test_the_table_names_only_routes_that_exist() -> None:
 
 
 @pytest.mark.parametrize("route", [*BUYERS, *OPERATORS])
-async def test_without_a_good_token_there_is_nothing_to_see(
+async def test_a_request_without_a_valid_token_shows_no_data(
     route: str, portal: Portal, sandbox: Sandbox
 ) -> None:
     method, template = route.split()
@@ -76,16 +76,18 @@ async def test_without_a_good_token_there_is_nothing_to_see(
 
 
 @pytest.mark.parametrize("route", [route for route in OWNED if ENTRIES[route].kind == "thing"])
-async def test_somebody_elses_thing_is_like_none_and_its_owner_has_it(route: str, stage: Stage) -> None:
-    mallory = await stage.sandbox.token(MALLORY)
-    values = await ENTRIES[route].prepare(stage)
-    await stage.sandbox.client.delete("/_sandbox/requests")
-    theirs = await stage.request(route, mallory, values)
-    nothing = await stage.request(route, mallory, nobodys(values), thing=values)
+async def test_another_buyers_resource_does_not_exist_and_its_owner_keeps_it(
+    route: str, context: CaseContext
+) -> None:
+    mallory = await context.sandbox.token(MALLORY)
+    values = await ENTRIES[route].prepare(context)
+    await context.sandbox.client.delete("/_sandbox/requests")
+    theirs = await context.request(route, mallory, values)
+    nothing = await context.request(route, mallory, nobodys(values), thing=values)
     assert (theirs.status_code, nothing.status_code) == (404, 404), theirs.text
     assert comparable(theirs.json()) == comparable(nothing.json())
-    assert await far_writes(stage.sandbox) == []
-    own = await stage.request(route, stage.owner, values)
+    assert await far_writes(context.sandbox) == []
+    own = await context.request(route, context.owner, values)
     assert own.status_code in {200, 201, 204, 303}, f"the entry of {route} makes nothing: {own.text}"
 
 
@@ -93,31 +95,33 @@ async def test_somebody_elses_thing_is_like_none_and_its_owner_has_it(route: str
     "route",
     [r for r in OWNED if "{customerId}/" in r and (r.count("{") > 1 or ENTRIES[r].takes_ids_in_body)],
 )
-async def test_somebody_elses_thing_cannot_be_had_through_ones_own_path(route: str, stage: Stage) -> None:
-    mallory = await stage.sandbox.token(MALLORY)
-    values = await ENTRIES[route].prepare(stage)
-    await stage.portal.client.put("/v1/customers/me", headers=mallory)
-    await stage.sandbox.client.delete("/_sandbox/requests")
-    answer = await stage.request(route, mallory, {**values, "customerId": "me"})
+async def test_another_buyers_resource_cannot_be_reached_through_ones_own_path(
+    route: str, context: CaseContext
+) -> None:
+    mallory = await context.sandbox.token(MALLORY)
+    values = await ENTRIES[route].prepare(context)
+    await context.portal.client.put("/v1/customers/me", headers=mallory)
+    await context.sandbox.client.delete("/_sandbox/requests")
+    answer = await context.request(route, mallory, {**values, "customerId": "me"})
     assert answer.status_code in {404, 422}, answer.text
-    assert await far_writes(stage.sandbox) == []
-    assert (await stage.request(route, stage.owner, values)).is_success
+    assert await far_writes(context.sandbox) == []
+    assert (await context.request(route, context.owner, values)).is_success
 
 
 @pytest.mark.parametrize("route", [route for route in OWNED if ENTRIES[route].kind == "list"])
-async def test_a_list_holds_nothing_of_others(route: str, stage: Stage) -> None:
-    await ENTRIES[route].prepare(stage)
-    mallorys = await stage.request(route, await stage.sandbox.token(MALLORY), {})
+async def test_a_list_holds_nothing_of_others(route: str, context: CaseContext) -> None:
+    await ENTRIES[route].prepare(context)
+    mallorys = await context.request(route, await context.sandbox.token(MALLORY), {})
     assert (mallorys.status_code, mallorys.json()["data"]) == (200, [])
-    assert len((await stage.request(route, stage.owner, {})).json()["data"]) == 1
+    assert len((await context.request(route, context.owner, {})).json()["data"]) == 1
 
 
 @pytest.mark.parametrize("route", SELF)
-async def test_what_is_about_the_caller_is_about_nobody_else(route: str, stage: Stage) -> None:
-    await ENTRIES[route].prepare(stage)
+async def test_a_route_about_the_caller_shows_only_the_caller(route: str, context: CaseContext) -> None:
+    await ENTRIES[route].prepare(context)
     for scopes in ([], ["portal:support"]):
-        token = await stage.sandbox.token(MALLORY, scopes=scopes)
-        answer = await stage.request(route, token, {})
+        token = await context.sandbox.token(MALLORY, scopes=scopes)
+        answer = await context.request(route, token, {})
         may = not scopes or route.startswith("GET ")
         assert answer.is_success if may else answer.status_code == 403
         assert EMAIL not in answer.text
@@ -126,26 +130,28 @@ async def test_what_is_about_the_caller_is_about_nobody_else(route: str, stage: 
 
 @pytest.mark.parametrize("route", [route for route in OWNED if route.startswith("GET ")])
 async def test_support_reads_it_and_leaves_a_record(
-    route: str, stage: Stage, database: asyncpg.Connection
+    route: str, context: CaseContext, database: asyncpg.Connection
 ) -> None:
-    support = await stage.sandbox.token("agent-7", scopes=["portal:support"])
-    values = await ENTRIES[route].prepare(stage)
+    support = await context.sandbox.token("agent-7", scopes=["portal:support"])
+    values = await ENTRIES[route].prepare(context)
     whose = {"params": {"customerId": OWNER}} if ENTRIES[route].kind == "list" else {}
-    seen = await stage.request(route, support, values, **whose)
+    seen = await context.request(route, support, values, **whose)
     assert seen.status_code in {200, 303}, seen.text
-    own = await stage.request(route, stage.owner, values)
+    own = await context.request(route, context.owner, values)
     assert (own.status_code, own.content) == (seen.status_code, seen.content)
     records = await database.fetch("SELECT subject, operation, request_id FROM audit_record")
     assert [tuple(record) for record in records] == [("agent-7", route, seen.headers["X-Request-ID"])]
 
 
 @pytest.mark.parametrize("route", [route for route in OWNED if not route.startswith("GET ")])
-async def test_support_changes_nothing(route: str, stage: Stage, database: asyncpg.Connection) -> None:
-    support = await stage.sandbox.token("agent-7", scopes=["portal:support", "portal:ops"])
-    values = await ENTRIES[route].prepare(stage)
-    await stage.sandbox.client.delete("/_sandbox/requests")
-    assert (await stage.request(route, support, values)).status_code == 404
-    assert await far_writes(stage.sandbox) == []
+async def test_support_changes_nothing(
+    route: str, context: CaseContext, database: asyncpg.Connection
+) -> None:
+    support = await context.sandbox.token("agent-7", scopes=["portal:support", "portal:ops"])
+    values = await ENTRIES[route].prepare(context)
+    await context.sandbox.client.delete("/_sandbox/requests")
+    assert (await context.request(route, support, values)).status_code == 404
+    assert await far_writes(context.sandbox) == []
     assert await database.fetchval("SELECT count(*) FROM audit_record") == 0
 
 

@@ -52,7 +52,7 @@ class AccountBuyer:
     async def upload(
         self, content: bytes, *, file_name: str = "exempt.pdf", **changes: Any
     ) -> httpx.Response:
-        """Hand in a certificate; a field that is None is left out."""
+        """Upload a certificate; a field that is None is left out."""
         fields = {
             "company": "Analytical Engines, Inc.",
             "authority": "MN",

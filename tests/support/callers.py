@@ -1,4 +1,4 @@
-"""Callers whom no rate limit has counted yet, and what their answers say of the limits."""
+"""Callers that no rate limit has counted yet, and what the headers of their answers say."""
 
 import asyncio
 import re
@@ -27,7 +27,7 @@ def new_buyer() -> str:
 
 
 def come_from(address: str) -> dict[str, str]:
-    """The header by which a proxy on this machine says whose request it passes on."""
+    """The header in which a proxy on this machine names its client's address."""
     return {"X-Forwarded-For": address}
 
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-PATIENCE_SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
 
 _T = TypeVar("_T")
 
 
-async def eventually(find: Callable[[], Awaitable[_T]], *, within: float = PATIENCE_SECONDS) -> _T:
+async def eventually(find: Callable[[], Awaitable[_T]], *, within: float = TIMEOUT_SECONDS) -> _T:
     """The first truthy answer of `find`; fails when there is none in time."""
     deadline = time.monotonic() + within
     while not (found := await find()):
@@ -43,10 +43,10 @@ class _JumpingClockLoop(asyncio.SelectorEventLoop):
         return self._clock.now
 
 
-def run_on_jumping_clock(story: Coroutine[Any, Any, _T]) -> _T:
+def run_on_jumping_clock(coroutine: Coroutine[Any, Any, _T]) -> _T:
     """Run to the end on a jumping clock; only for code that waits for timers, not for sockets."""
     with asyncio.Runner(loop_factory=_JumpingClockLoop) as runner:
-        return runner.run(story)
+        return runner.run(coroutine)
 
 
 def now() -> float:

@@ -1,4 +1,4 @@
-"""Is it declared? Every answer that a portal of the tests gives is compared with the published document."""
+"""Compares every answer of a portal in the tests with the published document."""
 
 import json
 import re
@@ -27,7 +27,7 @@ _WITHOUT_DETAIL = "urn:portal:problem:not-authentic"
 
 
 def unfit(problem: Json) -> str | None:
-    """What makes this problem unfit for a buyer's eyes, if anything does."""
+    """Why this problem must not be shown to a buyer, or None."""
     if problem["type"] == _WITHOUT_DETAIL:
         return None
     detail = problem.get("detail", "")
@@ -38,7 +38,7 @@ def unfit(problem: Json) -> str | None:
 
 
 class Document:
-    """The published document, asked what an operation may answer."""
+    """The answers that the published document declares for each operation."""
 
     def __init__(self, document: Json) -> None:
         self.components: Json = document["components"]

@@ -1,4 +1,4 @@
-"""A Digital River for one test: answers from a script, and remembers each request and its time."""
+"""A Digital River for one test: it answers from a script, and records each request with its time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""Events of Digital River: as they are signed and delivered, and as they are listed and never delivered."""
+"""Events of Digital River: signed and delivered ones, and ones that are listed but never delivered."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ INVOICE = "order.invoice.created"
 
 
 def signed(body: bytes, *, secret: str = SECRET, timestamp: str | None = None) -> dict[str, str]:
-    """The headers of an honest delivery; an own reading of the documents, not the product's code."""
+    """The headers of a genuine delivery; an own reading of the documents, not the product's code."""
     stamp = timestamp or str(round(time.time() * 1000))
     digest = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).digest()
     signature = base64.b64encode(digest).decode()

@@ -1,4 +1,4 @@
-"""What the OpenAPI document and the models of our contract hold."""
+"""Reads operations and schemas from the OpenAPI document, and lists our published models."""
 
 from collections.abc import Iterator
 from typing import Any

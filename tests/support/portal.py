@@ -1,4 +1,4 @@
-"""The portal as tests run it: API and worker in this process, everything through HTTP."""
+"""The portal in this process: API and worker, called over HTTP."""
 
 import asyncio
 import contextlib
@@ -114,7 +114,7 @@ class Portal:
 
         return await eventually(find)
 
-    async def meet_far_side(self) -> None:
+    async def close_breaker(self) -> None:
         """A good call, so that the breaker counts no failures of the tests before."""
         assert self.app is not None
         digital_river: DigitalRiverClient = self.app.state.resources.digital_river
@@ -145,7 +145,7 @@ class Portal:
 
 
 async def pass_time(database: asyncpg.Connection, sandbox: Sandbox, seconds: float) -> None:
-    """Move the clocks of both sides. Tokens and signatures stay with the real one."""
+    """Move the clocks of the portal and the sandbox. Tokens and signatures keep the real time."""
     await database.execute("UPDATE clock.shift SET by = by + make_interval(secs => $1)", seconds)
     await sandbox.post("/_sandbox/clock", {"advanceSeconds": seconds})
 
@@ -174,7 +174,7 @@ def published_document() -> Json:
 async def running_portal(
     database_url: str, sandbox_url: str, *, with_worker: bool = True, **changes: Any
 ) -> AsyncIterator[Portal]:
-    """API on a socket and, unless told otherwise, a worker, both in this process."""
+    """API on a socket and, by default, a worker, both in this process."""
     settings = settings_for(database_url, sandbox_url, **changes)
     app = create_app(settings)
     config = uvicorn.Config(

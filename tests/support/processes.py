@@ -1,6 +1,6 @@
-"""The production processes, `portal api` and `portal worker`, each in a process of its own, killable.
+"""The production processes, `portal api` and `portal worker`, which tests can start and kill.
 
-They are forked from a server that has imported the product once: importing it costs more than all else a
+They are forked from a server that has imported the product once. The import costs more than all else that a
 short command does, and the suite starts dozens.
 """
 
@@ -86,7 +86,7 @@ class Running:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on just now."""
+    """A port of this machine that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""A client that speaks to the portal byte by byte, and so can say what no HTTP library would."""
+"""A client that sends bytes of its own, for requests that no HTTP library would send."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from app.web import server, setup
 from tests.support.portal import Portal
 
-PATIENCE = 8.0
+TIMEOUT_SECONDS = 8.0
 WEBHOOK = "/webhooks/digital-river"
-# Instead of ten, fifteen and thirty seconds, so that nobody has to wait for them.
+# Instead of ten, fifteen and thirty seconds, so that the tests are fast.
 HEAD, BODY, DRAIN, UNREAD = 0.5, 0.6, 0.5, 0.5
 
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
@@ -52,7 +52,7 @@ class RawConnection:
 
     async def answer(self) -> bytes:
         """The next answer's header and body, while the connection stays open."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             head = await self.reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"content-length: (\d+)", head)
             assert length, head
@@ -62,7 +62,7 @@ class RawConnection:
         """All that comes until the portal ends the connection; it must, in time."""
         received = bytearray()
         with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 while piece := await self.reader.read(65536):
                     received += piece
         return bytes(received)
@@ -91,7 +91,7 @@ async def raw_connection(portal: Portal) -> AsyncIterator[RawConnection]:
         writer.transport.abort()
 
 
-async def say(portal: Portal, data: bytes) -> bytes:
+async def send_and_receive(portal: Portal, data: bytes) -> bytes:
     """What the portal answers to these bytes until it ends the connection."""
     async with raw_connection(portal) as connection:
         await connection.send(data)

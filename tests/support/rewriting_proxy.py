@@ -1,4 +1,4 @@
-"""A proxy before the sandbox that rewrites its answers: what Digital River never documented, but may send."""
+"""A proxy in front of the sandbox that changes its answers to ones that Digital River never documented."""
 
 import json
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""An app of a test's own routes behind the real middleware, with real tokens and tables."""
+"""An app with a test's own routes behind the real middleware, with real tokens and tables."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -85,7 +85,7 @@ class Sandbox:
         )
 
     async def fault(self, kind: str, *, times: int | None = None, **more: Any) -> None:
-        """Turn the fault dial; what is not about the fault itself is its target."""
+        """Set a fault; arguments that do not describe the fault itself describe its target."""
         about_fault = (
             *("seconds", "status", "retryAfter", "copies", "until", "afterwards", "fields"),
             *("variant", "seed"),
@@ -108,7 +108,7 @@ class Sandbox:
 
 @asynccontextmanager
 async def running_sandbox(**environment: str) -> AsyncIterator[Sandbox]:
-    """A sandbox as a process of its own, fast and without a rate limit unless told otherwise."""
+    """A sandbox as a process of its own, by default fast and without a rate limit."""
     quick = {
         "SANDBOX_TETHER": "1",
         "SANDBOX_CAPTURE_DELAY": "0.02",

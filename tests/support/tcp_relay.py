@@ -1,4 +1,4 @@
-"""A TCP relay for tests: what stands between client and server, and what it makes of the server's words."""
+"""A TCP relay between client and server that can change what the server sends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -9,7 +9,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """Hand on all bytes until there are no more."""
+    """Pass on all bytes until the source ends."""
     with suppress(OSError):
         while data := await source.read(65536):
             sink.write(data)

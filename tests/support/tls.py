@@ -1,7 +1,7 @@
-"""A PostgreSQL that speaks TLS: what a test asks for stands in front of the suite's own server.
+"""A PostgreSQL that speaks TLS: a relay in front of the suite's own server.
 
-The server that comes along is built without OpenSSL, so TLS ends here. What a client says and hears before,
-and what it must believe, is what a server of PostgreSQL would say and show.
+The embedded server is built without OpenSSL, so TLS ends in the relay. The relay's messages before TLS are
+those of a PostgreSQL server.
 """
 
 import asyncio
@@ -89,7 +89,7 @@ async def running_tls_server(
     url: str, certificate: tuple[Path, Path], *, clients: Path | None = None
 ) -> AsyncIterator[int]:
     """The port of a server that shows this certificate; with `clients` it lets in only whom they issued.
-    Nobody is served without TLS."""
+    It serves no client without TLS."""
     real = make_url(url)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)

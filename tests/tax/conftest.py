@@ -1,4 +1,4 @@
-"""The same buyers as for their profiles."""
+"""The buyers of the customers' tests."""
 
 from tests.customers.conftest import ada, eve, support
 

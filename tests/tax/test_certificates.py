@@ -1,4 +1,4 @@
-"""US exemption certificates: an upload that is checked by its content and never whole in memory."""
+"""US exemption certificates: an upload is checked by its content, and is never whole in memory."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ async def files_of(sandbox: Sandbox) -> list[Json]:
 @pytest.mark.parametrize(
     ("content", "name"), [(PDF, "exempt.pdf"), (JPG, "photo.JPEG"), (PNG, "scan.png"), (JPG, "C:\\a\\b.jpg")]
 )
-async def test_a_certificate_is_handed_in_and_listed(
+async def test_a_certificate_is_uploaded_and_listed(
     content: bytes, name: str, ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     dates = {"startDate": day(-1), "endDate": day(1)}
@@ -169,7 +169,7 @@ _BAD_FORMS: dict[str, tuple[str, str, int]] = {
 
 
 @pytest.mark.parametrize("case", sorted(_BAD_FORMS))
-async def test_a_form_that_is_none_is_refused(case: str, ada: AccountBuyer, sandbox: Sandbox) -> None:
+async def test_a_malformed_form_is_refused(case: str, ada: AccountBuyer, sandbox: Sandbox) -> None:
     content_type, body, status = _BAD_FORMS[case]
     answer = await ada.portal.client.post(
         f"/v1/customers/me{PATH}",
@@ -233,7 +233,7 @@ async def test_an_outage_during_the_last_step_can_be_repeated(ada: AccountBuyer,
 
 
 async def upload_into_the_dark(buyer: AccountBuyer, sandbox: Sandbox, **lost: Any) -> int:
-    """Hand in while the update is answered by this fault, and every read of the customer after it by none."""
+    """Upload while this fault answers the update, and every later read of the customer fails."""
     await buyer.get()
     await sandbox.fault("delay", method="POST", path="/customers/{id}", seconds=0.5, times=1)
     await sandbox.fault(method="POST", path="/customers/{id}", times=1, **lost)
@@ -247,7 +247,7 @@ async def upload_into_the_dark(buyer: AccountBuyer, sandbox: Sandbox, **lost: An
     await sandbox.fault("reset", method="GET", path="/customers/{id}")
     status = (await handing_in).status_code
     (await sandbox.client.put("/_sandbox/faults", json={"faults": []})).raise_for_status()
-    await buyer.portal.meet_far_side()
+    await buyer.portal.close_breaker()
     return status
 
 
@@ -257,7 +257,7 @@ async def upload_into_the_dark(buyer: AccountBuyer, sandbox: Sandbox, **lost: An
     [{"kind": "reset", "afterwards": True}, {"kind": "garbage", "afterwards": True}, {"kind": "status"}],
     ids=["answer lost", "answer garbled", "not arrived"],
 )
-async def test_what_may_have_arrived_is_not_handed_in_twice(
+async def test_a_certificate_that_may_have_arrived_is_not_sent_twice(
     lost: Json, keys: tuple[str | None, str | None], ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     first, again = [
@@ -270,7 +270,7 @@ async def test_what_may_have_arrived_is_not_handed_in_twice(
     assert len(await files_of(sandbox)) == 1
 
 
-async def test_another_certificate_is_handed_in_beside_the_one_in_the_dark(
+async def test_another_certificate_is_uploaded_beside_the_unconfirmed_one(
     ada: AccountBuyer, sandbox: Sandbox
 ) -> None:
     await upload_into_the_dark(ada, sandbox, kind="reset", afterwards=True)
@@ -279,13 +279,13 @@ async def test_another_certificate_is_handed_in_beside_the_one_in_the_dark(
     assert len((await sandbox.get("/customers/ada"))["taxCertificates"]) == 3
 
 
-async def test_what_is_known_to_have_arrived_leaves_nothing_on_record(
+async def test_a_confirmed_upload_leaves_no_record(
     ada: AccountBuyer, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     count = "SELECT count(*) FROM certificate_upload"
     assert (await ada.upload(PDF)).status_code == 201
     assert await database.fetchval(count) == 0
-    # The same once more, on purpose: nothing was in the dark.
+    # The same once more, on purpose: the first upload was confirmed.
     assert (await ada.upload(PDF)).status_code == 201
     assert len((await sandbox.get("/customers/ada"))["taxCertificates"]) == 2
     await upload_into_the_dark(ada, sandbox, kind="reset", afterwards=True)
@@ -307,7 +307,7 @@ async def test_certificates_are_the_owners(
     assert len(await files_of(sandbox)) == 1
 
 
-async def test_a_repeated_key_hands_in_once(ada: AccountBuyer, sandbox: Sandbox) -> None:
+async def test_a_repeated_key_uploads_once(ada: AccountBuyer, sandbox: Sandbox) -> None:
     keyed = AccountBuyer(ada.portal, {**ada.token, "Idempotency-Key": "once"})
     first = await keyed.upload(PDF)
     again = await keyed.upload(PDF)

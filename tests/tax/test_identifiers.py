@@ -1,4 +1,4 @@
-"""Tax identifiers: one per type, and never none because a replacement failed."""
+"""Tax identifiers: one per type, and a failed replacement never leaves the buyer without one."""
 
 import asyncio
 
@@ -140,7 +140,7 @@ async def test_a_repeated_key_adds_once(ada: AccountBuyer, sandbox: Sandbox) -> 
     assert await sandbox.count("POST /tax-identifiers") == 1
 
 
-async def test_somebody_elses_identifier_does_not_exist(
+async def test_another_customers_identifier_does_not_exist(
     ada: AccountBuyer, eve: AccountBuyer, support: AccountBuyer
 ) -> None:
     identifier = (await ada.send("POST", PATH, OLD)).json()["id"]

@@ -1,5 +1,4 @@
-"""A replacement that is broken off, by whatever: it is carried through, and nobody is shown that there is
-neither."""
+"""An interrupted replacement of a tax identifier is completed, and no buyer sees that neither is there."""
 
 import asyncio
 import signal
@@ -34,13 +33,13 @@ async def values(buyer: AccountBuyer) -> list[str]:
 
 
 async def at_digital_river(sandbox: Sandbox, customer_id: str = "ada") -> list[str]:
-    """What the customer has there."""
+    """The customer's identifiers at Digital River."""
     found: list[Json] = (await sandbox.get("/tax-identifiers", customerId=customer_id))["data"]
     return [one["value"] for one in found]
 
 
 async def everything(sandbox: Sandbox) -> list[Json]:
-    """Whoever has it, or nobody."""
+    """All identifiers, attached or not."""
     found: list[Json] = (await sandbox.get("/tax-identifiers"))["data"]
     return found
 
@@ -51,7 +50,7 @@ async def id_of(wanted: Json, sandbox: Sandbox) -> str:
 
 
 async def on_record(database: asyncpg.Connection) -> list[str]:
-    """The customers of whom an old value is kept."""
+    """The customers with a stored old value."""
     rows = await database.fetch("SELECT customer_id FROM tax_identifier_replacement ORDER BY customer_id")
     return [row["customer_id"] for row in rows]
 
@@ -71,7 +70,7 @@ async def leave_unfinished(database: asyncpg.Connection, sandbox: Sandbox, custo
 
 
 async def give(sandbox: Sandbox, customer_id: str) -> None:
-    """The customer has the old one."""
+    """Attach the old identifier to the customer."""
     await sandbox.post("/customers", {"id": customer_id, "email": f"{customer_id}@example.com"})
     old = await sandbox.post("/tax-identifiers", OLD)
     await sandbox.post(f"/customers/{customer_id}/tax-identifiers/{old['id']}")
@@ -117,7 +116,7 @@ async def killed_after_the_deletion(
     yield
 
 
-async def test_what_a_killed_process_left_is_finished_by_the_next_read_elsewhere(
+async def test_the_next_read_in_another_process_finishes_what_a_killed_process_left(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     settings = settings_for(own_database_url, sandbox.url)
@@ -133,7 +132,7 @@ async def test_what_a_killed_process_left_is_finished_by_the_next_read_elsewhere
     assert len(await everything(sandbox)) == 1
 
 
-async def test_what_a_killed_process_left_is_finished_by_the_worker(
+async def test_the_worker_finishes_what_a_killed_process_left(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     settings = settings_for(own_database_url, sandbox.url)
@@ -187,7 +186,7 @@ async def test_attaching_is_tried_again_once_the_old_one_is_gone(
     assert await on_record(database) == []
 
 
-async def test_while_attaching_fails_nobody_is_shown_that_there_is_neither(
+async def test_no_read_shows_that_neither_is_there_while_attaching_fails(
     ada: AccountBuyer, support: AccountBuyer, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     async with deleting(ada, sandbox) as replacing:
@@ -230,7 +229,7 @@ async def test_the_old_one_comes_back_though_that_was_broken_off_too(
     assert await on_record(database) == []
 
 
-async def test_a_loss_that_cannot_be_helped_ends_is_reported_and_names_no_value(
+async def test_a_lost_value_is_reported_without_naming_it(
     ada: AccountBuyer, database: asyncpg.Connection, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with deleting(ada, sandbox) as replacing:
@@ -246,7 +245,7 @@ async def test_a_loss_that_cannot_be_helped_ends_is_reported_and_names_no_value(
     assert (await ada.send("POST", PATH, NEW)).status_code == 201
 
 
-async def test_one_that_cannot_be_finished_does_not_keep_the_worker_from_the_others(
+async def test_a_failing_replacement_does_not_keep_the_worker_from_the_others(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     for customer_id in ("ada", "eve"):
@@ -263,9 +262,7 @@ async def test_one_that_cannot_be_finished_does_not_keep_the_worker_from_the_oth
     assert await at_digital_river(sandbox) == [NEW["value"]]
 
 
-async def test_the_worker_leaves_a_replacement_to_whoever_is_at_it(
-    ada: AccountBuyer, sandbox: Sandbox
-) -> None:
+async def test_the_worker_skips_a_replacement_in_progress(ada: AccountBuyer, sandbox: Sandbox) -> None:
     async with deleting(ada, sandbox) as replacing, open_resources(ada.portal.settings) as resources:
         await finish_replacements(resources)
         assert not replacing.done()

@@ -1,4 +1,4 @@
-"""Reading an upload costs disk, not memory, however the network cuts it."""
+"""An upload is read to disk, not to memory, however the network splits it."""
 
 import tracemalloc
 from collections.abc import Iterable, Iterator

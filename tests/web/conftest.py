@@ -1,4 +1,4 @@
-"""Every test of this folder talks HTTP to the small app."""
+"""A client of the small app."""
 
 from collections.abc import AsyncIterator
 

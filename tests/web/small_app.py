@@ -1,4 +1,4 @@
-"""A small app behind the web room's real assembly, with one route for each thing that can happen."""
+"""A small app behind the real middleware of `app.web`, with one route for each case that the tests need."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated

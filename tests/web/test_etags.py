@@ -1,4 +1,4 @@
-"""Nobody reads twice what has not changed, and nobody overwrites what they have not seen."""
+"""A client reads an unchanged resource only once, and cannot overwrite a version that it has not read."""
 
 import httpx
 import pytest
@@ -44,7 +44,7 @@ async def test_a_change_with_the_present_version_passes(http: httpx.AsyncClient,
     assert (await change(http, {"if-match": form.format(tag=tag)})).status_code == 200
 
 
-async def test_of_two_changes_from_one_version_the_second_is_refused(
+async def test_the_second_of_two_changes_to_one_version_is_refused(
     http: httpx.AsyncClient, route_state: RouteState
 ) -> None:
     tag = (await http.get("/v1/profile")).headers["etag"]
@@ -61,7 +61,7 @@ async def test_a_weak_version_is_no_ground_for_a_change(http: httpx.AsyncClient)
 
 
 @pytest.mark.parametrize("headers", [{}, {"if-match": " "}])
-async def test_a_change_without_a_version_is_told_to_read_first(
+async def test_a_change_without_a_version_is_asked_to_read_first(
     http: httpx.AsyncClient, headers: dict[str, str]
 ) -> None:
     response = await change(http, headers)

@@ -1,4 +1,4 @@
-"""HEAD is answered wherever GET is: with the same status and header fields, and nothing after them."""
+"""HEAD works wherever GET does, with the same status and headers and without a body."""
 
 import httpx
 import pytest
@@ -20,15 +20,15 @@ PATHS = (
 )
 
 
-def told(response: httpx.Response) -> tuple[int, dict[str, str]]:
+def status_and_headers(response: httpx.Response) -> tuple[int, dict[str, str]]:
     return response.status_code, {n: v for n, v in response.headers.items() if n != "x-request-id"}
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_head_says_what_get_says_but_for_the_content(http: httpx.AsyncClient, path: str) -> None:
+async def test_head_answers_like_get_without_the_content(http: httpx.AsyncClient, path: str) -> None:
     named = {"X-Request-ID": "the-same-one"}
     whole, head = await http.get(path, headers=named), await http.head(path, headers=named)
-    assert told(head) == told(whole)
+    assert status_and_headers(head) == status_and_headers(whole)
     assert (head.content, bool(whole.content)) == (b"", True)
     assert head.headers["x-request-id"] == "the-same-one"
 
@@ -44,7 +44,7 @@ async def test_where_get_is_not_offered_head_is_not_either(http: httpx.AsyncClie
     assert (response.status_code, response.headers["allow"], response.content) == (405, "POST", b"")
 
 
-async def test_the_log_says_what_was_asked(http: httpx.AsyncClient) -> None:
+async def test_the_log_names_the_method_of_the_request(http: httpx.AsyncClient) -> None:
     with capture_logs() as lines:
         await http.head("/v1/orders")
     assert [(line["method"], line["route"]) for line in lines] == [("HEAD", "/v1/orders")]

@@ -1,4 +1,4 @@
-"""Every request has a name, a log line, safe headers and a bounded body."""
+"""Every request has an id, a log line, safe headers and a bounded body."""
 
 import asyncio
 import json
@@ -41,20 +41,18 @@ async def test_any_other_is_replaced_by_a_new_one(http: httpx.AsyncClient, given
 @pytest.mark.parametrize(
     "given", ["4917610000000000", "4917-6100-0000-0000", "sk_live_abc", "a.whs_abc", "eyJh.eyJ"]
 )
-async def test_a_card_number_or_a_secret_is_no_name_for_a_request(
-    http: httpx.AsyncClient, given: str
-) -> None:
+async def test_a_card_number_or_a_secret_is_no_request_id(http: httpx.AsyncClient, given: str) -> None:
     response = await http.get("/v1/orders", headers={"x-request-id": given})
     assert given not in response.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("given", ["204440790336", "20260131-093000", "0f8fad5b-d9cb-469f-a165-70867728950e"])
-async def test_numbers_and_identifiers_are_good_names(http: httpx.AsyncClient, given: str) -> None:
+async def test_numbers_and_identifiers_are_valid_request_ids(http: httpx.AsyncClient, given: str) -> None:
     response = await http.get("/v1/orders", headers={"x-request-id": given})
     assert response.headers["x-request-id"] == given
 
 
-async def test_the_request_id_reaches_logs_and_the_far_side_and_ends_with_the_request() -> None:
+async def test_the_request_id_reaches_logs_and_digital_river_and_ends_with_the_request() -> None:
     app = FastAPI()
     seen: dict[str, Any] = {}
 
@@ -265,7 +263,7 @@ async def test_a_body_that_stays_incomplete_does_not_hold_the_service(*, silent:
     assert (answered, document["status"]) == (status, status)
 
 
-async def test_after_the_body_the_app_still_hears_that_the_client_went_away() -> None:
+async def test_the_app_learns_after_the_body_that_the_client_disconnected() -> None:
     heard: list[Message] = []
 
     async def listening(scope: Any, receive: Any, _send: Any) -> None:

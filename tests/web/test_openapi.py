@@ -1,4 +1,4 @@
-"""The published document tells the whole truth about errors and headers."""
+"""The OpenAPI document declares every error and header of an answer."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ async def test_the_problem_schema_replaces_fastapis(document: dict[str, Any]) ->
     assert "FieldError" in schemas
 
 
-async def test_what_can_happen_anywhere_is_declared_everywhere(document: dict[str, Any]) -> None:
+async def test_errors_of_every_route_are_declared_on_every_route(document: dict[str, Any]) -> None:
     found = operations(document)
     for name, operation in found.items():
         if "/v1/" in name:

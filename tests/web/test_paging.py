@@ -1,4 +1,4 @@
-"""A cursor comes back as it went out, or it is refused; it never becomes an error of ours."""
+"""A cursor is read back as it was written or refused, and never causes a 500."""
 
 import base64
 
@@ -27,7 +27,7 @@ def test_a_cursor_comes_back_as_it_went_out(position: Position) -> None:
 
 
 @given(st.one_of(st.text(), st.binary().map(coded), st.text(alphabet="ABCDab0123-_=")))
-def test_anything_else_is_refused_at_its_place(text: str) -> None:
+def test_any_other_text_is_refused_with_its_parameter(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         decode_cursor(text, Position)
     assert [error.pointer for error in refused.value.errors] == ["/query/cursor"]

@@ -1,4 +1,4 @@
-"""Whatever happens, the answer is one problem that tells the caller enough and a stranger nothing."""
+"""Every failure becomes one problem that helps the caller and reveals nothing internal."""
 
 import logging
 from typing import Any
@@ -44,7 +44,7 @@ def problem(response: httpx.Response) -> dict[str, Any]:
     ],
     ids=lambda value: type(value).__name__,
 )
-async def test_a_far_side_failure_becomes_its_problem_without_their_words(
+async def test_a_failure_of_digital_river_becomes_a_problem_without_its_text(
     http: httpx.AsyncClient, route_state: RouteState, error: Exception, status: int
 ) -> None:
     route_state.error = error
@@ -54,7 +54,7 @@ async def test_a_far_side_failure_becomes_its_problem_without_their_words(
     assert ("retry-after" in response.headers) == (status == 503)
 
 
-async def test_the_far_sides_wait_is_passed_on_rounded_up(
+async def test_the_retry_after_of_digital_river_is_passed_on_rounded_up(
     http: httpx.AsyncClient, route_state: RouteState
 ) -> None:
     route_state.error = upstream.Throttled("slow down", retry_after=7.2)
@@ -127,7 +127,7 @@ async def test_a_bug_is_a_500_that_says_nothing_and_is_logged_once(
     assert [line["exc_info"] for line in lines if line["log_level"] == "error"] == [error]
 
 
-async def test_of_several_failures_at_once_the_gravest_is_told(
+async def test_the_gravest_of_several_failures_is_answered(
     http: httpx.AsyncClient, route_state: RouteState
 ) -> None:
     route_state.error = ExceptionGroup("reads", [upstream.Missing(), upstream.Unavailable("down")])
@@ -156,7 +156,7 @@ async def test_a_trailing_slash_is_not_redirected_to_the_host_that_the_caller_na
     assert (response.status_code, response.headers.get("location")) == (404, None)
 
 
-async def test_a_wrong_method_names_all_right_ones(http: httpx.AsyncClient) -> None:
+async def test_a_wrong_method_is_answered_with_the_allowed_ones(http: httpx.AsyncClient) -> None:
     for method in ("DELETE", "OPTIONS", "PURGE"):
         response = await http.request(method, "/v1/profile")
         assert response.status_code == 405

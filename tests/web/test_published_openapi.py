@@ -1,4 +1,4 @@
-"""`openapi/portal.json` is the whole truth about the API, and reads like one document."""
+"""`openapi/portal.json` describes the whole API, in one style."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from app.web.api_model import ApiModel
 from tests.support.declared_answers import Document
 from tests.support.openapi import Json, contract_models, operations, schemas_in_answers
 from tests.support.portal import published_document
-from tests.web.test_contract import check_examples
+from tests.web.test_api_model import check_examples
 
 COMMITTED = Path(__file__).parents[2] / "openapi" / "portal.json"
 DOCUMENT: Json = published_document()
@@ -21,7 +21,7 @@ MODELS = contract_models()
 ANSWERED = schemas_in_answers(DOCUMENT)
 
 
-def test_the_committed_document_is_the_apps() -> None:
+def test_the_committed_document_is_current() -> None:
     assert json.loads(COMMITTED.read_text()) == DOCUMENT, "run `make openapi` and commit the result"
 
 
@@ -58,10 +58,10 @@ def test_an_operation_declares_how_it_can_fail(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_what_is_limited_says_so_with_each_answer(name: str) -> None:
+def test_every_limited_route_declares_its_rate_limit_headers(name: str) -> None:
     for answer in OPERATIONS[name]["responses"].values():
-        told = {"RateLimit", "RateLimit-Policy"} & set(answer["headers"])
-        assert told == ({"RateLimit", "RateLimit-Policy"} if " /v1/" in name else set())
+        limit_headers = {"RateLimit", "RateLimit-Policy"} & set(answer["headers"])
+        assert limit_headers == ({"RateLimit", "RateLimit-Policy"} if " /v1/" in name else set())
     if " /v1/" in name:
         assert "Retry-After" in OPERATIONS[name]["responses"]["429"]["headers"]
 
@@ -133,7 +133,7 @@ def test_every_example_is_what_its_schema_describes() -> None:
         assert not errors, f"{place}: {errors}"
 
 
-def test_an_answer_that_nobody_declared_is_noticed() -> None:
+def test_an_undeclared_answer_is_noticed() -> None:
     document = Document(DOCUMENT)
     status = {"status": "ok"}
 

@@ -1,4 +1,4 @@
-"""What strangers may write on a socket of `portal api`, and where each kind of it ends."""
+"""Malformed, slow and oversized input on a socket of `portal api`, and how the server ends it."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from tests.support.raw_http import (
     get,
     post,
     raw_connection,
-    say,
+    send_and_receive,
     shorten_timeouts,
     statuses,
 )
@@ -37,7 +37,7 @@ LATE = 3.0
 
 @pytest.fixture(scope="module")
 async def api(database_url: str, sandbox_process: Sandbox) -> AsyncIterator[Portal]:
-    """A process of its own, since whatever harms it shall harm no other test."""
+    """A process of its own, so that harm to it affects no other test."""
     async with running_api(settings_for(database_url, sandbox_process.url), first=shorten_timeouts) as portal:
         yield portal
 
@@ -61,7 +61,7 @@ async def ended(api: Portal, reason: str) -> float:
 
 
 def signature() -> list[str]:
-    """The header fields of an honest delivery of the event, signed just now."""
+    """The header fields of a correctly signed delivery of the event."""
     return [f"{name}: {value}" for name, value in signed(EVENT.encode()).items()]
 
 
@@ -93,7 +93,7 @@ ENDLESS_HEADS = {
 
 
 @pytest.mark.parametrize("kind", ENDLESS_HEADS)
-async def test_a_head_without_end_is_refused_once_it_is_too_large(kind: str, api: Portal) -> None:
+async def test_an_endless_head_is_refused_once_it_is_too_large(kind: str, api: Portal) -> None:
     first, more = ENDLESS_HEADS[kind]
     async with raw_connection(api) as connection:
         one_problem(await connection.flood(endless(first, more)), 431)
@@ -101,7 +101,9 @@ async def test_a_head_without_end_is_refused_once_it_is_too_large(kind: str, api
 
 @pytest.mark.parametrize("count", [server.MAX_FIELDS - 1, server.MAX_FIELDS, 10_000])
 async def test_as_many_fields_as_allowed_are_read_and_one_more_is_not(count: int, api: Portal) -> None:
-    received = await say(api, get(LIVE, *(f"X-{n}: 1" for n in range(count - 1)), "Connection: close"))
+    received = await send_and_receive(
+        api, get(LIVE, *(f"X-{n}: 1" for n in range(count - 1)), "Connection: close")
+    )
     # Host and Connection are fields too.
     is_too_many = count + 1 > server.MAX_FIELDS
     assert statuses(received) == [431 if is_too_many else 200]
@@ -114,7 +116,7 @@ async def test_a_head_is_measured_with_its_request_line(
 ) -> None:
     padding = "x" * size
     path, field = (f"{LIVE}?{padding}", "A: b") if in_line else (LIVE, f"A: {padding}")
-    assert statuses(await say(api, get(path, field, "Connection: close"))) == [status]
+    assert statuses(await send_and_receive(api, get(path, field, "Connection: close"))) == [status]
 
 
 AFTER_THE_HEAD = {
@@ -138,10 +140,12 @@ async def test_trailer_fields_do_not_become_header_fields(api: Portal, database:
     chunked = f"{len(EVENT):x}\r\n{EVENT}\r\n0\r\n"
     trailer = "\r\n".join(signature())
     head = ("Transfer-Encoding: chunked", "Connection: close")
-    assert statuses(await say(api, post(WEBHOOK, *head, body=f"{chunked}{trailer}\r\n\r\n"))) == [401]
-    assert statuses(await say(api, post(WEBHOOK, *signature(), *head, body=f"{chunked}X: y\r\n\r\n"))) == [
-        202
-    ]
+    assert statuses(
+        await send_and_receive(api, post(WEBHOOK, *head, body=f"{chunked}{trailer}\r\n\r\n"))
+    ) == [401]
+    assert statuses(
+        await send_and_receive(api, post(WEBHOOK, *signature(), *head, body=f"{chunked}X: y\r\n\r\n"))
+    ) == [202]
 
 
 @pytest.mark.parametrize(("path", "limit"), [(WEBHOOK, 256 * 1024), (PROFILE, 1024 * 1024)])
@@ -190,20 +194,24 @@ AMBIGUOUS = {
 @pytest.mark.parametrize("kind", AMBIGUOUS)
 async def test_a_body_whose_length_could_be_read_in_two_ways_is_not_read(kind: str, api: Portal) -> None:
     smuggled = get("/metrics").decode()
-    received = await say(api, post(WEBHOOK, *signature(), *AMBIGUOUS[kind], body=EVENT + smuggled))
+    received = await send_and_receive(
+        api, post(WEBHOOK, *signature(), *AMBIGUOUS[kind], body=EVENT + smuggled)
+    )
     assert len(statuses(received)) == 1, "the rest was taken for a request"
     assert statuses(received)[0] in {400, 408, 413}
 
 
 async def test_more_than_was_announced_is_not_taken_for_a_part_of_it(api: Portal) -> None:
     request = post(WEBHOOK, *signature(), f"Content-Length: {len(EVENT)}", body=EVENT + "}}}\r\n\r\n")
-    received = await say(api, request)
+    received = await send_and_receive(api, request)
     assert statuses(received) == [202], "the first is answered; the rest is no request and ends it"
 
 
 async def test_less_than_was_announced_is_waited_for_until_the_deadline(api: Portal) -> None:
     began = time.monotonic()
-    one_problem(await say(api, post(WEBHOOK, *signature(), "Content-Length: 99", body=EVENT)), 408)
+    one_problem(
+        await send_and_receive(api, post(WEBHOOK, *signature(), "Content-Length: 99", body=EVENT)), 408
+    )
     assert time.monotonic() - began < 1.0 + LATE
 
 
@@ -219,7 +227,10 @@ LYING_CHUNKS = [
 
 @pytest.mark.parametrize("chunks", LYING_CHUNKS)
 async def test_a_chunk_that_is_not_as_long_as_it_says_is_refused(chunks: str, api: Portal) -> None:
-    one_problem(await say(api, post(WEBHOOK, *signature(), "Transfer-Encoding: chunked", body=chunks)), 400)
+    one_problem(
+        await send_and_receive(api, post(WEBHOOK, *signature(), "Transfer-Encoding: chunked", body=chunks)),
+        400,
+    )
 
 
 @pytest.mark.parametrize(("path", "seconds"), [(WEBHOOK, 1.0), (PROFILE, BODY)])
@@ -243,9 +254,9 @@ async def test_empty_lines_do_not_hold_a_connection(api: Portal) -> None:
         assert await connection.flood(endless(b"", b"\r\n", seconds=0.1)) == b""
 
 
-async def test_a_connection_from_which_nothing_comes_is_closed(api: Portal) -> None:
+async def test_a_silent_connection_is_closed(api: Portal) -> None:
     began = time.monotonic()
-    assert await say(api, b"") == b""
+    assert await send_and_receive(api, b"") == b""
     assert HEAD <= time.monotonic() - began < HEAD + LATE
 
 
@@ -254,7 +265,7 @@ async def test_a_kept_connection_has_the_same_time_for_each_head(api: Portal) ->
         for _ in range(3):
             await connection.send(get(LIVE))
             assert statuses(await connection.answer()) == [200]
-        # Idle it may be for longer than a head may take.
+        # The connection may be idle for longer than a head may take.
         await asyncio.sleep(HEAD + 0.2)
         await connection.send(get(LIVE))
         assert statuses(await connection.answer()) == [200]
@@ -273,17 +284,17 @@ async def test_requests_in_a_row_are_answered_in_order(api: Portal) -> None:
     requests = (
         get(LIVE) + post(WEBHOOK, "Content-Length: 2", body="{}") + get("/nowhere", "Connection: close")
     )
-    assert statuses(await say(api, requests)) == [200, 401, 404]
+    assert statuses(await send_and_receive(api, requests)) == [200, 401, 404]
 
 
 async def test_too_many_requests_in_a_row_are_not_all_kept_in_memory(api: Portal) -> None:
-    answered = statuses(await say(api, get(LIVE) * 5000))
+    answered = statuses(await send_and_receive(api, get(LIVE) * 5000))
     assert set(answered) == {200}
     assert len(answered) <= server.MAX_PIPELINED + 1
 
 
 async def test_nonsense_after_a_request_does_not_spoil_its_answer(api: Portal) -> None:
-    assert statuses(await say(api, get(LIVE) + b"\0\0\0\r\n\r\n")) == [200]
+    assert statuses(await send_and_receive(api, get(LIVE) + b"\0\0\0\r\n\r\n")) == [200]
 
 
 NONSENSE = {
@@ -298,8 +309,8 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("kind", NONSENSE)
-async def test_what_is_no_request_is_told_so(kind: str, api: Portal) -> None:
-    one_problem(await say(api, NONSENSE[kind]), 400)
+async def test_text_that_is_no_request_is_a_bad_request(kind: str, api: Portal) -> None:
+    one_problem(await send_and_receive(api, NONSENSE[kind]), 400)
 
 
 @pytest.mark.parametrize("protocol", ["websocket", "h2c"])
@@ -310,11 +321,11 @@ async def test_no_other_protocol_is_spoken(protocol: str, api: Portal) -> None:
         "Sec-WebSocket-Version: 13",
         "Sec-WebSocket-Key: eA==",
     )
-    received = await say(api, get(LIVE, *upgrade) + get("/metrics"))
+    received = await send_and_receive(api, get(LIVE, *upgrade) + get("/metrics"))
     assert (statuses(received), b"connection: close" in received) == ([200], True)
 
 
-async def test_whoever_closes_their_half_has_gone(api: Portal) -> None:
+async def test_a_client_that_closes_its_half_is_disconnected(api: Portal) -> None:
     async with raw_connection(api) as connection:
         await connection.send(post(WEBHOOK, *signature(), "Content-Length: 99", body=EVENT))
         connection.writer.write_eof()
@@ -323,7 +334,7 @@ async def test_whoever_closes_their_half_has_gone(api: Portal) -> None:
         assert time.monotonic() - began < 1.0, "it waits for the deadline of a body that cannot come"
 
 
-async def test_an_answer_that_nobody_reads_is_dropped_in_time(api: Portal) -> None:
+async def test_an_unread_answer_is_dropped_in_time(api: Portal) -> None:
     before = await ended(api, "unread")
     async with raw_connection(api) as connection:
 

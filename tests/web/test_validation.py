@@ -1,4 +1,4 @@
-"""A refused request says where and what to change, in the names that the caller used."""
+"""A refused request says which field to change and how, in the names that the caller used."""
 
 import json
 from typing import Any
@@ -99,9 +99,7 @@ async def test_known_query_names_pass(http: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     "given", ["%00", "%2e%2e", ".%2E", "a%5cb", "a%20b", "%F0%9F%92%A9", "a" * 101, "%25"]
 )
-async def test_an_impossible_id_is_refused_before_anybody_looks_for_it(
-    http: httpx.AsyncClient, given: str
-) -> None:
+async def test_an_invalid_id_is_refused_before_any_query(http: httpx.AsyncClient, given: str) -> None:
     url = httpx.URL("http://portal.test/v1/orders/x").copy_with(raw_path=f"/v1/orders/{given}".encode())
     assert pointers(await http.get(url)) == ["/path/orderId"]
 
@@ -157,7 +155,7 @@ async def test_amounts_keep_their_digits_and_times_become_utc(http: httpx.AsyncC
     ],
 )
 @pytest.mark.parametrize("template", [b'{"fullName": "%b"}', b'{"fullName": "Ada", "%b": 1}'])
-async def test_text_that_nothing_can_store_is_refused(
+async def test_text_that_cannot_be_stored_is_refused(
     http: httpx.AsyncClient, template: bytes, text: bytes
 ) -> None:
     response = await http.post("/v1/profile", content=template % text, headers=JSON)

@@ -1,4 +1,4 @@
-"""The inbox, the sweep and their database, without the processes around them."""
+"""The inbox and the sweep with their database, without the processes around them."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""The inbox at its own door: what a claim takes, and what each end of an attempt leaves behind."""
+"""The inbox: what a claim takes, and what each outcome of an attempt stores."""
 
 import asyncio
 import json
@@ -59,7 +59,7 @@ async def row_of(database: Database, event_id: str) -> dict[str, Any]:
 
 @pytest.fixture
 async def held(own_database: Database, resources: Resources) -> Claim:
-    """`e1`, claimed at noon for a minute, beside `e2` that somebody else holds."""
+    """`e1`, claimed at noon for a minute, beside `e2` that another worker holds."""
     await stop_the_clock(own_database)
     await keep(own_database, [("e2", timedelta(0))])
     await claim(resources, limit=1, lease=60)
@@ -88,7 +88,7 @@ async def test_new_events_are_kept_whole_and_known_ones_left_alone(
     }
 
 
-async def test_workers_are_notified_of_what_is_new_only(own_database: Database, resources: Resources) -> None:
+async def test_workers_are_notified_of_new_events_only(own_database: Database, resources: Resources) -> None:
     heard: list[str] = []
     notified = asyncio.Event()
 
@@ -141,9 +141,7 @@ async def test_a_claim_takes_what_is_due_and_open_the_longest_due_first(
     assert {(held.id, held.attempts, held.number) for held in again} == {("now", 2, 2), ("old", 2, 2)}
 
 
-async def test_a_claim_does_not_wait_for_what_somebody_else_is_taking(
-    own_database: Database, resources: Resources
-) -> None:
+async def test_a_claim_does_not_wait_for_another_claim(own_database: Database, resources: Resources) -> None:
     await stop_the_clock(own_database)
     await keep(own_database, [("theirs", timedelta(0)), ("free", timedelta(0))])
     async with own_database.transaction(), asyncio.timeout(5):
@@ -163,7 +161,7 @@ async def test_a_finished_event_is_done_at_that_moment(
     assert (await row_of(own_database, "e2"))["state"] == "pending"
 
 
-async def test_a_buried_event_tells_when_and_why(
+async def test_a_buried_event_records_when_and_why(
     own_database: Database, resources: Resources, held: Claim
 ) -> None:
     async with resources.engine.begin() as connection:
@@ -199,7 +197,7 @@ async def test_a_postponed_event_has_spent_no_attempt(
     assert row["errors"] == []
 
 
-async def test_what_an_operator_or_another_worker_settled_meanwhile_is_lost_to_the_holder(
+async def test_a_holder_loses_an_event_that_an_operator_or_worker_settled(
     own_database: Database, resources: Resources, held: Claim
 ) -> None:
     for change in ("state = 'buried'", "state = 'pending', claims = claims + 1"):

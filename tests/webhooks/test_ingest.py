@@ -1,4 +1,4 @@
-"""Deliveries that come together share a write, and each is answered for itself."""
+"""Simultaneous deliveries share one write, and each gets its own answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def commits(database: Database) -> int:
 
 @pytest.fixture
 async def writer(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> BatchWriter:
-    """Patient, so that a slow machine does not give up a write that a test holds up."""
+    """With a long time-out, so that a slow machine does not give up a write that a test blocks."""
     monkeypatch.setattr(ingest, "WRITE_SECONDS", 15.0)
     return BatchWriter(resources.hot_pool)
 
@@ -67,7 +67,7 @@ async def test_each_of_a_burst_is_kept_once_and_the_burst_costs_few_commits(
     assert await commits(own_database) == 2
 
 
-async def test_of_the_same_event_twice_in_one_write_one_is_new(
+async def test_the_same_event_twice_in_one_write_is_new_once(
     own_database: Database, writer: BatchWriter
 ) -> None:
     answers = await asyncio.gather(*(writer.add(event(name)) for name in (1, 2, 1)))
@@ -88,11 +88,11 @@ async def test_while_all_writers_wait_the_rest_is_gathered_for_one_write(
             await writes_waiting(own_database, WRITERS)
     assert await asyncio.gather(*additions) == [True] * len(additions)
     assert await commits(own_database) == WRITERS + 1
-    # The writers have gone home, and the next event finds one.
+    # The writers have stopped, and the next event starts one.
     assert await writer.add(event("last")) is True
 
 
-async def test_whoever_has_given_up_holds_up_nobody(own_database: Database, writer: BatchWriter) -> None:
+async def test_a_cancelled_delivery_delays_no_other(own_database: Database, writer: BatchWriter) -> None:
     async with writes_held_up(own_database):
         together = [asyncio.create_task(writer.add(event(name))) for name in "ab"]
         await writes_waiting(own_database, 1)
@@ -127,7 +127,7 @@ async def test_a_write_that_takes_too_long_fails_for_all_who_share_it_and_no_lon
     assert await writer.add(event("a")) is True
 
 
-async def test_what_waits_behind_writes_that_fail_is_not_forgotten(
+async def test_deliveries_that_wait_behind_failing_writes_are_answered(
     own_database: Database, writer: BatchWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with writes_held_up(own_database):

@@ -1,4 +1,4 @@
-"""The webhook endpoint over HTTP: what is kept, what is refused, and what is said about it."""
+"""The webhook endpoint over HTTP: what it stores, what it refuses, and what it answers and logs."""
 
 import asyncio
 import gzip
@@ -39,7 +39,7 @@ async def test_an_authentic_event_is_kept_as_it_was_signed(
     assert (row["order_id"], row["origin"], row["body_digest"]) == ("o1", "webhook", None)
 
 
-async def test_of_a_type_that_nobody_handles_nothing_personal_is_kept(
+async def test_an_event_of_an_unhandled_type_is_stored_without_personal_data(
     portal: Portal, database: asyncpg.Connection
 ) -> None:
     event = {
@@ -69,7 +69,7 @@ async def test_the_second_delivery_of_the_same_event_changes_nothing(
     assert await database.fetchrow("SELECT * FROM webhook_event") == before
 
 
-async def test_of_a_hundred_simultaneous_deliveries_one_is_accepted(
+async def test_one_of_a_hundred_simultaneous_deliveries_is_accepted(
     portal: Portal, database: asyncpg.Connection
 ) -> None:
     event = {"id": "e1", "type": "order.updated"}
@@ -94,9 +94,7 @@ async def test_a_retired_secret_is_refused(portal: Portal, database: asyncpg.Con
     assert (answer.status_code, await kept(database)) == (401, 0)
 
 
-async def test_however_many_secrets_live_at_digital_river_two_of_them_are_enough(
-    portal: Portal, sandbox: Sandbox
-) -> None:
+async def test_two_of_many_live_secrets_are_enough(portal: Portal, sandbox: Sandbox) -> None:
     (hook,) = (await sandbox.client.get("/webhooks")).json()
     for _ in range(30):
         rotated = await sandbox.post(f"/_sandbox/webhooks/{hook['id']}/secrets/rotate", {"keepOld": True})
@@ -110,7 +108,7 @@ async def test_however_many_secrets_live_at_digital_river_two_of_them_are_enough
     assert {one["status"] for one in await eventually(deliveries)} == {202}
 
 
-async def test_as_many_signatures_as_a_head_has_room_for_are_checked(portal: Portal) -> None:
+async def test_all_signatures_that_fit_into_a_head_are_checked(portal: Portal) -> None:
     stamp, ours = signed(_EVENT)["DigitalRiver-Signature"].split(", ")
     foreign = signed(_EVENT, secret="whs_ended_long_ago")["DigitalRiver-Signature"].partition(", ")[2]
     header = ", ".join([stamp, *[foreign] * 340, ours])
@@ -162,7 +160,7 @@ _NO_EVENTS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", sorted(_NO_EVENTS))
-async def test_an_authentic_body_that_is_no_event_is_told_what_is_wrong(
+async def test_an_authentic_body_that_is_no_event_is_answered_with_the_reason(
     case: str, portal: Portal, database: asyncpg.Connection
 ) -> None:
     body, pointer = _NO_EVENTS[case]
@@ -243,7 +241,7 @@ async def test_a_sender_that_goes_away_leaves_no_row(portal: Portal, database: a
     await writer.drain()
     writer.close()
     await writer.wait_closed()
-    # The next delivery passes through the same door, after the broken one.
+    # The next delivery uses the same connection, after the broken one.
     assert (await portal.deliver({"id": "e2", "type": "t"})).status_code == 202
     assert await kept(database) == 1
 
@@ -276,7 +274,7 @@ async def test_an_authentic_but_unusable_event_is_acknowledged_and_buried_with_t
     assert await database.fetchval("SELECT count(*) FROM document") == 0
 
 
-async def test_the_door_says_which_methods_it_has(portal: Portal) -> None:
+async def test_the_endpoint_names_its_methods(portal: Portal) -> None:
     answer = await portal.client.get(PATH)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
 

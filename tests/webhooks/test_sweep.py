@@ -1,4 +1,4 @@
-"""The sweep: what the webhook lost comes all the same, once, however much it is and whoever dies."""
+"""The sweep finds every event that the webhook missed, once, however many, and whichever process dies."""
 
 import asyncio
 import json
@@ -73,7 +73,7 @@ async def test_many_pages_are_found_once_while_new_ones_happen(
     assert first.found + second.found == len(before | meanwhile)
 
 
-async def test_what_was_kept_before_the_far_side_failed_stays_and_the_watermark_does_not_move(
+async def test_events_found_before_a_failure_stay_and_the_watermark_does_not_move(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
     ids = await undelivered_events(sandbox, 350)
@@ -99,7 +99,7 @@ async def test_what_was_kept_before_the_far_side_failed_stays_and_the_watermark_
     assert rows[1]["reaches_back_to"] == rows[1]["started_at"] - MONTH
 
 
-async def test_a_busy_far_side_is_waited_for(
+async def test_the_sweep_waits_while_digital_river_is_busy(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
     ids = await undelivered_events(sandbox, 3)
@@ -119,7 +119,7 @@ async def test_an_unreadable_event_stops_nothing(resources: Resources, sandbox: 
 
 
 @pytest.mark.parametrize("reading", ["list", "text", "first"])
-async def test_every_type_is_swept_however_the_far_side_reads_several(
+async def test_every_type_is_swept_whether_or_not_digital_river_accepts_several(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection, reading: str
 ) -> None:
     rules = await sandbox.client.put("/_sandbox/rules", json={"eventTypes": reading})
@@ -150,7 +150,7 @@ async def test_an_event_that_is_listed_late_is_found_within_the_hour(
     assert kinds == ["full", *["recent"] * 5, "day"]
 
 
-async def test_a_list_that_repeats_itself_is_left_and_hides_no_other(
+async def test_a_list_that_repeats_itself_ends_and_hides_no_other(
     resources: Resources, own_database: asyncpg.Connection
 ) -> None:
     first, *others = sorted(HANDLERS)
@@ -160,11 +160,11 @@ async def test_a_list_that_repeats_itself_is_left_and_hides_no_other(
         event = {**invoice_event(), "type": event_type, "id": event_type}
         return httpx.Response(200, json={"data": [event], "hasMore": event_type == first})
 
-    far_side = ScriptedDigitalRiver([page])
-    async with far_side.opened() as digital_river:
+    scripted = ScriptedDigitalRiver([page])
+    async with scripted.opened() as digital_river:
         with pytest.raises(Garbled, match="repeats itself"):
             await sweep_now(replace(resources, digital_river=digital_river), HANDLERS, None)
-    assert [request.url.params["type"] for request in far_side.requests] == [first, first, *others]
+    assert [request.url.params["type"] for request in scripted.requests] == [first, first, *others]
     assert await kept_event_ids(own_database) == set(HANDLERS)
 
 
@@ -235,5 +235,5 @@ async def test_bodies_are_kept_as_events_that_a_handler_can_read(
     await sweep_now(resources, HANDLERS, None)
     row = await own_database.fetchrow("SELECT * FROM webhook_event")
     assert (row["id"], row["order_id"], row["state"]) == (event_id, subject["orderId"], "pending")
-    # Nobody signed it, so it is kept as it can be read everywhere.
+    # A listed event has no signature, so it is stored in a form that every reader accepts.
     assert json.loads(row["body"])["data"]["object"] == {**subject, "note": "Grüße\ufffd €"}

@@ -1,4 +1,4 @@
-"""A sweep that an operator asked for, and the scheduled jobs of which sweeping is one."""
+"""A sweep that an operator requested, and the scheduled jobs that run it."""
 
 import signal
 from datetime import timedelta
@@ -17,7 +17,7 @@ from tests.support.processes import running
 from tests.support.sandbox import Sandbox
 
 
-async def test_what_an_operator_asked_for_survives_the_worker_that_began_it(
+async def test_a_requested_sweep_survives_the_worker_that_began_it(
     resources: Resources, own_database: asyncpg.Connection
 ) -> None:
     await own_database.execute(
@@ -36,7 +36,7 @@ async def test_what_an_operator_asked_for_survives_the_worker_that_began_it(
     assert await own_database.fetchval("SELECT count(*) FROM sweep") == 2
 
 
-async def test_an_operator_asks_and_a_worker_begins(
+async def test_a_worker_begins_a_sweep_that_an_operator_requested(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
     ops = await operator_token(sandbox)
@@ -50,7 +50,7 @@ async def test_an_operator_asks_and_a_worker_begins(
         sweep = await eventually(lambda: last_sweep(portal, ops))
     assert sweep["id"] == asked.json()["id"]
     assert sweep["error"] is None
-    # On a fresh database it looks further back than it was asked to: nobody has looked there.
+    # On a fresh database it reads further back than requested: no sweep has covered that time.
     assert sweep["reachesBackTo"] < again.json()["reachesBackTo"]
     assert await database.fetchval("SELECT count(*) FROM sweep") == 1
 
@@ -72,7 +72,7 @@ async def test_scheduled_jobs_go_on_after_a_failure(
         assert (await eventually(went_well))["id"] > failed["id"]
 
 
-async def test_a_command_does_its_own_sweep_and_leaves_what_others_wait_for(
+async def test_a_command_runs_its_own_sweep_and_leaves_requested_ones(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
     (old,) = await undelivered_events(sandbox, 1)
@@ -123,12 +123,12 @@ async def test_a_senseless_request_is_refused(
     assert await database.fetchval("SELECT count(*) FROM sweep") == 0
 
 
-async def test_only_operators_may_ask(portal: Portal, sandbox: Sandbox) -> None:
+async def test_only_operators_may_request_a_sweep(portal: Portal, sandbox: Sandbox) -> None:
     answer = await portal.client.post("/ops/sweep", headers=await sandbox.token("ada"))
     assert answer.status_code == 403
 
 
-async def test_the_terminal_sweeps_without_a_worker(
+async def test_the_command_line_sweeps_without_a_worker(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
     ids = await undelivered_events(sandbox, 4)

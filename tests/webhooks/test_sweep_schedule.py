@@ -1,4 +1,4 @@
-"""When a sweep is due, and how far back it looks: pure, so every case is a line."""
+"""When a sweep is due, and how far back it reads: a pure function, so every case is a line."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +17,7 @@ def ago(**distance: float) -> datetime:
     return NOW - timedelta(**distance)
 
 
-def remembered(
+def state_after(
     *,
     watermark: datetime | None = None,
     day: datetime | None = None,
@@ -27,7 +27,7 @@ def remembered(
     failed: datetime | None = None,
     waiting: Sweep | None = None,
 ) -> SweepState:
-    """What is not said of the daily one happened just now."""
+    """Without other arguments the daily sweep has just run."""
     tried: dict[SweepKind, datetime | None] = {
         "recent": watermark,
         "day": day_tried or day or watermark,
@@ -37,7 +37,7 @@ def remembered(
     return SweepState(NOW, tried, done, failed, waiting)
 
 
-def wish(back_to: datetime | None) -> Sweep:
+def requested_sweep(back_to: datetime | None) -> Sweep:
     return Sweep(7, NOW, back_to, None, None, None, SweepResult(), None)
 
 
@@ -45,51 +45,51 @@ HOURS_AGO = ago(hours=3)
 HALF_PAST = ago(minutes=30)
 
 CASES: dict[str, tuple[SweepState, datetime | None]] = {
-    "a fresh database looks back as far as it can": (remembered(), NOW - MONTH),
-    "soon after a sweep nothing is due": (remembered(watermark=ago(minutes=9), full=HOURS_AGO), None),
+    "a fresh database looks back as far as it can": (state_after(), NOW - MONTH),
+    "soon after a sweep nothing is due": (state_after(watermark=ago(minutes=9), full=HOURS_AGO), None),
     "after the interval, with the overlap": (
-        remembered(watermark=ago(minutes=10), full=HOURS_AGO),
+        state_after(watermark=ago(minutes=10), full=HOURS_AGO),
         ago(minutes=10) - OVERLAP,
     ),
     "after a longer stop, at least a day of it": (
-        remembered(watermark=ago(hours=20), full=ago(hours=23)),
+        state_after(watermark=ago(hours=20), full=ago(hours=23)),
         ago(days=1),
     ),
     "after a stop of days, all of it": (
-        remembered(watermark=ago(days=2), full=HOURS_AGO),
+        state_after(watermark=ago(days=2), full=HOURS_AGO),
         ago(days=2) - OVERLAP,
     ),
     "once an hour a day": (
-        remembered(watermark=ago(minutes=1), day=ago(hours=1), full=HOURS_AGO),
+        state_after(watermark=ago(minutes=1), day=ago(hours=1), full=HOURS_AGO),
         ago(days=1),
     ),
     "a full one spares the next one over a day": (
-        remembered(watermark=ago(minutes=1), day=ago(minutes=59), full=ago(minutes=59)),
+        state_after(watermark=ago(minutes=1), day=ago(minutes=59), full=ago(minutes=59)),
         None,
     ),
     "one over a day that fails lets the short ones pass": (
-        remembered(watermark=ago(minutes=10), day=ago(hours=2), day_tried=ago(minutes=9), full=HOURS_AGO),
+        state_after(watermark=ago(minutes=10), day=ago(hours=2), day_tried=ago(minutes=9), full=HOURS_AGO),
         ago(minutes=10) - OVERLAP,
     ),
     "one over a day that failed is tried again within minutes": (
-        remembered(watermark=ago(minutes=1), day=ago(hours=2), day_tried=ago(minutes=10), full=HOURS_AGO),
+        state_after(watermark=ago(minutes=1), day=ago(hours=2), day_tried=ago(minutes=10), full=HOURS_AGO),
         ago(days=1),
     ),
     "after a stop of months, as far as the list goes": (
-        remembered(watermark=ago(days=90), full=HOURS_AGO),
+        state_after(watermark=ago(days=90), full=HOURS_AGO),
         NOW - MONTH,
     ),
-    "once a day everything": (remembered(watermark=ago(minutes=1), full=ago(days=1)), NOW - MONTH),
+    "once a day everything": (state_after(watermark=ago(minutes=1), full=ago(days=1)), NOW - MONTH),
     "not at once after a failure": (
-        remembered(watermark=ago(hours=1), full=HOURS_AGO, failed=ago(seconds=59)),
+        state_after(watermark=ago(hours=1), full=HOURS_AGO, failed=ago(seconds=59)),
         None,
     ),
     "again a minute after a failure": (
-        remembered(watermark=ago(hours=1), day=HALF_PAST, full=HOURS_AGO, failed=ago(seconds=60)),
+        state_after(watermark=ago(hours=1), day=HALF_PAST, full=HOURS_AGO, failed=ago(seconds=60)),
         ago(hours=1) - OVERLAP,
     ),
     "a full one that fails lets the short ones pass": (
-        remembered(
+        state_after(
             watermark=ago(hours=1),
             day_tried=ago(minutes=5),
             full=ago(days=2),
@@ -99,23 +99,25 @@ CASES: dict[str, tuple[SweepState, datetime | None]] = {
         ago(hours=1) - OVERLAP,
     ),
     "a full one that failed is tried again within hours": (
-        remembered(watermark=ago(minutes=1), full=ago(days=2), full_tried=ago(hours=1)),
+        state_after(watermark=ago(minutes=1), full=ago(days=2), full_tried=ago(hours=1)),
         NOW - MONTH,
     ),
     "an operator's at once, even after a failure": (
-        remembered(watermark=ago(minutes=1), full=HOURS_AGO, failed=NOW, waiting=wish(ago(days=3))),
+        state_after(
+            watermark=ago(minutes=1), full=HOURS_AGO, failed=NOW, waiting=requested_sweep(ago(days=3))
+        ),
         ago(days=3),
     ),
     "an operator's without a wish: since the last one": (
-        remembered(watermark=ago(minutes=1), full=HOURS_AGO, waiting=wish(None)),
+        state_after(watermark=ago(minutes=1), full=HOURS_AGO, waiting=requested_sweep(None)),
         ago(minutes=1) - OVERLAP,
     ),
     "an operator's never leaves a gap": (
-        remembered(watermark=ago(days=9), full=HOURS_AGO, waiting=wish(ago(days=1))),
+        state_after(watermark=ago(days=9), full=HOURS_AGO, waiting=requested_sweep(ago(days=1))),
         ago(days=9) - OVERLAP,
     ),
     "an operator's on a fresh database looks back as far as it can": (
-        remembered(waiting=wish(ago(days=1))),
+        state_after(waiting=requested_sweep(ago(days=1))),
         NOW - MONTH,
     ),
 }
@@ -134,6 +136,6 @@ def test_a_sweep_is_due(case: str) -> None:
     [(ago(hours=23), "recent"), (ago(days=1), "day"), (ago(days=29), "day"), (ago(days=30), "full")],
 )
 def test_a_sweep_is_of_the_widest_kind_that_it_covers(back_to: datetime, kind: SweepKind) -> None:
-    due = find_due(remembered(watermark=NOW, full=NOW, waiting=wish(back_to)), INTERVAL)
+    due = find_due(state_after(watermark=NOW, full=NOW, waiting=requested_sweep(back_to)), INTERVAL)
     assert due is not None
     assert due.kind == kind

@@ -1,4 +1,4 @@
-"""Days of 24 hours: what PostgreSQL thinks of summer time changes nothing."""
+"""A day of the sweep has 24 hours, also when PostgreSQL's time zone changes to or from summer time."""
 
 import asyncio
 from typing import Any
@@ -47,7 +47,7 @@ async def test_a_full_sweep_is_known_as_one_after_the_clocks_went_back(
     assert await berlin.fetchval("SELECT kind FROM sweep") == "full"
 
 
-async def test_that_a_sweep_was_a_full_one_is_kept_not_computed(
+async def test_the_kind_of_a_sweep_is_stored_not_computed(
     berlin: asyncpg.Connection, resources: Resources
 ) -> None:
     await sweep_if_due(resources, HANDLERS)

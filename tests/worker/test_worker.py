@@ -1,4 +1,4 @@
-"""The worker: one document per file whatever dies, nothing held back by what cannot succeed."""
+"""The worker stores one document per file whatever dies, and no failing event delays another."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ async def test_a_worker_killed_between_minting_and_commit_leaves_one_document_an
     event = (await sandbox.get("/events", type="order.invoice.created"))["data"][0]
     settings = settings_for(own_database_url, sandbox.url, worker_lease=15.0)
     await keep(own_database, event)
-    # The far side mints the link at once and answers late: the worker dies in between.
+    # Digital River creates the link at once and answers late: the worker dies in between.
     await sandbox.fault("delay", seconds=30, afterwards=True, method="POST", path="/file-links", times=1)
     async with running("worker", settings) as worker:
 
@@ -67,7 +67,7 @@ async def test_a_worker_killed_between_minting_and_commit_leaves_one_document_an
         (link,) = await eventually(minted)
         await worker.end(signal.SIGKILL)
     assert await own_database.fetchval("SELECT count(*) FROM document") == 0
-    # Long enough for all that the dead one held to run out.
+    # Long enough for the claims of the dead worker to expire.
     await pass_time(own_database, sandbox, 20)
     async with running_portal(own_database_url, sandbox.url) as portal:
         (document,) = await portal.documents(await sandbox.token("ada"), 1)
@@ -78,7 +78,7 @@ async def test_a_worker_killed_between_minting_and_commit_leaves_one_document_an
     assert (row["state"], row["attempts"]) == ("done", 2)
 
 
-async def test_a_worker_that_is_told_to_stop_postpones_what_it_cannot_finish(
+async def test_a_worker_that_stops_postpones_events_it_cannot_finish(
     own_database: Database, own_database_url: str, sandbox: Sandbox
 ) -> None:
     await sandbox.invoiced(await sandbox.order("ada"))
@@ -98,7 +98,7 @@ async def test_a_worker_that_is_told_to_stop_postpones_what_it_cannot_finish(
     assert row["due_at"] <= await own_database.fetchval("SELECT now()")
 
 
-async def test_several_workers_share_the_work_and_do_nothing_twice(
+async def test_several_workers_share_the_work_without_repeating_any(
     own_database: Database, own_database_url: str, sandbox: Sandbox
 ) -> None:
     orders = [await sandbox.order("ada") for _ in range(12)]
@@ -132,7 +132,7 @@ async def test_an_event_that_kills_its_worker_is_buried_in_the_end(
     assert "attempts came to an end" in (await eventually(buried))["reason"]
 
 
-async def test_what_was_announced_too_early_is_handled_when_it_appears(
+async def test_an_event_before_its_file_is_handled_when_the_file_appears(
     portal: Portal, sandbox: Sandbox, database: Database
 ) -> None:
     await sandbox.fault("hide", path="/files/{id}", times=1)
@@ -150,7 +150,7 @@ async def test_what_was_announced_too_early_is_handled_when_it_appears(
     await portal.documents(await sandbox.token("ada"), 1)
 
 
-async def test_an_event_that_cannot_succeed_delays_nobody_else(
+async def test_an_event_that_cannot_succeed_delays_no_other(
     portal: Portal, sandbox: Sandbox, database: Database
 ) -> None:
     for _ in range(20):
@@ -159,7 +159,7 @@ async def test_an_event_that_cannot_succeed_delays_nobody_else(
     await portal.documents(await sandbox.token("ada"), 1)
 
 
-async def test_a_claim_that_ran_out_can_neither_finish_nor_bury(
+async def test_an_expired_claim_can_neither_finish_nor_bury(
     own_database: Database, engine: AsyncEngine
 ) -> None:
     event = invoice_event()

@@ -1,4 +1,4 @@
-"""A portal whose far side may answer anything."""
+"""A portal whose calls to Digital River go through a proxy that can change every answer."""
 
 from collections.abc import AsyncIterator
 
@@ -11,14 +11,14 @@ from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture
-async def far_side(sandbox: Sandbox) -> AsyncIterator[RewritingProxy]:
-    async with running_rewriting_proxy(sandbox) as far_side:
-        yield far_side
+async def proxy(sandbox: Sandbox) -> AsyncIterator[RewritingProxy]:
+    async with running_rewriting_proxy(sandbox) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-async def portal(own_database_url: str, far_side: RewritingProxy) -> AsyncIterator[Portal]:
-    async with portal_behind(far_side, own_database_url) as portal:
+async def portal(own_database_url: str, proxy: RewritingProxy) -> AsyncIterator[Portal]:
+    async with portal_behind(proxy, own_database_url) as portal:
         yield portal
 
 

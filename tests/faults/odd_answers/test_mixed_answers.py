@@ -1,4 +1,4 @@
-"""An answer about something else than what was asked for is never shown."""
+"""The portal never shows an answer about another resource than the one it asked for."""
 
 from collections.abc import Callable
 
@@ -31,23 +31,21 @@ LISTS: dict[str, tuple[str, str, Json]] = {
 }
 
 
-async def test_what_was_not_asked_for_is_not_shown(far_side: RewritingProxy, ada: OrderBuyer) -> None:
+async def test_an_answer_about_another_resource_is_not_shown(proxy: RewritingProxy, ada: OrderBuyer) -> None:
     order = await ada.order()
     await ada.get("/v1/customers/me")
-    for read, (asked, path, lie) in READS.items():
-        far_side.rewrite = rewriting(asked.format(order=order["id"]), saying(lie))
+    for read, (prefix, path, members) in READS.items():
+        proxy.rewrite = rewriting(prefix.format(order=order["id"]), with_members(members))
         answer = await ada.get(path.format(order=order["id"]))
         assert answer.status_code == 502, read
         assert OTHER not in answer.text
 
 
-async def test_entries_that_were_not_asked_for_are_left_out(
-    far_side: RewritingProxy, ada: OrderBuyer
-) -> None:
+async def test_entries_of_other_customers_are_left_out(proxy: RewritingProxy, ada: OrderBuyer) -> None:
     order = await ada.order()
     await ada.get("/v1/customers/me")
-    for read, (asked, path, lie) in LISTS.items():
-        far_side.rewrite = rewriting(asked, saying(lie))
+    for read, (prefix, path, members) in LISTS.items():
+        proxy.rewrite = rewriting(prefix, with_members(members))
         with structlog.testing.capture_logs() as logs:
             answer = await ada.get(path.format(order=order["id"]))
         assert answer.status_code == 200, read
@@ -56,22 +54,22 @@ async def test_entries_that_were_not_asked_for_are_left_out(
 
 
 async def test_a_write_answered_with_another_customer_shows_nothing_of_it(
-    far_side: RewritingProxy, ada: OrderBuyer
+    proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
-    far_side.rewrite = rewriting("/customers", saying({"id": OTHER, "email": "another@example.com"}))
+    proxy.rewrite = rewriting("/customers", with_members({"id": OTHER, "email": "another@example.com"}))
     answer = await ada.portal.client.put("/v1/customers/me", json={}, headers=ada.token)
     assert answer.status_code == 502
 
 
 async def test_a_document_is_not_made_of_another_file(
-    far_side: RewritingProxy, ada: OrderBuyer, own_database: asyncpg.Connection
+    proxy: RewritingProxy, ada: OrderBuyer, own_database: asyncpg.Connection
 ) -> None:
     order = await ada.order()
     await ada.sandbox.invoiced(order)
-    far_side.rewrite = rewriting("/files/", saying({"id": OTHER, "fileName": "theirs.pdf"}))
+    proxy.rewrite = rewriting("/files/", with_members({"id": OTHER, "fileName": "theirs.pdf"}))
     assert (await ada.get(f"/v1/orders/{order['id']}/documents")).status_code == 502
     assert await own_database.fetchval("SELECT count(*) FROM document") == 0
 
 
-def saying(lie: Json) -> Callable[[Json], Json]:
-    return lambda found: {**found, **lie}
+def with_members(members: Json) -> Callable[[Json], Json]:
+    return lambda found: {**found, **members}

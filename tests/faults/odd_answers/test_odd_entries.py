@@ -1,4 +1,4 @@
-"""One odd leaf costs as little as is honest: itself, its entry, or all where it is money or an owner."""
+"""A bad value costs its field or its entry; if it is an amount or an owner, it costs the whole answer."""
 
 from collections.abc import Callable
 from functools import partial
@@ -35,10 +35,10 @@ def unreadable(logs: list[Any]) -> list[Any]:
 
 
 async def test_an_order_that_cannot_be_read_costs_the_list_that_order_alone(
-    far_side: RewritingProxy, ada: OrderBuyer
+    proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
     orders = [await ada.order() for _ in range(3)]
-    far_side.rewrite = rewriting(
+    proxy.rewrite = rewriting(
         "/orders", changed(lambda page: page["data"][1].update(totalAmount=CANARY, id=orders[1]["id"]))
     )
     with structlog.testing.capture_logs() as logs:
@@ -55,14 +55,14 @@ async def test_an_order_that_cannot_be_read_costs_the_list_that_order_alone(
 
 
 async def test_the_list_goes_on_behind_a_page_whose_last_order_cannot_be_read(
-    far_side: RewritingProxy, ada: OrderBuyer
+    proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
     orders = [(await ada.order())["id"] for _ in range(4)][::-1]
     for last in ({"totalAmount": CANARY}, {"id": {"a": 1}}, {"id": "a\x00b"}):
-        await _goes_on(orders, last, far_side, ada)
+        await _goes_on(orders, last, proxy, ada)
 
 
-async def _goes_on(orders: list[str], last: Json, far_side: RewritingProxy, ada: OrderBuyer) -> None:
+async def _goes_on(orders: list[str], last: Json, proxy: RewritingProxy, ada: OrderBuyer) -> None:
     victim = orders[1]
 
     def spoil(page: Json) -> None:
@@ -70,7 +70,7 @@ async def _goes_on(orders: list[str], last: Json, far_side: RewritingProxy, ada:
             if found["id"] == victim:
                 found.update(last)
 
-    far_side.rewrite = rewriting("/orders", changed(spoil))
+    proxy.rewrite = rewriting("/orders", changed(spoil))
     seen, cursor = [], None
     for _ in range(4):
         page = (await ada.get("/v1/orders", limit=2, **({"cursor": cursor} if cursor else {}))).json()
@@ -82,20 +82,20 @@ async def _goes_on(orders: list[str], last: Json, far_side: RewritingProxy, ada:
 
 
 async def test_a_page_without_any_usable_id_and_more_to_come_is_a_bad_gateway(
-    far_side: RewritingProxy, ada: OrderBuyer
+    proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
     for _ in range(2):
         await ada.order()
-    far_side.rewrite = rewriting("/orders", changed(lambda page: page["data"][0].update(id=[])))
+    proxy.rewrite = rewriting("/orders", changed(lambda page: page["data"][0].update(id=[])))
     assert (await ada.get("/v1/orders", limit=1)).status_code == 502
 
 
-async def test_an_odd_leaf_that_decides_nothing_is_missing_and_named_in_the_log(
-    far_side: RewritingProxy, ada: OrderBuyer
+async def test_a_bad_value_of_a_plain_field_is_missing_and_named_in_the_log(
+    proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
     order = await ada.order()
     leaves = {"locale": [CANARY], "updatedTime": CANARY, "shipTo": CANARY, "requestToBeForgotten": {}}
-    far_side.rewrite = rewriting(f"/orders/{order['id']}", changed(lambda found: found.update(leaves)))
+    proxy.rewrite = rewriting(f"/orders/{order['id']}", changed(lambda found: found.update(leaves)))
     with structlog.testing.capture_logs() as logs:
         page = await ada.page(order)
     assert (page["locale"], page["updatedAt"], page["shipTo"]) == (None, None, None)
@@ -106,14 +106,14 @@ async def test_an_odd_leaf_that_decides_nothing_is_missing_and_named_in_the_log(
 
 
 async def test_an_order_whose_money_cannot_be_read_is_not_shown(
-    far_side: RewritingProxy, ada: OrderBuyer
+    proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
     order = await ada.order()
     useless: list[Any] = [[CANARY], {}, True, CANARY + " x"]
-    lies = [(field, lie) for field in ("totalAmount", "refundedAmount") for lie in useless]
-    for field, lie in [*lies, ("totalAmount", "NaN"), ("capturedAmount", Raw("1e999"))]:
-        spoil = partial(dict.update, **{field: lie})
-        far_side.rewrite = rewriting(f"/orders/{order['id']}", changed(spoil))
+    bad_values = [(field, bad_value) for field in ("totalAmount", "refundedAmount") for bad_value in useless]
+    for field, bad_value in [*bad_values, ("totalAmount", "NaN"), ("capturedAmount", Raw("1e999"))]:
+        spoil = partial(dict.update, **{field: bad_value})
+        proxy.rewrite = rewriting(f"/orders/{order['id']}", changed(spoil))
         with structlog.testing.capture_logs() as logs:
             assert (await ada.get(f"/v1/orders/{order['id']}")).status_code == 502
         assert CANARY not in str(logs)
@@ -122,7 +122,7 @@ async def test_an_order_whose_money_cannot_be_read_is_not_shown(
 
 
 async def test_an_odd_part_of_an_order_is_left_out_of_its_page_and_named_there(
-    far_side: RewritingProxy, ada: OrderBuyer
+    proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
     order = await invoiced(ada)
 
@@ -132,7 +132,7 @@ async def test_an_odd_part_of_an_order_is_left_out_of_its_page_and_named_there(
         found["payment"]["charges"][0]["captures"].append({"amount": {}})
         found["stateTransitions"]["accepted"] = CANARY
 
-    far_side.rewrite = rewriting(f"/orders/{order['id']}", changed(spoil))
+    proxy.rewrite = rewriting(f"/orders/{order['id']}", changed(spoil))
     page = await ada.page(order)
     assert [item["id"] for item in page["items"]] == [order["items"][0]["id"]]
     assert len(page["paymentMethods"]) == 1
@@ -140,14 +140,14 @@ async def test_an_odd_part_of_an_order_is_left_out_of_its_page_and_named_there(
 
 
 async def test_an_odd_shipment_makes_the_quantities_unknown_and_not_smaller(
-    far_side: RewritingProxy, ada: OrderBuyer
+    proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
     order = await invoiced(ada)
 
     def spoil(page: Json) -> None:
         page["data"][0]["items"][0]["quantity"] = CANARY
 
-    far_side.rewrite = rewriting("/fulfillments", changed(spoil))
+    proxy.rewrite = rewriting("/fulfillments", changed(spoil))
     page = await ada.page(order)
     assert page["items"][0]["shippedQuantity"] is None
     assert page["incomplete"] == ["shipments"]
@@ -155,7 +155,7 @@ async def test_an_odd_shipment_makes_the_quantities_unknown_and_not_smaller(
 
 
 async def test_an_odd_refund_costs_that_refund_and_an_odd_line_makes_no_smaller_sum(
-    far_side: RewritingProxy, ada: OrderBuyer
+    proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
     order = await invoiced(ada)
     await ada.refunded(order)
@@ -168,7 +168,7 @@ async def test_an_odd_refund_costs_that_refund_and_an_odd_line_makes_no_smaller_
             {**refund, "id": "re_2", "amount": None, "items": lines},
         ]
 
-    far_side.rewrite = rewriting("/refunds", changed(spoil))
+    proxy.rewrite = rewriting("/refunds", changed(spoil))
     page = (await ada.get(f"/v1/orders/{order['id']}/refunds")).raise_for_status().json()
     assert page["unreadable"] == 1
     (refund,) = page["data"]
@@ -181,7 +181,7 @@ async def test_an_odd_refund_costs_that_refund_and_an_odd_line_makes_no_smaller_
     assert "refunds" in (await ada.page(order))["incomplete"]
 
 
-async def test_lists_of_a_customer_tell_what_they_lack(far_side: RewritingProxy, ada: OrderBuyer) -> None:
+async def test_lists_of_a_customer_name_what_they_lack(proxy: RewritingProxy, ada: OrderBuyer) -> None:
     await ada.get("/v1/customers/me")
     source = {
         "id": "s",
@@ -193,7 +193,7 @@ async def test_lists_of_a_customer_tell_what_they_lack(far_side: RewritingProxy,
         found["sources"] = [source, {"id": "t", "amount": CANARY}, CANARY]
         found["taxCertificates"] = [{"companyName": "Acme", "startDate": CANARY}, CANARY]
 
-    far_side.rewrite = rewriting("/customers/ada", changed(spoil))
+    proxy.rewrite = rewriting("/customers/ada", changed(spoil))
     saved = (await ada.get("/v1/customers/me/payment-sources")).json()
     assert [one["id"] for one in saved["data"]] == ["s"]
     assert (saved["data"][0]["expiryMonth"], saved["data"][0]["expiryYear"]) == (12, 2031)
@@ -201,14 +201,14 @@ async def test_lists_of_a_customer_tell_what_they_lack(far_side: RewritingProxy,
     certificates = (await ada.get("/v1/customers/me/tax-certificates")).json()
     assert [one["company"] for one in certificates["data"]] == ["Acme"]
     assert certificates["unreadable"] == 1
-    # Half an export would pass for a whole one.
+    # An incomplete export would look complete.
     assert (await ada.get("/v1/customers/me/export")).status_code == 502
 
 
-async def test_an_odd_tax_identifier_is_counted(far_side: RewritingProxy, ada: OrderBuyer) -> None:
+async def test_an_odd_tax_identifier_is_counted(proxy: RewritingProxy, ada: OrderBuyer) -> None:
     await ada.get("/v1/customers/me")
     own = {"id": "u", "customerId": "ada", "type": "at", "value": "U"}
     odd = [{"id": "t", "customerId": [CANARY], "type": "de"}, own]
-    far_side.rewrite = rewriting("/tax-identifiers", changed(lambda page: page.update(data=odd)))
+    proxy.rewrite = rewriting("/tax-identifiers", changed(lambda page: page.update(data=odd)))
     page = (await ada.get("/v1/customers/me/tax-identifiers")).json()
     assert ([one["id"] for one in page["data"]], page["unreadable"]) == (["u"], 1)

@@ -1,4 +1,4 @@
-"""What is odd in the far side's JSON costs the odd place alone: the list, the page and the event survive."""
+"""Bad JSON from Digital River costs only the bad field: the list, the page and the event are still read."""
 
 from datetime import timedelta
 from functools import partial
@@ -33,7 +33,7 @@ ODDITIES = {
 
 
 async def test_a_sweep_finds_odd_events_and_those_beside_them(
-    portal: Portal, sandbox: Sandbox, far_side: RewritingProxy
+    portal: Portal, sandbox: Sandbox, proxy: RewritingProxy
 ) -> None:
     expected = await undelivered_events(sandbox, len(ODDITIES) + 3)
 
@@ -42,19 +42,19 @@ async def test_a_sweep_finds_odd_events_and_those_beside_them(
             event["data"]["object"]["note"] = Raw(oddity)
         return page
 
-    far_side.rewrite = rewriting("/events", spoil)
+    proxy.rewrite = rewriting("/events", spoil)
     assert portal.app is not None
     finds = await sweep_now(portal.app.state.resources, HANDLERS, timedelta(days=1))
     assert (finds.seen, finds.found, finds.unreadable) == (len(expected), len(expected), 0)
 
 
 async def test_orders_and_profiles_with_an_odd_text_are_shown_and_what_is_shown_is_clean(
-    far_side: RewritingProxy, ada: OrderBuyer
+    proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
     order = await ada.order()
     await ada.get("/v1/customers/me")
     for oddity in map(Raw, ODDITIES.values()):
-        far_side.rewrite = rewriting("/", partial(_spoiled, oddity))
+        proxy.rewrite = rewriting("/", partial(_spoiled, oddity))
         assert [one["id"] for one in await ada.listed()] == [order["id"]]
         name = (await ada.page(order))["items"][0]["name"]
         assert name is None or name.isprintable()
@@ -71,16 +71,16 @@ def _spoiled(oddity: Raw, found: Json) -> Json:
     return found
 
 
-async def test_an_answer_with_a_byte_order_mark_is_read(far_side: RewritingProxy, ada: OrderBuyer) -> None:
+async def test_an_answer_with_a_byte_order_mark_is_read(proxy: RewritingProxy, ada: OrderBuyer) -> None:
     order = await ada.order()
-    far_side.rewrite = lambda path, body: b"\xef\xbb\xbf" + body
+    proxy.rewrite = lambda path, body: b"\xef\xbb\xbf" + body
     assert [one["id"] for one in await ada.listed()] == [order["id"]]
 
 
-async def test_what_is_no_json_at_all_is_still_a_bad_gateway(
-    far_side: RewritingProxy, ada: OrderBuyer
+async def test_an_answer_that_is_not_json_is_still_a_bad_gateway(
+    proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
-    far_side.rewrite = lambda path, body: body[:-1]
+    proxy.rewrite = lambda path, body: body[:-1]
     with structlog.testing.capture_logs() as logs:
         assert (await ada.get("/v1/orders")).status_code == 502
     (call,) = (line for line in logs if line["event"] == "digital_river.call")
@@ -98,7 +98,7 @@ async def test_a_delivery_is_kept_as_it_was_signed_also_with_a_byte_order_mark(
 
 
 async def test_a_file_name_with_nul_and_line_ends_becomes_a_document_that_opens(
-    portal: Portal, sandbox: Sandbox, far_side: RewritingProxy, ada: OrderBuyer
+    portal: Portal, sandbox: Sandbox, proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
     portal.trust(await sandbox.register_webhook(portal.url))
     hostile = 'in\x00vo\r\nX-Evil: 1\u202efdp\ud83d.exe"/..\\' + "x" * 100_000
@@ -106,12 +106,12 @@ async def test_a_file_name_with_nul_and_line_ends_becomes_a_document_that_opens(
     def spoil(file: Json) -> Json:
         return {**file, "fileName": hostile} if "fileName" in file else file
 
-    far_side.rewrite = rewriting("/files/", spoil)
+    proxy.rewrite = rewriting("/files/", spoil)
     order = await ada.completed()
     (document,) = (await ada.get("/v1/documents", orderId=order["id"])).json()["data"]
     assert document["fileName"].startswith("in\ufffdvo\ufffd\ufffdX-Evil: 1\ufffdfdp\ufffd.exe")
     assert len(document["fileName"]) == 255
-    far_side.rewrite = lambda path, body: body
+    proxy.rewrite = lambda path, body: body
     proxied = await ada.get(f"/v1/documents/{document['id']}/content", disposition="proxy")
     assert proxied.status_code == 200
     assert "x-evil" not in proxied.headers

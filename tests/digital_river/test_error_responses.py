@@ -1,4 +1,4 @@
-"""Every answer that is not 2xx becomes the error that says what to do, whatever stands in its body."""
+"""Every answer that is not 2xx becomes the error that says what to do, whatever its body holds."""
 
 import json
 
@@ -152,24 +152,24 @@ def test_a_message_loses_what_it_quotes_before_it_is_logged(message: str, logged
     ],
 )
 def test_a_2xx_that_is_not_what_was_promised_is_garbled_and_quotes_nothing(body: str) -> None:
-    async def story() -> Garbled:
+    async def scenario() -> Garbled:
         response = httpx.Response(200, text=body, headers={"x-dr-requestid": "dr-8"})
         async with ScriptedDigitalRiver([response]).opened() as digital_river:
             with pytest.raises(Garbled) as caught:
                 await orders.fetch_any_order(digital_river, OrderId("1"))
             return caught.value
 
-    garbled = run_on_jumping_clock(story())
+    garbled = run_on_jumping_clock(scenario())
     assert garbled.request_id == "dr-8"
     assert "html" not in str(garbled)
     assert garbled.__cause__ is None
 
 
 def test_an_answer_without_end_is_garbled() -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         response = httpx.Response(200, content=b'{"id":"' + b"x" * (8 * 1024 * 1024))
         async with ScriptedDigitalRiver([response]).opened() as digital_river:
             with pytest.raises(Garbled, match="too large"):
                 await orders.fetch_any_order(digital_river, OrderId("1"))
 
-    run_on_jumping_clock(story())
+    run_on_jumping_clock(scenario())

@@ -1,4 +1,4 @@
-"""Digital River's links are only its word: what is no good link to this file is not kept or handed out."""
+"""The portal neither stores nor gives out a link of Digital River that breaks the link policy."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from tests.support.sandbox import Json, Sandbox
 
 HOUR = 3600.0
 
-TWISTED: dict[str, Json] = {
+BAD_MEMBERS: dict[str, Json] = {
     "anotherFile": {"fileId": "49ca4603-a718-424b-8a5e-0bfa95f98ae8"},
     "no file": {"fileId": None},
     "no URL": {"url": None},
@@ -50,8 +50,10 @@ TWISTED: dict[str, Json] = {
 }
 
 
-def changes_of(case: str) -> dict[str, Any]:
-    return {name: value().isoformat() if callable(value) else value for name, value in TWISTED[case].items()}
+def bad_members(case: str) -> dict[str, Any]:
+    return {
+        name: value().isoformat() if callable(value) else value for name, value in BAD_MEMBERS[case].items()
+    }
 
 
 def every_link(**changes: Any) -> Rewrite:
@@ -66,11 +68,11 @@ def every_link(**changes: Any) -> Rewrite:
 
 
 @dataclass
-class House:
-    """A portal whose Digital River may lie, and a buyer with one document whose link has expired."""
+class LinkScenario:
+    """A portal behind the proxy, and a buyer with one document whose link has expired."""
 
     portal: Portal
-    far_side: RewritingProxy
+    proxy: RewritingProxy
     token: dict[str, str]
     document: Json
 
@@ -82,7 +84,7 @@ class House:
         return await self.portal.get(f"{self.path}/content", self.token)
 
     async def shown_links(self) -> list[Any]:
-        """The document's link, wherever a frontend finds it."""
+        """The document's link in every answer that shows it."""
         views = [
             (await self.portal.get(self.path, self.token)).json(),
             *(await self.portal.get("/v1/documents", self.token)).json()["data"],
@@ -97,98 +99,102 @@ class House:
 
 
 @pytest.fixture
-async def far_side(sandbox: Sandbox) -> AsyncIterator[RewritingProxy]:
-    async with running_rewriting_proxy(sandbox) as far_side:
-        yield far_side
+async def proxy(sandbox: Sandbox) -> AsyncIterator[RewritingProxy]:
+    async with running_rewriting_proxy(sandbox) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-async def lied_to(own_database_url: str, sandbox: Sandbox, far_side: RewritingProxy) -> AsyncIterator[Portal]:
-    async with portal_behind(far_side, own_database_url) as portal:
+async def portal_behind_proxy(
+    own_database_url: str, sandbox: Sandbox, proxy: RewritingProxy
+) -> AsyncIterator[Portal]:
+    async with portal_behind(proxy, own_database_url) as portal:
         portal.trust(await sandbox.register_webhook(portal.url))
         yield portal
 
 
 @pytest.fixture
-async def house(
-    lied_to: Portal, far_side: RewritingProxy, sandbox: Sandbox, own_database: asyncpg.Connection
-) -> House:
+async def scenario(
+    portal_behind_proxy: Portal, proxy: RewritingProxy, sandbox: Sandbox, own_database: asyncpg.Connection
+) -> LinkScenario:
     await sandbox.invoiced(await sandbox.order("ada"))
     token = await sandbox.token("ada")
-    (document,) = await lied_to.documents(token, 1)
-    await lied_to.settle(own_database)
+    (document,) = await portal_behind_proxy.documents(token, 1)
+    await portal_behind_proxy.settle(own_database)
     await pass_time(own_database, sandbox, 2 * HOUR)
     await sandbox.client.delete("/_sandbox/requests")
-    return House(lied_to, far_side, token, document)
+    return LinkScenario(portal_behind_proxy, proxy, token, document)
 
 
 @pytest.mark.proof
 async def test_a_link_that_breaks_the_policy_is_502_and_nothing_is_kept(
-    house: House,
+    scenario: LinkScenario,
     own_database: asyncpg.Connection,
     sandbox: Sandbox,
     capsys: pytest.CaptureFixture[str],
     subtests: pytest.Subtests,
 ) -> None:
-    for case in TWISTED:
+    for case in BAD_MEMBERS:
         with subtests.test(case):
-            changes = changes_of(case)
+            changes = bad_members(case)
             before = await own_database.fetch("SELECT * FROM file_link")
             capsys.readouterr()
             await sandbox.client.delete("/_sandbox/requests")
-            house.far_side.rewrite = every_link(**changes)
-            answer = await house.open()
+            scenario.proxy.rewrite = every_link(**changes)
+            answer = await scenario.open()
             assert (answer.status_code, answer.json()["type"]) == (502, "urn:portal:problem:bad-gateway")
             assert await own_database.fetch("SELECT * FROM file_link") == before
-            assert await house.shown_links() == [None] * 4
+            assert await scenario.shown_links() == [None] * 4
             assert await sandbox.count("POST /file-links") == 1
             logged = capsys.readouterr().out
             assert "link.refused" in logged or "Garbled" in logged
             assert not changes.get("url") or changes["url"][:40] not in logged
-        # A minute later all is well again.
-        house.far_side.rewrite = unchanged
+        # A minute later the portal asks again.
+        scenario.proxy.rewrite = unchanged
         await pass_time(own_database, sandbox, 61)
-        assert (await house.open()).status_code == 303
+        assert (await scenario.open()).status_code == 303
         await pass_time(own_database, sandbox, 2 * HOUR)
 
 
-async def test_without_a_good_link_the_document_can_still_be_had_through_the_proxy(house: House) -> None:
-    house.far_side.rewrite = every_link(url="javascript:alert(1)")
-    assert (await house.open()).status_code == 502
-    proxied = await house.portal.get(f"{house.path}/content", house.token, disposition="proxy")
+async def test_a_document_without_a_good_link_still_opens_through_the_proxy(
+    scenario: LinkScenario,
+) -> None:
+    scenario.proxy.rewrite = every_link(url="javascript:alert(1)")
+    assert (await scenario.open()).status_code == 502
+    proxied = await scenario.portal.get(f"{scenario.path}/content", scenario.token, disposition="proxy")
     assert proxied.content.startswith(b"%PDF")
 
 
-async def test_of_a_filter_that_is_ignored_only_this_files_links_are_taken(
-    house: House, sandbox: Sandbox, own_database: asyncpg.Connection
+async def test_only_this_files_links_are_used_if_the_filter_is_ignored(
+    scenario: LinkScenario, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
     await sandbox.invoiced(await sandbox.order("grace"))
-    theirs = (await house.portal.documents(await sandbox.token("grace"), 1))[0]["link"]["url"]
-    house.far_side.without_query_at = "/file-links"
-    opened = (await house.open()).headers["Location"]
+    theirs = (await scenario.portal.documents(await sandbox.token("grace"), 1))[0]["link"]["url"]
+    scenario.proxy.without_query_at = "/file-links"
+    opened = (await scenario.open()).headers["Location"]
     assert opened != theirs
     (made,) = (await sandbox.get("/file-links", expired="false", limit=1))["data"]
     assert made["url"] == opened
-    assert {link["url"] for link in await house.shown_links()} == {opened}
+    assert {link["url"] for link in await scenario.shown_links()} == {opened}
 
 
-async def test_fifty_opens_of_a_file_whose_links_are_of_no_use_mint_one(
-    house: House, sandbox: Sandbox, own_database: asyncpg.Connection, own_database_url: str
+async def test_fifty_opens_of_a_file_with_bad_links_create_one_link(
+    scenario: LinkScenario, sandbox: Sandbox, own_database: asyncpg.Connection, own_database_url: str
 ) -> None:
-    house.far_side.rewrite = every_link(url="javascript:alert(1)")
-    answers = await asyncio.gather(*(house.open() for _ in range(25)))
-    async with portal_behind(house.far_side, own_database_url, with_worker=False) as other:
-        elsewhere = replace(house, portal=other)
+    scenario.proxy.rewrite = every_link(url="javascript:alert(1)")
+    answers = await asyncio.gather(*(scenario.open() for _ in range(25)))
+    async with portal_behind(scenario.proxy, own_database_url, with_worker=False) as other:
+        elsewhere = replace(scenario, portal=other)
         answers += [await elsewhere.open() for _ in range(25)]
     assert {answer.status_code for answer in answers} == {502}
     assert await sandbox.count("POST /file-links") == 1
     await pass_time(own_database, sandbox, 61)
-    assert [(await house.open()).status_code for _ in range(3)] == [502] * 3
+    assert [(await scenario.open()).status_code for _ in range(3)] == [502] * 3
     assert await sandbox.count("POST /file-links") == 2
 
 
-async def test_one_bad_link_among_those_that_live_does_not_hide_a_good_one(
-    house: House, sandbox: Sandbox
+async def test_a_bad_link_in_the_list_does_not_hide_a_good_one(
+    scenario: LinkScenario, sandbox: Sandbox
 ) -> None:
     expires = await sandbox.get("/_sandbox/clock")
     later = datetime.fromisoformat(expires["now"]) + timedelta(minutes=40)
@@ -201,8 +207,8 @@ async def test_one_bad_link_among_those_that_live_does_not_hide_a_good_one(
         bad = {**good, "id": "bad", "url": "javascript:alert(1)", "expiresTime": "2099-01-01T00:00:00Z"}
         return {**answer, "data": [bad, *answer["data"]]}
 
-    house.far_side.rewrite = rewriting("/file-links", add_a_bad_one)
-    assert (await house.open()).headers["Location"] == good["url"]
+    scenario.proxy.rewrite = rewriting("/file-links", add_a_bad_one)
+    assert (await scenario.open()).headers["Location"] == good["url"]
 
 
 STORED = (
@@ -216,27 +222,27 @@ STORED = (
 )
 
 
-async def test_a_bad_link_that_is_stored_already_is_not_used_and_gives_way(
-    house: House, own_database: asyncpg.Connection, subtests: pytest.Subtests
+async def test_a_stored_bad_link_is_not_used_and_is_replaced(
+    scenario: LinkScenario, own_database: asyncpg.Connection, subtests: pytest.Subtests
 ) -> None:
     for url, moment in STORED:
         with subtests.test(f"{url} until {moment}"):
             await own_database.execute(f"UPDATE file_link SET url = $1, expires_at = {moment}", url)
-            assert await house.shown_links() == [None] * 4
-            opened = await house.open()
+            assert await scenario.shown_links() == [None] * 4
+            opened = await scenario.open()
             assert opened.status_code == 303
             assert opened.headers["Location"].startswith("http://127.0.0.1:")
             assert await own_database.fetchval("SELECT url FROM file_link") == opened.headers["Location"]
-            assert {link["url"] for link in await house.shown_links()} == {opened.headers["Location"]}
+            assert {link["url"] for link in await scenario.shown_links()} == {opened.headers["Location"]}
 
 
-async def test_a_document_is_there_before_it_has_a_good_link_and_its_event_is_tried_again(
-    lied_to: Portal, far_side: RewritingProxy, sandbox: Sandbox, own_database: asyncpg.Connection
+async def test_a_document_is_listed_without_a_good_link_and_its_event_is_retried(
+    portal_behind_proxy: Portal, proxy: RewritingProxy, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
-    far_side.rewrite = every_link(url="https://evil.example/links/1")
+    proxy.rewrite = every_link(url="https://evil.example/links/1")
     await sandbox.invoiced(await sandbox.order("ada"))
     token = await sandbox.token("ada")
-    (document,) = await lied_to.documents(token, 1)
+    (document,) = await portal_behind_proxy.documents(token, 1)
     assert document["link"] is None
 
     async def tried() -> Any:
@@ -245,15 +251,15 @@ async def test_a_document_is_there_before_it_has_a_good_link_and_its_event_is_tr
     event = await eventually(tried)
     assert (event["state"], event["reason"]) == ("pending", "LinkRefused: a new link was refused: host")
     assert "evil" not in json.dumps([str(value) for value in event.values() if value != event["body"]])
-    far_side.rewrite = unchanged
+    proxy.rewrite = unchanged
     await pass_time(own_database, sandbox, 70)
     await own_database.execute("NOTIFY portal_inbox")
 
     async def linked() -> Any:
-        (now,) = (await lied_to.get("/v1/documents", token)).json()["data"]
+        (now,) = (await portal_behind_proxy.get("/v1/documents", token)).json()["data"]
         return now["link"]
 
     assert (await eventually(linked))["url"].startswith(sandbox.url)
-    await lied_to.settle(own_database)
+    await portal_behind_proxy.settle(own_database)
     assert await own_database.fetchval("SELECT state FROM webhook_event") == "done"
     assert await own_database.fetchval("SELECT count(*) FROM document") == 1

@@ -1,4 +1,4 @@
-"""A portal with two buyers and a Digital River that answers falsely, and what must stay true."""
+"""A portal with two buyers and a Digital River that answers wrongly, and checks of what must stay true."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ _FLEETING = frozenset({"link", "exportedAt", "generatedAt", "requestId", "events
 _POISON = ("evil.invalid", "javascript:", "data:text", "\r\n", "\ud83d", "\\ud83d", "\\u0000")
 _AS_IT_CAME = frozenset({("webhook_event", "body")})
 _LONGEST_TEXT = 10_000
-# Events that wait for their next attempt, and are in no worker's hand.
+# Events that wait for their next attempt and are not claimed.
 _RESTING = """SELECT id, attempts, reason FROM webhook_event
     WHERE state = 'pending' AND reason IS NOT NULL AND jsonb_array_length(errors) = attempts"""
 GETS: Mapping[str, str] = {
@@ -66,25 +66,25 @@ class CheckedPortal:
     sandbox: Sandbox
     database: asyncpg.Connection
     ada: FullBuyer
-    # What gives Grace away: her texts, and the ids of her things.
+    # What identifies Grace: her texts, and the ids of her data.
     canaries: set[str]
     document_id: str
-    honest: dict[str, Any]
+    untampered: dict[str, Any]
     # Events that have been complained about.
-    blamed: set[str] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
     # Events that may stay open, because what they announce is not there.
     waiting: set[str] = field(default_factory=set)
 
-    async def lie(self, kind: str, **more: Any) -> None:
-        """Arm this lie alone."""
+    async def tamper(self, kind: str, **more: Any) -> None:
+        """Set this fault alone."""
         (await self.sandbox.client.delete("/_sandbox/faults")).raise_for_status()
         await self.sandbox.post("/_sandbox/faults", {"kind": kind, **more})
 
-    async def stop_lying(self) -> None:
-        """And let a quarter of an hour pass, in which whatever was remembered of a refusal is forgotten."""
+    async def stop_tampering(self) -> None:
+        """Clear the fault, and let a quarter of an hour pass, after which stored refusals have expired."""
         (await self.sandbox.client.delete("/_sandbox/faults")).raise_for_status()
         await pass_time(self.database, self.sandbox, 900)
-        await self.portal.meet_far_side()
+        await self.portal.close_breaker()
 
     def paths(self) -> Iterator[str]:
         values = {
@@ -97,8 +97,8 @@ class CheckedPortal:
             if query:
                 yield template.format(**values) + query
 
-    async def forget_what_saves_calls(self) -> None:
-        """So that the far side is asked again, about links and about what an order has."""
+    async def delete_cached_answers(self) -> None:
+        """Make the portal ask Digital River again for links and for the documents of orders."""
         await self.database.execute("DELETE FROM file_link; DELETE FROM order_check")
 
     async def get(self, path: str) -> httpx.Response:
@@ -108,22 +108,22 @@ class CheckedPortal:
         except httpx.HTTPError as error:
             return httpx.Response(599, text=f"the connection broke off: {type(error).__name__}")
 
-    async def learn_what_is_honest(self) -> None:
+    async def record_untampered_answers(self) -> None:
         for path in self.paths():
             answer = await self.portal.get(path, self.ada.token)
-            self.honest[path] = known(answer)
+            self.untampered[path] = known(answer)
         content = f"/v1/documents/{self.document_id}/content"
         answer = await self.portal.get(content, self.ada.token, disposition="proxy")
-        self.honest["file"] = answer.content
+        self.untampered["file"] = answer.content
 
     def leaks(self, path: str, answer: httpx.Response) -> list[str]:
-        """What of Grace's an answer to Ada holds."""
+        """Grace's data in an answer to Ada."""
         text = answer.text + json.dumps(dict(answer.headers))
         return [f"{path} leaks {one}" for one in sorted(self.canaries) if one in text]
 
-    async def complain_about_reads(self) -> list[str]:
-        """What is wrong with Ada's reads while the far side lies."""
-        await self.forget_what_saves_calls()
+    async def check_reads(self) -> list[str]:
+        """What is wrong with Ada's reads while answers are tampered with."""
+        await self.delete_cached_answers()
         found: list[str] = []
         for path in self.paths():
             answer = await self.get(path)
@@ -131,30 +131,30 @@ class CheckedPortal:
                 found.append(f"{path} answered {answer.status_code}: {answer.text[:200]}")
             found += self.leaks(path, answer)
             if answer.status_code == 303:
-                found += await self.complain_about_link(path, answer.headers["Location"])
+                found += await self.check_link(path, answer.headers["Location"])
         return found
 
-    async def complain_about_link(self, path: str, url: str) -> list[str]:
-        """A link leads to Ada's file at Digital River's, or nowhere."""
+    async def check_link(self, path: str, url: str) -> list[str]:
+        """A link must lead to Ada's file at Digital River, or be absent."""
         if not url.startswith(f"{self.sandbox.url}/links/"):
             return [f"{path} leads to {url[:100]}"]
         opened = await self.sandbox.client.get(url)
-        if opened.status_code == 200 and opened.content != self.honest["file"]:
-            return [f"{path} leads to somebody else's file"]
+        if opened.status_code == 200 and opened.content != self.untampered["file"]:
+            return [f"{path} leads to another customer's file"]
         return []
 
-    async def complain_about_after(self, part: str = "") -> list[str]:
-        """What is not as before once the far side is honest again, of the paths that have this part."""
+    async def check_recovery(self, part: str = "") -> list[str]:
+        """What differs from before after the tampering has ended, for paths that contain this part."""
         found: list[str] = []
         for path in self.paths():
             if part not in path:
                 continue
             answer = await self.get(path)
-            if (now := known(answer)) != self.honest[path]:
-                found.append(f"{path} is not as before: {difference(self.honest[path], now)}")
+            if (now := known(answer)) != self.untampered[path]:
+                found.append(f"{path} is not as before: {difference(self.untampered[path], now)}")
         return found
 
-    async def complain_about_rows(self) -> list[str]:
+    async def check_rows(self) -> list[str]:
         """Text in rows that no frontend, log or query should ever meet."""
         found: list[str] = []
         for table in metadata.sorted_tables:
@@ -167,7 +167,7 @@ class CheckedPortal:
                         found.append(f"{table.name}.{column} holds {poison or f'{len(value)} characters'}")
         return found
 
-    async def complain_about_events(self) -> list[str]:
+    async def check_events(self) -> list[str]:
         """Each event is done soon, or buried with a reason found without days of trying. What was announced
         and is not there may come any day: looked for once more, it may wait."""
         before = {row["id"]: row["attempts"] for row in await self.database.fetch(_RESTING)}
@@ -192,17 +192,17 @@ class CheckedPortal:
         bad = [
             row
             for row in rows
-            if row["id"] not in self.blamed | self.waiting
+            if row["id"] not in self.reported | self.waiting
             and row["state"] not in {"done", "ignored"}
             and not _is_judged(row["state"], row["reason"])
         ]
-        # Blamed once; nobody waits for it again.
-        self.blamed |= {row["id"] for row in bad}
-        self.waiting |= self.blamed
+        # Reported once, and not waited for again.
+        self.reported |= {row["id"] for row in bad}
+        self.waiting |= self.reported
         return [f"{row['type']} is {row['state']}: {row['reason']}" for row in bad]
 
     async def sweep(self) -> list[str]:
-        """Pull as an operator would; a far side that cannot be believed may fail it, by name."""
+        """Sweep as an operator would. Tampered answers may make it fail with an error of our own types."""
         assert self.portal.app is not None
         try:
             await sweep.sweep_now(self.portal.app.state.resources, HANDLERS, timedelta(days=1))

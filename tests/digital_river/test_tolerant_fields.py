@@ -1,4 +1,4 @@
-"""The rules of reading: which numbers are whole, what an identifier is, and what a misfit costs."""
+"""Tolerant fields: which numbers are whole, what an identifier is, and what a bad value costs."""
 
 from decimal import Decimal
 from types import NoneType
@@ -80,7 +80,7 @@ def kind_of(annotation: Any) -> Any:
 
 
 def every_model(model: type[DigitalRiverModel]) -> set[type[DigitalRiverModel]]:
-    """All that is read of the far side, wherever it is declared."""
+    """All models of Digital River's payloads, in every module."""
     return {model}.union(*(every_model(one) for one in model.__subclasses__()))
 
 
@@ -97,21 +97,21 @@ def test_what_is_a_number_to_digital_river_is_not_read_as_a_whole_one(
 def test_these_are_the_official_types_of_all_numbers_that_are_read(
     model: type[BaseModel], schema: str
 ) -> None:
-    told = {name: one.get("type") for name, one in official_schema(schema)["properties"].items()}
+    documented = {name: one.get("type") for name, one in official_schema(schema)["properties"].items()}
     read_here = {field.alias for field in model.model_fields.values()}
-    numbers = {name: kind for name, kind in told.items() if name in read_here and kind in KINDS}
+    numbers = {name: kind for name, kind in documented.items() if name in read_here and kind in KINDS}
     assert numbers == OFFICIAL[model, schema]
 
 
 def test_no_number_that_is_read_is_left_out_of_the_table() -> None:
-    told = {(model, name) for (model, _), facts in OFFICIAL.items() for name in facts}
+    documented = {(model, name) for (model, _), facts in OFFICIAL.items() for name in facts}
     ours = {
         (model, field.alias)
         for model in every_model(DigitalRiverModel)
         for field in model.model_fields.values()
         if kind_of(field.annotation) in KINDS.values()
     }
-    assert ours == told
+    assert ours == documented
 
 
 @pytest.mark.parametrize("size", ["12", 12, 12.0, "12.0"])
@@ -128,7 +128,7 @@ class Named(BaseModel):
     "name",
     ["", " ", "a b", "a/b", "a\n", "\ufffd", "a\x00", "a\x1b", "\u202ea", "a\u200b", "a\xa0", "x" * 201],
 )
-def test_what_could_match_another_one_is_no_identifier(name: str) -> None:
+def test_a_value_that_could_match_another_id_is_no_identifier(name: str) -> None:
     with pytest.raises(ValidationError):
         Named(name=name)
 
@@ -136,11 +136,11 @@ def test_what_could_match_another_one_is_no_identifier(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["204440790336", "re_d1988e09-eec8", "auth0|5f7c", "a@b.test", "ä", "x" * 200]
 )
-def test_what_names_a_thing_is_one(name: str) -> None:
+def test_a_valid_identifier_is_read(name: str) -> None:
     assert Named(name=name).name == name
 
 
-def test_each_misfit_is_named_by_its_place_and_its_entry_and_costs_its_own() -> None:
+def test_each_bad_value_is_reported_with_its_place_and_costs_only_its_entry() -> None:
     items = [{"id": "i1", "quantity": {}}, {"id": "i2", "amount": []}, None, 7, {"id": "i3"}]
     orders = [
         {"id": "o1", "items": items, "shipTo": {"phone": []}},
@@ -168,7 +168,7 @@ def test_a_list_that_is_none_or_has_no_known_end_is_not_read(page: dict[str, Any
         read(Listing[Order], page)
 
 
-def test_the_far_side_cannot_say_that_something_was_left_out() -> None:
+def test_an_answer_cannot_set_the_list_of_omitted_parts() -> None:
     order, _ = read(Order, {"id": "1", "_lost": {"items": 3}, "unreadable": 4, "lost": 1})
     assert order.unreadable("items") == 0
 

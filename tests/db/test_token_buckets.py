@@ -1,4 +1,4 @@
-"""How a process spends what PostgreSQL gives it: what is asked, how often, and what when nobody answers."""
+"""Token buckets: how often a process asks PostgreSQL for tokens, and what it does without an answer."""
 
 import asyncio
 import time
@@ -22,8 +22,8 @@ LOCK = "BEGIN; LOCK TABLE rate_bucket IN ACCESS EXCLUSIVE MODE"
 
 
 @pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is busy with tests is no database that hangs."""
+def _long_query_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may be slow to answer, and these tests are not about that time-out."""
     monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 10.0)
 
 
@@ -55,7 +55,7 @@ async def test_a_portion_and_a_refusal_are_spent_without_postgresql(
     await take(process, "ada", 600)
     await take(process, "grace", 1)
     assert not (await take(process, "grace", 1)).is_admitted
-    # Whoever asks PostgreSQL now gets no answer, and is admitted without a standing.
+    # A request that needs PostgreSQL now gets no answer, and is admitted without a bucket state.
     monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 0.1)
     await database.execute(LOCK)
     rest = [await take(process, "ada", 600) for _ in range(token_buckets.FIRST_PORTION - 1)]
@@ -66,7 +66,7 @@ async def test_a_portion_and_a_refusal_are_spent_without_postgresql(
     await database.execute("ROLLBACK")
 
 
-async def test_a_database_that_hangs_holds_up_one_request_and_only_for_a_moment(
+async def test_a_database_that_hangs_delays_one_request_and_only_briefly(
     pool: asyncpg.Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 0.1)
@@ -97,7 +97,7 @@ async def test_a_busy_key_asks_less_and_less_often_and_a_new_one_takes_little(
     assert portions == {4, 8, 16, 32, 64, 128}
 
 
-async def test_the_last_tokens_go_to_whichever_process_needs_them(
+async def test_the_last_tokens_go_to_the_process_that_needs_them(
     pool: asyncpg.Pool, database: asyncpg.Connection
 ) -> None:
     one, other = TokenBuckets(pool, "secret"), TokenBuckets(pool, "secret")
@@ -115,7 +115,7 @@ async def test_a_smaller_limit_holds_at_once_for_what_is_in_the_table(
     assert (await take(after, "ada", 4)).remaining <= 2
 
 
-async def test_forgetting_a_key_changes_nothing_but_the_effort(
+async def test_a_forgotten_key_only_costs_another_query(
     pool: asyncpg.Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(token_buckets, "MAX_LOCAL_BUCKETS", 2)

@@ -1,4 +1,4 @@
-"""The dial's lies: each is told where it was aimed, says what it promises, and leaves what is kept true."""
+"""Tampering faults change the answers at their target as documented, and no stored data."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -9,15 +9,15 @@ import pytest
 
 from sandbox.faults.json_tampering import TAMPERING_VARIANTS
 from tests.sandbox.receiver import Receiver
+from tests.support.api_client import ApiClient, Json
 from tests.support.clock import eventually
-from tests.support.merchant import Json, Merchant
 
-Lie = Callable[..., Awaitable[Any]]
+AsyncCall = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture
-def read(raw: httpx.AsyncClient) -> Lie:
-    """Reads as a merchant, without the official document as judge."""
+def read(raw: httpx.AsyncClient) -> AsyncCall:
+    """Reads with the merchant's key; the official document does not check the answers."""
 
     async def get(path: str, **params: Any) -> Any:
         headers = {"Authorization": "Bearer sk_test_sandbox"}
@@ -27,8 +27,8 @@ def read(raw: httpx.AsyncClient) -> Lie:
 
 
 @pytest.fixture
-def lie(raw: httpx.AsyncClient) -> Lie:
-    """Arms one lie in the place of all before."""
+def arm_fault(raw: httpx.AsyncClient) -> AsyncCall:
+    """Sets one fault in place of all before."""
 
     async def arm(kind: str, path: str | None = None, **more: Any) -> None:
         target = {"target": {"path": path}} if path else {}
@@ -38,20 +38,20 @@ def lie(raw: httpx.AsyncClient) -> Lie:
     return arm
 
 
-async def file_ids(merchant: Merchant) -> tuple[str, str]:
+async def file_ids(api: ApiClient) -> tuple[str, str]:
     """An invoice of Ada and one of Grace, each with a link."""
     found = []
     for buyer in ("ada", "grace"):
-        order = await merchant.complete(customerId=buyer)
+        order = await api.complete(customerId=buyer)
         found.append(order["invoicePDFs"][0]["id"])
-        await merchant.post("/file-links", {"fileId": found[-1], "expiresTime": "2099-01-01T00:00:00Z"})
+        await api.post("/file-links", {"fileId": found[-1], "expiresTime": "2099-01-01T00:00:00Z"})
     return found[0], found[1]
 
 
 async def test_the_catalogue_names_every_variant_that_a_fault_may_have(raw: httpx.AsyncClient) -> None:
-    lies = (await raw.get("/_sandbox/lies")).json()["lies"]
-    assert set(lies) == set(TAMPERING_VARIANTS)
-    for kind, variants in lies.items():
+    kinds = (await raw.get("/_sandbox/lies")).json()["lies"]
+    assert set(kinds) == set(TAMPERING_VARIANTS)
+    for kind, variants in kinds.items():
         for variant in (None, *variants):
             fault = {"kind": kind, "variant": variant}
             assert (await raw.post("/_sandbox/faults", json=fault)).status_code == 201
@@ -66,78 +66,84 @@ async def test_the_catalogue_names_every_variant_that_a_fault_may_have(raw: http
         {"kind": "unfiltered", "target": {"eventType": "order.complete"}},
     ],
 )
-async def test_a_lie_that_cannot_be_told_is_refused(raw: httpx.AsyncClient, fault: Json) -> None:
+async def test_an_impossible_fault_is_refused(raw: httpx.AsyncClient, fault: Json) -> None:
     assert (await raw.post("/_sandbox/faults", json=fault)).status_code == 422
 
 
 async def test_an_unfiltered_list_forgets_what_it_was_asked_for(
-    merchant: Merchant, read: Lie, lie: Lie
+    api: ApiClient, read: AsyncCall, arm_fault: AsyncCall
 ) -> None:
-    mine, other = await file_ids(merchant)
-    await lie("unfiltered", "/file-links", times=1)
+    mine, other = await file_ids(api)
+    await arm_fault("unfiltered", "/file-links", times=1)
     links = (await read("/file-links", fileId=mine, expired="false"))["data"]
     assert {link["fileId"] for link in links} == {mine, other}
     assert len((await read("/file-links", fileId=mine))["data"]) == 1
 
 
-async def test_a_stranger_answers_in_the_place_of_the_one_asked_for(
-    merchant: Merchant, read: Lie, lie: Lie
+async def test_another_resource_answers_for_the_requested_one(
+    api: ApiClient, read: AsyncCall, arm_fault: AsyncCall
 ) -> None:
-    mine, other = await merchant.complete(customerId="ada"), await merchant.complete(customerId="grace")
+    mine, other = await api.complete(customerId="ada"), await api.complete(customerId="grace")
     path = f"/orders/{mine['id']}"
-    await lie("stranger", "/orders/{id}", variant="open")
+    await arm_fault("stranger", "/orders/{id}", variant="open")
     assert (await read(path))["id"] == other["id"]
-    await lie("stranger", "/orders/{id}", variant="renamed")
+    await arm_fault("stranger", "/orders/{id}", variant="renamed")
     renamed = await read(path)
     assert (renamed["id"], renamed["customerId"]) == (mine["id"], "grace")
-    await lie("stranger", "/orders/{id}", variant="nested")
+    await arm_fault("stranger", "/orders/{id}", variant="nested")
     nested = await read(path)
     assert (nested["id"], nested["customerId"]) == (mine["id"], "ada")
     assert nested["invoicePDFs"] == other["invoicePDFs"]
     assert nested["items"] == other["items"]
-    await lie("stranger", "/orders/{id}", variant="nested", fields=["invoicePDFs"])
+    await arm_fault("stranger", "/orders/{id}", variant="nested", fields=["invoicePDFs"])
     nested = await read(path)
     assert (nested["invoicePDFs"], nested["items"]) == (other["invoicePDFs"], mine["items"])
 
 
-async def test_a_stranger_stands_among_those_of_a_list(merchant: Merchant, read: Lie, lie: Lie) -> None:
-    mine, other = await file_ids(merchant)
-    await lie("stranger", "/file-links", variant="open")
+async def test_a_foreign_resource_appears_in_a_list(
+    api: ApiClient, read: AsyncCall, arm_fault: AsyncCall
+) -> None:
+    mine, other = await file_ids(api)
+    await arm_fault("stranger", "/file-links", variant="open")
     assert [link["fileId"] for link in (await read("/file-links", fileId=mine))["data"]] == [other, mine]
 
 
 async def test_a_new_link_may_be_that_of_another_file(
-    merchant: Merchant, raw: httpx.AsyncClient, lie: Lie
+    api: ApiClient, raw: httpx.AsyncClient, arm_fault: AsyncCall
 ) -> None:
-    mine, other = await file_ids(merchant)
-    await lie("stranger", "/file-links", variant="open")
+    mine, other = await file_ids(api)
+    await arm_fault("stranger", "/file-links", variant="open")
     body = {"fileId": mine, "expiresTime": "2099-01-01T00:00:00Z"}
     answer = await raw.post("/file-links", json=body, headers={"Authorization": "Bearer sk_test_sandbox"})
     assert (answer.status_code, answer.json()["fileId"]) == (201, other)
 
 
-async def test_the_tracking_of_another_order_can_answer(merchant: Merchant, read: Lie, lie: Lie) -> None:
-    mine, other = await merchant.order(customerId="ada"), await merchant.order(customerId="grace")
+async def test_the_tracking_of_another_order_can_answer(
+    api: ApiClient, read: AsyncCall, arm_fault: AsyncCall
+) -> None:
+    mine, other = await api.order(customerId="ada"), await api.order(customerId="grace")
     for order in (mine, other):
-        await merchant.post(f"/_sandbox/orders/{order['id']}/shipments")
-    await lie("stranger", "/orders/{id}/tracking", variant="open")
+        await api.post(f"/_sandbox/orders/{order['id']}/shipments")
+    await arm_fault("stranger", "/orders/{id}/tracking", variant="open")
     assert (await read(f"/orders/{mine['id']}/tracking"))["orderId"] == other["id"]
 
 
-async def test_an_id_can_be_that_of_something_else(merchant: Merchant, read: Lie, lie: Lie) -> None:
-    mine, other = await merchant.order(customerId="ada"), await merchant.order(customerId="grace")
-    await lie("misnamed", "/orders/{id}", fields=["customerId"])
+async def test_an_id_can_be_that_of_something_else(
+    api: ApiClient, read: AsyncCall, arm_fault: AsyncCall
+) -> None:
+    mine, other = await api.order(customerId="ada"), await api.order(customerId="grace")
+    await arm_fault("misnamed", "/orders/{id}", fields=["customerId"])
     assert (await read(f"/orders/{mine['id']}"))["customerId"] == "grace"
-    await lie("misnamed", "/orders/{id}", fields=["id"])
+    await arm_fault("misnamed", "/orders/{id}", fields=["id"])
     assert (await read(f"/orders/{mine['id']}"))["id"] == other["id"]
 
 
 async def test_hostile_text_is_in_what_people_read_and_in_ids_when_asked(
-    merchant: Merchant, read: Lie, lie: Lie
+    api: ApiClient, read: AsyncCall, arm_fault: AsyncCall
 ) -> None:
-    order = await merchant.complete(customerId="ada", metadata={"gift": "yes"})
+    order = await api.complete(customerId="ada", metadata={"gift": "yes"})
     file_id = order["invoicePDFs"][0]["id"]
-    await lie("hostile", variant="nul")
+    await arm_fault("hostile", variant="nul")
     shown = await read(f"/orders/{order['id']}")
     assert shown["items"][0]["productDetails"]["name"] == "Desk lamp\x00"
     assert (shown["id"], shown["state"], shown["metadata"]) == (
@@ -145,51 +151,53 @@ async def test_hostile_text_is_in_what_people_read_and_in_ids_when_asked(
         "complete",
         {"gift": "yes\x00", "\x00": "\x00"},
     )
-    await lie("hostile", variant="surrogate", fields=["id"])
+    await arm_fault("hostile", variant="surrogate", fields=["id"])
     file = await read(f"/files/{file_id}")
     assert file["id"] == f"{file_id}cut \ud83d"
 
 
-async def test_numbers_are_texts_and_ids_are_numbers(merchant: Merchant, read: Lie, lie: Lie) -> None:
-    order = await merchant.order()
-    await lie("odd", variant="textNumbers")
+async def test_numbers_are_texts_and_ids_are_numbers(
+    api: ApiClient, read: AsyncCall, arm_fault: AsyncCall
+) -> None:
+    order = await api.order()
+    await arm_fault("odd", variant="textNumbers")
     shown = await read(f"/orders/{order['id']}")
     assert (shown["totalAmount"], shown["liveMode"]) == ("44.0", False)
-    await lie("odd", variant="numericIds")
+    await arm_fault("odd", variant="numericIds")
     assert (await read(f"/orders/{order['id']}"))["id"] == int(order["id"])
 
 
-async def test_one_drawn_member_is_odd_the_same_for_the_same_seed(
-    merchant: Merchant, read: Lie, lie: Lie
+async def test_the_same_seed_changes_the_same_member(
+    api: ApiClient, read: AsyncCall, arm_fault: AsyncCall
 ) -> None:
-    order = await merchant.order()
-    told = set()
+    order = await api.order()
+    answers = set()
     for seed in (1, 2, 3, 4):
-        await lie("odd", variant="list", seed=seed)
+        await arm_fault("odd", variant="list", seed=seed)
         first, again = [await read(f"/orders/{order['id']}") for _ in range(2)]
         assert first == again != order
-        told.add(json.dumps(first))
-    assert len(told) > 1
+        answers.add(json.dumps(first))
+    assert len(answers) > 1
 
 
-async def test_a_list_may_never_end(merchant: Merchant, read: Lie, lie: Lie) -> None:
-    orders = [(await merchant.order())["id"] for _ in range(3)][::-1]
+async def test_a_list_may_never_end(api: ApiClient, read: AsyncCall, arm_fault: AsyncCall) -> None:
+    orders = [(await api.order())["id"] for _ in range(3)][::-1]
 
     async def page(after: str | None = None) -> tuple[list[str], bool]:
         answer = await read("/orders", limit=2, **({"startingAfter": after} if after else {}))
         return [order["id"] for order in answer["data"]], answer["hasMore"]
 
-    await lie("endless", variant="same")
+    await arm_fault("endless", variant="same")
     assert await page() == await page(orders[1]) == (orders[:2], True)
-    await lie("endless", variant="empty")
+    await arm_fault("endless", variant="empty")
     assert await page() == ([], True)
-    await lie("endless", variant="cycle")
+    await arm_fault("endless", variant="cycle")
     assert [await page(orders[1]), await page(orders[2])] == [(orders[2:], True), (orders[:2], True)]
 
 
-async def test_every_moment_can_be_another(merchant: Merchant, read: Lie, lie: Lie) -> None:
-    order = await merchant.order()
-    await lie("untimely", variant="yearOne")
+async def test_every_timestamp_can_be_changed(api: ApiClient, read: AsyncCall, arm_fault: AsyncCall) -> None:
+    order = await api.order()
+    await arm_fault("untimely", variant="yearOne")
     shown = await read(f"/orders/{order['id']}")
     assert {shown["createdTime"], shown["stateTransitions"]["accepted"]} == {"0001-01-01T00:00:00Z"}
 
@@ -199,24 +207,24 @@ async def test_every_moment_can_be_another(merchant: Merchant, read: Lie, lie: L
     [("javascript", "javascript:"), ("foreign", "https://evil."), ("relative", "/links/"), ("empty", "")],
 )
 async def test_a_link_can_lead_anywhere(
-    merchant: Merchant, read: Lie, lie: Lie, variant: str, expected: str
+    api: ApiClient, read: AsyncCall, arm_fault: AsyncCall, variant: str, expected: str
 ) -> None:
-    mine, _ = await file_ids(merchant)
-    await lie("misleading", variant=variant)
+    mine, _ = await file_ids(api)
+    await arm_fault("misleading", variant=variant)
     (link,) = (await read("/file-links", fileId=mine))["data"]
     assert link["url"].startswith(expected)
     assert bool(link["url"]) == bool(expected)
 
 
 async def test_a_link_can_be_dead_on_arrival(
-    merchant: Merchant, raw: httpx.AsyncClient, read: Lie, lie: Lie
+    api: ApiClient, raw: httpx.AsyncClient, read: AsyncCall, arm_fault: AsyncCall
 ) -> None:
-    mine, _ = await file_ids(merchant)
+    mine, _ = await file_ids(api)
     now = (await raw.get("/_sandbox/clock")).json()["now"]
-    await lie("misleading", variant="expired")
+    await arm_fault("misleading", variant="expired")
     (link,) = (await read("/file-links", fileId=mine))["data"]
     assert (link["expired"], link["expiresTime"] < now) == (False, True)
-    await lie("misleading", variant="gone")
+    await arm_fault("misleading", variant="gone")
     (link,) = (await read("/file-links", fileId=mine))["data"]
     assert (await raw.get(link["url"])).status_code == 404
 
@@ -229,27 +237,27 @@ async def delivered(receiver: Receiver) -> Json:
     return found
 
 
-async def test_a_delivered_event_lies_and_the_listed_one_does_not(
-    merchant: Merchant, receiver: Receiver
+async def test_a_delivered_event_is_changed_and_the_listed_one_is_not(
+    api: ApiClient, receiver: Receiver
 ) -> None:
-    await merchant.webhook(receiver.url)
+    await api.webhook(receiver.url)
     target = {"eventType": "order.complete"}
-    await merchant.post("/_sandbox/faults", {"kind": "hostile", "variant": "surrogate", "target": target})
-    event = await merchant.event(object={"id": "1", "name": "Ada"})
+    await api.post("/_sandbox/faults", {"kind": "hostile", "variant": "surrogate", "target": target})
+    event = await api.event(object={"id": "1", "name": "Ada"})
     assert (await delivered(receiver))["data"]["object"]["name"] == "Adacut \ud83d"
-    assert (await merchant.get(f"/events/{event['id']}"))["data"]["object"] == {"id": "1", "name": "Ada"}
+    assert (await api.get(f"/events/{event['id']}"))["data"]["object"] == {"id": "1", "name": "Ada"}
 
 
-async def test_an_event_can_speak_of_another_buyers_document(merchant: Merchant, receiver: Receiver) -> None:
-    await merchant.complete(customerId="grace")
-    await merchant.webhook(receiver.url)
+async def test_an_event_can_name_another_buyers_document(api: ApiClient, receiver: Receiver) -> None:
+    await api.complete(customerId="grace")
+    await api.webhook(receiver.url)
     target = {"eventType": "order.invoice.created"}
-    await merchant.post("/_sandbox/faults", {"kind": "misnamed", "fields": ["customerId"], "target": target})
-    await merchant.complete(customerId="ada")
+    await api.post("/_sandbox/faults", {"kind": "misnamed", "fields": ["customerId"], "target": target})
+    await api.complete(customerId="ada")
 
     async def find() -> list[Json]:
         requests = [json.loads(request.body) for request in receiver.requests]
         return [request for request in requests if request["type"] == "order.invoice.created"]
 
-    (told,) = await eventually(find)
-    assert told["data"]["object"]["customerId"] == "grace"
+    (answers,) = await eventually(find)
+    assert answers["data"]["object"]["customerId"] == "grace"

@@ -1,4 +1,4 @@
-"""Whatever Digital River says in well-formed answers: no 500, nobody else's data, nothing kept that hurts."""
+"""Well-formed but wrong answers of Digital River: no 500, no other buyer's data, no harmful value stored."""
 
 import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from sandbox.faults.json_tampering import TAMPERING_VARIANTS, TamperingKind
+from tests.support.checked_portal import ADA, BARBARA, CANARY, GETS, GRACE, CheckedPortal, make_buyer
 from tests.support.clock import eventually
-from tests.support.false_answers import ADA, BARBARA, CANARY, GETS, GRACE, CheckedPortal, make_buyer
 from tests.support.portal import published_document, running_portal
 from tests.support.sandbox import Json, Sandbox
 
@@ -24,13 +24,13 @@ _BELIEVED = (
 )
 _OF_EVENTS = ("id", "fileId", "orderId", "customerId", "type", "data", "object", "liveMode", "createdTime")
 # What says whose it is. Under its own id, another's profile, certificate or file name is as good as the right
-# one to everybody but Digital River.
+# one to every reader but Digital River.
 _WITH_OWNER = ("/orders*", "/file-links*", "/refunds*", "/fulfillments*", "/tax-identifiers*", "/sources*")
 _PARTS_WITH_OWNER = ("sources", "taxIdentifiers", "links")
 
 
-def told(kind: TamperingKind, hostile: Sequence[str], odd: Sequence[str]) -> Iterator[Json]:
-    """The ways to tell a lie of this kind; those about members also of single ones, in turn."""
+def list_faults(kind: TamperingKind, hostile: Sequence[str], odd: Sequence[str]) -> Iterator[Json]:
+    """The faults of this kind; kinds that change members also once for each single member."""
     if kind == "stranger":
         yield {"kind": kind, "variant": "open"}
         yield from ({"kind": kind, "variant": "renamed", "target": {"path": path}} for path in _WITH_OWNER)
@@ -50,7 +50,7 @@ def told(kind: TamperingKind, hostile: Sequence[str], odd: Sequence[str]) -> Ite
 
 
 @pytest.fixture
-async def house(
+async def checked(
     own_database_url: str, own_database: Database, sandbox: Sandbox
 ) -> AsyncIterator[CheckedPortal]:
     async with running_portal(own_database_url, sandbox.url) as portal:
@@ -60,8 +60,8 @@ async def house(
         documents = await portal.documents(ada.token, 2)
         document = next(one for one in documents if one["kind"] == "invoice")
         built = CheckedPortal(portal, sandbox, own_database, ada, {CANARY, *grace.ids}, document["id"], {})
-        await built.learn_what_is_honest()
-        assert await built.complain_about_after() == []
+        await built.record_untampered_answers()
+        assert await built.check_recovery() == []
         yield built
         await sandbox.client.delete("/_sandbox/faults")
         await portal.settle(own_database)
@@ -72,14 +72,14 @@ def test_every_get_of_the_api_is_read() -> None:
     assert {path for path in paths if path.startswith("/v1/") and "get" in paths[path]} == set(GETS)
 
 
-def _named(lie: Json, complaints: list[str]) -> list[str]:
-    name = " ".join(str(value) for value in lie.values() if value is not None)
+def _named(fault: Json, complaints: list[str]) -> list[str]:
+    name = " ".join(str(value) for value in fault.values() if value is not None)
     return [f"[{name}] {complaint}" for complaint in complaints]
 
 
-async def _announce(house: CheckedPortal) -> None:
+async def _announce(checked: CheckedPortal) -> None:
     """A new document of Barbara's, and its webhook, tried at least once."""
-    sandbox, order = house.sandbox, await house.sandbox.order(BARBARA)
+    sandbox, order = checked.sandbox, await checked.sandbox.order(BARBARA)
     await sandbox.client.delete("/_sandbox/deliveries")
     await sandbox.fulfil(order)
 
@@ -93,50 +93,48 @@ async def _announce(house: CheckedPortal) -> None:
 @pytest.mark.proof
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", TAMPERING_VARIANTS)
-async def test_no_lie_in_an_answer_breaks_leaks_or_lasts(house: CheckedPortal, kind: TamperingKind) -> None:
+async def test_no_tampered_answer_breaks_leaks_or_lasts(checked: CheckedPortal, kind: TamperingKind) -> None:
     found: list[str] = []
-    barbara = await house.sandbox.token(BARBARA)
+    barbara = await checked.sandbox.token(BARBARA)
     if kind == "misnamed":
         # An id of Grace's on something of Ada's gives nothing of Grace's away.
-        house.canaries = {CANARY}
-    for count, lie in enumerate(told(kind, _READ_BY_PROGRAMS, _BELIEVED), start=1):
-        await house.lie(**lie)
-        await _announce(house)
-        complaints = await house.complain_about_reads() + await house.sweep()
-        await house.stop_lying()
-        complaints += await house.sweep() + await house.complain_about_events()
-        complaints += await house.complain_about_rows() + await house.complain_about_after("documents")
-        answer = await house.portal.get("/v1/documents", barbara, limit=100)
-        complaints += house.leaks("Barbara's documents", answer)
+        checked.canaries = {CANARY}
+    for count, fault in enumerate(list_faults(kind, _READ_BY_PROGRAMS, _BELIEVED), start=1):
+        await checked.tamper(**fault)
+        await _announce(checked)
+        complaints = await checked.check_reads() + await checked.sweep()
+        await checked.stop_tampering()
+        complaints += await checked.sweep() + await checked.check_events()
+        complaints += await checked.check_rows() + await checked.check_recovery("documents")
+        answer = await checked.portal.get("/v1/documents", barbara, limit=100)
+        complaints += checked.leaks("Barbara's documents", answer)
         if answer.status_code != 200 or len(answer.json()["data"]) != count:
             complaints.append(f"not {count} documents: {answer.status_code} {answer.text[:300]}")
-        found += _named(lie, complaints)
-    found += await house.complain_about_after()
+        found += _named(fault, complaints)
+    found += await checked.check_recovery()
     assert not found, "\n".join(["", *found])
 
 
-# Digital River signs what it delivers: that a signed event names the wrong owner, nobody can know.
+# Digital River signs its deliveries, so the portal cannot detect a signed event that names the wrong owner.
 _ABOUT_MEMBERS: tuple[TamperingKind, ...] = ("hostile", "odd", "untimely", "misleading")
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", _ABOUT_MEMBERS)
-async def test_no_lie_in_a_delivered_event_is_an_error_or_lasts(
-    house: CheckedPortal, kind: TamperingKind
-) -> None:
+async def test_no_tampered_event_is_an_error_or_lasts(checked: CheckedPortal, kind: TamperingKind) -> None:
     found: list[str] = []
-    for lie in told(kind, _OF_EVENTS, _OF_EVENTS):
-        await house.lie(**lie, target={"eventType": INVOICE})
-        await _announce(house)
-        tried = (await house.sandbox.client.get("/_sandbox/deliveries")).json()
+    for fault in list_faults(kind, _OF_EVENTS, _OF_EVENTS):
+        await checked.tamper(**fault, target={"eventType": INVOICE})
+        await _announce(checked)
+        tried = (await checked.sandbox.client.get("/_sandbox/deliveries")).json()
         complaints = [
             f"the webhook answered {one['status'] or one['error']}"
             for one in tried
             if one["type"] == INVOICE and one["status"] not in {202, 400}
         ]
-        await house.stop_lying()
-        complaints += await house.complain_about_events() + await house.complain_about_rows()
-        found += _named(lie, complaints)
-    found += await house.complain_about_after() + await house.sweep()
+        await checked.stop_tampering()
+        complaints += await checked.check_events() + await checked.check_rows()
+        found += _named(fault, complaints)
+    found += await checked.check_recovery() + await checked.sweep()
     assert not found, "\n".join(["", *found])

@@ -36,7 +36,7 @@ def test_each_failure_leads_to_its_decision(error: Exception, kind: type) -> Non
     assert isinstance(decide(error, held()), kind)
 
 
-def test_waiting_lasts_as_long_as_the_far_side_asks_even_after_the_last_attempt() -> None:
+def test_a_postponement_lasts_as_long_as_digital_river_asks_after_the_last_attempt() -> None:
     what = decide(errors.Throttled("429", retry_after=120), held(MAX_ATTEMPTS))
     assert isinstance(what, Postpone)
     assert what.delay >= timedelta(seconds=120)
@@ -53,7 +53,7 @@ def test_all_attempts_together_span_about_two_days() -> None:
     assert timedelta(days=1.3) < total < timedelta(days=2.7)
 
 
-def test_something_just_announced_has_more_than_an_hour_to_appear() -> None:
+def test_a_missing_resource_has_more_than_an_hour_to_appear() -> None:
     quickest = [retry_policy.FIRST_DELAY * 2 ** (attempt - 1) * 0.75 for attempt in range(1, MAX_ATTEMPTS)]
     assert sum(quickest, timedelta()) > timedelta(hours=1)
 

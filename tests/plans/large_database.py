@@ -1,6 +1,6 @@
-"""A database as full as after years of trade, with the skew of real trade, filled in seconds.
+"""Fills a database in seconds with the rows, and the skew, of years in production.
 
-Bodies and names are short: a small table is the one that a planner would rather read as a whole.
+Bodies and names are short, because the planner prefers to read a small table whole.
 """
 
 import asyncio
@@ -8,15 +8,15 @@ from hashlib import md5
 
 import asyncpg
 
-MERCHANT = "customer-merchant"
-SHOPPER = "customer-4711"
+LARGE_CUSTOMER = "customer-merchant"
+SMALL_CUSTOMER = "customer-4711"
 EVENTS = 1_000_000
 BACKLOG = 200_000
 # Seven weeks of it: four and a half seconds from one event or document to the next.
 _AGE = "now() - (1000000 - n) * interval '4.5 seconds'"
 
-# Nearly all are done. What is rare is old, so that whoever looks for it from the newest walks far. Bodies are
-# kept for longer than they need be.
+# Nearly all are done. Rare rows are old, so a scan from the newest reads many rows to find them. Bodies are
+# kept for longer than necessary.
 _EVENTS = f"""
 INSERT INTO webhook_event (id, type, state, origin, order_id, received_at, due_at, body, finished_at, reason)
 SELECT md5('event' || n),
@@ -38,7 +38,7 @@ FROM generate_series(1, {EVENTS}) AS n,
 _DOCUMENTS = f"""
 INSERT INTO document (id, file_id, order_id, customer_id, kind, file_name, created_at, available_since)
 SELECT md5('document' || n)::uuid, 'file-' || md5('file' || n), 'order-' || n / 2,
-       CASE WHEN n % 20 = 0 THEN '{MERCHANT}' ELSE 'customer-' || n % 100000 END,
+       CASE WHEN n % 20 = 0 THEN '{LARGE_CUSTOMER}' ELSE 'customer-' || n % 100000 END,
        CASE WHEN n <= 20 THEN 'creditMemo' ELSE 'invoice' END, 'invoice.pdf', {_AGE}, {_AGE}
 FROM generate_series(1, {EVENTS}) AS n
 """
@@ -71,13 +71,13 @@ SELECT decode(md5('request' || n), 'hex'), 'customer-' || n % 100000, gen_random
 FROM generate_series(4, {EVENTS}, 4) AS n
 """
 
-# Somebody has come with many addresses, an hour ago.
+# One client used many addresses, an hour ago.
 _BUCKETS = f"""
 INSERT INTO rate_bucket (digest, full_at, portion)
 SELECT decode(md5('bucket' || n), 'hex'), now() - interval '1 hour', 4 FROM generate_series(1, {EVENTS}) AS n
 """
 
-# And has asked for orders that are not there.
+# And asked for orders that do not exist.
 _ABSENCES = """
 INSERT INTO order_absence (digest, seen_at)
 SELECT decode(md5('absence' || n), 'hex'), now() - interval '1 hour' FROM generate_series(1, 200000) AS n
@@ -141,7 +141,7 @@ async def fill(url: str) -> None:
     await asyncio.gather(*(_fill_share(url, share) for share in _SHARES))
 
 
-async def suffer_outage(connection: asyncpg.Connection) -> None:
+async def add_backlog(connection: asyncpg.Connection) -> None:
     """Digital River was down for hours: as many events are due at once as come in a week."""
     await connection.execute(_OUTAGE)
     await connection.execute("VACUUM (ANALYZE) webhook_event")

@@ -1,4 +1,4 @@
-"""Values that must be found in no log, and requests that hold them in every input an operation has."""
+"""Private values that no log may hold, and requests that put them into every input of an operation."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from tests.support.sandbox import Json
 
-# What is planted, by kind, and the part of it that gives it away.
+# The planted values by kind, and the part of each that a log must not hold.
 CANARIES: Mapping[str, tuple[str, str]] = {
     "webhook secret": ("whs_canary_Hs7GZk", "Hs7GZk"),
     "API key": ("sk_live_canary_Pq93Lx", "Pq93Lx"),
@@ -38,7 +38,7 @@ def headers_with(canary: str) -> dict[str, str]:
     """Every header that is ours or common, with this value."""
     headers = dict.fromkeys(_ANY_HEADERS, canary)
     if canary == CANARIES["tax identifier"][0]:
-        # Nothing tells it from an honest name of a request, which is logged by contract.
+        # It looks like a valid request id, which is logged on purpose.
         del headers["X-Request-ID"]
     return headers
 

@@ -1,4 +1,4 @@
-"""An order's documents: what a stranger asks is nothing to its owner, and tells the stranger nothing."""
+"""Documents of an order: other buyers' requests do not affect the owner, and reveal nothing to them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ async def tokens(sandbox: Sandbox) -> Tokens:
 
 @pytest.fixture
 async def order(sandbox: Sandbox) -> Json:
-    """Ada's, with an invoice of which no event tells."""
+    """An order of Ada's, with an invoice that no event announces."""
     await sandbox.fault("drop", eventType="order.*")
     order = await sandbox.order("ada")
     await sandbox.invoiced(order)
@@ -36,24 +36,24 @@ def path_of(order_id: str) -> str:
     return f"/v1/orders/{order_id}/documents"
 
 
-async def test_an_owner_is_told_all_however_often_strangers_have_asked(
+async def test_an_owner_sees_all_documents_however_often_others_have_asked(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, order: Json, tokens: Tokens
 ) -> None:
     path = path_of(order["id"])
     for _ in range(5):
         assert (await portal.get(path, tokens["mallory"])).status_code == 404
         await pass_time(database, sandbox, 8)
-    told = (await portal.get(path, tokens["ada"])).json()
-    assert [document["kind"] for document in told["data"]] == ["invoice"]
-    assert told["availability"]["invoice"] == "ready"
+    shown = (await portal.get(path, tokens["ada"])).json()
+    assert [document["kind"] for document in shown["data"]] == ["invoice"]
+    assert shown["availability"]["invoice"] == "ready"
 
 
-async def test_an_owner_waits_for_no_stranger(
+async def test_an_owners_request_does_not_wait_for_other_buyers_requests(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, order: Json, tokens: Tokens
 ) -> None:
     path = path_of(order["id"])
     await sandbox.fault("delay", seconds=4, path="/orders/{id}", times=1)
-    stranger = asyncio.create_task(portal.get(path, tokens["mallory"]))
+    other_request = asyncio.create_task(portal.get(path, tokens["mallory"]))
     await eventually(lambda: database.fetchval("SELECT count(*) FROM lease WHERE name LIKE 'order:%'"))
 
     async def is_delayed() -> bool:
@@ -62,8 +62,8 @@ async def test_an_owner_waits_for_no_stranger(
 
     await eventually(is_delayed)
     assert len((await portal.get(path, tokens["ada"])).json()["data"]) == 1
-    assert not stranger.done()
-    assert (await stranger).status_code == 404
+    assert not other_request.done()
+    assert (await other_request).status_code == 404
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def statements(portal: Portal) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("asker", ["mallory", "support"])
-async def test_what_is_there_for_others_costs_the_same_as_what_is_not_there(
+async def test_an_existing_order_of_another_buyer_costs_the_same_as_a_missing_one(
     asker: str,
     portal: Portal,
     sandbox: Sandbox,
@@ -109,7 +109,7 @@ async def test_what_is_there_for_others_costs_the_same_as_what_is_not_there(
     assert all(costs[number] == costs[number % 3] for number in range(len(costs)))
 
 
-async def test_what_support_did_not_find_is_no_answer_for_the_owner(
+async def test_an_absence_found_by_support_is_not_used_for_the_owner(
     portal: Portal, sandbox: Sandbox, order: Json, tokens: Tokens
 ) -> None:
     path = path_of(order["id"])
@@ -128,7 +128,7 @@ async def test_an_order_that_appears_late_is_there_for_its_owner_soon(
     assert (await portal.get(path, tokens["ada"])).status_code == 200
 
 
-async def test_what_was_not_there_is_forgotten_within_the_hour(
+async def test_an_absence_is_deleted_within_an_hour(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, tokens: Tokens
 ) -> None:
     assert portal.app is not None
@@ -144,7 +144,7 @@ async def test_what_was_not_there_is_forgotten_within_the_hour(
     assert await database.fetchval(count) == 0
 
 
-async def test_a_credit_memo_of_which_no_event_tells_is_looked_for(
+async def test_a_credit_memo_without_an_event_is_looked_for(
     portal: Portal, sandbox: Sandbox, tokens: Tokens
 ) -> None:
     await sandbox.fault("drop", eventType="order.credit_memo.created")
@@ -153,16 +153,16 @@ async def test_a_credit_memo_of_which_no_event_tells_is_looked_for(
     await portal.documents(tokens["ada"], 1)
     await sandbox.refund(order)
     await eventually(lambda: _credit_memos(sandbox, order))
-    told = (await portal.get(path_of(order["id"]), tokens["ada"])).json()
-    assert {document["kind"] for document in told["data"]} == {"invoice", "creditMemo"}
-    assert told["availability"] == {"invoice": "ready", "creditMemo": "ready"}
+    shown = (await portal.get(path_of(order["id"]), tokens["ada"])).json()
+    assert {document["kind"] for document in shown["data"]} == {"invoice", "creditMemo"}
+    assert shown["availability"] == {"invoice": "ready", "creditMemo": "ready"}
 
 
 async def _credit_memos(sandbox: Sandbox, order: Json) -> Any:
     return (await sandbox.get(f"/orders/{order['id']}")).get("creditMemoPDFs")
 
 
-async def test_what_digital_river_was_not_asked_is_unknown_and_asked_with_patience(
+async def test_a_kind_that_could_not_be_checked_is_unknown_and_checked_later(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, tokens: Tokens
 ) -> None:
     order = await sandbox.order("ada")
@@ -170,18 +170,18 @@ async def test_what_digital_river_was_not_asked_is_unknown_and_asked_with_patien
     await portal.documents(tokens["ada"], 1)
     path = path_of(order["id"])
     await sandbox.fault("status", status=500, path="/orders/{id}", times=3)
-    told = (await portal.get(path, tokens["ada"])).json()
-    assert len(told["data"]) == 1
-    assert told["availability"] == {"invoice": "ready", "creditMemo": "unknown"}
-    told = (await portal.get(path, tokens["ada"])).json()
-    assert told["availability"] == {"invoice": "ready", "creditMemo": "notIssued"}
-    # Also when the order is gone: what is remembered then is that it was asked for.
+    shown = (await portal.get(path, tokens["ada"])).json()
+    assert len(shown["data"]) == 1
+    assert shown["availability"] == {"invoice": "ready", "creditMemo": "unknown"}
+    shown = (await portal.get(path, tokens["ada"])).json()
+    assert shown["availability"] == {"invoice": "ready", "creditMemo": "notIssued"}
+    # If the order is gone, the failed check is stored, so that it is not repeated at once.
     await sandbox.fault("hide", path=f"/orders/{order['id']}")
     await database.execute("DELETE FROM order_check")
     before = await sandbox.count("GET /orders/{id}")
     for _ in range(3):
-        told = (await portal.get(path, tokens["ada"])).json()
-        assert (len(told["data"]), told["availability"]["creditMemo"]) == (1, "unknown")
+        shown = (await portal.get(path, tokens["ada"])).json()
+        assert (len(shown["data"]), shown["availability"]["creditMemo"]) == (1, "unknown")
     assert await sandbox.count("GET /orders/{id}") == before + 1
 
 
@@ -193,7 +193,7 @@ async def _announced(sandbox: Sandbox, order: Json) -> Json:
     return event
 
 
-async def test_an_event_that_does_not_name_the_buyer_brings_the_document_to_the_buyer(
+async def test_a_document_whose_event_names_no_buyer_reaches_its_buyer(
     portal: Portal, sandbox: Sandbox, order: Json, tokens: Tokens
 ) -> None:
     await portal.deliver(await _announced(sandbox, order))

@@ -1,4 +1,4 @@
-"""Bounds of time as Digital River reads them: whole seconds, and never narrower than what was meant."""
+"""Time bounds as Digital River reads them: whole seconds, and never narrower than the caller asked."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -35,7 +35,7 @@ ENDS_OF_TIME = ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:5
 
 
 @pytest.mark.parametrize("text", ENDS_OF_TIME)
-def test_at_the_ends_of_the_calendar_nothing_happens(text: str) -> None:
+def test_a_time_beyond_the_calendar_is_missing_and_reported(text: str) -> None:
     file, misfits = read(File, {"id": "one", "fileName": "one.pdf", "createdTime": text})
     assert (file.created_time, file.file_name) == (None, "one.pdf")
     assert [one.field for one in misfits] == ["File.createdTime"]

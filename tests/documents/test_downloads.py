@@ -1,4 +1,4 @@
-"""Opening a document from a page: a link as JSON, its PDF through here, and no more of it than is wanted."""
+"""Opening a document: its link as JSON, its PDF through the portal, and no more of it than was requested."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.documents import downloads
-from tests.security.matrix import ENTRIES, OWNER, Stage
+from tests.security.matrix import ENTRIES, OWNER, CaseContext
 from tests.support.clock import eventually
 from tests.support.portal import Portal, pass_time, running_portal
 from tests.support.sandbox import Json, Sandbox
@@ -22,7 +22,7 @@ READINGS = [route for route in ENTRIES if route.startswith("GET ")]
 async def narrow(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> AsyncIterator[Portal]:
-    """A portal that lets few downloads through, and pages of one origin in."""
+    """A portal that allows few downloads at a time, and pages of one origin."""
     async with running_portal(
         own_database_url,
         sandbox.url,
@@ -76,7 +76,7 @@ async def test_a_page_gets_the_link_as_json_by_the_same_rules_as_the_redirect(
     assert await own_database.fetchval("SELECT count(*) FROM audit_record") == 1
 
 
-async def test_one_buyer_takes_few_connections_and_all_together_leave_some(
+async def test_downloads_of_one_buyer_and_of_all_buyers_are_limited(
     narrow: Portal, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     names = ("ada", "grace", "barbara")
@@ -106,7 +106,7 @@ async def test_one_buyer_takes_few_connections_and_all_together_leave_some(
     assert (await download("barbara")).content.startswith(b"%PDF")
 
 
-async def test_a_reader_that_takes_its_time_is_cut_off(
+async def test_a_download_that_is_read_too_slowly_is_closed(
     narrow: Portal,
     own_database: asyncpg.Connection,
     sandbox: Sandbox,
@@ -165,7 +165,7 @@ async def test_head_reads_nothing_of_a_file(
 @pytest.mark.parametrize("route", READINGS)
 async def test_head_is_answered_by_every_reading_route(route: str, portal: Portal, sandbox: Sandbox) -> None:
     token = await sandbox.token(OWNER)
-    values = await ENTRIES[route].prepare(Stage(portal, sandbox, token))
+    values = await ENTRIES[route].prepare(CaseContext(portal, sandbox, token))
     path = route.removeprefix("GET ").format(**values)
     headers = {**token, "X-Request-ID": "same"}
     whole = await portal.client.get(path, headers=headers)

@@ -1,4 +1,4 @@
-"""How PostgreSQL runs what the product sends: each statement is written down on its way, then explained."""
+"""Records each statement that the product sends, and explains how PostgreSQL runs it."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -11,7 +11,7 @@ import asyncpg
 import sqlalchemy as sa
 
 from app.resources import Resources
-from tests.plans.million import TABLES
+from tests.plans.large_database import TABLES
 
 # PostgreSQL may plan a prepared statement once, without its values: it must be good both ways.
 Mode = Literal["custom", "generic"]
@@ -26,18 +26,20 @@ class Statement:
 
 
 @dataclass
-class Notebook:
-    """Stands where the hot pool and SQLAlchemy's cursors are, writes down what goes by, and lets it pass."""
+class StatementRecorder:
+    """Replaces the hot pool and listens to SQLAlchemy's cursors: records each statement and runs it."""
 
     connection: asyncpg.Connection
     statements: list[Statement] = field(default_factory=list)
 
-    def listen(self, resources: Resources) -> Resources:
-        """The resources, with nothing sent unnoticed."""
-        sa.event.listen(resources.engine.sync_engine, "before_cursor_execute", self._note)
+    def record(self, resources: Resources) -> Resources:
+        """The same resources, with every statement recorded."""
+        sa.event.listen(resources.engine.sync_engine, "before_cursor_execute", self._record_cursor)
         return replace(resources, hot_pool=self)
 
-    def _note(self, _: object, __: object, text: str, values: Any, ___: object, is_many: bool) -> None:
+    def _record_cursor(
+        self, _: object, __: object, text: str, values: Any, ___: object, is_many: bool
+    ) -> None:
         assert not is_many, "one set of values at a time can be explained"
         self.statements.append(Statement(text, tuple(values)))
 
@@ -50,13 +52,13 @@ class Notebook:
         return await self.connection.fetchrow(text, *values)
 
     @asynccontextmanager
-    async def acquire(self, *, timeout: float) -> AsyncIterator["Notebook"]:  # noqa: ASYNC109
+    async def acquire(self, *, timeout: float) -> AsyncIterator["StatementRecorder"]:  # noqa: ASYNC109
         yield self
 
-    async def statements_of(self, question: Callable[[], Awaitable[object]]) -> list[Statement]:
-        """What was sent while the question was answered."""
+    async def statements_of(self, expect: Callable[[], Awaitable[object]]) -> list[Statement]:
+        """The statements that this call sends."""
         self.statements.clear()
-        await question()
+        await expect()
         return list(self.statements)
 
 
@@ -84,13 +86,13 @@ class Plan:
 
     @property
     def buffers(self) -> int:
-        """Pages touched, wherever they were found."""
+        """Pages touched, in the cache or on disk."""
         root = self.nodes[0]
         return int(root["Shared Hit Blocks"]) + int(root["Shared Read Blocks"])
 
     @property
     def rows_read(self) -> float:
-        """Rows that scans have looked at, those included that they threw away."""
+        """Rows that scans have read, including those that a filter removed."""
         return sum(_looked_at(node) for node in self.nodes if "Scan" in node["Node Type"])
 
     @property
@@ -107,12 +109,12 @@ def _rows(node: dict[str, Any]) -> float:
 
 
 def _looked_at(node: dict[str, Any]) -> float:
-    thrown_away = sum(count for name, count in node.items() if name.startswith("Rows Removed by"))
-    return _rows(node) + float(thrown_away * node["Actual Loops"])
+    removed = sum(count for name, count in node.items() if name.startswith("Rows Removed by"))
+    return _rows(node) + float(removed * node["Actual Loops"])
 
 
 async def explain(connection: asyncpg.Connection, statement: Statement, mode: Mode) -> Plan:
-    """Run the statement once more, and take back what it did."""
+    """Run the statement once more, and roll it back."""
     given = f"({', '.join(map(_literal, statement.values))})" if statement.values else ""
     async with _rolled_back(connection):
         await connection.execute(

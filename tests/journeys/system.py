@@ -1,5 +1,4 @@
-"""A small world of trade: orders with everything that Digital River has to say of them, and the ledgers that
-must agree in the end, whatever happened on the way."""
+"""A portal, its sandbox and a set of orders with events, and the checks that must hold after every plan."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -25,13 +24,13 @@ TYPES: Mapping[Kind, str] = {
     "unknown": "order.never_heard_of",
 }
 HANDLED: frozenset[Kind] = frozenset({"invoice", "creditMemo"})
-BUYING_AT_ONCE = 6
-STRANGER = "customer-mallory"
+CONCURRENT_ORDERS = 6
+OTHER_BUYER = "customer-mallory"
 
 
 @dataclass(frozen=True)
-class Trade:
-    """An order, whose it is, and one event of each kind about it."""
+class OrderWithEvents:
+    """An order, its owner, and one event of each kind about it."""
 
     order_id: str
     owner: str
@@ -39,16 +38,16 @@ class Trade:
 
 
 @dataclass
-class World:
-    """A portal without a worker, its far side, and what has been traded."""
+class System:
+    """A portal without a worker, its sandbox, and the orders placed there."""
 
     portal: Portal
     sandbox: Sandbox
     database: asyncpg.Connection
-    trades: Sequence[Trade]
+    placed_orders: Sequence[OrderWithEvents]
     tokens: Mapping[str, dict[str, str]]
     operator: dict[str, str]
-    # How often an event was said to be new, or kept before.
+    # How often each answer was given for an event: accepted, duplicate or unavailable.
     receipts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     @property
@@ -58,27 +57,28 @@ class World:
         return resources
 
 
-async def begin(
+async def create_system(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, owners: Sequence[str]
-) -> World:
-    """A new world with one order of each of these owners, of which the portal has not heard yet."""
+) -> System:
+    """Empty the portal and the sandbox, and place one order for each owner. No event is delivered yet."""
     await sandbox.reset()
     empty = "; ".join(f"DELETE FROM {table.name}" for table in metadata.sorted_tables)
     await database.execute(f"{empty}; UPDATE clock.shift SET by = '0'")
     # A few at a time: each waits for its capture by asking.
-    free = asyncio.Semaphore(BUYING_AT_ONCE)
-    orders = await asyncio.gather(*(_buy(sandbox, owner, free) for owner in owners))
+    semaphore = asyncio.Semaphore(CONCURRENT_ORDERS)
+    orders = await asyncio.gather(*(_place_order(sandbox, owner, semaphore) for owner in owners))
     events = await eventually(lambda: _events_of(sandbox, orders))
-    trades = [
-        Trade(order["id"], owner, events[order["id"]]) for order, owner in zip(orders, owners, strict=True)
+    placed_orders = [
+        OrderWithEvents(order["id"], owner, events[order["id"]])
+        for order, owner in zip(orders, owners, strict=True)
     ]
-    tokens = {owner: await sandbox.token(owner) for owner in {*owners, STRANGER}}
+    tokens = {owner: await sandbox.token(owner) for owner in {*owners, OTHER_BUYER}}
     operator = await sandbox.token("operator", scopes=["portal:ops"])
-    return World(portal, sandbox, database, trades, tokens, operator)
+    return System(portal, sandbox, database, placed_orders, tokens, operator)
 
 
-async def _buy(sandbox: Sandbox, owner: str, free: asyncio.Semaphore) -> Json:
-    async with free:
+async def _place_order(sandbox: Sandbox, owner: str, semaphore: asyncio.Semaphore) -> Json:
+    async with semaphore:
         order = await sandbox.order(owner)
         await sandbox.fulfil(order)
         await sandbox.refund(order)
@@ -98,34 +98,34 @@ async def _events_of(sandbox: Sandbox, orders: Sequence[Json]) -> Mapping[str, M
     return found if is_complete else {}
 
 
-async def reconcile(world: World) -> None:
-    """What Digital River has issued = what is stored = what is linked = what its owner lists and opens; every
-    event is kept once; and nobody else sees anything."""
-    issued = await _issued(world)
-    await _compare_inbox(world)
-    rows = await world.database.fetch("SELECT file_id, order_id, customer_id, kind FROM document")
+async def reconcile(system: System) -> None:
+    """The documents at Digital River, the stored ones, the links and the owners' lists agree. Every event is
+    stored once, and no other buyer sees a document."""
+    issued = await _issued(system)
+    await _compare_inbox(system)
+    rows = await system.database.fetch("SELECT file_id, order_id, customer_id, kind FROM document")
     assert Counter(tuple(row) for row in rows) == Counter(issued)
-    links = await _live_links(world)
+    links = await _live_links(system)
     assert links.keys() == {file_id for file_id, *_ in issued}
-    for owner in world.tokens:
+    for owner in system.tokens:
         own = {
             (order_id, kind, links[file_id]) for file_id, order_id, whose, kind in issued if whose == owner
         }
-        listed = await documents_of(world, owner)
+        listed = await documents_of(system, owner)
         assert len(listed) == len(own)
         assert {(one["orderId"], one["kind"], one["link"]["url"]) for one in listed} == own
         for one in listed[:2]:
-            opened = {who: await _open(world, who, one["id"]) for who in world.tokens}
+            opened = {who: await _open(system, who, one["id"]) for who in system.tokens}
             assert opened.pop(owner) == one["link"]["url"]
             assert set(opened.values()) == {"404"}
 
 
-async def documents_of(world: World, owner: str) -> list[Json]:
-    """All that the owner's list shows, page by page."""
+async def documents_of(system: System, owner: str) -> list[Json]:
+    """All documents in the owner's list, page by page."""
     found: list[Json] = []
     cursor: dict[str, str] = {}
     while True:
-        answer = await world.portal.get("/v1/documents", world.tokens[owner], limit=100, **cursor)
+        answer = await system.portal.get("/v1/documents", system.tokens[owner], limit=100, **cursor)
         page: Json = answer.raise_for_status().json()
         found += page["data"]
         if page["nextCursor"] is None:
@@ -133,9 +133,11 @@ async def documents_of(world: World, owner: str) -> list[Json]:
         cursor = {"cursor": page["nextCursor"]}
 
 
-async def _issued(world: World) -> list[tuple[str, str, str, str]]:
+async def _issued(system: System) -> list[tuple[str, str, str, str]]:
     """The file, order, owner and kind of each document, as Digital River's orders have them."""
-    orders = await asyncio.gather(*(world.sandbox.get(f"/orders/{trade.order_id}") for trade in world.trades))
+    orders = await asyncio.gather(
+        *(system.sandbox.get(f"/orders/{placed.order_id}") for placed in system.placed_orders)
+    )
     return [
         (pdf["id"], order["id"], order["customerId"], kind)
         for order in orders
@@ -144,32 +146,32 @@ async def _issued(world: World) -> list[tuple[str, str, str, str]]:
     ]
 
 
-async def _compare_inbox(world: World) -> None:
-    rows = await world.database.fetch("SELECT id, state, origin, order_id FROM webhook_event")
+async def _compare_inbox(system: System) -> None:
+    rows = await system.database.fetch("SELECT id, state, origin, order_id FROM webhook_event")
     kept = {row["id"]: (row["order_id"], row["state"]) for row in rows}
     assert len(kept) == len(rows)
     assert kept == {
-        event["id"]: (trade.order_id, "done") if kind in HANDLED else (None, "ignored")
-        for trade in world.trades
-        for kind, event in trade.events.items()
-        # Nobody asks for what nobody handles: that is kept only when it was delivered.
-        if kind in HANDLED or event["id"] in world.receipts
+        event["id"]: (placed.order_id, "done") if kind in HANDLED else (None, "ignored")
+        for placed in system.placed_orders
+        for kind, event in placed.events.items()
+        # The sweep asks only for handled types, so other events are stored only if they were delivered.
+        if kind in HANDLED or event["id"] in system.receipts
     }
     for row in rows:
         # New once: for a delivery, or for the sweep that was there before it. One that was answered 503 may
         # have been kept all the same.
-        receipts, is_delivered = world.receipts[row["id"]], row["origin"] == "webhook"
+        receipts, is_delivered = system.receipts[row["id"]], row["origin"] == "webhook"
         assert receipts["accepted"] == is_delivered or (is_delivered and receipts["unavailable"])
 
 
-async def _live_links(world: World) -> dict[str, str]:
+async def _live_links(system: System) -> dict[str, str]:
     """The one URL of each file that has a link; fails when a file has two."""
-    links = await world.sandbox.all_of("/file-links", expired="false")
+    links = await system.sandbox.all_of("/file-links", expired="false")
     assert len({link["fileId"] for link in links}) == len(links)
     return {link["fileId"]: link["url"] for link in links}
 
 
-async def _open(world: World, who: str, document_id: str) -> str:
+async def _open(system: System, who: str, document_id: str) -> str:
     """Where it leads, or the status of the refusal."""
-    answer = await world.portal.get(f"/v1/documents/{document_id}/content", world.tokens[who])
+    answer = await system.portal.get(f"/v1/documents/{document_id}/content", system.tokens[who])
     return str(answer.headers.get("Location", answer.status_code))

@@ -1,4 +1,4 @@
-"""Digital River fails in its many ways: the buyer gets a clear answer, and nothing is lost."""
+"""Digital River fails in many ways: the buyer gets a clear answer, and no event is lost."""
 
 import time
 from typing import Any, TypeAlias
@@ -38,7 +38,7 @@ async def test_a_document_arrives_although_every_call_fails_at_first(
         file_id = await sandbox.invoiced(await sandbox.order("ada"))
 
         async def arrived() -> Any:
-            # Whatever waits for its next attempt waits no longer; what a worker holds stays leased.
+            # Events that wait for their next attempt become due; claimed events stay leased.
             await own_database.execute(
                 """UPDATE webhook_event SET due_at = now()
                    WHERE reason IS NOT NULL AND jsonb_array_length(errors) = attempts"""
@@ -64,7 +64,7 @@ _ANSWERS = {
 
 
 @pytest.mark.parametrize("case", sorted(_ANSWERS))
-async def test_a_buyer_whose_link_cannot_be_renewed_gets_a_problem_without_far_side_words(
+async def test_a_problem_about_a_link_holds_no_text_of_digital_river(
     case: str, own_database_url: str, own_database: Database, sandbox: Sandbox
 ) -> None:
     async with running_portal(own_database_url, sandbox.url) as portal:
@@ -81,11 +81,11 @@ async def test_a_buyer_whose_link_cannot_be_renewed_gets_a_problem_without_far_s
         problem = answer.json()
         assert set(problem) <= {"type", "title", "status", "detail", "instance", "requestId"}
         assert "link" not in answer.text.replace("links", "")
-        # What needs no far side still works.
+        # Requests that need no call to Digital River still work.
         assert (await portal.get("/v1/documents", token)).status_code == 200
 
 
-async def test_with_digital_river_gone_documents_are_listed_and_live_links_open(
+async def test_documents_are_listed_and_live_links_open_while_digital_river_is_down(
     own_database_url: str, own_database: Database, sandbox: Sandbox, http: httpx.AsyncClient
 ) -> None:
     async with running_portal(own_database_url, sandbox.url) as portal:
@@ -106,7 +106,7 @@ async def test_with_digital_river_gone_documents_are_listed_and_live_links_open(
 
         unknown = await portal.get(f"/v1/orders/{other['id']}/documents", token)
         assert (unknown.status_code, "Retry-After" in unknown.headers) == (503, True)
-        # By now the breaker knows: the next answer costs no waiting.
+        # The breaker is open by now: the next answer comes at once.
         started = time.monotonic()
         for _ in range(3):
             assert (await portal.get(f"/v1/orders/{other['id']}/documents", token)).status_code == 503

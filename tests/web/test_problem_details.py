@@ -1,4 +1,4 @@
-"""Every problem says what happened in words that a buyer understands, whoever answers."""
+"""Every problem has a detail that a buyer understands."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ KINDS = {kind.slug: kind for kind in kinds()}
 
 
 @pytest.mark.parametrize("slug", sorted(KINDS))
-def test_a_problem_of_which_nothing_is_known_has_a_detail_too(slug: str) -> None:
+def test_a_problem_without_specific_detail_has_a_general_one(slug: str) -> None:
     assert unfit(KINDS[slug]().document().model_dump(exclude_none=True)) is None
 
 
@@ -78,7 +78,7 @@ async def test_a_refusal_can_be_shown_to_a_buyer(case: str, portal: Portal, sand
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
 )
-async def test_a_failure_of_the_far_side_can_be_shown_to_a_buyer(
+async def test_a_failure_of_digital_river_can_be_shown_to_a_buyer(
     fault: Json, status: int, portal: Portal, sandbox: Sandbox
 ) -> None:
     token = await sandbox.token("ada")

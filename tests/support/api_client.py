@@ -1,4 +1,4 @@
-"""A merchant's client of the sandbox, in the words of the sandbox's own tests."""
+"""A client of the sandbox with the merchant's key, for the sandbox's own tests."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,8 +28,8 @@ def refusal(response: httpx.Response) -> tuple[int, str | None, str | None]:
     return response.status_code, first.get("code"), first.get("parameter")
 
 
-class Merchant:
-    """A merchant's calls and, under /_sandbox, the control doors."""
+class ApiClient:
+    """Digital River's API and, under /_sandbox, the control API."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
@@ -47,9 +47,9 @@ class Merchant:
     ) -> tuple[int, str | None, str | None]:
         return refusal(await self.client.request(method, path, json=body))
 
-    async def order(self, **wish: Any) -> Json:
-        wish.setdefault("items", [{"name": "Desk lamp", "price": 20, "quantity": 2, "taxRate": 0.1}])
-        return await self.post("/_sandbox/orders", wish)
+    async def order(self, **fields: Any) -> Json:
+        fields.setdefault("items", [{"name": "Desk lamp", "price": 20, "quantity": 2, "taxRate": 0.1}])
+        return await self.post("/_sandbox/orders", fields)
 
     async def fulfil(self, order: Json, *parts: Json) -> Json:
         """Ship everything, or the named parts."""
@@ -67,14 +67,14 @@ class Merchant:
         assert found is not None
         return found
 
-    async def complete(self, **wish: Any) -> Json:
+    async def complete(self, **fields: Any) -> Json:
         """An order that is shipped, captured and invoiced."""
-        order = await self.order(**wish)
+        order = await self.order(**fields)
         await self.fulfil(order)
         return await self.with_documents(order)
 
-    async def refund(self, order: Json, **wish: Any) -> Json:
-        return await self.post("/refunds", {"orderId": order["id"], "currency": order["currency"], **wish})
+    async def refund(self, order: Json, **fields: Any) -> Json:
+        return await self.post("/refunds", {"orderId": order["id"], "currency": order["currency"], **fields})
 
     async def webhook(self, address: str, types: Sequence[str] = EVERYTHING, **more: Any) -> Json:
         return await self.post("/webhooks", {"address": address, "types": list(types), **more})

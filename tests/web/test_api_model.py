@@ -1,4 +1,4 @@
-"""Each model that crosses the boundary shows an example that it would itself accept and send."""
+"""Each published model has an example that it accepts and returns unchanged."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,11 +1,11 @@
-"""What every call passes: the key, the rate limit, the answer's shape."""
+"""Rules for every call: the key, the rate limit, and the form of the answer."""
 
 import httpx
 import pytest
 
 from sandbox.api.routes import ROUTES
 from tests.sandbox.official import OfficialDocument
-from tests.support.merchant import Merchant
+from tests.support.api_client import ApiClient
 from tests.support.sandbox import running_sandbox
 
 SECRET = {"Authorization": "Bearer sk_test_sandbox"}
@@ -57,20 +57,20 @@ async def test_unknown_paths_and_methods_are_refused_in_digital_rivers_shape(raw
     assert (wrong.status_code, wrong.json()["type"]) == (405, "method_not_allowed")
 
 
-async def test_a_version_header_is_accepted_and_recorded_with_the_callers_ids(merchant: Merchant) -> None:
+async def test_a_version_header_is_accepted_and_recorded_with_the_callers_ids(api: ApiClient) -> None:
     headers = {"DigitalRiver-Version": "2021-12-13", "upstream-id": "u-1", "forwarded": "for=192.0.2.1"}
-    await merchant.client.get("/orders/1?expand=true", headers=headers)
-    log = await merchant.get("/_sandbox/requests")
+    await api.client.get("/orders/1?expand=true", headers=headers)
+    log = await api.get("/_sandbox/requests")
     call = log["calls"][-1]
     assert (call["method"], call["path"], call["status"]) == ("GET", "/orders/{id}", 404)
     assert {name: call["headers"][name.lower()] for name in headers} == headers
     assert log["counts"] == {"GET /orders/{id}": 1}
 
 
-async def test_a_test_key_makes_everything_test_mode(merchant: Merchant) -> None:
-    order = await merchant.complete()
+async def test_a_test_key_makes_everything_test_mode(api: ApiClient) -> None:
+    order = await api.complete()
     assert order["liveMode"] is False
-    events = (await merchant.get("/events", {"limit": 100}))["data"]
+    events = (await api.get("/events", {"limit": 100}))["data"]
     assert {event["liveMode"] for event in events} == {False}
 
 

@@ -1,4 +1,4 @@
-"""A log line is JSON that a machine can read and that gives no secret away."""
+"""A log line is JSON that a machine can read, and it holds no secret."""
 
 import io
 import json
@@ -114,6 +114,6 @@ def test_uvicorns_own_access_log_is_silent_and_its_errors_are_not(stream: io.Str
     assert [line["event"] for line in lines(stream)] == ["Application startup complete."]
 
 
-def test_chatty_libraries_are_heard_from_warning_on(stream: io.StringIO) -> None:
+def test_verbose_libraries_log_from_warning_on(stream: io.StringIO) -> None:
     logging.getLogger("httpx").info("HTTP Request: GET http://x.test")
     assert lines(stream) == []

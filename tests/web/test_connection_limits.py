@@ -1,4 +1,4 @@
-"""Many strangers at once at the door of `portal api`, and honest deliveries between them."""
+"""Many slow or idle connections to `portal api` at once do not keep deliveries out."""
 
 import asyncio
 import contextlib
@@ -14,20 +14,20 @@ from tests.support.clock import eventually
 from tests.support.events import signed
 from tests.support.portal import Portal, settings_for
 from tests.support.processes import running_api
-from tests.support.raw_http import WEBHOOK, get, post, raw_connection, say, statuses
+from tests.support.raw_http import WEBHOOK, get, post, raw_connection, send_and_receive, statuses
 from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.proof
 
-TRICKLERS = 500
+SLOW_CLIENTS = 500
 DELIVERIES = 150
 PER_SECOND = 75
-# Long enough for honest clients of a busy machine, short enough for a test.
-PATIENCE = 4.0
-SMALL_HOUSE = 40
+# Long enough for well-behaved clients on a busy machine, short enough for a test.
+READ_SECONDS = 4.0
+FEW_CONNECTIONS = 40
 
 # Digital River waits 3,000 ms (docs, Webhooks best practices), and other tests share this machine.
-HONEST_SECONDS = 2.0
+DELIVERY_SECONDS = 2.0
 HEADS = (f"POST {WEBHOOK} HTTP/1.1\r\nHost: p\r\nA: ", "GET /v1/orders HTTP/1.1\r\nHost: p\r\nA: ")
 BODIES = (
     post(WEBHOOK, *(f"{k}: {v}" for k, v in signed(b"x").items()), "Content-Length: 9000").decode(),
@@ -36,17 +36,17 @@ BODIES = (
 )
 
 
-def lose_patience_soon() -> None:
-    server.HEAD_SECONDS = PATIENCE
-    setup.JSON_BODY_SECONDS = PATIENCE
+def shorten_read_timeouts() -> None:
+    server.HEAD_SECONDS = READ_SECONDS
+    setup.JSON_BODY_SECONDS = READ_SECONDS
 
 
-def hold_few() -> None:
-    server.MAX_CONNECTIONS = SMALL_HOUSE
+def allow_few_connections() -> None:
+    server.MAX_CONNECTIONS = FEW_CONNECTIONS
 
 
 @dataclass
-class Crowd:
+class SlowClients:
     """Connections that send a byte now and then, and come back whenever they are cut off."""
 
     portal: Portal
@@ -54,7 +54,7 @@ class Crowd:
     cut_off: int = 0
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def trickle(self, beginning: str) -> None:
+    async def send_slowly(self, beginning: str) -> None:
         while not self.is_over.is_set():
             with contextlib.suppress(ConnectionError):
                 await self._hold(beginning)
@@ -63,14 +63,14 @@ class Crowd:
     async def _hold(self, beginning: str) -> None:
         async with raw_connection(self.portal) as connection:
             self.open += 1
-            drip = asyncio.create_task(self._drip(connection.writer, beginning))
+            sending = asyncio.create_task(self._send_bytes(connection.writer, beginning))
             try:
                 await connection.everything()
             finally:
-                drip.cancel()
+                sending.cancel()
                 self.open -= 1
 
-    async def _drip(self, writer: asyncio.StreamWriter, beginning: str) -> None:
+    async def _send_bytes(self, writer: asyncio.StreamWriter, beginning: str) -> None:
         writer.write(beginning.encode())
         while True:
             await asyncio.sleep(0.8)
@@ -90,7 +90,7 @@ async def deliver(portal: Portal, count: int) -> list[float]:
 
     async def one(number: int) -> None:
         began = time.monotonic()
-        assert statuses(await say(portal, delivery(number))) == [202]
+        assert statuses(await send_and_receive(portal, delivery(number))) == [202]
         seconds.append(time.monotonic() - began)
 
     async with asyncio.TaskGroup() as tasks:
@@ -100,58 +100,65 @@ async def deliver(portal: Portal, count: int) -> list[float]:
     return sorted(seconds)
 
 
-async def test_five_hundred_tricklers_keep_no_honest_delivery_out_and_are_gone_in_time(
+async def test_five_hundred_slow_clients_keep_no_delivery_out_and_are_closed_in_time(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     settings = settings_for(own_database_url, sandbox.url)
-    async with running_api(settings, first=lose_patience_soon) as portal:
-        crowd = Crowd(portal)
+    async with running_api(settings, first=shorten_read_timeouts) as portal:
+        slow_clients = SlowClients(portal)
         halves = (HEADS, BODIES)
         async with asyncio.TaskGroup() as tasks:
-            for number in range(TRICKLERS):
+            for number in range(SLOW_CLIENTS):
                 beginnings = halves[number % 2]
-                tasks.create_task(crowd.trickle(beginnings[number // 2 % len(beginnings)]))
+                tasks.create_task(slow_clients.send_slowly(beginnings[number // 2 % len(beginnings)]))
 
             async def are_here() -> bool:
-                return crowd.open >= TRICKLERS * 0.95
+                return slow_clients.open >= SLOW_CLIENTS * 0.95
 
             await eventually(are_here)
             seconds = await deliver(portal, DELIVERIES)
-            crowd.is_over.set()
+            slow_clients.is_over.set()
             began = time.monotonic()
         gone_after = time.monotonic() - began
         p99 = seconds[int(len(seconds) * 0.99)]
-        print(f"{TRICKLERS} tricklers, cut off {crowd.cut_off} times, the last after {gone_after:.1f} s;")  # noqa: T201
+        print(f"{slow_clients.cut_off} slow clients cut off, the last after {gone_after:.1f} s")  # noqa: T201
         print(f"{len(seconds)} deliveries: median {seconds[len(seconds) // 2]:.3f} s, p99 {p99:.3f} s")  # noqa: T201
-        assert p99 < HONEST_SECONDS
-        assert gone_after < PATIENCE + server.DRAIN_SECONDS + 3
-        assert crowd.cut_off >= TRICKLERS
+        assert p99 < DELIVERY_SECONDS
+        assert gone_after < READ_SECONDS + server.DRAIN_SECONDS + 3
+        assert slow_clients.cut_off >= SLOW_CLIENTS
         assert await own_database.fetchval("SELECT count(*) FROM webhook_event") == DELIVERIES
 
 
-async def test_when_the_house_is_full_the_one_that_has_waited_longest_gives_way(
+async def test_the_connection_that_has_idled_longest_is_closed_when_all_are_taken(
     own_database_url: str, sandbox: Sandbox
 ) -> None:
     order = await sandbox.order("ada")
     token = (await sandbox.token("ada"))["Authorization"]
     await sandbox.fault("delay", seconds=1.5, path="/orders/{id}")
     settings = settings_for(own_database_url, sandbox.url)
-    async with running_api(settings, first=hold_few) as portal, contextlib.AsyncExitStack() as stack:
-        patient = await stack.enter_async_context(raw_connection(portal))
-        await patient.send(get(f"/v1/orders/{order['id']}/documents", f"Authorization: {token}"))
+    async with (
+        running_api(settings, first=allow_few_connections) as portal,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        waiting = await stack.enter_async_context(raw_connection(portal))
+        await waiting.send(get(f"/v1/orders/{order['id']}/documents", f"Authorization: {token}"))
 
         async def is_asking() -> int:
             return await sandbox.count("GET /orders/{id}")
 
         await eventually(is_asking)
-        crowd = [await stack.enter_async_context(raw_connection(portal)) for _ in range(2 * SMALL_HOUSE)]
-        for connection in crowd[SMALL_HOUSE:]:
+        slow_clients = [
+            await stack.enter_async_context(raw_connection(portal)) for _ in range(2 * FEW_CONNECTIONS)
+        ]
+        for connection in slow_clients[FEW_CONNECTIONS:]:
             await connection.send(b"POST ")
-        for number in range(SMALL_HOUSE):
-            assert statuses(await say(portal, delivery(number))) == [202]
+        for number in range(FEW_CONNECTIONS):
+            assert statuses(await send_and_receive(portal, delivery(number))) == [202]
         # Long before the time for a head is over.
-        assert {await connection.everything() for connection in crowd[: SMALL_HOUSE // 2]} == {b""}
-        assert statuses(await patient.answer()) == [200], "a request in hand is answered, whoever comes"
+        assert {await connection.everything() for connection in slow_clients[: FEW_CONNECTIONS // 2]} == {b""}
+        assert statuses(await waiting.answer()) == [200], (
+            "a request in progress is answered, however many connect"
+        )
 
 
 async def test_forged_deliveries_execute_no_statement_and_take_no_connection(
