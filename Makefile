@@ -62,4 +62,4 @@ check: setup clients
 	$(BIN)/portal openapi | diff -u openapi/portal.json -
 	$(BIN)/portal config | diff -u docs/configuration.md -
 	$(MAKE) --no-print-directory test
-	$(BIN)/pytest -n 3 --dist worksteal -m proof
+	$(BIN)/pytest -n 2 --dist worksteal -m proof
