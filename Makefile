@@ -62,4 +62,5 @@ check: setup clients
 	$(BIN)/portal openapi | diff -u openapi/portal.json -
 	$(BIN)/portal config | diff -u docs/configuration.md -
 	$(MAKE) --no-print-directory test
-	$(BIN)/pytest -n 2 --dist worksteal -m proof
+	$(BIN)/pytest -n 2 --dist worksteal -m 'proof and not alone'
+	$(BIN)/pytest -m alone

@@ -98,7 +98,7 @@ async def get_order_documents(
             log.warning("documents.read_through_failed", order_id=order_id, error=type(error).__name__)
     if not state.is_owned:
         raise NotFound()
-    if isinstance(owner, Anybody):
+    if isinstance(owner, Anybody) and not owner.is_attributed:
         async with resources.engine.connect() as connection:
             customer_id = await store.find_order_owner(connection, order_id)
         await owner.attribute(customer_id)

@@ -17,7 +17,7 @@ from tests.support.processes import running_api
 from tests.support.raw_http import WEBHOOK, get, post, raw_connection, send_and_receive, statuses
 from tests.support.sandbox import Sandbox
 
-pytestmark = pytest.mark.proof
+pytestmark = [pytest.mark.proof, pytest.mark.alone]
 
 SLOW_CLIENTS = 500
 DELIVERIES = 150
@@ -26,8 +26,8 @@ PER_SECOND = 75
 READ_SECONDS = 4.0
 FEW_CONNECTIONS = 40
 
-# Slower than this, slow clients would be in the way. `make bench` measures the tail, on a quiet machine.
-MEDIAN_SECONDS, SLOWEST_SECONDS = 1.0, 8.0
+# Digital River waits 3,000 ms (docs, Webhooks best practices).
+DELIVERY_SECONDS = 2.0
 HEADS = (f"POST {WEBHOOK} HTTP/1.1\r\nHost: p\r\nA: ", "GET /v1/orders HTTP/1.1\r\nHost: p\r\nA: ")
 BODIES = (
     post(WEBHOOK, *(f"{k}: {v}" for k, v in signed(b"x").items()), "Content-Length: 9000").decode(),
@@ -123,8 +123,7 @@ async def test_five_hundred_slow_clients_keep_no_delivery_out_and_are_closed_in_
         p99 = seconds[int(len(seconds) * 0.99)]
         print(f"{slow_clients.cut_off} slow clients cut off, the last after {gone_after:.1f} s")  # noqa: T201
         print(f"{len(seconds)} deliveries: median {seconds[len(seconds) // 2]:.3f} s, p99 {p99:.3f} s")  # noqa: T201
-        assert seconds[len(seconds) // 2] < MEDIAN_SECONDS
-        assert p99 < SLOWEST_SECONDS
+        assert p99 < DELIVERY_SECONDS
         assert gone_after < READ_SECONDS + server.DRAIN_SECONDS + 3
         assert slow_clients.cut_off >= SLOW_CLIENTS
         assert await own_database.fetchval("SELECT count(*) FROM webhook_event") == DELIVERIES
