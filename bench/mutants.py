@@ -8,7 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 from devtools.embedded_postgres import embedded_postgres
-from tests.conftest import READY_SERVER, make_template
+from tests.conftest import READY_SERVER
+from tests.support.database import make_template
 
 # A run mostly waits for I/O.
 PARALLEL_RUNS = 4

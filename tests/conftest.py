@@ -5,10 +5,8 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -17,16 +15,14 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
-from app.db import migrate
-from app.db.schema import metadata
 from app.digital_river.client.http_client import DigitalRiverClient
 from devtools.embedded_postgres import EmbeddedPostgres
+from tests.support.database import CUT_OTHER_CONNECTIONS, EMPTY, copy_of_template, make_template, run_script
 from tests.support.declared_answers import UNDECLARED
 from tests.support.portal import Portal, running_portal
 from tests.support.sandbox import Sandbox, running_sandbox
 from tests.support.tls import Authority
 
-TEMPLATE = "portal_template"
 # Names a server that has the template already: mutmut runs the tests hundreds of times, several at once.
 READY_SERVER = "PORTAL_TEST_READY_SERVER"
 SERVER_URL = pytest.StashKey[str]()
@@ -40,10 +36,6 @@ hypothesis.settings.load_profile("unhurried")
 # For a terminal structlog draws a trace with every local of every frame, which takes seconds.
 _RENDERER = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _RENDERER])
-
-
-def _with_database(url: str, database: str) -> str:
-    return sa.make_url(url).set(database=database).render_as_string(hide_password=False)
 
 
 def _server_url(config: pytest.Config) -> str:
@@ -71,14 +63,6 @@ def _start_server(config: pytest.Config) -> str:
     return url
 
 
-def make_template(server_url: str) -> None:
-    """The migrated database that tests copy, with a clock that they can move."""
-    asyncio.run(_recreate(server_url, TEMPLATE))
-    template = _with_database(server_url, TEMPLATE)
-    migrate.upgrade(template)
-    asyncio.run(_run(template, CLOCK))
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Let every HTTP client trust one authority only: reading all that the machine trusts costs each of the
     thousands of clients 40 ms, and no test calls over HTTPS."""
@@ -99,53 +83,6 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["server_url"] = _server_url(node.config)
 
 
-async def _recreate(url: str, database: str, template: str = "template0") -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
-        await connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
-        # All of the portal's times are the database's now(); here it is looked for in `clock` first.
-        await connection.execute(f'ALTER DATABASE "{database}" SET search_path = public, clock, pg_catalog')
-    finally:
-        await connection.close()
-
-
-@asynccontextmanager
-async def _copy_of_template(server_url: str) -> AsyncIterator[str]:
-    name = f"portal_test_{uuid4().hex}"
-    await _recreate(server_url, name, TEMPLATE)
-    yield _with_database(server_url, name)
-    await _run(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-# A clock for tests: `now()` with a shift, found before PostgreSQL's own by the search path above.
-CLOCK = """
-CREATE SCHEMA clock;
-CREATE TABLE clock.shift (by interval NOT NULL);
-INSERT INTO clock.shift VALUES ('0');
-CREATE FUNCTION clock.now() RETURNS timestamptz LANGUAGE sql STABLE
-    RETURN pg_catalog.now() + (SELECT by FROM clock.shift);
-"""
-
-
-EMPTY = "".join(f"DELETE FROM {table.name};" for table in metadata.sorted_tables) + (
-    "UPDATE clock.shift SET by = '0'"
-)
-
-CUT_OTHER_CONNECTIONS = """
-SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
-
-
-async def _run(url: str, script: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(script)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture(scope="session")
 def server_url(pytestconfig: pytest.Config) -> str:
     """The address of the PostgreSQL server, for tests that make databases of their own."""
@@ -155,7 +92,7 @@ def server_url(pytestconfig: pytest.Config) -> str:
 @pytest.fixture(scope="session")
 async def database_url(server_url: str) -> AsyncIterator[str]:
     """This worker's own migrated database."""
-    async with _copy_of_template(server_url) as url:
+    async with copy_of_template(server_url) as url:
         yield url
 
 
@@ -178,7 +115,7 @@ async def database(_connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Con
 
 @pytest.fixture(scope="session")
 async def _database_without_portal(server_url: str) -> AsyncIterator[str]:
-    async with _copy_of_template(server_url) as url:
+    async with copy_of_template(server_url) as url:
         yield url
 
 
@@ -187,13 +124,13 @@ async def own_database_url(_database_without_portal: str) -> AsyncIterator[str]:
     """A database that only this test uses, for tests that bring their own workers: the shared portal's worker
     would take their events. After the test every connection is cut and all tables are emptied."""
     yield _database_without_portal
-    await _run(_database_without_portal, f"{CUT_OTHER_CONNECTIONS}; {EMPTY}")
+    await run_script(_database_without_portal, f"{CUT_OTHER_CONNECTIONS}; {EMPTY}")
 
 
 @pytest.fixture
 async def new_database_url(server_url: str) -> AsyncIterator[str]:
     """A new database, for tests that change its schema or its settings. Making one takes 0.1 s."""
-    async with _copy_of_template(server_url) as url:
+    async with copy_of_template(server_url) as url:
         yield url
 
 

@@ -161,7 +161,8 @@ def test_the_map_names_every_package_of_the_product() -> None:
     assert named == {
         f"app/{path.name}/" if path.is_dir() else f"app/{path.name}"
         for path in (ROOT / "app").iterdir()
-        if not path.name.startswith("__")
+        # A package that moved leaves its compiled modules behind.
+        if (path.suffix == ".py" and path.name != "__init__.py") or any(path.glob("*.py"))
     }
 
 
