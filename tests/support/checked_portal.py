@@ -29,8 +29,10 @@ _POISON = ("evil.invalid", "javascript:", "data:text", "\r\n", "\ud83d", "\\ud83
 _AS_IT_CAME = frozenset({("webhook_event", "body")})
 _LONGEST_TEXT = 10_000
 # Events that wait for their next attempt and are not claimed.
-_RESTING = """SELECT id, attempts, reason FROM webhook_event
-    WHERE state = 'pending' AND reason IS NOT NULL AND jsonb_array_length(errors) = attempts"""
+_IS_RESTING = "state = 'pending' AND reason IS NOT NULL AND jsonb_array_length(errors) = attempts"
+_RESTING = f"SELECT id, attempts, reason FROM webhook_event WHERE {_IS_RESTING}"
+# Compares once more, because a worker may have claimed the event by now, and would lose it.
+_MAKE_DUE = f"UPDATE webhook_event SET due_at = now() WHERE id = ANY($1) AND {_IS_RESTING}"
 GETS: Mapping[str, str] = {
     "/v1/customers/{customerId}": "",
     "/v1/customers/{customerId}/shipping-address": "",
@@ -180,7 +182,7 @@ class CheckedPortal:
                 if row["reason"].startswith("Missing") and row["attempts"] > before.get(row["id"], 0)
             }
             due = [row["id"] for row in resting if row["id"] not in self.waiting]
-            await self.database.execute("UPDATE webhook_event SET due_at = now() WHERE id = ANY($1)", due)
+            await self.database.execute(_MAKE_DUE, due)
             if due:
                 await self.database.execute("NOTIFY portal_inbox")
             pending = "SELECT count(*) FROM webhook_event WHERE state = 'pending' AND id <> ALL($1)"
