@@ -14,15 +14,15 @@ from pathlib import Path
 from bench.database import Databases
 from bench.figures import Table
 from bench.load import load_processes
-from bench.measure import documents, outages, start, webhooks, worker
-from bench.measure.bench import Bench
+from bench.measure import outages, reads, start, webhooks, worker
+from bench.measure.context import Bench
 from bench.processes import running_sandbox
 from devtools.embedded_postgres import embedded_postgres
 
 PARTS: Mapping[str, Callable[[Bench], None]] = {
     "webhooks": webhooks.measure,
-    "lists": documents.measure_lists,
-    "documents": documents.measure_documents,
+    "lists": reads.measure_lists,
+    "documents": reads.measure_documents,
     "worker": worker.measure,
     "start": start.measure,
     "outages": outages.measure,
@@ -32,9 +32,11 @@ ROUNDS = 5
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="by default all")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; by default all")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of which the medians are taken")
     arguments = parser.parse_args()
+    if unknown := {*arguments.parts} - {*PARTS}:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
     measure(arguments.parts or list(PARTS), arguments.rounds)
 
 

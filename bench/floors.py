@@ -28,8 +28,8 @@ CREATE TABLE floor_document (
 CREATE INDEX ON floor_document (customer_id, created_at, id);
 """
 PAGE = 20
-# As many as the portal's pool has by default.
-CONNECTIONS = 10
+# As many connections as the portal's pool has by default.
+POOL = 10
 
 _URL = os.environ.get("BENCH_DATABASE_URL", "")
 _SECRET = os.environ.get("BENCH_SECRET", "").encode()
@@ -37,7 +37,7 @@ _SECRET = os.environ.get("BENCH_SECRET", "").encode()
 
 @asynccontextmanager
 async def _pool(app: Starlette) -> AsyncIterator[None]:
-    async with asyncpg.create_pool(_URL, min_size=CONNECTIONS, max_size=CONNECTIONS) as pool:
+    async with asyncpg.create_pool(_URL, min_size=POOL, max_size=POOL) as pool:
         app.state.pool = pool
         yield
 

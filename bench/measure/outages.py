@@ -5,8 +5,8 @@ import time
 from bench.deliveries import OTHER_TYPE, deliveries
 from bench.figures import COUNT, MILLISECONDS, SECONDS, Goal
 from bench.load import Job, Outcome, request
-from bench.measure.bench import CONNECTIONS, Bench
-from bench.measure.documents import authorization
+from bench.measure.context import CONNECTIONS, Bench
+from bench.measure.reads import authorization
 from bench.processes import Server, post, running_api, running_worker
 
 RATE, OUTAGE_SECONDS = 200, 12

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.figures import COUNT, MICROSECONDS, MILLISECONDS, PER_SECOND, RATIO, Goal
 from bench.load import Job, Outcome
-from bench.measure.bench import CONNECTIONS, Bench
+from bench.measure.context import CONNECTIONS, Bench
 from bench.processes import Server
 
 WARM_UP = 500

@@ -10,8 +10,8 @@ import psutil
 from bench.deliveries import deliveries
 from bench.figures import MEGABYTES, SECONDS, Goal
 from bench.load import Job, request
-from bench.measure.bench import CONNECTIONS, Bench
-from bench.measure.documents import LIST, authorization, insert_documents
+from bench.measure.context import CONNECTIONS, Bench
+from bench.measure.reads import LIST, authorization, insert_documents
 from bench.processes import Server, running_api
 
 REQUESTS = 2000

@@ -2,7 +2,7 @@
 
 from bench.deliveries import HANDLED_TYPE, PATH, deliveries, event, sign
 from bench.figures import MILLISECONDS, Goal, percentile
-from bench.measure.bench import Bench
+from bench.measure.context import Bench
 from bench.measure.pairs import Contestant, add_full_load, add_other_answers, run_rounds, warm_up
 from bench.processes import fetch, running_api, running_floor
 

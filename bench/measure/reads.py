@@ -9,7 +9,7 @@ import asyncpg
 
 from bench.figures import Goal
 from bench.load import request
-from bench.measure.bench import Bench
+from bench.measure.context import Bench
 from bench.measure.pairs import Contestant, add_full_load, run_rounds, warm_up
 from bench.processes import Server, fetch, post, running_api, running_floor
 
@@ -97,7 +97,7 @@ async def insert_documents(url: str) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute(_INSERT_DOCUMENTS, CUSTOMER, CUSTOMERS_DOCUMENTS, DOCUMENTS)
     await connection.execute(_INSERT_LINKS)
-    await connection.execute("ANALYZE")
+    await connection.execute("VACUUM ANALYZE")
     await connection.close()
 
 

@@ -1,4 +1,4 @@
-"""What every part of the benchmark is given."""
+"""What each part of the benchmark is given."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from bench.database import Databases
 from bench.figures import Table
 from bench.load import LoadProcesses
 
-# Over which the load is sent.
+# The load is sent over so many.
 CONNECTIONS = 32
 
 
