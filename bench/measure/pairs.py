@@ -16,7 +16,7 @@ Requests = Callable[[int], Sequence[bytes]]
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Side:
     """The portal or its floor, and the requests that make it do the same work."""
 
     server: Server
@@ -61,28 +61,28 @@ class Round:
 
 
 def run_rounds(
-    bench: Bench, floor: Contestant, portal: Contestant, count: int, per_second: float | None = None
+    bench: Bench, floor: Side, portal: Side, count: int, per_second: float | None = None
 ) -> Sequence[Round]:
     """In each round, send `count` requests to the floor, then to the portal."""
     return [
-        Round(*(_turn(bench, contestant, count, per_second) for contestant in (floor, portal)))
+        Round(*(_turn(bench, side, count, per_second) for side in (floor, portal)))
         for _ in range(bench.rounds)
     ]
 
 
-def warm_up(bench: Bench, *contestants: Contestant) -> None:
+def warm_up(bench: Bench, *sides: Side) -> None:
     """Requests that are not counted, until pools are full and statements are prepared."""
-    for contestant in contestants:
-        _turn(bench, contestant, WARM_UP, None)
+    for side in sides:
+        _turn(bench, side, WARM_UP, None)
 
 
-def _turn(bench: Bench, contestant: Contestant, count: int, per_second: float | None) -> Turn:
-    server = contestant.server
-    job = Job(server.port, contestant.requests(count), CONNECTIONS, per_second)
+def _turn(bench: Bench, side: Side, count: int, per_second: float | None) -> Turn:
+    server = side.server
+    job = Job(server.port, side.requests(count), CONNECTIONS, per_second)
     before = server.cpu_seconds()
     outcome = bench.load.send(job)
     spent = server.cpu_seconds() - before
-    return Turn(outcome, outcome.statuses[contestant.status], spent)
+    return Turn(outcome, outcome.statuses[side.status], spent)
 
 
 def add_full_load(

@@ -10,7 +10,7 @@ import asyncpg
 from bench.figures import Goal
 from bench.load import request
 from bench.measure.context import Bench
-from bench.measure.pairs import Contestant, add_full_load, run_rounds, warm_up
+from bench.measure.pairs import Side, add_full_load, run_rounds, warm_up
 from bench.processes import Server, fetch, post, running_api, running_floor
 
 REQUESTS = 3000
@@ -66,12 +66,12 @@ def _measure(
     answers = fetch(floor.port, floor_path, {}), fetch(portal.port, path, token)
     assert answers[0] == answers[1], answers
     floor_request, portal_request = request("GET", floor_path, {}), request("GET", path, dict(token))
-    contestants = (
-        Contestant(floor, lambda count: [floor_request] * count, 200),
-        Contestant(portal, lambda count: [portal_request] * count, 200),
+    sides = (
+        Side(floor, lambda count: [floor_request] * count, 200),
+        Side(portal, lambda count: [portal_request] * count, 200),
     )
-    warm_up(bench, *contestants)
-    rounds = run_rounds(bench, *contestants, REQUESTS)
+    warm_up(bench, *sides)
+    rounds = run_rounds(bench, *sides, REQUESTS)
     bench.table.add_heading(f"{heading}; floor: bare FastAPI + asyncpg route with prebuilt JSON")
     add_full_load(bench, what, rounds, throughput=READ_GOAL)
 

@@ -58,6 +58,7 @@ def _import_libraries() -> tuple[float, float]:
 def _send_some_of_each(bench: Bench, api: Server) -> None:
     """Deliveries and lists, from as many connections as at full load."""
     lists = [request("GET", LIST, dict(authorization(bench)))] * REQUESTS
-    for requests in (deliveries(REQUESTS), lists):
+    for requests, status in ((deliveries(REQUESTS), 202), (lists, 200)):
         outcome = bench.load.send(Job(api.port, requests, CONNECTIONS))
-        assert set(outcome.statuses) <= {200, 202}, outcome.statuses
+        # A machine that is too busy may refuse some.
+        assert outcome.statuses[status] > REQUESTS / 2, outcome.statuses

@@ -3,7 +3,7 @@
 from bench.deliveries import HANDLED_TYPE, PATH, deliveries, event, sign
 from bench.figures import MILLISECONDS, Goal, percentile
 from bench.measure.context import Bench
-from bench.measure.pairs import Contestant, add_full_load, add_other_answers, run_rounds, warm_up
+from bench.measure.pairs import Side, add_full_load, add_other_answers, run_rounds, warm_up
 from bench.processes import fetch, running_api, running_floor
 
 EVENTS = 4000
@@ -16,7 +16,7 @@ def measure(bench: Bench) -> None:
     """No worker runs, so the events stay pending."""
     url = bench.databases.fresh()
     with running_floor(url, "webhooks") as bare, running_api(url, bench.sandbox) as api:
-        floor, portal = Contestant(bare, deliveries, 202), Contestant(api, deliveries, 202)
+        floor, portal = Side(bare, deliveries, 202), Side(api, deliveries, 202)
         _assert_same_answers(bare.port, api.port)
         warm_up(bench, floor, portal)
         bench.table.add_heading("Webhooks; floor: bare Starlette + asyncpg that verifies and inserts")
@@ -31,7 +31,7 @@ def measure(bench: Bench) -> None:
             _measure_rate(bench, floor, portal, rate, seconds)
 
 
-def _measure_rate(bench: Bench, floor: Contestant, portal: Contestant, rate: int, seconds: int) -> None:
+def _measure_rate(bench: Bench, floor: Side, portal: Side, rate: int, seconds: int) -> None:
     rounds = run_rounds(bench, floor, portal, rate * seconds, rate)
     table = bench.table
     table.add(f"  p50 at {rate} events/s, portal", [r.portal.milliseconds(0.5) for r in rounds], MILLISECONDS)
