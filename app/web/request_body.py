@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from app.web.problems import Malformed, RequestTimeout, TooLarge, UnsupportedMedia
 
@@ -41,16 +41,18 @@ async def stream_body(request: Request, limit: int) -> AsyncGenerator[bytes, Non
         UnsupportedMedia, TooLarge, Malformed: as in `read_body`.
     """
     _check_headers(request, limit)
-    size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise _too_large(limit)
-            if part:
-                yield part
-    except ClientDisconnect:
-        raise Malformed(hint="The connection ended before the body was complete.") from None
+    size, is_complete = 0, False
+    while not is_complete:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Malformed(hint="The connection ended before the body was complete.")
+        part: bytes = message.get("body", b"")
+        is_complete = not message.get("more_body", False)
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        if part:
+            yield part
 
 
 def body_timeout(hint: str) -> RequestTimeout:
