@@ -38,7 +38,7 @@ _PRIVATE_TEXT = re.compile(
     r"|\b[Bb]earer\s+\S+"
 )
 MAX_CHARACTERS = 2000
-_PLAIN_TYPES = (str, int, float, bool, type(None))
+_NUMBERS = (int, float, bool, type(None))
 
 
 def configure(*, with_messages: bool, stream: TextIO | None = None) -> None:
@@ -77,8 +77,10 @@ def configure(*, with_messages: bool, stream: TextIO | None = None) -> None:
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Mask private keys and private texts. Of other objects only the type is logged."""
     for key, value in event.items():
-        if key != "stack" and not key.startswith("_"):
-            event[key] = MASK if _is_private_key(key) else _redact_value(value)
+        if _is_private_key(key):
+            event[key] = MASK
+        elif type(value) not in _NUMBERS and not _is_exempt_key(key):
+            event[key] = _redact_value(value)
     return event
 
 
@@ -135,6 +137,12 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 @lru_cache(maxsize=1024)
+def _is_exempt_key(key: str) -> bool:
+    """Whether the value is ours: the lines of a traceback, or what structlog keeps for itself."""
+    return key == "stack" or key.startswith("_")
+
+
+@lru_cache(maxsize=1024)
 def _is_private_key(key: str) -> bool:
     words = key.lower().split("_")
     return words[-1] not in _HARMLESS_LAST_WORDS and not _PRIVATE_WORDS.isdisjoint(words)
@@ -150,7 +158,7 @@ def _redact_value(value: object) -> object:
             str(key): MASK if _is_private_key(str(key)) else _redact_value(item)
             for key, item in value.items()
         }
-    return value if isinstance(value, _PLAIN_TYPES) else f"<{type(value).__name__}>"
+    return value if isinstance(value, _NUMBERS) else f"<{type(value).__name__}>"
 
 
 def _mask(text: str) -> str:

@@ -78,14 +78,14 @@ def check_json_text(body: bytes) -> None:
 
 
 def _check_headers(request: Request, limit: int) -> None:
-    headers = request.headers
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMedia(hint="Send the body without Content-Encoding.")
-    if (length := headers.get("content-length")) is not None:
-        if not (length.isascii() and length.isdigit()):
-            raise Malformed(hint="Content-Length is not a number.")
-        if len(length.lstrip("0")) > len(str(limit)) or int(length) > limit:
-            raise _too_large(limit)
+    for name, value in request.scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() != b"identity":
+            raise UnsupportedMedia(hint="Send the body without Content-Encoding.")
+        if name == b"content-length":
+            if not value.isdigit():
+                raise Malformed(hint="Content-Length is not a number.")
+            if len(value.lstrip(b"0")) > len(str(limit)) or int(value) > limit:
+                raise _too_large(limit)
 
 
 def _too_large(limit: int) -> TooLarge:
