@@ -17,6 +17,7 @@ from app.db import migrate as migration
 from app.db.errors import DATABASE_ERRORS, describe_error
 from app.digital_river.errors import DigitalRiverError
 from app.extensions import load_commands, load_development_database
+from app.garbage_collection import freeze_startup_objects
 from app.ids import EventId
 from app.logging import configure
 from app.main import create_app
@@ -93,8 +94,10 @@ def _with_resources(action: Callable[[Resources], Awaitable[_T]]) -> _T:
 def api() -> None:
     """Serve the HTTP API."""
     with _settings_with_database() as settings:
+        app = create_app(settings)
+        freeze_startup_objects()
         uvicorn.run(
-            create_app(settings),
+            app,
             host=settings.host,
             port=settings.port,
             log_config=None,
@@ -113,6 +116,7 @@ def api() -> None:
 def worker() -> None:
     """Handle events from the inbox."""
     with _settings_with_database() as settings:
+        freeze_startup_objects()
         asyncio.run(run_worker(settings))
 
 

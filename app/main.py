@@ -19,6 +19,7 @@ from app.resources import Resources, open_resources
 from app.settings import Settings, read_settings
 from app.tax import router as tax
 from app.web import setup
+from app.web.direct_route import DirectRoute
 from app.web.rate_limits import RateLimits
 from app.webhooks import router as webhooks
 from app.webhooks.ingest import BatchWriter
@@ -125,8 +126,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         servers=[{"url": "/", "description": "The server from which this document was read."}],
         contact={"name": "Whoever operates this portal"},
         license_info={"name": "MIT", "identifier": "MIT"},
+        # FastAPI's records for OpenTelemetry hold the messages of exceptions, which may be personal.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     setup.install(app, settings, rate_limited=True)
+    # The outermost middleware.
+    app.add_middleware(
+        DirectRoute,
+        path=webhooks.PATH,
+        endpoint=webhooks.receive_event,
+        https_only=settings.environment == "production",
+    )
     for router in ROUTERS:
         app.router.routes.extend(router.routes)
     return app

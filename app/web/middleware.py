@@ -22,12 +22,16 @@ log = structlog.get_logger("app.requests")
 # The id is logged and sent to Digital River, so it must not look like a card number.
 _REQUEST_ID = re.compile(rb"(?!(?:\d{15,19}|(?:\d{4}-){3}\d+)$)[A-Za-z0-9._-]{1,128}")
 
-_CONTENT_POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_CONTENT_SECURITY = (
+    b"content-security-policy",
+    b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+)
 # FastAPI's page starts Swagger UI with an inline script; Swagger UI uses inline styles and images.
-_DOCS_CONTENT_POLICY = (
+_DOCS_CONTENT_SECURITY = (
+    b"content-security-policy",
     b"default-src 'none'; connect-src 'self'; img-src 'self' data:; "
     b"script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 )
 _SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -36,7 +40,10 @@ _SECURITY_HEADERS = (
     (b"cross-origin-resource-policy", b"same-site"),
 )
 _TRANSPORT_SECURITY = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+_NOT_STORED = (b"cache-control", b"private, no-store")
 
+LOG_FIELDS = "portal_log_fields"
+"""Where a route leaves more fields for the log line of its request, as a dict in the scope."""
 
 _IS_HEAD = "portal_is_head"
 
@@ -75,17 +82,14 @@ class RequestContext:
     def __init__(self, app: ASGIApp, *, docs_paths: frozenset[str], https_only: bool) -> None:
         self._app = app
         self._docs_paths = docs_paths
-        self._security_headers = (
-            (*_SECURITY_HEADERS, _TRANSPORT_SECURITY) if https_only else _SECURITY_HEADERS
-        )
+        self._security_headers = _security_headers(https_only=https_only)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        request_id = _request_id(scope)
-        scope["request_id"] = request_id
+        request_id = scope["request_id"] = read_request_id(scope)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -101,7 +105,8 @@ class RequestContext:
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
-            _log_line(scope, status, began)
+            route = find_route(scope)
+            log_request(scope, route.template if route else None, status, began)
             reset_contextvars(**bound)
             CALLER.reset(caller)
 
@@ -113,10 +118,10 @@ class RequestContext:
         ]
         present = {name for name, _ in headers}
         if b"cache-control" not in present:
-            headers.append((b"cache-control", b"private, no-store"))
+            headers.append(_NOT_STORED)
         if b"content-security-policy" not in present:
-            policy = _DOCS_CONTENT_POLICY if scope["path"] in self._docs_paths else _CONTENT_POLICY
-            headers.append((b"content-security-policy", policy))
+            is_docs = scope["path"] in self._docs_paths
+            headers.append(_DOCS_CONTENT_SECURITY if is_docs else _CONTENT_SECURITY)
         quota: RequestQuota | None = scope.get(RequestQuota.SCOPE)
         if quota is not None:
             headers += quota.headers()
@@ -184,7 +189,8 @@ def _has_body(scope: Scope) -> bool:
     return any(name in {b"content-length", b"transfer-encoding"} for name, _ in scope["headers"])
 
 
-def _request_id(scope: Scope) -> str:
+def read_request_id(scope: Scope) -> str:
+    """The request id that the client sent, if it may be logged; else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             given: str = value.decode()
@@ -193,12 +199,23 @@ def _request_id(scope: Scope) -> str:
     return token_hex(16)
 
 
-def _log_line(scope: Scope, status: int, began: float) -> None:
-    route = find_route(scope)
+def log_request(scope: Scope, route: str | None, status: int, began: float) -> None:
+    """Write the log line of a request. `route` is its template, `began` is from `perf_counter`."""
     log.info(
         "request",
+        request_id=scope["request_id"],
         method="HEAD" if is_head(scope) else scope["method"],
-        route=route.template if route else None,
+        route=route,
         status=status or None,
         ms=round((perf_counter() - began) * 1000, 2),
+        **scope.get(LOG_FIELDS, {}),
     )
+
+
+def common_headers(*, https_only: bool) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers of an answer that brings none of its own about caching and content."""
+    return (*_security_headers(https_only=https_only), _NOT_STORED, _CONTENT_SECURITY)
+
+
+def _security_headers(*, https_only: bool) -> tuple[tuple[bytes, bytes], ...]:
+    return (*_SECURITY_HEADERS, _TRANSPORT_SECURITY) if https_only else _SECURITY_HEADERS

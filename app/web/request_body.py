@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from app.web.problems import Malformed, RequestTimeout, TooLarge, UnsupportedMedia
 
@@ -41,16 +41,18 @@ async def stream_body(request: Request, limit: int) -> AsyncGenerator[bytes, Non
         UnsupportedMedia, TooLarge, Malformed: as in `read_body`.
     """
     _check_headers(request, limit)
-    size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise _too_large(limit)
-            if part:
-                yield part
-    except ClientDisconnect:
-        raise Malformed(hint="The connection ended before the body was complete.") from None
+    size, is_complete = 0, False
+    while not is_complete:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Malformed(hint="The connection ended before the body was complete.")
+        part: bytes = message.get("body", b"")
+        is_complete = not message.get("more_body", False)
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        if part:
+            yield part
 
 
 def body_timeout(hint: str) -> RequestTimeout:
@@ -76,14 +78,14 @@ def check_json_text(body: bytes) -> None:
 
 
 def _check_headers(request: Request, limit: int) -> None:
-    headers = request.headers
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMedia(hint="Send the body without Content-Encoding.")
-    if (length := headers.get("content-length")) is not None:
-        if not (length.isascii() and length.isdigit()):
-            raise Malformed(hint="Content-Length is not a number.")
-        if len(length.lstrip("0")) > len(str(limit)) or int(length) > limit:
-            raise _too_large(limit)
+    for name, value in request.scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() != b"identity":
+            raise UnsupportedMedia(hint="Send the body without Content-Encoding.")
+        if name == b"content-length":
+            if not value.isdigit():
+                raise Malformed(hint="Content-Length is not a number.")
+            if len(value.lstrip(b"0")) > len(str(limit)) or int(value) > limit:
+                raise _too_large(limit)
 
 
 def _too_large(limit: int) -> TooLarge:

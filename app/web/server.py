@@ -29,6 +29,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.web.problems import MEDIA_TYPE, HeadTooLarge, Malformed, Problem, RequestTimeout
+from app.web.response_writer import ResponseWriter
 
 CONNECTIONS_ENDED = Counter(
     "portal_connections_ended",
@@ -121,6 +122,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refusal = Malformed(hint="Too many requests were sent without waiting for an answer.")
             raise self._refusal
         super().on_headers_complete()
+        self.cycle.transport = ResponseWriter(self.transport, self.loop)  # type: ignore[assignment]
         self._phase = _Phase.BODY
         self._pending = 0
         self._clear_deadline()

@@ -85,15 +85,19 @@ class BatchWriter:
         Raises:
             TimeoutError: neither the running write nor the next one has confirmed it in time.
         """
-        inserted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        inserted: asyncio.Future[bool] = loop.create_future()
         self._waiting.append((event, inserted))
         if len(self._writers) < WRITERS:
             writer = asyncio.create_task(self._write())
             self._writers.add(writer)
             writer.add_done_callback(self._writers.discard)
         # The limit holds for any number of waiting events and any failure of a write.
-        async with asyncio.timeout(2 * WRITE_SECONDS):
+        deadline = loop.call_later(2 * WRITE_SECONDS, _expire, inserted)
+        try:
             return await inserted
+        finally:
+            deadline.cancel()
 
     async def _write(self) -> None:
         while self._waiting:
@@ -120,3 +124,8 @@ class BatchWriter:
                 inserted.set_result(event.id in new)
             # If a batch has the same event twice, the second one is the duplicate.
             new.discard(event.id)
+
+
+def _expire(inserted: asyncio.Future[bool]) -> None:
+    if not inserted.done():
+        inserted.set_exception(TimeoutError())

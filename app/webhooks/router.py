@@ -10,10 +10,10 @@ from fastapi import APIRouter, Request, Response, Security, status
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader
 from pydantic import ConfigDict
-from structlog.contextvars import bind_contextvars
 
 from app.settings import Settings
 from app.web.api_model import ApiModel
+from app.web.middleware import LOG_FIELDS
 from app.web.problems import (
     BareProblemDocument,
     FieldError,
@@ -84,6 +84,8 @@ class _RawRoute(APIRoute):
         return handler
 
 
+PATH = "/webhooks/digital-river"
+
 router = APIRouter(tags=["webhooks"], route_class=_RawRoute)
 
 
@@ -127,7 +129,7 @@ _SIGNATURE = APIKeyHeader(
 
 
 @router.post(
-    "/webhooks/digital-river",
+    PATH,
     operation_id="receiveEvent",
     summary="Receive an event from Digital River",
     status_code=status.HTTP_202_ACCEPTED,
@@ -147,13 +149,13 @@ async def receive_event(request: Request) -> Response:
     try:
         signer = receiver.authenticate(body, request.headers.get(HEADER))
     except InvalidSignature as error:
-        log.warning("webhook.refused", verdict=error.fault.value)
+        log.warning("webhook.refused", verdict=error.fault.value, request_id=request.scope["request_id"])
         DELIVERIES.labels(error.fault.value, "none").inc()
         raise NotAuthentic() from None
     try:
         event = read_event(body, receiver.handled_types)
     except InvalidEvent as error:
-        log.warning("webhook.not_an_event", field=error.field)
+        log.warning("webhook.not_an_event", field=error.field, request_id=request.scope["request_id"])
         DELIVERIES.labels("not_an_event", signer).inc()
         errors = [FieldError(pointer=f"/{error.field}" if error.field else "", detail=str(error))]
         raise Malformed(hint=str(error), errors=errors) from None
@@ -162,7 +164,12 @@ async def receive_event(request: Request) -> Response:
     result = "ignored" if event.state == "ignored" else "accepted"
     DELIVERIES.labels(result if is_new else "duplicate", signer).inc()
     # On the log line of the request: at hundreds of events a second, a second line costs too much.
-    bind_contextvars(event_id=event.id, event_type=event.type, is_new=is_new, signer=signer)
+    request.scope[LOG_FIELDS] = {
+        "event_id": event.id,
+        "event_type": event.type,
+        "is_new": is_new,
+        "signer": signer,
+    }
     receipt = Receipt(id=event.id, status="accepted" if is_new else "duplicate")
     return Response(
         receipt.model_dump_json(), status_code=status.HTTP_202_ACCEPTED, media_type="application/json"

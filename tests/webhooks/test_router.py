@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.clock import eventually
 from tests.support.events import SECRET, invoice_event, signed
@@ -277,6 +278,36 @@ async def test_an_authentic_but_unusable_event_is_acknowledged_and_buried_with_t
 async def test_the_endpoint_names_its_methods(portal: Portal) -> None:
     answer = await portal.client.get(PATH)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+
+
+async def test_its_answers_have_the_headers_of_all_others(portal: Portal) -> None:
+    body = json.dumps({"id": "e1", "type": "t"}).encode()
+    others = (await portal.client.get("/health/live")).headers
+    common = set(others) - {"content-type", "content-length", "x-request-id"}
+    assert {"cache-control", "content-security-policy", "x-content-type-options"} <= common
+    accepted, refused = await post(portal, body), await portal.client.post(PATH, content=body)
+    assert (accepted.status_code, refused.status_code) == (202, 401)
+    for answer in (accepted, refused):
+        assert {name: answer.headers[name] for name in common} == {name: others[name] for name in common}
+        assert answer.headers["X-Request-ID"]
+    assert refused.json()["requestId"] == refused.headers["X-Request-ID"]
+
+
+async def test_each_delivery_is_one_log_line_that_names_the_event(portal: Portal) -> None:
+    body = json.dumps({"id": "e1", "type": "order.updated"}).encode()
+    with capture_logs() as lines:
+        await post(portal, body, **{"X-Request-ID": "one"})
+        await portal.client.post(PATH, content=body, headers={"X-Request-ID": "two"})
+    accepted, refused, answered = (
+        {name: line[name] for name in line.keys() - {"ms", "log_level"}}
+        for line in lines
+        if line.get("request_id") in {"one", "two"}
+    )
+    request = {"event": "request", "method": "POST", "route": PATH}
+    event = {"event_id": "e1", "event_type": "order.updated", "is_new": True, "signer": 0}
+    assert accepted == {**request, **event, "request_id": "one", "status": 202}
+    assert refused == {"event": "webhook.refused", "request_id": "two", "verdict": "missing"}
+    assert answered == {**request, "request_id": "two", "status": 401}
 
 
 async def test_nothing_secret_is_logged(portal: Portal, capsys: pytest.CaptureFixture[str]) -> None:
