@@ -1,6 +1,18 @@
 """Keeps the pauses of Python's garbage collector short in a process that serves for weeks."""
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """For imports, which leave little garbage: to look for it takes a tenth of their CPU time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def freeze_startup_objects() -> None:

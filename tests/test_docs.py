@@ -93,7 +93,7 @@ def test_every_make_target_and_command_that_a_page_names_exists(page: str) -> No
     targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
     code = "\n".join([*blocks(read(page)), *_QUOTED.findall(prose(page))])
     assert set(re.findall(r"^make ([a-z]+)", code, re.MULTILINE)) <= targets
-    commands = set(getattr(get_command(cli.main), "commands", ()))
+    commands = set(getattr(get_command(cli.assemble()), "commands", ()))
     assert set(re.findall(r"^portal ([a-z]+)", code, re.MULTILINE)) <= commands
 
 

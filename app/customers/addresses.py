@@ -20,7 +20,8 @@ from pydantic_core import PydanticCustomError
 
 from app.digital_river.models import Address, Party
 from app.web.api_model import ApiModel
-from app.web.postal_address import ADDRESS_EXAMPLE, AddressView, Line, is_country, is_state
+from app.web.iso_codes import is_country, is_state
+from app.web.postal_address import ADDRESS_EXAMPLE, AddressView, Line
 
 Email = Annotated[
     str,

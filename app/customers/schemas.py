@@ -4,7 +4,6 @@ import json
 import re
 from typing import Annotated, Any, Literal, Self
 
-import pycountry
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -18,15 +17,13 @@ from pydantic import (
 from app.customers.addresses import Email, ShippingAddress, ShippingAddressView, ShippingChanges
 from app.digital_river.models import Customer
 from app.web.api_model import ApiModel, Instant
-from app.web.postal_address import is_country
+from app.web.iso_codes import is_country, is_language
 
 # Digital River docs, Metadata.
 MAX_METADATA_ENTRIES = 20
 MAX_METADATA_KEY_LENGTH = 40
 MAX_METADATA_VALUE_LENGTH = 500
 
-# ISO 639-1. Read once, because pycountry's lookup builds an index of all 7900 languages.
-_LANGUAGES = frozenset(getattr(language, "alpha_2", "") for language in pycountry.languages) - {""}
 _LOCALE = re.compile(r"([A-Za-z]{2})[-_]([A-Za-z]{2})", re.ASCII)
 
 _REGISTRATION_EXAMPLE: dict[str, Any] = {"email": "ada@example.com", "type": "individual", "locale": "en-US"}
@@ -36,7 +33,7 @@ def _locale(text: str) -> str:
     parts = _LOCALE.fullmatch(text)
     if parts is not None:
         language, country = parts[1].lower(), parts[2].upper()
-        if language in _LANGUAGES and is_country(country):
+        if is_language(language) and is_country(country):
             return f"{language}-{country}"
     raise ValueError("A language and a country are needed, such as en-US")
 

@@ -19,6 +19,7 @@ from app.identity.claims import TokenRefused
 from app.identity.keys import FETCH_TIMEOUT_SECONDS, IssuerKeys, PublishedKey
 from app.identity.principal import Principal
 from app.settings import Settings
+from app.tls import client_context
 from app.web.problems import Unauthenticated
 
 log = structlog.get_logger(__name__)
@@ -83,7 +84,9 @@ class TokenVerifier:
         clock: Callable[[], float] = time.monotonic,
     ) -> AsyncIterator[Self]:
         """A verifier for the issuers in the settings. It contacts an issuer at that issuer's first token."""
-        async with httpx.AsyncClient(transport=transport, timeout=FETCH_TIMEOUT_SECONDS) as client:
+        async with httpx.AsyncClient(
+            transport=transport, verify=client_context(), timeout=FETCH_TIMEOUT_SECONDS
+        ) as client:
             https_only = settings.environment == "production"
             keys = {
                 trusted.issuer: IssuerKeys(

@@ -18,8 +18,9 @@ from pydantic.alias_generators import to_camel
 from app.digital_river.api.pagination import Entries
 from app.digital_river.models import Customer, TaxApplicability, TaxCertificate, TaxIdentifier
 from app.web.api_model import ApiModel, Instant
+from app.web.iso_codes import is_state
 from app.web.paging import PartialPage
-from app.web.postal_address import Line, is_state
+from app.web.postal_address import Line
 
 CertificateStatus = Literal["active", "notYetValid", "expired"]
 

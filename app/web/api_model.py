@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
+
+from app.web.described_model import DescribedModel
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 # asyncpg returns PostgreSQL's infinities as these values. One such row must not make a whole list unreadable.
@@ -21,7 +23,7 @@ _MONEY_PATTERN = r"^-?\d{1,15}(\.\d{1,6})?$"
 _MONEY = re.compile(_MONEY_PATTERN, re.ASCII)
 
 
-class ApiModel(BaseModel):
+class ApiModel(DescribedModel):
     """A strict, immutable model: camelCase in JSON, unknown fields refused, docstrings published."""
 
     model_config = ConfigDict(
@@ -32,7 +34,6 @@ class ApiModel(BaseModel):
         json_schema_serialization_defaults_required=True,
         populate_by_name=True,
         serialize_by_alias=True,
-        use_attribute_docstrings=True,
     )
 
 

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any, Self
 
-import pycountry
 from pydantic import ConfigDict, StringConstraints
 
 from app.digital_river.models import Address
@@ -15,9 +14,6 @@ Line = Annotated[
 ]
 """One line of text, 1 to 200 characters."""
 
-_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
-_SUBDIVISIONS = frozenset(subdivision.code for subdivision in pycountry.subdivisions)
-
 ADDRESS_EXAMPLE: dict[str, Any] = {
     "line1": "10380 Bren Road West",
     "line2": None,
@@ -26,16 +22,6 @@ ADDRESS_EXAMPLE: dict[str, Any] = {
     "state": "MN",
     "country": "US",
 }
-
-
-def is_country(code: str) -> bool:
-    """Whether this is a country code (ISO 3166-1 alpha-2)."""
-    return code in _COUNTRIES
-
-
-def is_state(country: str, code: str) -> bool:
-    """Whether the country (ISO 3166-1) has this subdivision (the part of ISO 3166-2 after the hyphen)."""
-    return f"{country}-{code}" in _SUBDIVISIONS
 
 
 class AddressView(ApiModel):

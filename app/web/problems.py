@@ -25,8 +25,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
+
+from app.web.described_model import DescribedModel
 
 MEDIA_TYPE = "application/problem+json"
 DEFAULT_RETRY_SECONDS = 5.0
@@ -34,10 +36,10 @@ DEFAULT_RETRY_SECONDS = 5.0
 JsonObject = dict[str, Any]
 
 
-class FieldError(BaseModel):
+class FieldError(DescribedModel):
     """One error in the request."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
     pointer: str
     """JSON pointer into the body (`/shipping/address/country`), or `/query/…`, `/path/…`, `/header/…`."""
@@ -53,14 +55,13 @@ def _absent_when_none(schema: JsonObject) -> None:
             member.update(branches[0])
 
 
-class BareProblemDocument(BaseModel):
+class BareProblemDocument(DescribedModel):
     """An error as defined by RFC 9457, without a text about this occurrence."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
         serialize_by_alias=True,
-        use_attribute_docstrings=True,
         json_schema_extra=_absent_when_none,
     )
 

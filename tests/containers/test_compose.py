@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from app.cli import GRACE_SECONDS
+from app.commands.api import GRACE_SECONDS
 from app.settings import Settings
 from tests.support.clock import eventually
 from tests.support.processes import Running, free_port, is_ready

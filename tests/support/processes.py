@@ -25,7 +25,7 @@ from tests.support.clock import eventually
 from tests.support.portal import Portal, as_environment
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["app.cli"])
+_FORKS.set_forkserver_preload([f"app.commands.{name}" for name in cli.COMMANDS])
 
 
 def _be_portal(
@@ -40,7 +40,7 @@ def _be_portal(
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     if first is not None:
         first()
-    cli.main(list(arguments), prog_name="portal")
+    cli.main(arguments)
 
 
 @dataclass

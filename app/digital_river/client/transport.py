@@ -15,6 +15,7 @@ from httpx_aiohttp import AiohttpTransport
 from app.digital_river.client.request import Deadlines
 from app.digital_river.errors import Garbled, Unavailable
 from app.settings import Settings
+from app.tls import client_context
 
 APPLICATION = f"digital-river-portal/{version('digital-river-portal')}"
 KEEPALIVE_SECONDS = 15.0
@@ -50,11 +51,11 @@ def build_client(
 def build_transport(max_connections: int) -> AiohttpTransport:
     """The network, with a pool of at most `max_connections` connections."""
     connector = aiohttp.TCPConnector(
-        ssl=httpx.create_ssl_context(), limit=max_connections, keepalive_timeout=KEEPALIVE_SECONDS
+        ssl=client_context(), limit=max_connections, keepalive_timeout=KEEPALIVE_SECONDS
     )
-    return AiohttpTransport(
-        client=aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-    )
+    session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+    # Without `verify` it would read all authorities once more, for a context that it does not use.
+    return AiohttpTransport(client=session, verify=client_context())
 
 
 def to_error(error: Exception, request_id: str | None = None) -> Unavailable | Garbled:

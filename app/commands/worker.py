@@ -1,0 +1,19 @@
+"""`portal worker`."""
+
+import asyncio
+
+import typer
+
+from app.commands.environment import settings_with_database
+from app.garbage_collection import freeze_startup_objects
+from app.worker.loop import run_worker
+
+commands = typer.Typer()
+
+
+@commands.command()
+def worker() -> None:
+    """Handle events from the inbox."""
+    with settings_with_database() as settings:
+        freeze_startup_objects()
+        asyncio.run(run_worker(settings))
