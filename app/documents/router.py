@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import BaseModel
 
 from app.access.authorization import ListedCustomer, RequiredOwner
-from app.documents import service, store
+from app.documents import list_store, service
 from app.documents.downloads import DownloadLimiter, StreamedFile
 from app.documents.link_policy import policy_of
 from app.documents.schemas import (
@@ -17,7 +17,6 @@ from app.documents.schemas import (
     LinkView,
     OrderDocumentsPage,
     document_json,
-    documents_page_json,
     order_documents_page_json,
 )
 from app.documents.store import Document, DocumentKind, Position
@@ -50,13 +49,17 @@ def _position(cursor: str | None) -> Position | None:
     return Position(after.at, DocumentId(str(after.id)))
 
 
+def _cursor_of(position: Position) -> str:
+    return encode_cursor(_CursorContent(at=position.created_at, id=UUID(position.id)))
+
+
 def _next_cursor(documents: Sequence[Document], limit: int) -> str | None:
     """The cursor of the next page. The statement reads one document more than a page holds: if that document
     exists, there is a next page."""
     if len(documents) <= limit:
         return None
     last = documents[limit - 1]
-    return encode_cursor(_CursorContent(at=last.created_at, id=UUID(last.id)))
+    return _cursor_of(Position(last.created_at, last.id))
 
 
 @router.get(
@@ -78,16 +81,18 @@ async def list_documents(
     cursor: Cursor = None,
 ) -> Response:
     """Newest first. A document appears in the list within seconds after Digital River has issued it."""
-    documents = await store.list_documents(
+    page = await list_store.list_page(
         resources.hot_pool,
         policy_of(resources.settings),
         customer_id,
+        base_url_of(request),
         kind=kind,
         order_id=order_id,
         after=_position(cursor),
-        limit=limit + 1,
+        limit=limit,
     )
-    body = documents_page_json(documents[:limit], base_url_of(request), _next_cursor(documents, limit))
+    next_cursor = "null" if page.end is None else f'"{_cursor_of(page.end)}"'
+    body = f'{{"data":[{",".join(page.documents)}],"nextCursor":{next_cursor}}}'
     return Response(body, media_type="application/json")
 
 

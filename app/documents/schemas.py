@@ -1,6 +1,5 @@
 """The published models of documents, on their own routes and on the order page."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ConfigDict
@@ -112,12 +111,6 @@ class OrderDocumentsPage(Page[DocumentView]):
 def document_json(document: Document, base_url: str) -> bytes:
     """The JSON of the document's `DocumentView`."""
     return to_json(_members(document, base_url))
-
-
-def documents_page_json(documents: Sequence[Document], base_url: str, next_cursor: str | None) -> bytes:
-    """The JSON of a `DocumentsPage`."""
-    data = [_members(document, base_url) for document in documents]
-    return to_json({"data": data, "nextCursor": next_cursor})
 
 
 def order_documents_page_json(

@@ -116,17 +116,20 @@ class DependencyPlan:
 
         `known` are the slots of the dependencies that have steps already: FastAPI calls each of them once.
         """
-        if dependant.call is None or not dependant.use_cache or any(getattr(dependant, n) for n in _UNPLANNED):
+        if not dependant.use_cache or any(getattr(dependant, name) for name in _UNPLANNED):
             raise _NotPlanned
         scopes = _scopes_of(dependant)
         key = (dependant.call, tuple(sorted(scopes)) if _uses_scopes(dependant) else ())
         if key in known:
             return known[key]
         arguments = {sub.name: self._add(sub, known) for sub in dependant.dependencies}
-        for parameters, fields in ((self._path, dependant.path_params), (self._query, dependant.query_params)):
-            for model_field in fields:
-                slot = arguments[model_field.name] = self._add_slot(_default_of(model_field))
-                parameters.append(_Parameter(slot, model_field.alias, model_field))
+        for parameters, fields in (
+            (self._path, dependant.path_params),
+            (self._query, dependant.query_params),
+        ):
+            for found in fields:
+                slot = arguments[found.name] = self._add_slot(_default_of(found))
+                parameters.append(_Parameter(slot, found.alias, found))
         if dependant.security_scopes_param_name:
             arguments[dependant.security_scopes_param_name] = self._add_slot(SecurityScopes(scopes))
         if dependant.request_param_name:

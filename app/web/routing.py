@@ -1,5 +1,6 @@
 """Looks up a route's template, methods and query names, and refuses query names that it does not read."""
 
+import inspect
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,9 @@ class StrictRoute(APIRoute):
             values = plan.read(request)
             return await (serve(request) if values is None else plan.run(values))
 
-        # To FastAPI, which renders the answer, the route has one parameter: the request.
+        if inspect.signature(self.endpoint).return_annotation is Response:
+            return run
+        # FastAPI renders what the endpoint returns. To it, the route has one parameter: the request.
         published = self.dependant
         self.dependant = Dependant(call=run, request_param_name="request", path=published.path)
         try:
