@@ -62,8 +62,7 @@ class StrictRoute(APIRoute):
         return serve_strictly
 
     def _serve_by_plan(self, serve: _Handler) -> _Handler:
-        # A route that another router includes also has that router's dependencies. FastAPI serves it, and so
-        # it does a route without a plan.
+        # The copy of a route that a router includes also has that router's dependencies: FastAPI serves it.
         is_included = hasattr(self, "app")
         plan = None if is_included else DependencyPlan.find(self.dependant)
         if plan is None:
@@ -75,7 +74,7 @@ class StrictRoute(APIRoute):
 
         if inspect.signature(self.endpoint).return_annotation is Response:
             return run
-        # FastAPI renders what the endpoint returns. To it, the route has one parameter: the request.
+        # FastAPI renders what other endpoints return. To it, this route has one parameter: the request.
         published = self.dependant
         self.dependant = Dependant(call=run, request_param_name="request", path=published.path)
         try:
