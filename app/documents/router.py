@@ -1,5 +1,6 @@
 """The routes of documents: list, show, open, and the documents of one order."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import BaseModel
 
 from app.access.authorization import ListedCustomer, RequiredOwner
-from app.documents import service, store
+from app.documents import list_store, service
 from app.documents.downloads import DownloadLimiter, StreamedFile
 from app.documents.link_policy import policy_of
 from app.documents.schemas import (
@@ -15,16 +16,15 @@ from app.documents.schemas import (
     DocumentView,
     LinkView,
     OrderDocumentsPage,
-    availability_view,
-    document_view,
-    documents_page,
+    document_json,
+    order_documents_page_json,
 )
 from app.documents.store import Document, DocumentKind, Position
 from app.identity.bearer import CurrentPrincipal
 from app.ids import DocumentId, OrderId
 from app.resources import ResourcesDep, base_url_of
 from app.web.api_model import Instant
-from app.web.etags import NOT_MODIFIED, conditional_response
+from app.web.etags import NOT_MODIFIED, conditional_json
 from app.web.id_types import ID, OrderPath
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
 from app.web.problems import BadGateway, Invalid, NotFound, ServiceUnavailable, TooManyRequests, responses
@@ -49,19 +49,24 @@ def _position(cursor: str | None) -> Position | None:
     return Position(after.at, DocumentId(str(after.id)))
 
 
-def _next_cursor(documents: list[Document], limit: int) -> str | None:
+def _cursor_of(position: Position) -> str:
+    return encode_cursor(_CursorContent(at=position.created_at, id=UUID(position.id)))
+
+
+def _next_cursor(documents: Sequence[Document], limit: int) -> str | None:
     """The cursor of the next page. The statement reads one document more than a page holds: if that document
     exists, there is a next page."""
     if len(documents) <= limit:
         return None
     last = documents[limit - 1]
-    return encode_cursor(_CursorContent(at=last.created_at, id=UUID(last.id)))
+    return _cursor_of(Position(last.created_at, last.id))
 
 
 @router.get(
     "/documents",
     operation_id="listDocuments",
     summary="List the caller's invoices and credit memos",
+    response_model=DocumentsPage,
     responses=responses(Invalid),
 )
 async def list_documents(
@@ -74,26 +79,28 @@ async def list_documents(
     ] = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> DocumentsPage:
+) -> Response:
     """Newest first. A document appears in the list within seconds after Digital River has issued it."""
-    documents = list(
-        await store.list_documents(
-            resources.hot_pool,
-            policy_of(resources.settings),
-            customer_id,
-            kind=kind,
-            order_id=order_id,
-            after=_position(cursor),
-            limit=limit + 1,
-        )
+    page = await list_store.list_page(
+        resources.hot_pool,
+        policy_of(resources.settings),
+        customer_id,
+        base_url_of(request),
+        kind=kind,
+        order_id=order_id,
+        after=_position(cursor),
+        limit=limit,
     )
-    return documents_page(documents[:limit], base_url_of(request), _next_cursor(documents, limit))
+    next_cursor = "null" if page.end is None else f'"{_cursor_of(page.end)}"'
+    body = f'{{"data":[{",".join(page.documents)}],"nextCursor":{next_cursor}}}'
+    return Response(body, media_type="application/json")
 
 
 @router.get(
     "/orders/{orderId}/documents",
     operation_id="listOrderDocuments",
     summary="List the documents of one order",
+    response_model=OrderDocumentsPage,
     responses=responses(Invalid, NotFound, BadGateway, ServiceUnavailable),
 )
 async def list_order_documents(
@@ -103,19 +110,15 @@ async def list_order_documents(
     order_id: OrderPath,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
-) -> OrderDocumentsPage:
+) -> Response:
     """Newest first. `availability` says for each kind whether a document exists, will come, or will not
     come."""
     order_documents = await service.get_order_documents(
         resources, owner, order_id, after=_position(cursor), limit=limit + 1
     )
-    documents = list(order_documents.documents)
-    base_url = base_url_of(request)
-    return OrderDocumentsPage(
-        data=[document_view(document, base_url) for document in documents[:limit]],
-        next_cursor=_next_cursor(documents, limit),
-        availability=availability_view(order_documents),
-    )
+    next_cursor = _next_cursor(order_documents.documents, limit)
+    body = order_documents_page_json(order_documents, base_url_of(request), next_cursor, limit)
+    return Response(body, media_type="application/json")
 
 
 @router.get(
@@ -131,7 +134,7 @@ async def get_document(
     """The document with its current link. The link is null if none works for another five minutes."""
     policy = policy_of(resources.settings)
     document = await service.get_document(resources.hot_pool, policy, owner, DocumentId(str(document_id)))
-    return conditional_response(request, document_view(document, base_url_of(request)))
+    return conditional_json(request, document_json(document, base_url_of(request)))
 
 
 @router.get(

@@ -13,7 +13,7 @@ from app.db.leases import LeaseBusy
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.errors import DigitalRiverError, Missing
 from app.digital_river.models import Order
-from app.documents import intake, links, store
+from app.documents import intake, links, list_store, store
 from app.documents.availability import (
     Availability,
     combine_availability,
@@ -102,7 +102,7 @@ async def get_order_documents(
         async with resources.engine.connect() as connection:
             customer_id = await store.find_order_owner(connection, order_id)
         await owner.attribute(customer_id)
-    documents = await store.list_documents(
+    documents = await list_store.list_documents(
         resources.hot_pool,
         policy_of(resources.settings),
         owner,
@@ -117,7 +117,7 @@ async def list_all_documents(pool: Pool, policy: LinkPolicy, owner: CustomerId) 
     """All documents of the owner, newest first."""
     documents: list[Document] = []
     after: Position | None = None
-    while batch := await store.list_documents(pool, policy, owner, after=after, limit=BATCH_SIZE):
+    while batch := await list_store.list_documents(pool, policy, owner, after=after, limit=BATCH_SIZE):
         documents += batch
         after = Position(batch[-1].created_at, batch[-1].id)
     return documents
@@ -133,7 +133,7 @@ async def refresh_order_documents(resources: Resources, owner: Owner, order: Ord
     order_id = OrderId(order.id)
     if await _differs_from_stored(resources.engine, owner, order):
         await _store_order_documents(resources.engine, resources.digital_river, order_id, order)
-    documents = await store.list_documents(
+    documents = await list_store.list_documents(
         resources.hot_pool,
         policy_of(resources.settings),
         # Support sees the documents of the order's customer, whose name the audit log has.

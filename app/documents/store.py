@@ -1,7 +1,7 @@
 """The tables of documents and of what is known about orders, and every statement about them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -229,55 +229,31 @@ def _absence_digest(owner: Owner, order_id: OrderId) -> bytes:
     return sha256(json.dumps([reader, order_id]).encode()).digest()
 
 
-# The list is the most frequent read, so it uses asyncpg directly. Each set of filters has a statement of its
-# own, because PostgreSQL would plan one statement for all sets without an index.
-_SELECT = f"""
-SELECT d.id::text, d.file_id, d.order_id, d.customer_id, d.kind, d.file_name, d.created_at, d.available_since,
-       l.link_id, l.url, l.expires_at
+# Documents are the most frequent reads, so they use asyncpg directly. Each set of filters has a statement of
+# its own, because PostgreSQL would plan one statement for all sets without an index.
+FROM_DOCUMENTS = f"""
 FROM document d
 LEFT JOIN {file_link.name} l ON l.file_id = d.file_id
     AND l.expires_at > now() + interval '{MINIMUM_LIFETIME.total_seconds():.0f} seconds'
     AND l.expires_at <= now() + interval '{MAXIMUM_LIFETIME.total_seconds():.0f} seconds'
-"""  # noqa: S608
-
-
-async def list_documents(
-    pool: asyncpg.Pool,
-    policy: LinkPolicy,
-    owner: Owner,
-    *,
-    kind: DocumentKind | None = None,
-    order_id: OrderId | None = None,
-    after: Position | None = None,
-    limit: int,
-) -> Sequence[Document]:
-    """The owner's documents, newest first, at most `limit`. Takes the pool: `make bench` measures it."""
-    position = (None, None) if after is None else (after.created_at, after.id)
-    conditions, values = _where_clause(
-        owner,
-        {
-            "d.kind = {}": (kind,),
-            "d.order_id = {}": (order_id,),
-            "(d.created_at, d.id) < ({}, {})": position,
-        },
-    )
-    statement = f"{_SELECT}{conditions} ORDER BY d.created_at DESC, d.id DESC LIMIT ${len(values) + 1}"
-    async with pool.acquire(timeout=POOL_SECONDS) as connection:
-        rows = await connection.fetch(statement, *values, limit)
-    return [_document_of_row(row, policy) for row in rows]
+"""
+SELECT_DOCUMENTS = f"""
+SELECT d.id::text, d.file_id, d.order_id, d.customer_id, d.kind, d.file_name, d.created_at, d.available_since,
+       l.link_id, l.url, l.expires_at
+{FROM_DOCUMENTS}"""
 
 
 async def find_document(
     pool: asyncpg.Pool, policy: LinkPolicy, owner: Owner, document_id: DocumentId
 ) -> Document | None:
-    """The document, if it exists and is the owner's. Takes the pool, as `list_documents` does."""
-    conditions, values = _where_clause(owner, {"d.id = {}": (document_id,)})
+    """The document, if it exists and is the owner's. Takes the pool: `make bench` measures it."""
+    conditions, values = where_clause(owner, {"d.id = {}": (document_id,)})
     async with pool.acquire(timeout=POOL_SECONDS) as connection:
-        row = await connection.fetchrow(_SELECT + conditions, *values)
-    return None if row is None else _document_of_row(row, policy)
+        row = await connection.fetchrow(SELECT_DOCUMENTS + conditions, *values)
+    return None if row is None else document_of_row(row, policy)
 
 
-def _where_clause(owner: Owner, filters: Mapping[str, tuple[object, ...]]) -> tuple[str, list[object]]:
+def where_clause(owner: Owner, filters: Mapping[str, tuple[object, ...]]) -> tuple[str, list[object]]:
     """The WHERE clause for the owner and for the filters that have values, and the values of its parameters.
 
     The owner is not among the filters, because a filter is left out if its value is None.
@@ -290,7 +266,8 @@ def _where_clause(owner: Owner, filters: Mapping[str, tuple[object, ...]]) -> tu
     return f"WHERE {' AND '.join(given)}".format(*parameters) if given else "", values
 
 
-def _document_of_row(row: Any, policy: LinkPolicy) -> Document:
+def document_of_row(row: Any, policy: LinkPolicy) -> Document:
+    """The document in a row of SELECT_DOCUMENTS."""
     # By position and not by name, for speed: a page has up to a hundred rows of eleven columns.
     *columns, link_id, url, expires_at = row
     is_allowed = url is not None and policy.allows(url)

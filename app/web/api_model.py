@@ -37,7 +37,12 @@ class ApiModel(DescribedModel):
     )
 
 
-def _parse_instant(value: object) -> datetime:
+def parse_instant(value: object) -> datetime:
+    """The time in UTC. An infinity of PostgreSQL becomes the first or the last time that there is.
+
+    Raises:
+        ValueError: it is not a time with an offset from UTC.
+    """
     if isinstance(value, datetime) and value.tzinfo is UTC:
         return value
     if isinstance(value, str) and _INSTANT.fullmatch(value):
@@ -66,7 +71,7 @@ def _format_money(amount: Decimal) -> str:
 
 Instant = Annotated[
     datetime,
-    BeforeValidator(_parse_instant),
+    BeforeValidator(parse_instant),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-31T09:30:00Z"]}),
 ]
 """A time: RFC 3339 with an offset in requests, UTC with `Z` in answers. Numbers are refused."""

@@ -25,7 +25,13 @@ def conditional_response(
     request: Request, model: BaseModel, *, status_code: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The model as JSON with its ETag; 304 without a body if the caller already has this version."""
-    body = _json(model)
+    return conditional_json(request, _json(model), status_code=status_code, headers=headers)
+
+
+def conditional_json(
+    request: Request, body: bytes, *, status_code: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """This JSON with its ETag; 304 without a body if the caller already has this version."""
     tag = _etag(body)
     header = request.headers.getlist("if-none-match")
     response_headers = {**(headers or {}), "ETag": tag}

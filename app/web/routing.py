@@ -1,5 +1,6 @@
 """Looks up a route's template, methods and query names, and refuses query names that it does not read."""
 
+import inspect
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from fastapi.params import ParamTypes
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.types import Scope
 
+from app.web.dependency_plan import DependencyPlan
 from app.web.problems import FieldError, Invalid
 from app.web.validation import pointer_to
 
@@ -24,6 +26,8 @@ class RouteInfo:
     methods: tuple[str, ...]
     query_names: frozenset[str]
 
+
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 # By id of the endpoint. Filled at the first request of an app, when all of its routes are there.
 _ROUTES: WeakKeyDictionary[FastAPI, dict[int, RouteInfo]] = WeakKeyDictionary()
@@ -47,8 +51,8 @@ class StrictRoute(APIRoute):
     The answer is a 422 with the pointer `/query/<name>`.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        serve = super().get_route_handler()
+    def get_route_handler(self) -> _Handler:
+        serve = self._serve_by_plan(super().get_route_handler())
 
         async def serve_strictly(request: Request) -> Response:
             if request.scope["query_string"]:
@@ -56,6 +60,27 @@ class StrictRoute(APIRoute):
             return await serve(request)
 
         return serve_strictly
+
+    def _serve_by_plan(self, serve: _Handler) -> _Handler:
+        # The copy of a route that a router includes also has that router's dependencies: FastAPI serves it.
+        is_included = hasattr(self, "app")
+        plan = None if is_included else DependencyPlan.find(self.dependant)
+        if plan is None:
+            return serve
+
+        async def run(request: Request) -> Any:
+            values = plan.read(request)
+            return await (serve(request) if values is None else plan.run(values))
+
+        if inspect.signature(self.endpoint).return_annotation is Response:
+            return run
+        # FastAPI renders what other endpoints return. To it, this route has one parameter: the request.
+        published = self.dependant
+        self.dependant = Dependant(call=run, request_param_name="request", path=published.path)
+        try:
+            return super().get_route_handler()
+        finally:
+            self.dependant = published
 
 
 def _refuse_unknown_query(request: Request) -> None:

@@ -12,6 +12,7 @@ from app.access.ownership import Anybody, Owner
 from app.ids import CustomerId
 from app.settings import Settings
 from app.web.id_types import OrderPath
+from app.web.routing import StrictRoute
 from tests.db.test_migrations import MigratedDatabase, migrated
 from tests.security.matrix import ENTRIES
 from tests.support.portal import Portal, settings_for
@@ -22,7 +23,7 @@ __all__ = ["migrated"]
 
 Token = dict[str, str]
 
-v1 = APIRouter(prefix="/v1")
+v1 = APIRouter(prefix="/v1", route_class=StrictRoute)
 READS: list[str] = []
 
 

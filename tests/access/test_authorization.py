@@ -17,6 +17,7 @@ from app.resources import open_resources
 from app.settings import Settings
 from app.web.id_types import OrderPath
 from app.web.problems import NotFound
+from app.web.routing import StrictRoute
 from tests.support.clock import eventually
 from tests.support.portal import Portal, settings_for
 from tests.support.route_app import client_of_routes
@@ -24,7 +25,7 @@ from tests.support.sandbox import Json, Sandbox
 
 Token = dict[str, str]
 
-v1 = APIRouter(prefix="/v1")
+v1 = APIRouter(prefix="/v1", route_class=StrictRoute)
 
 
 @v1.get("/customers/{customerId}")

@@ -11,7 +11,7 @@ import pytest
 import app
 from app.access.audit_log import AuditRecordId
 from app.access.ownership import Anybody, Owner
-from app.documents import store
+from app.documents import list_store, store
 from app.documents.link_policy import policy_of
 from app.ids import CustomerId, DocumentId, OrderId
 from app.resources import Resources, open_resources
@@ -54,7 +54,7 @@ async def seen(
 ) -> dict[str, set[str | None]]:
     """The owners of the rows that each statement finds for this owner."""
     policy = policy_of(resources.settings)
-    listed = await store.list_documents(resources.hot_pool, policy, owner, limit=10)
+    listed = await list_store.list_documents(resources.hot_pool, policy, owner, limit=10)
     found = {
         whose: await store.find_document(resources.hot_pool, policy, owner, document_id)
         for whose, document_id in document_ids.items()

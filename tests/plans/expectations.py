@@ -12,6 +12,7 @@ from app.access import audit_log
 from app.access.audit_log import AuditRecordId
 from app.access.ownership import Anybody
 from app.documents import link_store as links
+from app.documents import list_store
 from app.documents import store as documents
 from app.documents.link_policy import Link, LinkPolicy
 from app.documents.store import NewDocument, Position
@@ -102,14 +103,14 @@ async def export_support_reads(connection: AsyncConnection, customer_id: Custome
 
 def listed(owner: str, **filters: Any) -> Callable[[Resources], Awaitable[object]]:
     owner_id = CustomerId(owner)
-    return lambda resources: documents.list_documents(
-        resources.hot_pool, POLICY, owner_id, limit=PAGE, **filters
+    return lambda resources: list_store.list_page(
+        resources.hot_pool, POLICY, owner_id, "http://portal.test/", limit=PAGE, **filters
     )
 
 
 async def list_for_support(resources: Resources) -> None:
     owner = Anybody(resources.engine, AuditRecordId(1))
-    await documents.list_documents(resources.hot_pool, POLICY, owner, order_id=ORDER, limit=PAGE)
+    await list_store.list_documents(resources.hot_pool, POLICY, owner, order_id=ORDER, limit=PAGE)
 
 
 def events(
