@@ -111,22 +111,30 @@ class OrderCheck:
     age: timedelta
 
 
-async def upsert_document(connection: AsyncConnection, new: NewDocument) -> None:
-    """Store the document once for each file id. A later announcement can only add the customer."""
-    statement = insert(document).values(
-        file_id=new.file_id,
-        order_id=new.order_id,
-        customer_id=new.customer_id,
-        kind=new.kind,
-        file_name=new.file_name,
-        created_at=new.created_at,
-    )
-    statement = statement.on_conflict_do_update(
-        index_elements=[document.c.file_id],
-        set_={"customer_id": statement.excluded.customer_id},
-        where=document.c.customer_id.is_(None),
-    )
-    await connection.execute(statement)
+# In one order, because another transaction with the same files waits for the first lock.
+_UPSERT_DOCUMENTS = sa.text("""
+INSERT INTO document AS stored (file_id, order_id, customer_id, kind, file_name, created_at)
+SELECT *
+FROM unnest(
+    CAST(:file_ids AS text[]), CAST(:order_ids AS text[]), CAST(:customer_ids AS text[]),
+    CAST(:kinds AS text[]), CAST(:file_names AS text[]), CAST(:times AS timestamptz[])
+) AS new (file_id, order_id, customer_id, kind, file_name, created_at)
+ORDER BY file_id
+ON CONFLICT (file_id) DO UPDATE SET customer_id = excluded.customer_id WHERE stored.customer_id IS NULL
+""")
+
+
+async def upsert_documents(connection: AsyncConnection, documents: Sequence[NewDocument]) -> None:
+    """Store each document once for each file id. A later announcement can only add the customer."""
+    values = {
+        "file_ids": [new.file_id for new in documents],
+        "order_ids": [new.order_id for new in documents],
+        "customer_ids": [new.customer_id for new in documents],
+        "kinds": [new.kind for new in documents],
+        "file_names": [new.file_name for new in documents],
+        "times": [new.created_at for new in documents],
+    }
+    await connection.execute(_UPSERT_DOCUMENTS, values)
 
 
 async def list_document_kinds(

@@ -115,13 +115,21 @@ async def claim_events(connection: AsyncConnection, *, limit: int, lease: float)
     return [Claim(EventId(r.id), r.type, r.body, r.attempts, r.claims, r.age) for r in rows]
 
 
-async def finish(connection: AsyncConnection, claim: Claim) -> None:
-    """Mark the event as done, in the transaction that stores its effect.
+_FINISH = sa.text("""
+UPDATE webhook_event AS event SET state = 'done', finished_at = now(), reason = NULL
+FROM unnest(CAST(:ids AS text[]), CAST(:numbers AS integer[])) AS held (id, number)
+WHERE event.id = held.id AND event.claims = held.number AND event.state = 'pending'
+RETURNING event.id, event.claims
+""")
 
-    Raises:
-        LeaseLost: the claim is no longer held; roll back.
-    """
-    await _update(connection, claim, state="done", finished_at=sa.func.now(), reason=None)
+
+async def finish_events(connection: AsyncConnection, claims: Sequence[Claim]) -> set[Claim]:
+    """Mark the events as done, in the transaction that stores their effects. Returns the claims that were
+    held: of the others, whose lease was lost, no effect may be stored."""
+    values = {"ids": [claim.id for claim in claims], "numbers": [claim.number for claim in claims]}
+    rows = await connection.execute(_FINISH, values)
+    finished = {(row.id, row.claims) for row in rows}
+    return {claim for claim in claims if (claim.id, claim.number) in finished}
 
 
 async def bury(connection: AsyncConnection, claim: Claim, reason: str) -> None:

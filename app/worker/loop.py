@@ -2,19 +2,21 @@
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
+from app.db.batches import Batcher
 from app.db.errors import DATABASE_ERRORS
 from app.db.notifications import listen
 from app.digital_river.api.events import fetch_event
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.errors import Garbled, Missing, Refused
 from app.digital_river.models.tolerant_json import read_leniently
-from app.documents.intake import UnprocessableEvent
+from app.documents.intake import Effect, UnprocessableEvent
 from app.ops import metrics
 from app.resources import Resources, open_resources
 from app.settings import Settings
@@ -51,6 +53,7 @@ class Worker:
         self._engine = resources.engine
         self._lease = resources.settings.worker_lease
         self._tasks: set[asyncio.Task[None]] = set()
+        self._settlements = Batcher(self._settle)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Handle events until `stop` is set; then finish the claimed ones, or postpone them."""
@@ -148,10 +151,21 @@ class Worker:
             await _fetch_again(client, claim) if claim.body is None else read_leniently(claim.body.encode())
         )
         event_object = _read_event_object(event, is_live=self._resources.settings.is_live)
-        handler = HANDLERS[claim.type](self._resources, claim.type, event_object)
-        async with handler as effect, self._engine.begin() as connection:
-            await effect(connection)
-            await inbox.finish(connection, claim)
+        async with HANDLERS[claim.type](self._resources, claim.type, event_object) as effect:
+            if not await self._settlements.submit((claim, effect)):
+                raise LeaseLost(claim.id)
+
+    async def _settle(self, batch: Sequence[tuple[Claim, Effect]]) -> Sequence[bool]:
+        """Finish these events and store their effects in one transaction; False for those whose lease is lost."""
+        async with self._engine.begin() as connection:
+            held = await inbox.finish_events(connection, [claim for claim, _ in batch])
+            items = defaultdict(list)
+            for claim, effect in batch:
+                if claim in held:
+                    items[effect.store].append(effect.item)
+            for store, group in items.items():
+                await store(connection, group)
+        return [claim in held for claim, _ in batch]
 
     async def _apply_decision(self, claim: Claim, decision: Decision) -> None:
         async with self._engine.begin() as connection:
