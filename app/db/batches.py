@@ -1,4 +1,4 @@
-"""Runs one statement for many callers: those that come while it runs, or within a short time, share the next."""
+"""Runs one statement for many callers: those that come while a statement runs share the next one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -65,8 +65,8 @@ class LeaseBusy(Exception):
 class Leases:
     """Leases in PostgreSQL. If a holder dies, its lease expires after some seconds.
 
-    Claims and releases are committed at once, so that other processes see them. Those of the same moment share
-    a statement: an event that the worker handles needs one of each."""
+    Claims and releases are committed at once, so that other processes see them. Those of the same moment
+    share a statement: each event that a worker handles needs both."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         """Take the hot pool, because each event takes a lease."""

@@ -37,7 +37,6 @@ class Effect:
     item: Any
 
 
-
 class UnprocessableEvent(ValueError):
     """The event can never be handled: something that it must contain is missing or invalid."""
 
@@ -103,7 +102,7 @@ def _parse(event_object: Mapping[str, Any]) -> _AnnouncedFile:
 async def _fetch_announced(
     client: DigitalRiverClient, announced: _AnnouncedFile, kind: DocumentKind
 ) -> NewDocument:
-    """The announced document, of the customer that the event names, else of the order's customer."""
+    """The announced document. If the event names no customer, it is the order's, and None for a guest."""
     file_id, order_id = FileId(announced.file_id), OrderId(announced.order_id)
     if announced.customer_id is not None:
         customer_id = CustomerId(announced.customer_id)
@@ -118,7 +117,11 @@ async def _fetch_announced(
     if isinstance(document, BaseException):
         raise document
     # A guest's order has no customer.
-    return document if order.customer_id is None else replace(document, customer_id=CustomerId(order.customer_id))
+    return (
+        document
+        if order.customer_id is None
+        else replace(document, customer_id=CustomerId(order.customer_id))
+    )
 
 
 async def fetch_document(

@@ -70,12 +70,10 @@ LEFT JOIN file_link l ON l.file_id = file.id
     AND l.expires_at <= now() + interval '{MAXIMUM_LIFETIME.total_seconds():.0f} seconds'
 LEFT JOIN link_refusal r ON r.file_id = file.id
     AND r.refused_at > now() - interval '{REFUSAL_PERIOD.total_seconds():.0f} seconds'
-"""
+"""  # noqa: S608
 
 
-async def find_stored_link(
-    pool: Pool, policy: LinkPolicy, file_id: FileId
-) -> tuple[Link | None, str | None]:
+async def find_stored_link(pool: Pool, policy: LinkPolicy, file_id: FileId) -> tuple[Link | None, str | None]:
     """The stored link of the file, if the policy allows it and it lives for another five minutes at least;
     and why a new link was refused within REFUSAL_PERIOD, None if none was. Takes the hot pool."""
     async with pool.acquire(timeout=POOL_SECONDS) as connection:

@@ -168,7 +168,6 @@ async def test_an_expired_claim_can_neither_finish_nor_bury(
     (second,) = await claim(engine, limit=5, lease=30)
     assert (second.number, second.attempts) == (first.number + 1, 2)
     settlings = (
-        partial(inbox.finish, claim=first),
         partial(inbox.bury, claim=first, reason="late"),
         partial(inbox.retry, claim=first, delay=timedelta(0), error="late"),
         partial(inbox.postpone, claim=first, delay=timedelta(0), reason=None),
@@ -178,7 +177,7 @@ async def test_an_expired_claim_can_neither_finish_nor_bury(
             async with engine.begin() as connection:
                 await settle(connection)
     async with engine.begin() as connection:
-        await inbox.finish(connection, second)
+        assert await inbox.finish_events(connection, [first, second]) == {second}
     assert (await state_of(own_database, event["id"]))["state"] == "done"
 
 

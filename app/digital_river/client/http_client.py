@@ -39,7 +39,7 @@ from app.digital_river.errors import (
 )
 from app.settings import Settings
 
-MAX_CONNECTIONS = 100
+MAX_CONNECTIONS = 200
 MAX_JSON_BYTES = 8 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 
@@ -139,7 +139,7 @@ class DigitalRiverClient:
     @asynccontextmanager
     async def stream(self, path: Path) -> AsyncIterator[Download]:
         """GET a file in chunks as they arrive. Entering the block raises if the response is not 2xx."""
-        async with self._connections.acquire(max_wait=self._deadlines.pool):
+        async with self._connections.acquire(background=self._is_background, max_wait=self._deadlines.pool):
             call = Call("GET", path, self._deadlines.total, holds_connection=True)
             call.headers |= {"accept": "*/*", "accept-encoding": "identity"}
             response = await self._send_with_retries(call, _return_response)
@@ -198,7 +198,9 @@ class DigitalRiverClient:
         if call.holds_connection:
             return nullcontext()
         left = deadline - asyncio.get_running_loop().time()
-        return self._connections.acquire(max_wait=min(self._deadlines.pool, left))
+        return self._connections.acquire(
+            background=self._is_background, max_wait=min(self._deadlines.pool, left)
+        )
 
 
 async def _read_response(

@@ -29,9 +29,7 @@ class BareClient:
     the same work for each call with 0.9 instead of 0.5 ms of CPU (measured at 64 calls at the same time).
     """
 
-    def __init__(
-        self, settings: Settings, deadlines: Deadlines, transport: httpx.AsyncBaseTransport
-    ) -> None:
+    def __init__(self, settings: Settings, deadlines: Deadlines, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
         self._base_url = settings.digital_river_url.rstrip("/")
         self._headers = {
