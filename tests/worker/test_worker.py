@@ -106,11 +106,8 @@ async def test_several_workers_share_the_work_without_repeating_any(
         await sandbox.invoiced(order)
     events = (await sandbox.get("/events", type="order.invoice.created", limit=100))["data"]
     await keep(own_database, *events)
-    async with (
-        running_portal(own_database_url, sandbox.url) as portal,
-        running_portal(own_database_url, sandbox.url),
-        running_portal(own_database_url, sandbox.url),
-    ):
+    few = partial(running_portal, own_database_url, sandbox.url, worker_concurrency=4)
+    async with few() as portal, few(), few():
         documents = await portal.documents(await sandbox.token("ada"), 12)
     assert {document["orderId"] for document in documents} == {order["id"] for order in orders}
     assert await sandbox.count("POST /file-links") == 12
