@@ -116,8 +116,8 @@ _UPSERT_DOCUMENTS = sa.text("""
 INSERT INTO document AS stored (file_id, order_id, customer_id, kind, file_name, created_at)
 SELECT *
 FROM unnest(
-    CAST(:file_ids AS text[]), CAST(:order_ids AS text[]), CAST(:customer_ids AS text[]),
-    CAST(:kinds AS text[]), CAST(:file_names AS text[]), CAST(:times AS timestamptz[])
+    CAST(:file_id AS text[]), CAST(:order_id AS text[]), CAST(:customer_id AS text[]),
+    CAST(:kind AS text[]), CAST(:file_name AS text[]), CAST(:created_at AS timestamptz[])
 ) AS new (file_id, order_id, customer_id, kind, file_name, created_at)
 ORDER BY file_id
 ON CONFLICT (file_id) DO UPDATE SET customer_id = excluded.customer_id WHERE stored.customer_id IS NULL
@@ -126,14 +126,8 @@ ON CONFLICT (file_id) DO UPDATE SET customer_id = excluded.customer_id WHERE sto
 
 async def upsert_documents(connection: AsyncConnection, documents: Sequence[NewDocument]) -> None:
     """Store each document once for each file id. A later announcement can only add the customer."""
-    values = {
-        "file_ids": [new.file_id for new in documents],
-        "order_ids": [new.order_id for new in documents],
-        "customer_ids": [new.customer_id for new in documents],
-        "kinds": [new.kind for new in documents],
-        "file_names": [new.file_name for new in documents],
-        "times": [new.created_at for new in documents],
-    }
+    columns = ("file_id", "order_id", "customer_id", "kind", "file_name", "created_at")
+    values = {name: [getattr(new, name) for new in documents] for name in columns}
     await connection.execute(_UPSERT_DOCUMENTS, values)
 
 

@@ -133,11 +133,7 @@ async def finish_events(connection: AsyncConnection, claims: Sequence[Claim]) ->
 
 
 async def bury(connection: AsyncConnection, claim: Claim, reason: str) -> None:
-    """Set the event aside with the reason, until an operator revives it.
-
-    Raises:
-        LeaseLost: the claim is no longer held; roll back.
-    """
+    """Set the event aside with the reason, until an operator revives it. Raises LeaseLost: roll back."""
     await _update(
         connection,
         claim,
@@ -149,22 +145,14 @@ async def bury(connection: AsyncConnection, claim: Claim, reason: str) -> None:
 
 
 async def retry(connection: AsyncConnection, claim: Claim, *, delay: timedelta, error: str) -> None:
-    """Make the event due again after `delay` and add the error; the attempt is spent.
-
-    Raises:
-        LeaseLost: the claim is no longer held; roll back.
-    """
+    """Make the event due again after `delay`, and add the error; the attempt is spent. Raises LeaseLost."""
     await _update(connection, claim, due_at=sa.func.now() + delay, reason=error, errors=_errors_with(error))
 
 
 async def postpone(
     connection: AsyncConnection, claim: Claim, *, delay: timedelta, reason: str | None
 ) -> None:
-    """Make the event due again after `delay`; the attempt is not spent.
-
-    Raises:
-        LeaseLost: the claim is no longer held; roll back.
-    """
+    """Make the event due again after `delay`; the attempt is not spent. Raises LeaseLost: roll back."""
     values = {"due_at": sa.func.now() + delay, "attempts": webhook_event.c.attempts - 1, "reason": reason}
     await _update(connection, claim, **values)
 

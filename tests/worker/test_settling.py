@@ -1,4 +1,4 @@
-"""A worker stores what many events have brought in one transaction, and each event succeeds or fails alone."""
+"""A worker stores what many events brought in one transaction, and each event succeeds or fails alone."""
 
 import asyncio
 from collections.abc import AsyncIterator
