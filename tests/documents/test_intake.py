@@ -1,4 +1,4 @@
-"""Calls for an event run at the same time where they may, and a link is made only for a file that is there."""
+"""The calls for an event run together where they may. Only a file that is there gets a link."""
 
 import asyncpg
 import pytest
