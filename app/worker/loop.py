@@ -1,6 +1,7 @@
 """Claims due events from the inbox and handles them, outside any HTTP request: it may take minutes."""
 
 import asyncio
+import gc
 import signal
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -46,7 +47,9 @@ LEASE_SHARE = 0.8
 # A file, its live links and a new link.
 CALLS_PER_EVENT = 3
 # With a backlog, the worker claims anew when this share of its events has ended.
-CLAIM_SHARE = 1 / 8
+CLAIM_SHARE = 1 / 4
+# How many new objects start a garbage collection, and how many of those start the next larger one.
+COLLECTION_THRESHOLDS = (5000, 20, 20)
 
 log = structlog.get_logger()
 
@@ -240,5 +243,10 @@ async def run_worker(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     with metrics.serve_metrics(settings.host, settings.worker_metrics_port):
         async with open_resources(settings) as resources, asyncio.TaskGroup() as tasks:
+            # What a started worker holds is never garbage. To search it again and again was 12 % of the CPU
+            # for each event.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*COLLECTION_THRESHOLDS)
             tasks.create_task(scheduled_jobs.run_scheduled_jobs(resources, HANDLERS, stop))
             await Worker(resources).run(stop)
