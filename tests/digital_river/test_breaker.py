@@ -2,7 +2,7 @@
 
 import asyncio
 
-import aiohttp
+import httpx
 import pytest
 
 from app.digital_river.api import orders
@@ -192,7 +192,7 @@ def test_calls_that_left_before_it_opened_neither_close_nor_prolong_it() -> None
 
 
 def test_silence_counts_as_a_failure() -> None:
-    scripted = ScriptedDigitalRiver([aiohttp.SocketTimeoutError("silence")])
+    scripted = ScriptedDigitalRiver([httpx.ReadTimeout("silence")])
 
     async def scenario() -> BreakerState:
         async with scripted.opened() as digital_river:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 
-import aiohttp
 import httpx
 import pytest
 import structlog
@@ -59,7 +58,7 @@ def test_nothing_that_identifies_a_buyer_or_opens_a_file_is_logged(caplog: pytes
             httpx.Response(400, json=refusal),
             httpx.Response(201, json=link),
             httpx.Response(200, json={"id": {"canary": "x"}, "email": "canary@example.com"}),
-            aiohttp.ConnectionTimeoutError("https://far.test/orders/canary"),
+            httpx.ConnectTimeout("https://far.test/orders/canary"),
         ]
     )
 
@@ -95,7 +94,7 @@ def test_calls_are_counted_by_route_and_by_how_they_ended() -> None:
     }
 
     async def scenario() -> None:
-        script: list[Line] = [found(), answer(404), aiohttp.ClientOSError("reset"), found(), 60.0]
+        script: list[Line] = [found(), answer(404), httpx.ReadError("reset"), found(), 60.0]
         async with ScriptedDigitalRiver(script).opened() as digital_river:
             await orders.fetch_any_order(digital_river, OrderId("1"))
             with pytest.raises(DigitalRiverError):

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from io import BytesIO
 
-import aiohttp
 import httpx
 import pytest
 
@@ -15,7 +14,7 @@ from app.digital_river.errors import DigitalRiverError, Missing, Unavailable
 from app.digital_river.models import CustomerChanges
 from app.ids import CustomerId, FileId, OrderId, SourceId, TaxIdentifierId
 from tests.support.clock import now, run_on_jumping_clock
-from tests.support.digital_river import NO_CONNECTION, Line, ScriptedDigitalRiver, answer, found
+from tests.support.digital_river import Line, ScriptedDigitalRiver, answer, found
 
 Calling = Callable[[DigitalRiverClient], Awaitable[object]]
 
@@ -53,14 +52,14 @@ LOST_ON_THE_WAY: list[Line] = [
     answer(503),
     answer(504),
     answer(408),
-    aiohttp.ClientOSError("reset"),
-    aiohttp.SocketTimeoutError("silence"),
-    aiohttp.ClientPayloadError("half an answer"),
+    httpx.ReadError("reset"),
+    httpx.ReadTimeout("silence"),
+    httpx.RemoteProtocolError("half an answer"),
 ]
 NEVER_CONNECTED: list[Line] = [
-    NO_CONNECTION,
-    aiohttp.ConnectionTimeoutError("no connection free"),
-    aiohttp.ConnectionTimeoutError("nobody there"),
+    httpx.ConnectError("refused"),
+    httpx.PoolTimeout("no connection free"),
+    httpx.ConnectTimeout("nobody there"),
 ]
 SAID_NO: list[Line] = [answer(status) for status in (400, 401, 403, 404, 405, 406, 409, 422, 301)]
 
@@ -107,10 +106,7 @@ def test_garbage_is_never_repeated(calling: Calling) -> None:
 
 
 def test_a_deletion_whose_answer_was_lost_counts_as_done_if_the_resource_is_gone() -> None:
-    assert attempts(ScriptedDigitalRiver([aiohttp.SocketTimeoutError("silence"), answer(404)]), detach) == (
-        2,
-        None,
-    )
+    assert attempts(ScriptedDigitalRiver([httpx.ReadTimeout("silence"), answer(404)]), detach) == (2, None)
 
 
 def test_a_deletion_of_what_was_never_there_is_missing() -> None:
@@ -141,7 +137,7 @@ def test_a_repeat_that_would_miss_the_deadline_is_not_awaited() -> None:
 
 
 def test_all_attempts_together_stay_within_the_total_deadline() -> None:
-    scripted = ScriptedDigitalRiver([aiohttp.SocketTimeoutError("silence"), 60.0])
+    scripted = ScriptedDigitalRiver([httpx.ReadTimeout("silence"), 60.0])
 
     async def scenario() -> float:
         began = now()
@@ -163,7 +159,7 @@ def test_one_request_keeps_its_id_through_all_repeats() -> None:
 
 def test_the_creation_of_a_link_is_never_repeated() -> None:
     count, error = attempts(
-        ScriptedDigitalRiver([aiohttp.SocketTimeoutError("silence"), found()]),
+        ScriptedDigitalRiver([httpx.ReadTimeout("silence"), found()]),
         lambda digital_river: files.create_link(digital_river, FileId("f"), datetime(2030, 1, 1, tzinfo=UTC)),
     )
     assert count == 1

@@ -151,12 +151,12 @@ async def test_head_reads_nothing_of_a_file(
 ) -> None:
     read = 0
 
-    async def count(self: object) -> bytes:
+    async def count(self: object) -> AsyncIterator[bytes]:
         nonlocal read
         read += 1
-        raise StopAsyncIteration
+        yield b""
 
-    monkeypatch.setattr("aiohttp.streams.AsyncStreamIterator.__anext__", count)
+    monkeypatch.setattr("httpx_aiohttp.transport.AiohttpResponseStream.__aiter__", count)
     path = await owned(own_database, await pdf(sandbox), "ada")
     head = await narrow.client.head(path, headers=await sandbox.token("ada"), params={"disposition": "proxy"})
     assert (head.status_code, int(head.headers["Content-Length"]) > 1000, read) == (200, True, 0)

@@ -1,4 +1,4 @@
-"""The calls for an event run together where they may. Only a file that is there gets a link."""
+"""Calls for an event run at the same time where they may, and a link is made only for a file that is there."""
 
 import asyncpg
 import pytest

@@ -1,23 +1,18 @@
 """A Digital River for one test: it answers from a script, and records each request with its time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import aiohttp
 import httpx
 from pydantic import SecretStr
 
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.client.request import DEFAULT_DEADLINES, Deadlines
-from app.digital_river.client.transport import Body, Response
 from app.settings import Settings
 
 SECRET_KEY = "sk_test_canary_key"
-
-_FAR = aiohttp.client_reqrep.ConnectionKey("far.test", 443, True, True, None, None, None, None)
-NO_CONNECTION = aiohttp.ClientConnectorError(_FAR, OSError("refused"))
 
 Line = httpx.Response | Exception | float | Callable[[httpx.Request], httpx.Response]
 """What happens to one request: an answer, a failure, that many seconds of silence, or a function's answer."""
@@ -44,19 +39,8 @@ class ScriptedDigitalRiver:
     times: list[float] = field(default_factory=list)
     latency: float = 0.0
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> Response:
-        content = body if isinstance(body, bytes | None) else b"".join([chunk async for chunk in body])
-        request = httpx.Request(method, url, headers=headers, content=content)
-        response = await self._play(request)
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        return Response(
-            response.status_code, response.headers, aiter(response.stream), response.stream.aclose
-        )
-
-    async def aclose(self) -> None:
-        """There is nothing to close."""
-
-    async def _play(self, request: httpx.Request) -> httpx.Response:
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
         self.requests.append(request)
         self.times.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self.latency)
@@ -72,8 +56,9 @@ class ScriptedDigitalRiver:
     async def opened(
         self, *, per_second: int = 1000, deadlines: Deadlines = DEFAULT_DEADLINES
     ) -> AsyncIterator[DigitalRiverClient]:
+        handler = httpx.MockTransport(self)
         async with DigitalRiverClient.open(
-            settings(per_second=per_second), transport=self, deadlines=deadlines
+            settings(per_second=per_second), transport=handler, deadlines=deadlines
         ) as digital_river:
             yield digital_river
 

@@ -6,6 +6,8 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from types import MappingProxyType
 from typing import TypeVar
 
+import httpx
+
 from app.digital_river.client import call_log
 from app.digital_river.client.call_limits import CallLimits, ClientStatus, ConnectionLimit
 from app.digital_river.client.error_responses import error_for, read_error_response
@@ -20,12 +22,9 @@ from app.digital_river.client.request import (
 )
 from app.digital_river.client.responses import ModelT, parse_response, read_body
 from app.digital_river.client.transport import (
-    SUCCESS,
     TRANSPORT_ERRORS,
-    AiohttpTransport,
-    Response,
-    Sender,
-    Transport,
+    BareClient,
+    build_transport,
     stream_chunks,
     to_error,
 )
@@ -57,14 +56,14 @@ class DigitalRiverClient:
 
     def __init__(
         self,
-        sender: Sender,
+        client: BareClient,
         limits: CallLimits,
         connections: ConnectionLimit,
         deadlines: Deadlines,
         *,
         is_background: bool = False,
     ) -> None:
-        self._sender = sender
+        self._client = client
         self._limits = limits
         self._connections = connections
         self._deadlines = deadlines
@@ -76,16 +75,17 @@ class DigitalRiverClient:
         cls,
         settings: Settings,
         *,
-        transport: Transport | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
         deadlines: Deadlines = DEFAULT_DEADLINES,
         max_connections: int = MAX_CONNECTIONS,
     ) -> AsyncIterator["DigitalRiverClient"]:
         """A client for the lifetime of the process; tests replace the network by `transport`."""
         limits = CallLimits(settings.requests_per_second)
         try:
-            network = transport or AiohttpTransport(max_connections, deadlines)
-            async with aclosing(network):
-                yield cls(Sender(settings, network), limits, ConnectionLimit(max_connections), deadlines)
+            network = transport or build_transport(max_connections)
+            async with network:
+                client = BareClient(settings, deadlines, network)
+                yield cls(client, limits, ConnectionLimit(max_connections), deadlines)
         finally:
             limits.close()
 
@@ -93,7 +93,7 @@ class DigitalRiverClient:
     def background(self) -> "DigitalRiverClient":
         """The same client for background work: at most half of the budget, after all interactive calls."""
         return DigitalRiverClient(
-            self._sender, self._limits, self._connections, self._deadlines, is_background=True
+            self._client, self._limits, self._connections, self._deadlines, is_background=True
         )
 
     def status(self) -> ClientStatus:
@@ -119,7 +119,7 @@ class DigitalRiverClient:
         """Call, and ignore the body of a 2xx."""
         call = Call(method, path, self._deadlines.total)
         try:
-            await self._send_with_retries(call, _ignore_body)
+            await self._send_with_retries(call, httpx.Response.aclose)
         except Missing:
             # If its response was lost, the first DELETE may have worked.
             if call.method != "DELETE" or call.attempts == 1:
@@ -151,9 +151,9 @@ class DigitalRiverClient:
                         response.headers.get("content-type"), int(length) if is_plain else None, chunks
                     )
             finally:
-                await response.close()
+                await response.aclose()
 
-    async def _send_with_retries(self, call: Call, receive: Callable[[Response], Awaitable[_T]]) -> _T:
+    async def _send_with_retries(self, call: Call, receive: Callable[[httpx.Response], Awaitable[_T]]) -> _T:
         clock = asyncio.get_running_loop().time
         deadline = clock() + call.total
         while True:
@@ -176,19 +176,19 @@ class DigitalRiverClient:
                 await asyncio.sleep(delay)
 
     async def _send_once(
-        self, call: Call, deadline: float, receive: Callable[[Response], Awaitable[_T]]
+        self, call: Call, deadline: float, receive: Callable[[httpx.Response], Awaitable[_T]]
     ) -> _T:
         route = call.path.template
         with self._limits.watch(), call_log.log_call(call.method, route, call.attempts) as entry:
             try:
                 async with asyncio.timeout_at(deadline):
-                    response = await self._sender.send(call)
+                    response = await self._client.send(call)
                     return await _read_response(response, receive, entry)
             except DigitalRiverError as error:
                 error.request_id = entry.fields.get("dr_request_id")
                 raise
             except TRANSPORT_ERRORS as error:
-                entry.fields["failure"] = type(error).__name__
+                entry.fields["failure"] = type(error.__cause__ or error).__name__
                 if call.read_error is not None:
                     raise call.read_error from None
                 # Without its cause: the HTTP clients put the whole URL into their messages.
@@ -204,25 +204,25 @@ class DigitalRiverClient:
 
 
 async def _read_response(
-    response: Response, receive: Callable[[Response], Awaitable[_T]], entry: call_log.CallLogEntry
+    response: httpx.Response, receive: Callable[[httpx.Response], Awaitable[_T]], entry: call_log.CallLogEntry
 ) -> _T:
-    entry.fields["status"] = response.status
+    entry.fields["status"] = response.status_code
     entry.fields["dr_request_id"] = response.headers.get("x-dr-requestid")
     try:
-        if response.status not in SUCCESS:
+        if not response.is_success:
             await _raise_for(response, entry)
         return await receive(response)
     except BaseException:
-        await response.close()
+        await response.aclose()
         raise
 
 
-async def _raise_for(response: Response, entry: call_log.CallLogEntry) -> None:
+async def _raise_for(response: httpx.Response, entry: call_log.CallLogEntry) -> None:
     try:
-        body = await read_body(response.chunks(), MAX_ERROR_BYTES)
+        body = await read_body(response.aiter_bytes(), MAX_ERROR_BYTES)
     except (Garbled, *TRANSPORT_ERRORS):
         body = b""  # The status is enough to choose the error.
-    error_response = read_error_response(response.status, response.headers, body)
+    error_response = read_error_response(response.status_code, response.headers, body)
     entry.fields |= {
         "codes": error_response.codes,
         "parameters": error_response.parameters,
@@ -236,17 +236,13 @@ def _json_reader(
     path: Path,
     expected: Mapping[str, str],
     required: Mapping[str, str] = MappingProxyType({}),
-) -> Callable[[Response], Awaitable[ModelT]]:
-    async def read(response: Response) -> ModelT:
-        body = await read_body(response.chunks(), MAX_JSON_BYTES)
+) -> Callable[[httpx.Response], Awaitable[ModelT]]:
+    async def read(response: httpx.Response) -> ModelT:
+        body = await read_body(response.aiter_bytes(), MAX_JSON_BYTES)
         return parse_response(body, model, path.template, expected, required)
 
     return read
 
 
-async def _ignore_body(response: Response) -> None:
-    await response.close()
-
-
-async def _return_response(response: Response) -> Response:
+async def _return_response(response: httpx.Response) -> httpx.Response:
     return response

@@ -159,7 +159,7 @@ class Call:
         return had_no_effect or self.method in RETRYABLE_METHODS
 
     def files(self) -> dict[str, tuple[str, BinaryIO, str]] | None:
-        """The upload in the form that httpx encodes, None without an upload."""
+        """The upload in the form that httpx expects, None without an upload."""
         if (upload := self.upload) is None:
             return None
         self._file = _WatchedFile(upload.file)
