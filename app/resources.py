@@ -32,7 +32,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         open_hot_pool(settings) as hot_pool,
         DigitalRiverClient.open(settings) as digital_river,
     ):
-        yield Resources(settings, engine, hot_pool, Leases(engine), digital_river)
+        yield Resources(settings, engine, hot_pool, Leases(hot_pool), digital_river)
 
 
 def resources_of(request: Request) -> Resources:

@@ -3,15 +3,17 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from weakref import WeakValueDictionary
 
+import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import UUID, insert
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.dialects.postgresql import UUID
 
+from app.db.batches import Batcher
+from app.db.engine import POOL_SECONDS
 from app.db.errors import DATABASE_ERRORS
 from app.db.schema import metadata
 from app.ids import CustomerId
@@ -29,6 +31,27 @@ lease = sa.Table(
     sa.Column("held_until", sa.DateTime(timezone=True), nullable=False),
 )
 
+# Two processes with the same names must lock them in the same order. `holder` in RETURNING is the new one.
+_CLAIM = """
+INSERT INTO lease AS held (name, holder, held_until)
+SELECT name, holder, now() + make_interval(secs => seconds)
+FROM unnest($1::text[], $2::uuid[], $3::float8[]) AS claim (name, holder, seconds)
+ORDER BY name
+ON CONFLICT (name) DO UPDATE SET (holder, held_until) = (excluded.holder, excluded.held_until)
+    WHERE held.held_until < now() OR held.holder = excluded.holder
+RETURNING name, now()
+"""
+
+_RELEASE = """
+DELETE FROM lease USING (
+    SELECT name, holder FROM lease
+    WHERE (name, holder) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))
+    ORDER BY name
+    FOR UPDATE
+) AS held
+WHERE lease.name = held.name AND lease.holder = held.holder
+"""
+
 
 def customer_lease(customer_id: CustomerId) -> str:
     """The lease for writing this customer, its address or its payment sources at Digital River."""
@@ -42,10 +65,14 @@ class LeaseBusy(Exception):
 class Leases:
     """Leases in PostgreSQL. If a holder dies, its lease expires after some seconds.
 
-    Each claim and release is a transaction of its own, so that other processes see it at once."""
+    Claims and releases are committed at once, so that other processes see them. Those of the same moment
+    share a statement: each event that a worker handles needs both."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Take the hot pool, because each event takes a lease."""
+        self._pool = pool
+        self._claims = Batcher(self._claim_all)
+        self._releases = Batcher(self._release_all)
         # Callers of one process queue here, so that only one of them polls the database.
         self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -106,17 +133,17 @@ class Leases:
 
     async def claim(self, name: str, holder: uuid.UUID, seconds: float) -> datetime | None:
         """Claim the lease, or renew it if `holder` has it; None if another holder has it."""
-        now = sa.func.now()
-        statement = insert(lease).values(
-            name=name, holder=holder, held_until=now + timedelta(seconds=seconds)
-        )
-        statement = statement.on_conflict_do_update(
-            index_elements=[lease.c.name],
-            set_={"holder": holder, "held_until": now + timedelta(seconds=seconds)},
-            where=sa.or_(lease.c.held_until < now, lease.c.holder == holder),
-        )
-        async with self._engine.begin() as connection:
-            return (await connection.execute(statement.returning(now))).scalar()
+        return await self._claims.submit((name, holder, seconds))
+
+    async def _claim_all(self, claims: Sequence[tuple[str, uuid.UUID, float]]) -> Sequence[datetime | None]:
+        # One statement cannot claim a name twice: of several holders, the first one gets the lease.
+        first: dict[str, tuple[str, uuid.UUID, float]] = {}
+        for claim in claims:
+            first.setdefault(claim[0], claim)
+        names, holders, seconds = zip(*first.values(), strict=True)
+        async with self._pool.acquire(timeout=POOL_SECONDS) as connection:
+            claimed = dict(await connection.fetch(_CLAIM, names, holders, seconds))
+        return [claimed.get(claim[0]) if claim is first[claim[0]] else None for claim in claims]
 
     async def _claim_when_free(self, name: str, holder: uuid.UUID, seconds: float) -> datetime:
         # It polls, because the holder may be in another process.
@@ -125,8 +152,12 @@ class Leases:
         return now
 
     async def _release(self, name: str, holder: uuid.UUID) -> None:
-        statement = sa.delete(lease).where(lease.c.name == name, lease.c.holder == holder)
         # A failed release causes only a delay: the lease expires.
         with suppress(*DATABASE_ERRORS):
-            async with self._engine.begin() as connection:
-                await connection.execute(statement)
+            await self._releases.submit((name, holder))
+
+    async def _release_all(self, held: Sequence[tuple[str, uuid.UUID]]) -> Sequence[None]:
+        names, holders = zip(*held, strict=True)
+        async with self._pool.acquire(timeout=POOL_SECONDS) as connection:
+            await connection.execute(_RELEASE, names, holders)
+        return [None] * len(held)

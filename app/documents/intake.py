@@ -3,8 +3,10 @@
 `service` fetches the documents of an order with the same function, so both ways end in the same upsert.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +17,7 @@ from app.digital_river.api import files, orders
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.models.tolerant_model import DigitalRiverModel, Identifier
 from app.documents import link_store, links, store
+from app.documents.link_policy import Link
 from app.documents.links import LinkRefused
 from app.documents.store import DocumentKind, NewDocument
 from app.ids import CustomerId, FileId, OrderId
@@ -25,7 +28,13 @@ DOCUMENT_KINDS: Mapping[str, DocumentKind] = {
     "order.credit_memo.created": "creditMemo",
 }
 
-Effect = Callable[[AsyncConnection], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an event changes here. `store` writes the items of many events in the caller's transaction."""
+
+    store: Callable[[AsyncConnection, Sequence[Any]], Awaitable[None]]
+    item: Any
 
 
 class UnprocessableEvent(ValueError):
@@ -44,10 +53,11 @@ class _AnnouncedFile(DigitalRiverModel):
 async def handle_event(
     resources: Resources, event_type: str, event_object: Mapping[str, Any]
 ) -> AsyncIterator[Effect]:
-    """Fetch the announced document and a link to it from Digital River, then yield the effect: a function
-    that stores both in the caller's transaction.
+    """Fetch the announced document and a link to it from Digital River, then yield the effect: both are to be
+    stored in the caller's transaction.
 
-    Until the block ends, no other caller creates a link to the file.
+    The file and its live links are fetched at the same time, and a new link is created only for a file that
+    was found. Until the block ends, no other caller creates a link to the file.
 
     Raises:
         UnprocessableEvent: a field of `data.object` is missing or invalid.
@@ -55,31 +65,30 @@ async def handle_event(
             the order or the file yet.
     """
     announced = _parse(event_object)
-    file_id, order_id = FileId(announced.file_id), OrderId(announced.order_id)
     client = resources.digital_river.background
-    document = await fetch_document(
-        client,
-        file_id,
-        order_id=order_id,
-        customer_id=CustomerId(announced.customer_id)
-        if announced.customer_id is not None
-        else await _fetch_customer_id(client, order_id),
-        kind=DOCUMENT_KINDS[event_type],
-    )
-    async with AsyncExitStack() as stack:
+    async with links.hold_renewal(resources, client, FileId(announced.file_id)) as renewal:
+        document, found = await asyncio.gather(
+            _fetch_announced(client, announced, DOCUMENT_KINDS[event_type]),
+            renewal.find(),
+            return_exceptions=True,
+        )
+        if isinstance(document, BaseException):
+            raise document
         try:
-            link = await stack.enter_async_context(links.hold_usable_link(resources, client, file_id))
+            if isinstance(found, BaseException):
+                raise found
+            link = found or await renewal.create()
         except LinkRefused:
             # Without a link the buyer can still see the document in the list, and open it with `proxy`.
             async with resources.engine.begin() as connection:
-                await store.upsert_document(connection, document)
+                await store.upsert_documents(connection, [document])
             raise
+        yield Effect(_store, (document, link))
 
-        async def effect(connection: AsyncConnection) -> None:
-            await store.upsert_document(connection, document)
-            await link_store.upsert_link(connection, file_id, link)
 
-        yield effect
+async def _store(connection: AsyncConnection, announced: Sequence[tuple[NewDocument, Link]]) -> None:
+    await store.upsert_documents(connection, [document for document, _ in announced])
+    await link_store.upsert_links(connection, {document.file_id: link for document, link in announced})
 
 
 def _parse(event_object: Mapping[str, Any]) -> _AnnouncedFile:
@@ -90,10 +99,29 @@ def _parse(event_object: Mapping[str, Any]) -> _AnnouncedFile:
         raise UnprocessableEvent(f"unusable or missing in data.object: {fields}") from None
 
 
-async def _fetch_customer_id(client: DigitalRiverClient, order_id: OrderId) -> CustomerId | None:
-    """The order's customer, for an event that names none; None for a guest's order."""
-    order = await orders.fetch_any_order(client, order_id)
-    return None if order.customer_id is None else CustomerId(order.customer_id)
+async def _fetch_announced(
+    client: DigitalRiverClient, announced: _AnnouncedFile, kind: DocumentKind
+) -> NewDocument:
+    """The announced document. If the event names no customer, it is the order's, and None for a guest."""
+    file_id, order_id = FileId(announced.file_id), OrderId(announced.order_id)
+    if announced.customer_id is not None:
+        customer_id = CustomerId(announced.customer_id)
+        return await fetch_document(client, file_id, order_id=order_id, customer_id=customer_id, kind=kind)
+    order, document = await asyncio.gather(
+        orders.fetch_any_order(client, order_id),
+        fetch_document(client, file_id, order_id=order_id, customer_id=None, kind=kind),
+        return_exceptions=True,
+    )
+    if isinstance(order, BaseException):
+        raise order
+    if isinstance(document, BaseException):
+        raise document
+    # A guest's order has no customer.
+    return (
+        document
+        if order.customer_id is None
+        else replace(document, customer_id=CustomerId(order.customer_id))
+    )
 
 
 async def fetch_document(

@@ -1,11 +1,13 @@
 """The tables of links and of refused links, and the statements about them. `store` joins links to lists."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.engine import POOL_SECONDS, Pool
 from app.db.schema import metadata
 from app.documents.link_policy import MAXIMUM_LIFETIME, MINIMUM_LIFETIME, Link, LinkPolicy
 from app.ids import FileId
@@ -34,31 +36,50 @@ link_refusal = sa.Table(
 )
 
 
-async def upsert_link(connection: AsyncConnection, file_id: FileId, link: Link) -> None:
-    """Store the link in place of the stored one. The caller found that one unusable, or stores it again."""
-    statement = insert(file_link).values(
-        file_id=file_id, link_id=link.link_id, url=link.url, expires_at=link.expires_at
-    )
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=[file_link.c.file_id],
-        set_={name: new[name] for name in ("link_id", "url", "expires_at")},
-        where=sa.or_(file_link.c.url != new.url, file_link.c.expires_at != new.expires_at),
-    )
-    await connection.execute(statement)
+# In one order, because another transaction with the same files waits for the first lock.
+_UPSERT_LINKS = sa.text("""
+INSERT INTO file_link AS stored (file_id, link_id, url, expires_at)
+SELECT *
+FROM unnest(
+    CAST(:file_ids AS text[]), CAST(:link_ids AS text[]), CAST(:urls AS text[]), CAST(:ends AS timestamptz[])
+) AS new (file_id, link_id, url, expires_at)
+ORDER BY file_id
+ON CONFLICT (file_id) DO UPDATE
+    SET (link_id, url, expires_at) = (excluded.link_id, excluded.url, excluded.expires_at)
+    WHERE stored.url <> excluded.url OR stored.expires_at <> excluded.expires_at
+""")
 
 
-async def find_usable_link(connection: AsyncConnection, policy: LinkPolicy, file_id: FileId) -> Link | None:
-    """The stored link of the file, if the policy allows it and it lives for another five minutes at least."""
-    statement = sa.select(file_link.c.link_id, file_link.c.url, file_link.c.expires_at).where(
-        file_link.c.file_id == file_id,
-        file_link.c.expires_at > sa.func.now() + MINIMUM_LIFETIME,
-        file_link.c.expires_at <= sa.func.now() + MAXIMUM_LIFETIME,
-    )
-    row = (await connection.execute(statement)).first()
-    if row is None or not policy.allows(row.url):
-        return None
-    return Link(row.link_id, row.url, row.expires_at)
+async def upsert_links(connection: AsyncConnection, links: Mapping[FileId, Link]) -> None:
+    """Store the links in place of the stored ones. The callers found those unusable, or store them again."""
+    values = {
+        "file_ids": [*links],
+        "link_ids": [link.link_id for link in links.values()],
+        "urls": [link.url for link in links.values()],
+        "ends": [link.expires_at for link in links.values()],
+    }
+    await connection.execute(_UPSERT_LINKS, values)
+
+
+# Each event that the worker handles runs it, so it takes the hot pool.
+_FIND_STORED_LINK = f"""
+SELECT l.link_id, l.url, l.expires_at, r.reason
+FROM (SELECT $1::text) AS file (id)
+LEFT JOIN file_link l ON l.file_id = file.id
+    AND l.expires_at > now() + interval '{MINIMUM_LIFETIME.total_seconds():.0f} seconds'
+    AND l.expires_at <= now() + interval '{MAXIMUM_LIFETIME.total_seconds():.0f} seconds'
+LEFT JOIN link_refusal r ON r.file_id = file.id
+    AND r.refused_at > now() - interval '{REFUSAL_PERIOD.total_seconds():.0f} seconds'
+"""  # noqa: S608
+
+
+async def find_stored_link(pool: Pool, policy: LinkPolicy, file_id: FileId) -> tuple[Link | None, str | None]:
+    """The stored link of the file, if the policy allows it and it lives for another five minutes at least;
+    and why a new link was refused within REFUSAL_PERIOD, None if none was. Takes the hot pool."""
+    async with pool.acquire(timeout=POOL_SECONDS) as connection:
+        link_id, url, expires_at, refusal = await connection.fetchrow(_FIND_STORED_LINK, file_id)
+    is_usable = url is not None and policy.allows(url)
+    return Link(link_id, url, expires_at) if is_usable else None, refusal
 
 
 async def upsert_refusal(connection: AsyncConnection, file_id: FileId, reason: str) -> None:
@@ -71,11 +92,3 @@ async def upsert_refusal(connection: AsyncConnection, file_id: FileId, reason: s
             set_={"reason": new.reason, "refused_at": new.refused_at},
         )
     )
-
-
-async def find_recent_refusal(connection: AsyncConnection, file_id: FileId) -> str | None:
-    """Why a new link to the file was refused within REFUSAL_PERIOD; None if none was."""
-    statement = sa.select(link_refusal.c.reason).where(
-        link_refusal.c.file_id == file_id, link_refusal.c.refused_at > sa.func.now() - REFUSAL_PERIOD
-    )
-    return (await connection.execute(statement)).scalar()

@@ -3,6 +3,7 @@
 import collections
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -38,14 +39,14 @@ async def get_usable_link(resources: Resources, file_id: FileId) -> Link:
         DigitalRiverError: a new link is needed, and the call failed. LinkRefused: the link is unusable.
         LeaseBusy: another caller is renewing the link, and takes too long.
     """
-    stored = await _find_stored_link(resources.engine, policy_of(resources.settings), file_id)
+    stored = await _find_stored_link(resources, file_id)
     if stored is not None:
         return stored
     async with (
         hold_usable_link(resources, resources.digital_river, file_id) as link,
         resources.engine.begin() as connection,
     ):
-        await link_store.upsert_link(connection, file_id, link)
+        await link_store.upsert_links(connection, {file_id: link})
     return link
 
 
@@ -58,30 +59,66 @@ async def hold_usable_link(
     Raises:
         DigitalRiverError, LeaseBusy: as `get_usable_link`.
     """
-    policy = policy_of(resources.settings)
-    async with resources.leases.hold(f"link:{file_id}") as now:
-        yield (
-            await _find_stored_link(resources.engine, policy, file_id)
-            or await _find_live_link(client, policy, file_id, now)
-            or await _create_link(resources, client, file_id, now)
+    async with hold_renewal(resources, client, file_id) as renewal:
+        yield await renewal.find() or await renewal.create()
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The right to create a link to the file, as long as its lease is held."""
+
+    resources: Resources
+    client: DigitalRiverClient
+    file_id: FileId
+    # The database's time.
+    began_at: datetime
+
+    async def find(self) -> Link | None:
+        """The stored link, else the live one at Digital River that lives longest; None if there is none.
+
+        Raises:
+            DigitalRiverError: Digital River's links could not be fetched.
+            LinkRefused: a new link was refused within REFUSAL_PERIOD.
+        """
+        return await _find_stored_link(self.resources, self.file_id) or await _find_live_link(
+            self.client, policy_of(self.resources.settings), self.file_id, self.began_at
         )
 
+    async def create(self) -> Link:
+        """A new link.
 
-async def _find_stored_link(engine: AsyncEngine, policy: LinkPolicy, file_id: FileId) -> Link | None:
+        Raises:
+            DigitalRiverError: the call failed. LinkRefused: the new link must not be handed out.
+        """
+        return await _create_link(self.resources, self.client, self.file_id, self.began_at)
+
+
+@asynccontextmanager
+async def hold_renewal(
+    resources: Resources, client: DigitalRiverClient, file_id: FileId
+) -> AsyncIterator[Renewal]:
+    """Hold the file's lease until the end of the block, so that no other caller creates a link to the file.
+
+    Raises:
+        LeaseBusy: another caller is renewing the link, and takes too long.
+    """
+    async with resources.leases.hold(f"link:{file_id}") as now:
+        yield Renewal(resources, client, file_id, now)
+
+
+async def _find_stored_link(resources: Resources, file_id: FileId) -> Link | None:
     """The stored link, if it is usable.
 
     Raises:
         LinkRefused: there is none, and a new link was refused within REFUSAL_PERIOD. Digital River is not
             called again so soon.
     """
-    async with engine.connect() as connection:
-        stored = await link_store.find_usable_link(connection, policy, file_id)
-        if stored is not None:
-            return stored
-        reason = await link_store.find_recent_refusal(connection, file_id)
-    if reason is not None:
-        raise LinkRefused(f"a new link was refused a moment ago: {reason}")
-    return None
+    stored, refusal = await link_store.find_stored_link(
+        resources.hot_pool, policy_of(resources.settings), file_id
+    )
+    if stored is None and refusal is not None:
+        raise LinkRefused(f"a new link was refused a moment ago: {refusal}")
+    return stored
 
 
 async def _find_live_link(

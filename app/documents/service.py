@@ -248,10 +248,9 @@ async def _store_order_documents(
         ),
         return_exceptions=True,
     )
-    async with engine.begin() as connection:
-        for result in results:
-            if not isinstance(result, BaseException):
-                await store.upsert_document(connection, result)
+    if documents := [result for result in results if not isinstance(result, BaseException)]:
+        async with engine.begin() as connection:
+            await store.upsert_documents(connection, documents)
     for result in results:
         if isinstance(result, BaseException) and not isinstance(result, Missing):
             raise result

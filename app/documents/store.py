@@ -1,7 +1,7 @@
 """The tables of documents and of what is known about orders, and every statement about them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -111,22 +111,24 @@ class OrderCheck:
     age: timedelta
 
 
-async def upsert_document(connection: AsyncConnection, new: NewDocument) -> None:
-    """Store the document once for each file id. A later announcement can only add the customer."""
-    statement = insert(document).values(
-        file_id=new.file_id,
-        order_id=new.order_id,
-        customer_id=new.customer_id,
-        kind=new.kind,
-        file_name=new.file_name,
-        created_at=new.created_at,
-    )
-    statement = statement.on_conflict_do_update(
-        index_elements=[document.c.file_id],
-        set_={"customer_id": statement.excluded.customer_id},
-        where=document.c.customer_id.is_(None),
-    )
-    await connection.execute(statement)
+# In one order, because another transaction with the same files waits for the first lock.
+_UPSERT_DOCUMENTS = sa.text("""
+INSERT INTO document AS stored (file_id, order_id, customer_id, kind, file_name, created_at)
+SELECT *
+FROM unnest(
+    CAST(:file_id AS text[]), CAST(:order_id AS text[]), CAST(:customer_id AS text[]),
+    CAST(:kind AS text[]), CAST(:file_name AS text[]), CAST(:created_at AS timestamptz[])
+) AS new (file_id, order_id, customer_id, kind, file_name, created_at)
+ORDER BY file_id
+ON CONFLICT (file_id) DO UPDATE SET customer_id = excluded.customer_id WHERE stored.customer_id IS NULL
+""")
+
+
+async def upsert_documents(connection: AsyncConnection, documents: Sequence[NewDocument]) -> None:
+    """Store each document once for each file id. A later announcement can only add the customer."""
+    columns = ("file_id", "order_id", "customer_id", "kind", "file_name", "created_at")
+    values = {name: [getattr(new, name) for new in documents] for name in columns}
+    await connection.execute(_UPSERT_DOCUMENTS, values)
 
 
 async def list_document_kinds(

@@ -115,21 +115,25 @@ async def claim_events(connection: AsyncConnection, *, limit: int, lease: float)
     return [Claim(EventId(r.id), r.type, r.body, r.attempts, r.claims, r.age) for r in rows]
 
 
-async def finish(connection: AsyncConnection, claim: Claim) -> None:
-    """Mark the event as done, in the transaction that stores its effect.
+_FINISH = sa.text("""
+UPDATE webhook_event AS event SET state = 'done', finished_at = now(), reason = NULL
+FROM unnest(CAST(:ids AS text[]), CAST(:numbers AS integer[])) AS held (id, number)
+WHERE event.id = held.id AND event.claims = held.number AND event.state = 'pending'
+RETURNING event.id, event.claims
+""")
 
-    Raises:
-        LeaseLost: the claim is no longer held; roll back.
-    """
-    await _update(connection, claim, state="done", finished_at=sa.func.now(), reason=None)
+
+async def finish_events(connection: AsyncConnection, claims: Sequence[Claim]) -> set[Claim]:
+    """Mark the events as done, in the transaction that stores their effects. Returns the claims that were
+    held: of the others, whose lease was lost, no effect may be stored."""
+    values = {"ids": [claim.id for claim in claims], "numbers": [claim.number for claim in claims]}
+    rows = await connection.execute(_FINISH, values)
+    finished = {(row.id, row.claims) for row in rows}
+    return {claim for claim in claims if (claim.id, claim.number) in finished}
 
 
 async def bury(connection: AsyncConnection, claim: Claim, reason: str) -> None:
-    """Set the event aside with the reason, until an operator revives it.
-
-    Raises:
-        LeaseLost: the claim is no longer held; roll back.
-    """
+    """Set the event aside with the reason, until an operator revives it. Raises LeaseLost: roll back."""
     await _update(
         connection,
         claim,
@@ -141,22 +145,14 @@ async def bury(connection: AsyncConnection, claim: Claim, reason: str) -> None:
 
 
 async def retry(connection: AsyncConnection, claim: Claim, *, delay: timedelta, error: str) -> None:
-    """Make the event due again after `delay` and add the error; the attempt is spent.
-
-    Raises:
-        LeaseLost: the claim is no longer held; roll back.
-    """
+    """Make the event due again after `delay`, and add the error; the attempt is spent. Raises LeaseLost."""
     await _update(connection, claim, due_at=sa.func.now() + delay, reason=error, errors=_errors_with(error))
 
 
 async def postpone(
     connection: AsyncConnection, claim: Claim, *, delay: timedelta, reason: str | None
 ) -> None:
-    """Make the event due again after `delay`; the attempt is not spent.
-
-    Raises:
-        LeaseLost: the claim is no longer held; roll back.
-    """
+    """Make the event due again after `delay`; the attempt is not spent. Raises LeaseLost: roll back."""
     values = {"due_at": sa.func.now() + delay, "attempts": webhook_event.c.attempts - 1, "reason": reason}
     await _update(connection, claim, **values)
 

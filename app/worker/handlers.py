@@ -9,7 +9,7 @@ from app.documents.intake import Effect
 from app.resources import Resources
 
 Handler = Callable[[Resources, str, Mapping[str, Any]], AbstractAsyncContextManager[Effect]]
-"""Takes the type and `data.object` of an event. On entry it calls Digital River; it yields the effect to
-store, which runs in the transaction that also finishes the event."""
+"""Takes the type and `data.object` of an event. On entry it calls Digital River; it yields the effect, which
+the worker stores in the transaction that also finishes the event."""
 
 HANDLERS: Mapping[str, Handler] = dict.fromkeys(intake.DOCUMENT_KINDS, intake.handle_event)

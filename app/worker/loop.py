@@ -2,19 +2,23 @@
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
+from app.db.batches import Batcher
 from app.db.errors import DATABASE_ERRORS
 from app.db.notifications import listen
 from app.digital_river.api.events import fetch_event
+from app.digital_river.client.budget import BACKGROUND_SHARE
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.errors import Garbled, Missing, Refused
 from app.digital_river.models.tolerant_json import read_leniently
-from app.documents.intake import UnprocessableEvent
+from app.documents.intake import Effect, UnprocessableEvent
 from app.ops import metrics
 from app.resources import Resources, open_resources
 from app.settings import Settings
@@ -39,8 +43,20 @@ POLL_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 # A handler is cancelled before its lease ends, so that two workers do not handle the same event.
 LEASE_SHARE = 0.8
+# A file, its live links and a new link.
+CALLS_PER_EVENT = 3
+# With a backlog, the worker claims anew when this share of its events has ended.
+CLAIM_SHARE = 1 / 4
 
 log = structlog.get_logger()
+
+
+def most_events_at_once(settings: Settings) -> int:
+    """How many events one worker handles at the same time: as many as the budget serves within a quarter of
+    the time that each of them has. More of them would only wait in its queue, and time out there."""
+    events_per_second = settings.requests_per_second * BACKGROUND_SHARE / CALLS_PER_EVENT
+    served = int(events_per_second * settings.worker_lease * LEASE_SHARE / 4)
+    return max(1, min(served, settings.worker_concurrency))
 
 
 class Worker:
@@ -50,23 +66,32 @@ class Worker:
         self._resources = resources
         self._engine = resources.engine
         self._lease = resources.settings.worker_lease
+        self._most = most_events_at_once(resources.settings)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._settlements = Batcher(self._settle)
+        # Set when there may be something to do: by a notification, by an ended task, or by `stop`.
+        self._wake = asyncio.Event()
+        self._may_have_backlog = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Handle events until `stop` is set; then finish the claimed ones, or postpone them."""
         url = self._resources.settings.database_url.get_secret_value()
-        async with listen(url, inbox.CHANNEL) as notified:
+        async with listen(url, inbox.CHANNEL) as self._wake:
+            stopping = asyncio.create_task(stop.wait())
+            stopping.add_done_callback(lambda _: self._wake.set())
             log.info("worker.started", handles=sorted(HANDLERS))
             while not stop.is_set():
-                notified.clear()
+                self._wake.clear()
                 wait = await self._start_due()
-                await self._wait(stop, notified, wait)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
             await self._finish_or_postpone()
         log.info("worker.stopped")
 
     async def _start_due(self) -> float:
         """Claim and start as many events as may run now; returns the seconds to wait before the next try."""
-        free = self._resources.settings.worker_concurrency - len(self._tasks)
+        free = self._most - len(self._tasks)
         if free <= 0:
             return POLL_SECONDS
         try:
@@ -75,8 +100,9 @@ class Worker:
             for claim in claims:
                 task = asyncio.create_task(self._handle(claim))
                 self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            if len(claims) == free:
+                task.add_done_callback(self._end)
+            self._may_have_backlog = len(claims) == free
+            if self._may_have_backlog:
                 return POLL_SECONDS
             async with self._engine.connect() as connection:
                 wait = await inbox.find_seconds_until_due(connection)
@@ -85,17 +111,11 @@ class Worker:
             log.error("worker.database_unavailable", error=type(error).__name__)
             return RETRY_SECONDS
 
-    async def _wait(self, stop: asyncio.Event, notified: asyncio.Event, seconds: float) -> None:
-        """Wait until a notification arrives, a task ends, `stop` is set, or `seconds` have passed."""
-        waiters: set[asyncio.Task[Any]] = {
-            asyncio.create_task(notified.wait()),
-            asyncio.create_task(stop.wait()),
-        }
-        try:
-            await asyncio.wait(waiters | self._tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for waiter in waiters:
-                waiter.cancel()
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        # With a backlog, one claim takes several events, so that not each event that ends costs a statement.
+        if self._may_have_backlog and len(self._tasks) <= self._most * (1 - CLAIM_SHARE):
+            self._wake.set()
 
     async def _finish_or_postpone(self) -> None:
         if not self._tasks:
@@ -141,6 +161,8 @@ class Worker:
             why = describe(error)
             log.warning("event.not_done", decision=name, why=why, attempt=claim.attempts, exc_info=trace)
             await self._apply_decision(claim, decision)
+            # It may be due before the end of the wait that was computed without it.
+            self._wake.set()
 
     async def _run_handler(self, claim: Claim) -> None:
         client = self._resources.digital_river.background
@@ -148,10 +170,21 @@ class Worker:
             await _fetch_again(client, claim) if claim.body is None else read_leniently(claim.body.encode())
         )
         event_object = _read_event_object(event, is_live=self._resources.settings.is_live)
-        handler = HANDLERS[claim.type](self._resources, claim.type, event_object)
-        async with handler as effect, self._engine.begin() as connection:
-            await effect(connection)
-            await inbox.finish(connection, claim)
+        async with HANDLERS[claim.type](self._resources, claim.type, event_object) as effect:
+            if not await self._settlements.submit((claim, effect)):
+                raise LeaseLost(claim.id)
+
+    async def _settle(self, batch: Sequence[tuple[Claim, Effect]]) -> Sequence[bool]:
+        """Finish these events and store their effects in one transaction; False where the lease is lost."""
+        async with self._engine.begin() as connection:
+            held = await inbox.finish_events(connection, [claim for claim, _ in batch])
+            items = defaultdict(list)
+            for claim, effect in batch:
+                if claim in held:
+                    items[effect.store].append(effect.item)
+            for store, group in items.items():
+                await store(connection, group)
+        return [claim in held for claim, _ in batch]
 
     async def _apply_decision(self, claim: Claim, decision: Decision) -> None:
         async with self._engine.begin() as connection:

@@ -25,8 +25,7 @@ class Point:
 OF_WORKERS: Mapping[str, Point] = {
     "before the call": Point("before", files, files.create_link),
     "after the link was made": Point("after", files, files.create_link),
-    # It is the last statement of its transaction.
-    "before commit": Point("after", inbox, inbox.finish),
+    "before commit": Point("after", inbox, inbox.finish_events),
     "after commit": Point("after", Worker, Worker._run_handler),
     "before the watermark": Point("before", sweep_log, sweep_log.finish_sweep),
 }

@@ -53,6 +53,22 @@ async def test_without_a_free_connection_a_call_fails_as_ours_and_the_breaker_st
             pass
 
 
+async def test_background_calls_leave_connections_to_buyers() -> None:
+    async with (
+        serving_at(serve) as url,
+        DigitalRiverClient.open(
+            settings(url=url), deadlines=Deadlines(pool=0.05), max_connections=4
+        ) as digital_river,
+        AsyncExitStack() as readers,
+    ):
+        for _ in range(3):
+            await readers.enter_async_context(files.stream_content(digital_river.background, FileId("f")))
+        with pytest.raises(NoConnectionFree):
+            await orders.fetch_any_order(digital_river.background, OrderId("1"))
+        for _ in range(5):
+            assert (await orders.fetch_any_order(digital_river, OrderId("1"))).id == "1"
+
+
 async def test_more_calls_than_connections_wait_for_their_turn() -> None:
     together = most_together = 0
 

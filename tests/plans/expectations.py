@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -67,11 +68,11 @@ def with_connection(
     return in_transaction
 
 
-async def claim_and_finish(resources: Resources) -> None:
+async def claim_and_finish(resources: Resources, *, limit: int = 1) -> None:
     async with resources.engine.begin() as connection:
-        (held,) = await inbox.claim_events(connection, limit=1, lease=60)
+        held = await inbox.claim_events(connection, limit=limit, lease=60)
     async with resources.engine.begin() as connection:
-        await inbox.finish(connection, held)
+        assert await inbox.finish_events(connection, held) == {*held}
 
 
 async def claim_and_retry(resources: Resources) -> None:
@@ -89,6 +90,11 @@ async def claim_and_store_response(resources: Resources) -> None:
     answer = idempotency.StoredResponse(Fingerprint(b"", 0, b""), 200, {}, b"")
     async with resources.engine.begin() as connection:
         await idempotency.store_response(connection, held, answer)
+
+
+async def take_lease(resources: Resources) -> None:
+    async with resources.leases.hold("any"):
+        pass
 
 
 async def export_events(connection: AsyncConnection, customer_id: CustomerId) -> None:
@@ -134,6 +140,9 @@ def put(count: int) -> Callable[[Resources], Awaitable[object]]:
 
 INBOX: Mapping[str, Expectation] = {
     "claim and finish": expect(claim_and_finish, "ix_webhook_event_due", "pk_webhook_event"),
+    "claim and finish twenty": expect(
+        partial(claim_and_finish, limit=20), "ix_webhook_event_due", "pk_webhook_event", pages=900
+    ),
     "claim and retry": expect(claim_and_retry, "ix_webhook_event_due", "pk_webhook_event"),
     "claim twenty": expect(
         with_connection(inbox.claim_events, limit=20, lease=60), "ix_webhook_event_due", pages=900
@@ -219,15 +228,16 @@ DOCUMENTS: Mapping[str, Expectation] = {
     ),
     "keep a document": expect(
         with_connection(
-            documents.upsert_document,
-            NewDocument(FILE, ORDER, CustomerId(SMALL_CUSTOMER), "invoice", "invoice.pdf", MIDDLE),
+            documents.upsert_documents,
+            [NewDocument(FILE, ORDER, CustomerId(SMALL_CUSTOMER), "invoice", "invoice.pdf", MIDDLE)],
         )
     ),
     "keep a link": expect(
-        with_connection(links.upsert_link, FILE, Link("id", "https://links.invalid/1", LATER))
+        with_connection(links.upsert_links, {FILE: Link("id", "https://links.invalid/1", LATER)})
     ),
-    "a usable link": expect(with_connection(links.find_usable_link, POLICY, FILE), "pk_file_link"),
-    "a refused link": expect(with_connection(links.find_recent_refusal, FILE)),
+    "a stored link": expect(
+        lambda resources: links.find_stored_link(resources.hot_pool, POLICY, FILE), "pk_file_link"
+    ),
     "keep a refusal": expect(with_connection(links.upsert_refusal, FILE, "host")),
     "kinds of an order": expect(
         with_connection(documents.list_document_kinds, CustomerId(SMALL_CUSTOMER), ORDER),
@@ -314,7 +324,7 @@ AROUND: Mapping[str, Expectation] = {
         with_connection(privacy.list_forget_requests, CustomerId(SMALL_CUSTOMER), before=9000, limit=PAGE),
         "ix_forget_request_customer_id",
     ),
-    "a lease": expect(lambda resources: resources.leases.claim("any", uuid.uuid4(), 5)),
+    "a lease": expect(take_lease),
     # Forty-five days of sweeps are few rows, and read whole.
     "what sweeps remember": expect(with_connection(sweep_log.load_state), rows=7000),
     "the last sweep": expect(with_connection(sweep_log.find_last_sweep), rows=7000),

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import asyncpg
 import sqlalchemy as sa
 
+from app.db.leases import Leases
 from app.resources import Resources
 from tests.plans.large_database import TABLES
 
@@ -35,7 +36,7 @@ class StatementRecorder:
     def record(self, resources: Resources) -> Resources:
         """The same resources, with every statement recorded."""
         sa.event.listen(resources.engine.sync_engine, "before_cursor_execute", self._record_cursor)
-        return replace(resources, hot_pool=self)
+        return replace(resources, hot_pool=self, leases=Leases(self))
 
     def _record_cursor(
         self, _: object, __: object, text: str, values: Any, ___: object, is_many: bool
@@ -50,6 +51,10 @@ class StatementRecorder:
     async def fetchrow(self, text: str, *values: Any) -> Any:
         self.statements.append(Statement(text, values))
         return await self.connection.fetchrow(text, *values)
+
+    async def execute(self, text: str, *values: Any) -> Any:
+        self.statements.append(Statement(text, values))
+        return await self.connection.execute(text, *values)
 
     @asynccontextmanager
     async def acquire(self, *, timeout: float) -> AsyncIterator["StatementRecorder"]:  # noqa: ASYNC109

@@ -155,7 +155,7 @@ async def test_a_finished_event_is_done_at_that_moment(
 ) -> None:
     await own_database.execute("UPDATE webhook_event SET reason = 'the last attempt failed'")
     async with resources.engine.begin() as connection:
-        await inbox.finish(connection, held)
+        assert await inbox.finish_events(connection, [held]) == {held}
     row = await row_of(own_database, "e1")
     assert (row["state"], row["finished_at"], row["reason"]) == ("done", NOON, None)
     assert (await row_of(own_database, "e2"))["state"] == "pending"
@@ -204,7 +204,9 @@ async def test_a_holder_loses_an_event_that_an_operator_or_worker_settled(
         await own_database.execute(f"UPDATE webhook_event SET {change}")
         with pytest.raises(LeaseLost, match="e1"):
             async with resources.engine.begin() as connection:
-                await inbox.finish(connection, held)
+                await inbox.bury(connection, held, "late")
+        async with resources.engine.begin() as connection:
+            assert await inbox.finish_events(connection, [held]) == set()
 
 
 async def test_the_wait_lasts_until_the_next_open_event_is_due(

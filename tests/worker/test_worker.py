@@ -106,11 +106,8 @@ async def test_several_workers_share_the_work_without_repeating_any(
         await sandbox.invoiced(order)
     events = (await sandbox.get("/events", type="order.invoice.created", limit=100))["data"]
     await keep(own_database, *events)
-    async with (
-        running_portal(own_database_url, sandbox.url) as portal,
-        running_portal(own_database_url, sandbox.url),
-        running_portal(own_database_url, sandbox.url),
-    ):
+    few = partial(running_portal, own_database_url, sandbox.url, worker_concurrency=4)
+    async with few() as portal, few(), few():
         documents = await portal.documents(await sandbox.token("ada"), 12)
     assert {document["orderId"] for document in documents} == {order["id"] for order in orders}
     assert await sandbox.count("POST /file-links") == 12
@@ -168,7 +165,6 @@ async def test_an_expired_claim_can_neither_finish_nor_bury(
     (second,) = await claim(engine, limit=5, lease=30)
     assert (second.number, second.attempts) == (first.number + 1, 2)
     settlings = (
-        partial(inbox.finish, claim=first),
         partial(inbox.bury, claim=first, reason="late"),
         partial(inbox.retry, claim=first, delay=timedelta(0), error="late"),
         partial(inbox.postpone, claim=first, delay=timedelta(0), reason=None),
@@ -178,7 +174,7 @@ async def test_an_expired_claim_can_neither_finish_nor_bury(
             async with engine.begin() as connection:
                 await settle(connection)
     async with engine.begin() as connection:
-        await inbox.finish(connection, second)
+        assert await inbox.finish_events(connection, [first, second]) == {second}
     assert (await state_of(own_database, event["id"]))["state"] == "done"
 
 

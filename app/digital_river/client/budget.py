@@ -11,6 +11,8 @@ from app.digital_river.errors import Throttled
 WINDOW = 1.0
 # A page needs several calls at once: a fifth of one second's budget may leave together.
 BURST_SHARE = 5
+# How much of the budget background calls may use.
+BACKGROUND_SHARE = 1 / 2
 # Timers fire up to one tick of the clock early.
 CLOCK_SLACK = 1e-6
 
@@ -44,7 +46,7 @@ class Pacer:
         self._recent.append(now)
         self._next = max(self._next, now) + self._step
         if background:
-            self._next_background = now + 2 * self._step
+            self._next_background = now + self._step / BACKGROUND_SHARE
 
     def used(self, now: float) -> int:
         """How many calls left during the last second."""
@@ -90,7 +92,7 @@ class Budget:
         if not self.waiting and self._is_due(background=background):
             self._pacer.spend(self._loop.time(), background=background)
             return
-        rate = self.per_second / 2 if background else self.per_second
+        rate = self.per_second * BACKGROUND_SHARE if background else self.per_second
         if (shortest := len(queue) / rate) > max_wait:
             raise Throttled("the budget is used up", retry_after=shortest)
         with self._enqueue(queue, background=background) as turn:

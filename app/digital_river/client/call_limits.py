@@ -79,25 +79,31 @@ class ConnectionLimit:
     """How many calls may run at the same time: as many as the connection pool of aiohttp holds.
 
     So no call waits in that pool, where a wait for a free connection and a wait for Digital River's answer to
-    a SYN look the same.
+    a SYN look the same. Background calls get at most three quarters of the connections: buyers find one free.
     """
 
     def __init__(self, limit: int) -> None:
         self._free = asyncio.Semaphore(limit)
+        self._free_for_background = asyncio.Semaphore(max(1, limit * 3 // 4))
 
     @asynccontextmanager
-    async def acquire(self, *, max_wait: float) -> AsyncIterator[None]:
+    async def acquire(self, *, background: bool, max_wait: float) -> AsyncIterator[None]:
         """A connection for the block.
 
         Raises:
             NoConnectionFree: none became free within `max_wait` seconds.
         """
+        limits = (self._free_for_background, self._free) if background else (self._free,)
+        acquired: list[asyncio.Semaphore] = []
         try:
-            async with asyncio.timeout(max_wait):
-                await self._free.acquire()
-        except TimeoutError:
-            raise NoConnectionFree from None
-        try:
+            try:
+                async with asyncio.timeout(max_wait):
+                    for limit in limits:
+                        await limit.acquire()
+                        acquired.append(limit)
+            except TimeoutError:
+                raise NoConnectionFree from None
             yield
         finally:
-            self._free.release()
+            for limit in acquired:
+                limit.release()

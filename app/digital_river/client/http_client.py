@@ -1,7 +1,6 @@
 """Sends every call to Digital River: under the limits, with a deadline, retries and a typed result."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from types import MappingProxyType
@@ -24,7 +23,7 @@ from app.digital_river.client.request import (
 from app.digital_river.client.responses import ModelT, parse_response, read_body
 from app.digital_river.client.transport import (
     TRANSPORT_ERRORS,
-    build_client,
+    BareClient,
     build_transport,
     stream_chunks,
     to_error,
@@ -40,7 +39,7 @@ from app.digital_river.errors import (
 )
 from app.settings import Settings
 
-MAX_CONNECTIONS = 100
+MAX_CONNECTIONS = 200
 MAX_JSON_BYTES = 8 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 
@@ -57,7 +56,7 @@ class DigitalRiverClient:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: BareClient,
         limits: CallLimits,
         connections: ConnectionLimit,
         deadlines: Deadlines,
@@ -81,12 +80,11 @@ class DigitalRiverClient:
         max_connections: int = MAX_CONNECTIONS,
     ) -> AsyncIterator["DigitalRiverClient"]:
         """A client for the lifetime of the process; tests replace the network by `transport`."""
-        # httpx logs every URL at INFO, and our URLs contain customer ids.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
         limits = CallLimits(settings.requests_per_second)
         try:
             network = transport or build_transport(max_connections)
-            async with build_client(settings, deadlines, network) as client:
+            async with network:
+                client = BareClient(settings, deadlines, network)
                 yield cls(client, limits, ConnectionLimit(max_connections), deadlines)
         finally:
             limits.close()
@@ -141,7 +139,7 @@ class DigitalRiverClient:
     @asynccontextmanager
     async def stream(self, path: Path) -> AsyncIterator[Download]:
         """GET a file in chunks as they arrive. Entering the block raises if the response is not 2xx."""
-        async with self._connections.acquire(max_wait=self._deadlines.pool):
+        async with self._connections.acquire(background=self._is_background, max_wait=self._deadlines.pool):
             call = Call("GET", path, self._deadlines.total, holds_connection=True)
             call.headers |= {"accept": "*/*", "accept-encoding": "identity"}
             response = await self._send_with_retries(call, _return_response)
@@ -184,7 +182,7 @@ class DigitalRiverClient:
         with self._limits.watch(), call_log.log_call(call.method, route, call.attempts) as entry:
             try:
                 async with asyncio.timeout_at(deadline):
-                    response = await self._client.send(self._request(call), stream=True)
+                    response = await self._client.send(call)
                     return await _read_response(response, receive, entry)
             except DigitalRiverError as error:
                 error.request_id = entry.fields.get("dr_request_id")
@@ -200,17 +198,8 @@ class DigitalRiverClient:
         if call.holds_connection:
             return nullcontext()
         left = deadline - asyncio.get_running_loop().time()
-        return self._connections.acquire(max_wait=min(self._deadlines.pool, left))
-
-    def _request(self, call: Call) -> httpx.Request:
-        return self._client.build_request(
-            call.method,
-            call.path.text,
-            params=httpx.QueryParams(call.query()),
-            json=call.json,
-            data=call.fields,
-            files=call.files(),
-            headers=call.headers,
+        return self._connections.acquire(
+            background=self._is_background, max_wait=min(self._deadlines.pool, left)
         )
 
 

@@ -123,8 +123,10 @@ def caller_headers() -> dict[str, str]:
     """`upstream-id` always, `forwarded` if the buyer's IP address is known (Spec intro, request headers)."""
     caller = CALLER.get() or Caller(request_id=str(uuid.uuid4()))
     headers = {"upstream-id": caller.request_id}
+    if caller.forwarded_for is None:
+        return headers
     try:
-        address = ip_address(caller.forwarded_for or "")
+        address = ip_address(caller.forwarded_for)
     except ValueError:
         return headers
     # RFC 7239 §6: an IPv6 address is bracketed and quoted.

