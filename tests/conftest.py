@@ -1,6 +1,7 @@
 """Fixtures for all tests: a real PostgreSQL migrated by alembic, a sandbox on a socket, no other network."""
 
 import asyncio
+import gc
 import os
 import socket
 import tempfile
@@ -15,14 +16,19 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
+from app.digital_river.client import request
 from app.digital_river.client.http_client import DigitalRiverClient
+from app.tax import identifiers
 from devtools.embedded_postgres import EmbeddedPostgres
 from tests.support.database import CUT_OTHER_CONNECTIONS, EMPTY, copy_of_template, make_template, run_script
 from tests.support.declared_answers import UNDECLARED
+from tests.support.events import SECRET
 from tests.support.portal import Portal, running_portal
 from tests.support.sandbox import Sandbox, running_sandbox
 from tests.support.tls import Authority
 
+# What imports and collection make stays: see `pytest_collection_finish`.
+gc.disable()
 # Names a server that has the template already: mutmut runs the tests hundreds of times, several at once.
 READY_SERVER = "PORTAL_TEST_READY_SERVER"
 SERVER_URL = pytest.StashKey[str]()
@@ -33,6 +39,8 @@ hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("unhurried")
+# For `make test`; `make check` draws all examples.
+hypothesis.settings.register_profile("few", max_examples=20)
 # For a terminal structlog draws a trace with every local of every frame, which takes seconds.
 _RENDERER = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _RENDERER])
@@ -69,6 +77,12 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.TemporaryDirectory(prefix="portal-trust-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
     os.environ["SSL_CERT_FILE"] = str(Authority(Path(folder.name), "trusted").certificate)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector not look again and again at the modules and the tests, which all stay."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -162,13 +176,22 @@ async def portal_process(database_url: str, sandbox_process: Sandbox) -> AsyncIt
 
 
 @pytest.fixture
+def soon_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls to Digital River are repeated a tenth as late as in production."""
+    monkeypatch.setattr(request, "FIRST_DELAY", request.FIRST_DELAY / 10)
+    monkeypatch.setattr(identifiers, "RETRY_PAUSES", tuple(pause / 10 for pause in identifiers.RETRY_PAUSES))
+
+
+@pytest.fixture
 async def portal(
-    database: asyncpg.Connection, sandbox: Sandbox, portal_process: Portal
+    soon_repeated: None, database: asyncpg.Connection, sandbox: Sandbox, portal_process: Portal
 ) -> AsyncIterator[Portal]:
     """API and worker on a socket, shared by all tests of a process, with an empty database each time."""
-    portal_process.trust(await sandbox.register_webhook(portal_process.url))
-    await portal_process.close_breaker()
-    await sandbox.client.delete("/_sandbox/requests")
+    portal_process.trust([])
+    if portal_process.remembers_failures():
+        await portal_process.close_breaker()
+        await sandbox.client.delete("/_sandbox/requests")
+    await sandbox.deliver_to(portal_process.url, SECRET)
     yield portal_process
     # Before the tables are emptied, so that nothing is written into the next test.
     await portal_process.settle(database)
