@@ -25,7 +25,7 @@ from tests.support.clock import eventually
 from tests.support.portal import Portal, as_environment
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["app.cli"])
+_FORKS.set_forkserver_preload(["app.cli", "tests.support.processes"])
 
 
 def _be_portal(
