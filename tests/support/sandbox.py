@@ -2,16 +2,18 @@
 
 import asyncio
 import json
-import os
+import runpy
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from typing import Any
 
 import httpx
 
 from app.worker.handlers import HANDLERS
+from tests.support import forks
 from tests.support.clock import eventually
 from tests.support.http import http_client
 
@@ -121,6 +123,16 @@ class Sandbox:
         await self.post("/_sandbox/webhooks", {"types": list(HANDLERS), "address": address, "secret": secret})
 
 
+def _be_sandbox() -> None:
+    sys.argv = ["sandbox", "--port", "0"]
+    runpy.run_module("sandbox", run_name="__main__")
+
+
+def _first_line(pipe: Connection) -> str:
+    with open(pipe.fileno(), closefd=False) as lines:
+        return lines.readline()
+
+
 @asynccontextmanager
 async def running_sandbox(**environment: str) -> AsyncIterator[Sandbox]:
     """A sandbox as a process of its own, by default fast and without a rate limit."""
@@ -130,19 +142,15 @@ async def running_sandbox(**environment: str) -> AsyncIterator[Sandbox]:
         "SANDBOX_RETRY_DELAY": "0.1",
         "SANDBOX_RATE_LIMIT": "0",
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "sandbox", "--port", "0"),
-        env={**os.environ, **quick, **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    url = json.loads(await process.stdout.readline())["url"]
+    announced, announcing = forks.pipe()
+    process = forks.start(_be_sandbox, {**quick, **environment}, output=announcing)
+    announcing.close()
+    with announced:
+        url = json.loads(await asyncio.to_thread(_first_line, announced))["url"]
     try:
         headers = {"Authorization": "Bearer sk_test_sandbox"}
         async with http_client(url, headers=headers) as client:
             yield Sandbox(url, client)
     finally:
         process.terminate()
-        await process.wait()
+        await asyncio.to_thread(process.join)
