@@ -30,7 +30,7 @@ from app.worker import scheduled_jobs
 from app.worker.handlers import HANDLERS
 from app.worker.loop import Worker
 from tests.support.clock import eventually
-from tests.support.declared_answers import DeclaredAnswers
+from tests.support.declared_answers import DeclaredAnswers, Document
 from tests.support.events import SECRET, signed
 from tests.support.http import http_client
 from tests.support.sandbox import Json, Sandbox
@@ -181,6 +181,12 @@ def published_document() -> Json:
     return document
 
 
+@cache
+def _declared_answers() -> Document:
+    """For all portals of this process, so that each schema is read once."""
+    return Document(published_document())
+
+
 @asynccontextmanager
 async def running_portal(
     database_url: str, sandbox_url: str, *, with_worker: bool = True, **changes: Any
@@ -189,7 +195,7 @@ async def running_portal(
     settings = settings_for(database_url, sandbox_url, **changes)
     app = create_app(settings)
     config = uvicorn.Config(
-        DeclaredAnswers(app, published_document()),
+        DeclaredAnswers(app, _declared_answers()),
         port=0,
         log_config=None,
         access_log=False,
