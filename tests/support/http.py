@@ -52,6 +52,8 @@ class _Transport(httpx.AsyncBaseTransport):
             skip_auto_headers=_ADDED_HEADERS,
             auto_decompress=False,
         )
+        # As aiohttp's own test client: a connection that breaks is what some tests wait for.
+        self._session._retry_connection = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         headers, seconds = CIMultiDict(request.headers.multi_items()), request.extensions["timeout"]
