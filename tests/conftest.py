@@ -20,7 +20,14 @@ from app.digital_river.client import request
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.tax import identifiers
 from devtools.embedded_postgres import EmbeddedPostgres
-from tests.support.database import CUT_OTHER_CONNECTIONS, EMPTY, copy_of_template, make_template, run_script
+from tests.support.database import (
+    CUT_OTHER_CONNECTIONS,
+    EMPTY,
+    copy_of_template,
+    make_logins_cheap,
+    make_template,
+    run_script,
+)
 from tests.support.declared_answers import UNDECLARED
 from tests.support.events import SECRET
 from tests.support.portal import Portal, running_portal
@@ -67,6 +74,7 @@ def _start_server(config: pytest.Config) -> str:
         server.start()
         config.add_cleanup(server.stop)
         url = server.url("postgres")
+        asyncio.run(make_logins_cheap(url))
     make_template(url)
     return url
 
@@ -82,6 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     """Let the garbage collector not look again and again at the modules and the tests, which all stay."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     gc.enable()
 
 

@@ -45,6 +45,12 @@ def make_template(server_url: str) -> None:
     asyncio.run(run_script(template, CLOCK))
 
 
+async def make_logins_cheap(server_url: str) -> None:
+    """Hash the password once for each login and not 4,096 times, which costs a third of a connection."""
+    password = sa.make_url(server_url).password
+    await run_script(server_url, f"SET scram_iterations = 1; ALTER ROLE CURRENT_USER PASSWORD '{password}'")
+
+
 async def _recreate(url: str, database: str, template: str = "template0") -> None:
     connection = await asyncpg.connect(url)
     try:
