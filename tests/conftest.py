@@ -23,6 +23,7 @@ from devtools.embedded_postgres import EmbeddedPostgres
 from tests.support.database import (
     CUT_OTHER_CONNECTIONS,
     EMPTY,
+    announced_address,
     copy_of_template,
     make_logins_cheap,
     make_template,
@@ -39,6 +40,8 @@ gc.disable()
 # Names a server that has the template already: mutmut runs the tests hundreds of times, several at once.
 READY_SERVER = "PORTAL_TEST_READY_SERVER"
 SERVER_URL = pytest.StashKey[str]()
+FOLDER = pytest.StashKey[Path]()
+HAS_WORKERS = pytest.StashKey[bool]()
 
 
 # Tests run slowly on a busy machine, so a slow example is no failure.
@@ -57,8 +60,10 @@ def _server_url(config: pytest.Config) -> str:
     """One server for all workers, started when it is first needed, with a migrated database to copy."""
     if SERVER_URL not in config.stash:
         workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
-        ready = workerinput["server_url"] if workerinput else os.environ.get(READY_SERVER)
-        config.stash[SERVER_URL] = ready or _start_server(config)
+        if workerinput:
+            config.stash[SERVER_URL] = announced_address(Path(workerinput["server_url"]))
+        else:
+            config.stash[SERVER_URL] = os.environ.get(READY_SERVER) or _start_server(config)
     return config.stash[SERVER_URL]
 
 
@@ -82,8 +87,9 @@ def _start_server(config: pytest.Config) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Let every HTTP client trust one authority only: reading all that the machine trusts costs each of the
     thousands of clients 40 ms, and no test calls over HTTPS."""
-    folder = tempfile.TemporaryDirectory(prefix="portal-trust-", ignore_cleanup_errors=True)
+    folder = tempfile.TemporaryDirectory(prefix="portal-session-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
+    config.stash[FOLDER] = Path(folder.name)
     os.environ["SSL_CERT_FILE"] = str(Authority(Path(folder.name), "trusted").certificate)
 
 
@@ -102,8 +108,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker where the server is."""
-    node.workerinput["server_url"] = _server_url(node.config)
+    """Tell an xdist worker where the address of the server is going to be."""
+    node.workerinput["server_url"] = str(node.config.stash[FOLDER] / "server_url")
+    node.config.stash[HAS_WORKERS] = True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionstart(session: pytest.Session) -> Iterator[None]:
+    """Start the server when the workers have begun to collect their tests."""
+    yield
+    if session.config.stash.get(HAS_WORKERS, False):
+        draft = session.config.stash[FOLDER] / "draft"
+        draft.write_text(_server_url(session.config))
+        draft.rename(draft.with_name("server_url"))
 
 
 @pytest.fixture(scope="session")
