@@ -35,8 +35,6 @@ from tests.support.portal import Portal, running_portal
 from tests.support.sandbox import Sandbox, running_sandbox
 from tests.support.tls import Authority
 
-# What imports and collection make stays: see `pytest_collection_finish`.
-gc.disable()
 # Names a server that has the template already: mutmut runs the tests hundreds of times, several at once.
 READY_SERVER = "PORTAL_TEST_READY_SERVER"
 SERVER_URL = pytest.StashKey[str]()
@@ -87,6 +85,8 @@ def _start_server(config: pytest.Config) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Let every HTTP client trust one authority only: reading all that the machine trusts costs each of the
     thousands of clients 40 ms, and no test calls over HTTPS."""
+    # Until the end of collection: what it makes stays.
+    gc.disable()
     folder = tempfile.TemporaryDirectory(prefix="portal-session-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
     config.stash[FOLDER] = Path(folder.name)
