@@ -6,7 +6,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.context import ForkServerProcess
@@ -49,9 +49,10 @@ class Running:
         return cls(process)
 
     def send(self, number: signal.Signals) -> None:
-        """Send the signal, if it still runs."""
+        """Send the signal, if it still runs. It may have ended without that being known here."""
         if self.process.exitcode is None and self.process.pid is not None:
-            os.kill(self.process.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
 
     async def wait(self, seconds: float = 30) -> int:
         """Wait for the end; returns the exit status, negative for the signal it died of."""
