@@ -19,9 +19,10 @@ setup: .venv/ready
 dev: setup
 	@$(BIN)/portal dev
 
-# All tests but the long proofs, which `make check` adds. Three on two cores, because many wait for something.
+# All tests but the long proofs, with few drawn examples; `make check` adds the proofs, and draws a hundred.
+# Three on two cores, because many wait for something.
 test: setup
-	$(BIN)/pytest -n 3 --dist worksteal -m 'not proof'
+	$(BIN)/pytest -n 3 --dist worksteal -m 'not proof' --hypothesis-profile few
 
 format: setup
 	$(BIN)/ruff format .
@@ -62,5 +63,5 @@ check: setup clients
 	$(BIN)/portal openapi | diff -u openapi/portal.json -
 	$(BIN)/portal config | diff -u docs/configuration.md -
 	$(MAKE) --no-print-directory test
-	$(BIN)/pytest -n 2 --dist worksteal -m 'proof and not alone'
+	$(BIN)/pytest -n 2 --dist worksteal -m '(proof or hypothesis) and not alone'
 	$(BIN)/pytest -m alone

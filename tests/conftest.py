@@ -1,6 +1,7 @@
 """Fixtures for all tests: a real PostgreSQL migrated by alembic, a sandbox on a socket, no other network."""
 
 import asyncio
+import gc
 import os
 import socket
 import tempfile
@@ -15,10 +16,21 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
+from app.digital_river.client import request
 from app.digital_river.client.http_client import DigitalRiverClient
+from app.tax import identifiers
 from devtools.embedded_postgres import EmbeddedPostgres
-from tests.support.database import CUT_OTHER_CONNECTIONS, EMPTY, copy_of_template, make_template, run_script
+from tests.support.database import (
+    CUT_OTHER_CONNECTIONS,
+    EMPTY,
+    announced_address,
+    copy_of_template,
+    make_logins_cheap,
+    make_template,
+    run_script,
+)
 from tests.support.declared_answers import UNDECLARED
+from tests.support.events import SECRET
 from tests.support.portal import Portal, running_portal
 from tests.support.sandbox import Sandbox, running_sandbox
 from tests.support.tls import Authority
@@ -26,6 +38,8 @@ from tests.support.tls import Authority
 # Names a server that has the template already: mutmut runs the tests hundreds of times, several at once.
 READY_SERVER = "PORTAL_TEST_READY_SERVER"
 SERVER_URL = pytest.StashKey[str]()
+FOLDER = pytest.StashKey[Path]()
+HAS_WORKERS = pytest.StashKey[bool]()
 
 
 # Tests run slowly on a busy machine, so a slow example is no failure.
@@ -33,6 +47,8 @@ hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("unhurried")
+# For `make test`; `make check` draws all examples.
+hypothesis.settings.register_profile("few", max_examples=20)
 # For a terminal structlog draws a trace with every local of every frame, which takes seconds.
 _RENDERER = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _RENDERER])
@@ -42,8 +58,10 @@ def _server_url(config: pytest.Config) -> str:
     """One server for all workers, started when it is first needed, with a migrated database to copy."""
     if SERVER_URL not in config.stash:
         workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
-        ready = workerinput["server_url"] if workerinput else os.environ.get(READY_SERVER)
-        config.stash[SERVER_URL] = ready or _start_server(config)
+        if workerinput:
+            config.stash[SERVER_URL] = announced_address(Path(workerinput["server_url"]))
+        else:
+            config.stash[SERVER_URL] = os.environ.get(READY_SERVER) or _start_server(config)
     return config.stash[SERVER_URL]
 
 
@@ -59,6 +77,7 @@ def _start_server(config: pytest.Config) -> str:
         server.start()
         config.add_cleanup(server.stop)
         url = server.url("postgres")
+        asyncio.run(make_logins_cheap(url))
     make_template(url)
     return url
 
@@ -66,9 +85,19 @@ def _start_server(config: pytest.Config) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Let every HTTP client trust one authority only: reading all that the machine trusts costs each of the
     thousands of clients 40 ms, and no test calls over HTTPS."""
-    folder = tempfile.TemporaryDirectory(prefix="portal-trust-", ignore_cleanup_errors=True)
+    # Until the end of collection: what it makes stays.
+    gc.disable()
+    folder = tempfile.TemporaryDirectory(prefix="portal-session-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
+    config.stash[FOLDER] = Path(folder.name)
     os.environ["SSL_CERT_FILE"] = str(Authority(Path(folder.name), "trusted").certificate)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector not look again and again at the modules and the tests, which all stay."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -79,8 +108,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker where the server is."""
-    node.workerinput["server_url"] = _server_url(node.config)
+    """Tell an xdist worker where the address of the server is going to be."""
+    node.workerinput["server_url"] = str(node.config.stash[FOLDER] / "server_url")
+    node.config.stash[HAS_WORKERS] = True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionstart(session: pytest.Session) -> Iterator[None]:
+    """Start the server when the workers have begun to collect their tests."""
+    yield
+    if session.config.stash.get(HAS_WORKERS, False):
+        draft = session.config.stash[FOLDER] / "draft"
+        draft.write_text(_server_url(session.config))
+        draft.rename(draft.with_name("server_url"))
 
 
 @pytest.fixture(scope="session")
@@ -162,13 +202,22 @@ async def portal_process(database_url: str, sandbox_process: Sandbox) -> AsyncIt
 
 
 @pytest.fixture
+def soon_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls to Digital River are repeated a tenth as late as in production."""
+    monkeypatch.setattr(request, "FIRST_DELAY", request.FIRST_DELAY / 10)
+    monkeypatch.setattr(identifiers, "RETRY_PAUSES", tuple(pause / 10 for pause in identifiers.RETRY_PAUSES))
+
+
+@pytest.fixture
 async def portal(
-    database: asyncpg.Connection, sandbox: Sandbox, portal_process: Portal
+    soon_repeated: None, database: asyncpg.Connection, sandbox: Sandbox, portal_process: Portal
 ) -> AsyncIterator[Portal]:
     """API and worker on a socket, shared by all tests of a process, with an empty database each time."""
-    portal_process.trust(await sandbox.register_webhook(portal_process.url))
-    await portal_process.close_breaker()
-    await sandbox.client.delete("/_sandbox/requests")
+    portal_process.trust([])
+    if portal_process.remembers_failures():
+        await portal_process.close_breaker()
+        await sandbox.client.delete("/_sandbox/requests")
+    await sandbox.deliver_to(portal_process.url, SECRET)
     yield portal_process
     # Before the tables are emptied, so that nothing is written into the next test.
     await portal_process.settle(database)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from sandbox.delivery.events import store_event
 from sandbox.delivery.signatures import active_secrets
 from sandbox.delivery.webhook_delivery import dispatch
-from sandbox.delivery.webhooks import get_stored_webhook, rotate_secret
+from sandbox.delivery.webhooks import get_stored_webhook, rotate_secret, store_webhook
 from sandbox.errors import not_found
 from sandbox.json_types import JsonModel
 from sandbox.runtime.runtime import Runtime, runtime_of
@@ -29,6 +29,14 @@ class Secrets(JsonModel):
 class SecretRotation(JsonModel):
     keep_old: bool = True
     keep_old_seconds: float = Field(default=_OLD_SECRET_SECONDS, ge=0)
+
+
+class KnownWebhook(JsonModel):
+    """A webhook whose signing secret the receiver has already."""
+
+    address: str
+    types: list[str]
+    secret: str
 
 
 class SignatureFormat(JsonModel):
@@ -52,6 +60,12 @@ class ManualEvent(JsonModel):
 def _active_secrets(runtime: Runtime, webhook_id: str) -> Secrets:
     get_stored_webhook(runtime, webhook_id)
     return Secrets(secrets=active_secrets(runtime, webhook_id))
+
+
+@router.post("/webhooks", status_code=201, operation_id="createWebhook")
+async def create_webhook(webhook: KnownWebhook, request: Request) -> dict[str, Any]:
+    requested = {"types": webhook.types, "address": webhook.address}
+    return store_webhook(runtime_of(request), requested, webhook.secret)
 
 
 @router.get("/webhooks/{webhook_id}/secrets", operation_id="revealSecrets")

@@ -66,7 +66,6 @@ def test_every_readable_refund_and_parcel_is_shown(order: Json, found: list[Json
     is_sound(tracking.from_shop(read, fulfillments))
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(payload=payloads(Tracking))
 def test_every_readable_tracking_is_shown(payload: Json) -> None:
     read = read_or_reject(Tracking, {**payload, "orderId": "1"})

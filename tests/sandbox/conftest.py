@@ -8,6 +8,7 @@ import pytest
 from tests.sandbox.official import OfficialDocument
 from tests.sandbox.receiver import Receiver
 from tests.support.api_client import ApiClient
+from tests.support.http import http_client
 from tests.support.sandbox import running_sandbox
 
 # Seconds before the first repeat of a delivery; before each further one the pause is twice as long.
@@ -29,7 +30,7 @@ async def sandbox_url() -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 async def _client_without_key(sandbox_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sandbox_url, timeout=10) as client:
+    async with http_client(sandbox_url) as client:
         yield client
 
 
@@ -41,9 +42,7 @@ async def _api(sandbox_url: str, official: OfficialDocument) -> AsyncIterator[Ap
 
     headers = {"Authorization": "Bearer sk_test_sandbox"}
     hooks = {"response": [judge]}
-    async with httpx.AsyncClient(
-        base_url=sandbox_url, headers=headers, timeout=10, event_hooks=hooks
-    ) as client:
+    async with http_client(sandbox_url, headers=headers, event_hooks=hooks) as client:
         yield ApiClient(client)
 
 

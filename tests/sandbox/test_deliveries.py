@@ -78,6 +78,19 @@ async def test_a_secret_rotated_without_grace_signs_alone(api: ApiClient, receiv
     assert new != old
 
 
+async def test_a_webhook_can_have_a_secret_that_its_receiver_knows(
+    api: ApiClient, receiver: Receiver
+) -> None:
+    known = {"address": receiver.url, "types": ["order.complete"], "secret": TOKEN}
+    webhook = await api.post("/_sandbox/webhooks", known)
+    assert await api.get("/webhooks") == [webhook]
+    assert TOKEN not in json.dumps(webhook)
+    await api.event()
+    await api.deliveries(1)
+    (request,) = receiver.requests
+    assert request.signature[1:] == [expected_signature(request, TOKEN)]
+
+
 @pytest.mark.parametrize(("unit", "length"), [("seconds", 10), ("milliseconds", 13), ("iso", 24)])
 async def test_the_timestamps_unit_can_be_switched(
     api: ApiClient, receiver: Receiver, unit: str, length: int

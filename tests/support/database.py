@@ -1,8 +1,10 @@
 """The databases of the tests: copies of one migrated template, with a clock that tests can move."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -12,6 +14,8 @@ from app.db import migrate
 from app.tables import metadata
 
 TEMPLATE = "portal_template"
+# Less than the time-out of a test, which may be waiting for it.
+SERVER_SECONDS = 50.0
 
 # A clock for tests: `now()` with a shift, found before PostgreSQL's own by the search path below.
 CLOCK = """
@@ -43,6 +47,21 @@ def make_template(server_url: str) -> None:
     template = _with_database(server_url, TEMPLATE)
     migrate.upgrade(template)
     asyncio.run(run_script(template, CLOCK))
+
+
+def announced_address(place: Path) -> str:
+    """What xdist's controller writes there as soon as the server is ready."""
+    deadline = time.monotonic() + SERVER_SECONDS
+    while not place.exists():
+        assert time.monotonic() < deadline, "the controller has started no server"
+        time.sleep(0.01)
+    return place.read_text()
+
+
+async def make_logins_cheap(server_url: str) -> None:
+    """Hash the password once for each login and not 4,096 times, which costs a third of a connection."""
+    password = sa.make_url(server_url).password
+    await run_script(server_url, f"SET scram_iterations = 1; ALTER ROLE CURRENT_USER PASSWORD '{password}'")
 
 
 async def _recreate(url: str, database: str, template: str = "template0") -> None:

@@ -16,6 +16,8 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.digital_river.api import customers
+from app.digital_river.client.call_limits import ClientStatus
+from app.digital_river.client.circuit_breaker import BreakerState
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.errors import BreakerOpen, Missing, Throttled
 from app.ids import CustomerId
@@ -28,8 +30,9 @@ from app.worker import scheduled_jobs
 from app.worker.handlers import HANDLERS
 from app.worker.loop import Worker
 from tests.support.clock import eventually
-from tests.support.declared_answers import DeclaredAnswers
+from tests.support.declared_answers import DeclaredAnswers, Document
 from tests.support.events import SECRET, signed
+from tests.support.http import http_client
 from tests.support.sandbox import Json, Sandbox
 
 
@@ -114,6 +117,14 @@ class Portal:
 
         return await eventually(find)
 
+    def remembers_failures(self) -> bool:
+        """Whether calls to Digital River of the tests before could influence the next ones."""
+        assert self.app is not None
+        limits = self.app.state.resources.digital_river._limits
+        now: ClientStatus = limits.status()
+        is_closed = now.breaker is BreakerState.CLOSED and not limits._breaker._failures
+        return not is_closed or now.paused_until is not None
+
     async def close_breaker(self) -> None:
         """A good call, so that the breaker counts no failures of the tests before."""
         assert self.app is not None
@@ -170,6 +181,12 @@ def published_document() -> Json:
     return document
 
 
+@cache
+def _declared_answers() -> Document:
+    """For all portals of this process, so that each schema is read once."""
+    return Document(published_document())
+
+
 @asynccontextmanager
 async def running_portal(
     database_url: str, sandbox_url: str, *, with_worker: bool = True, **changes: Any
@@ -178,7 +195,7 @@ async def running_portal(
     settings = settings_for(database_url, sandbox_url, **changes)
     app = create_app(settings)
     config = uvicorn.Config(
-        DeclaredAnswers(app, published_document()),
+        DeclaredAnswers(app, _declared_answers()),
         port=0,
         log_config=None,
         access_log=False,
@@ -201,7 +218,7 @@ async def running_portal(
     stop = asyncio.Event()
     working = asyncio.create_task(Worker(app.state.resources).run(stop)) if with_worker else None
     try:
-        async with httpx.AsyncClient(base_url=url, timeout=15) as client:
+        async with http_client(url, timeout=15) as client:
             yield Portal(url, client, settings, app, is_answering=lambda: bool(server.server_state.tasks))
     finally:
         stop.set()

@@ -1,17 +1,12 @@
-"""The production processes, `portal api` and `portal worker`, which tests can start and kill.
-
-They are forked from a server that has imported the product once. The import costs more than all else that a
-short command does, and the suite starts dozens.
-"""
+"""The production processes, `portal api` and `portal worker`, which tests can start and kill."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.context import ForkServerProcess
@@ -21,23 +16,12 @@ import httpx
 
 from app import cli
 from app.settings import Settings
+from tests.support import forks
 from tests.support.clock import eventually
 from tests.support.portal import Portal, as_environment
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([f"app.commands.{name}" for name in cli.COMMANDS])
 
-
-def _be_portal(
-    arguments: Sequence[str],
-    environment: Mapping[str, str],
-    output: str,
-    errors: str,
-    first: Callable[[], None] | None,
-) -> None:
-    os.environ.update(environment)
-    for number, path in ((1, output), (2, errors)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+def _be_portal(arguments: Sequence[str], first: Callable[[], None] | None) -> None:
     if first is not None:
         first()
     cli.main(arguments)
@@ -60,18 +44,15 @@ class Running:
         first: Callable[[], None] | None = None,
     ) -> "Running":
         """`portal <arguments>`, writing to the ends of these files; before it, `first` is called there."""
-        process = _FORKS.Process(
-            target=_be_portal,
-            args=(arguments, dict(environment), str(output), str(errors), first),
-            daemon=True,
-        )
-        process.start()
+        portal = partial(_be_portal, arguments, first)
+        process = forks.start(portal, environment, output=str(output), errors=str(errors))
         return cls(process)
 
     def send(self, number: signal.Signals) -> None:
-        """Send the signal, if it still runs."""
+        """Send the signal, if it still runs. It may have ended without that being known here."""
         if self.process.exitcode is None and self.process.pid is not None:
-            os.kill(self.process.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
 
     async def wait(self, seconds: float = 30) -> int:
         """Wait for the end; returns the exit status, negative for the signal it died of."""

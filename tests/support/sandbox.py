@@ -2,17 +2,20 @@
 
 import asyncio
 import json
-import os
+import runpy
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from typing import Any
 
 import httpx
 
 from app.worker.handlers import HANDLERS
+from tests.support import forks
 from tests.support.clock import eventually
+from tests.support.http import http_client
 
 Json = dict[str, Any]
 
@@ -23,6 +26,8 @@ class Sandbox:
 
     url: str
     client: httpx.AsyncClient
+    # Signing a token costs as much as all else that many tests do.
+    _tokens: dict[str, str] = field(default_factory=dict)
 
     async def get(self, path: str, **params: Any) -> Json:
         answer: Json = (await self.client.get(path, params=params)).raise_for_status().json()
@@ -47,9 +52,16 @@ class Sandbox:
         await self.post("/_sandbox/reset")
 
     async def token(self, customer_id: str, **more: Any) -> dict[str, str]:
-        """The header of a token for this customer."""
-        answer = await self.post("/_sandbox/tokens", {"customerId": customer_id, **more})
-        return {"Authorization": f"Bearer {answer['accessToken']}"}
+        """The header of a token for this customer. The same call gives the same token, which is good for an
+        hour; a token with a lifetime of its own is always a new one."""
+        wanted = {"customerId": customer_id, **more}
+        name = json.dumps(wanted)
+        token = self._tokens.get(name)
+        if token is None:
+            token = (await self.post("/_sandbox/tokens", wanted))["accessToken"]
+            if "expiresIn" not in more:
+                self._tokens[name] = token
+        return {"Authorization": f"Bearer {token}"}
 
     async def order(self, customer_id: str | None = "ada", **more: Any) -> Json:
         """An order as a buyer's checkout makes it; without a customer id it is a guest's."""
@@ -99,11 +111,26 @@ class Sandbox:
         return counts.get(call, 0)
 
     async def register_webhook(self, url: str, types: Sequence[str] = tuple(HANDLERS)) -> list[str]:
-        """Deliver events of these types to the portal at `url`; returns the signing secrets."""
+        """Deliver events of these types to the portal at `url`; returns Digital River's signing secrets."""
         address = f"{url}/webhooks/digital-river"
         webhook = await self.post("/webhooks", {"types": list(types), "address": address})
         secrets: list[str] = (await self.get(f"/_sandbox/webhooks/{webhook['id']}/secrets"))["secrets"]
         return secrets
+
+    async def deliver_to(self, url: str, secret: str) -> None:
+        """Deliver events to the portal at `url`, which trusts this secret."""
+        address = f"{url}/webhooks/digital-river"
+        await self.post("/_sandbox/webhooks", {"types": list(HANDLERS), "address": address, "secret": secret})
+
+
+def _be_sandbox() -> None:
+    sys.argv = ["sandbox", "--port", "0"]
+    runpy.run_module("sandbox", run_name="__main__")
+
+
+def _first_line(pipe: Connection) -> str:
+    with open(pipe.fileno(), closefd=False) as lines:
+        return lines.readline()
 
 
 @asynccontextmanager
@@ -115,19 +142,15 @@ async def running_sandbox(**environment: str) -> AsyncIterator[Sandbox]:
         "SANDBOX_RETRY_DELAY": "0.1",
         "SANDBOX_RATE_LIMIT": "0",
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "sandbox", "--port", "0"),
-        env={**os.environ, **quick, **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    url = json.loads(await process.stdout.readline())["url"]
+    announced, announcing = forks.pipe()
+    process = forks.start(_be_sandbox, {**quick, **environment}, output=announcing)
+    announcing.close()
+    with announced:
+        url = json.loads(await asyncio.to_thread(_first_line, announced))["url"]
     try:
         headers = {"Authorization": "Bearer sk_test_sandbox"}
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=10) as client:
+        async with http_client(url, headers=headers) as client:
             yield Sandbox(url, client)
     finally:
         process.terminate()
-        await process.wait()
+        await asyncio.to_thread(process.join)
