@@ -7,7 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.db.engine import AsyncEngine, Pool, open_engine, open_hot_pool
+from app.db.engine import AsyncEngine, open_engine, open_hot_pool
+from app.db.hot_pool import HotPool
 from app.db.leases import Leases
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.settings import Settings
@@ -19,7 +20,7 @@ class Resources:
 
     settings: Settings
     engine: AsyncEngine
-    hot_pool: Pool
+    hot_pool: HotPool
     leases: Leases
     digital_river: DigitalRiverClient
 

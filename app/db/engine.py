@@ -4,25 +4,22 @@ Services open connections and transactions and pass them to stores. They import 
 here, because only stores may import the libraries that run statements.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
 import asyncpg
-from asyncpg import Pool
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.database_url import DatabaseUrl, UnusableDatabaseUrl
+from app.db.hot_pool import POOL_SECONDS, RELEASE_SECONDS, HotPool
 from app.settings import Settings
 
 __all__ = [
-    "POOL_SECONDS",
     "AsyncConnection",
     "AsyncEngine",
-    "Pool",
     "RowMapping",
     "connect",
     "create_engine",
@@ -32,12 +29,8 @@ __all__ = [
 
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 10.0
-# A server that is down refuses a connection quickly; the wait for a free connection must not take longer.
-POOL_SECONDS = 3.0
 # A list takes milliseconds; a buyer must not wait long for a database that hangs.
 HOT_STATEMENT_SECONDS = 5.0
-# A healthy server confirms a cancelled statement or a closed connection within milliseconds.
-RELEASE_SECONDS = 0.1
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]
@@ -46,17 +39,6 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
     async def close(self, **_: object) -> None:
         with suppress(TimeoutError):
             await super().close(timeout=RELEASE_SECONDS)
-
-
-class _HotPool(Pool):  # type: ignore[misc]
-    """A pool whose `release` does not wait for a server that hangs.
-
-    asyncpg asks the server to cancel a statement that timed out, and its pool waits for the confirmation as
-    long as a statement may take. This pool abandons the connection if the server does not confirm at once."""
-
-    async def release(self, connection: object, **_: object) -> None:
-        with suppress(TimeoutError):
-            await super().release(connection, timeout=RELEASE_SECONDS)
 
 
 async def connect(
@@ -111,30 +93,14 @@ async def open_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
-async def _skip_reset(_: asyncpg.Connection) -> None:
-    """The hot pool's statements change nothing in their session, and a reset would double the round trips."""
-
-
 @asynccontextmanager
-async def open_hot_pool(settings: Settings) -> AsyncIterator[Pool]:
-    """A pool of bare asyncpg connections. It connects on first use: a process may start before PostgreSQL."""
+async def open_hot_pool(settings: Settings) -> AsyncIterator[HotPool]:
+    """The pool for the busiest statements. It connects on first use: PostgreSQL may start after a process."""
     url = settings.database_url.get_secret_value()
-    pool = _HotPool(
-        connect=partial(connect, url, "portal-hot", command_timeout=HOT_STATEMENT_SECONDS),
-        min_size=0,
-        max_size=settings.database_pool,
-        max_queries=50_000,
-        max_inactive_connection_lifetime=300.0,
-        reset=_skip_reset,
-        loop=asyncio.get_running_loop(),
-        connection_class=_Connection,
-        record_class=asyncpg.Record,
+    pool = HotPool(
+        partial(connect, url, "portal-hot", command_timeout=HOT_STATEMENT_SECONDS), settings.database_pool
     )
-    await pool
     try:
         yield pool
     finally:
-        try:
-            await pool.close()
-        finally:
-            pool.terminate()
+        await pool.close()

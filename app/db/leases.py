@@ -8,13 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from weakref import WeakValueDictionary
 
-import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 
 from app.db.batches import Batcher
-from app.db.engine import POOL_SECONDS
 from app.db.errors import DATABASE_ERRORS
+from app.db.hot_pool import HotPool
 from app.db.schema import metadata
 from app.ids import CustomerId
 
@@ -68,7 +67,7 @@ class Leases:
     Claims and releases are committed at once, so that other processes see them. Those of the same moment
     share a statement: each event that a worker handles needs both."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: HotPool) -> None:
         """Take the hot pool, because each event takes a lease."""
         self._pool = pool
         self._claims = Batcher(self._claim_all)
@@ -141,8 +140,7 @@ class Leases:
         for claim in claims:
             first.setdefault(claim[0], claim)
         names, holders, seconds = zip(*first.values(), strict=True)
-        async with self._pool.acquire(timeout=POOL_SECONDS) as connection:
-            claimed = dict(await connection.fetch(_CLAIM, names, holders, seconds))
+        claimed = dict(await self._pool.fetch(_CLAIM, names, holders, seconds))
         return [claimed.get(claim[0]) if claim is first[claim[0]] else None for claim in claims]
 
     async def _claim_when_free(self, name: str, holder: uuid.UUID, seconds: float) -> datetime:
@@ -158,6 +156,5 @@ class Leases:
 
     async def _release_all(self, held: Sequence[tuple[str, uuid.UUID]]) -> Sequence[None]:
         names, holders = zip(*held, strict=True)
-        async with self._pool.acquire(timeout=POOL_SECONDS) as connection:
-            await connection.execute(_RELEASE, names, holders)
+        await self._pool.execute(_RELEASE, names, holders)
         return [None] * len(held)

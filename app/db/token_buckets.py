@@ -9,11 +9,11 @@ from hashlib import blake2b
 from math import floor
 from time import monotonic
 
-import asyncpg
 import sqlalchemy as sa
 import structlog
 
 from app.db.errors import DATABASE_ERRORS
+from app.db.hot_pool import HotPool
 from app.db.schema import metadata
 
 WINDOW_SECONDS = 60
@@ -115,7 +115,7 @@ class TokenBuckets:
     holds for any number of processes.
     """
 
-    def __init__(self, pool: asyncpg.Pool, secret: str) -> None:
+    def __init__(self, pool: HotPool, secret: str) -> None:
         """Take the hot pool, because each request takes a token. `secret` must be the same in all processes;
         without it, a stored digest does not reveal its key."""
         self._pool = pool

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.engine import POOL_SECONDS, Pool
+from app.db.hot_pool import HotPool
 from app.db.schema import metadata
 from app.documents.link_policy import MAXIMUM_LIFETIME, MINIMUM_LIFETIME, Link, LinkPolicy
 from app.ids import FileId
@@ -73,11 +73,12 @@ LEFT JOIN link_refusal r ON r.file_id = file.id
 """  # noqa: S608
 
 
-async def find_stored_link(pool: Pool, policy: LinkPolicy, file_id: FileId) -> tuple[Link | None, str | None]:
+async def find_stored_link(
+    pool: HotPool, policy: LinkPolicy, file_id: FileId
+) -> tuple[Link | None, str | None]:
     """The stored link of the file, if the policy allows it and it lives for another five minutes at least;
     and why a new link was refused within REFUSAL_PERIOD, None if none was. Takes the hot pool."""
-    async with pool.acquire(timeout=POOL_SECONDS) as connection:
-        link_id, url, expires_at, refusal = await connection.fetchrow(_FIND_STORED_LINK, file_id)
+    link_id, url, expires_at, refusal = await pool.fetchrow(_FIND_STORED_LINK, file_id)
     is_usable = url is not None and policy.allows(url)
     return Link(link_id, url, expires_at) if is_usable else None, refusal
 

@@ -11,7 +11,7 @@ from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 from app.access.ownership import Owner
-from app.db.engine import POOL_SECONDS, Pool
+from app.db.hot_pool import HotPool
 from app.documents.link_policy import LinkPolicy
 from app.documents.store import (
     FROM_DOCUMENTS,
@@ -35,7 +35,7 @@ _INFINITIES = {'"-infinity"': '"0001-01-01T00:00:00Z"', '"infinity"': '"9999-12-
 
 
 async def list_documents(
-    pool: Pool,
+    pool: HotPool,
     policy: LinkPolicy,
     owner: Owner,
     *,
@@ -56,7 +56,7 @@ class JsonPage(NamedTuple):
 
 
 async def list_page(
-    pool: Pool,
+    pool: HotPool,
     policy: LinkPolicy,
     owner: Owner,
     base_url: str,
@@ -76,7 +76,7 @@ async def list_page(
 
 
 async def _fetch_rows(
-    pool: Pool,
+    pool: HotPool,
     select: str,
     owner: Owner,
     kind: DocumentKind | None,
@@ -94,9 +94,7 @@ async def _fetch_rows(
         },
     )
     statement = f"{select}{conditions} ORDER BY d.created_at DESC, d.id DESC LIMIT ${len(values) + 1}"
-    async with pool.acquire(timeout=POOL_SECONDS) as connection:
-        rows: list[Any] = await connection.fetch(statement, *values, limit)
-    return rows
+    return await pool.fetch(statement, *values, limit)
 
 
 def _render(row: Any, allows: Callable[[str], bool], content_url: str) -> str:

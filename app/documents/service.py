@@ -8,7 +8,8 @@ from datetime import timedelta
 import structlog
 
 from app.access.ownership import Anybody, Owner, fetch_owned_order
-from app.db.engine import AsyncEngine, Pool
+from app.db.engine import AsyncEngine
+from app.db.hot_pool import HotPool
 from app.db.leases import LeaseBusy
 from app.digital_river.client.http_client import DigitalRiverClient
 from app.digital_river.errors import DigitalRiverError, Missing
@@ -48,7 +49,7 @@ class OrderDocuments:
     credit_memo: Availability
 
 
-async def get_document(pool: Pool, policy: LinkPolicy, owner: Owner, document_id: DocumentId) -> Document:
+async def get_document(pool: HotPool, policy: LinkPolicy, owner: Owner, document_id: DocumentId) -> Document:
     """The owner's document.
 
     Raises:
@@ -113,7 +114,7 @@ async def get_order_documents(
     return OrderDocuments(documents, state.availability("invoice"), state.availability("creditMemo"))
 
 
-async def list_all_documents(pool: Pool, policy: LinkPolicy, owner: CustomerId) -> Sequence[Document]:
+async def list_all_documents(pool: HotPool, policy: LinkPolicy, owner: CustomerId) -> Sequence[Document]:
     """All documents of the owner, newest first."""
     documents: list[Document] = []
     after: Position | None = None

@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple
 
-import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.access.ownership import Anybody, Owner, owned_by
-from app.db.engine import POOL_SECONDS
+from app.db.hot_pool import HotPool
 from app.db.schema import metadata
 from app.documents.availability import Availability
 from app.documents.link_policy import MAXIMUM_LIFETIME, MINIMUM_LIFETIME, Link, LinkPolicy
@@ -246,12 +245,11 @@ SELECT d.id::text, d.file_id, d.order_id, d.customer_id, d.kind, d.file_name, d.
 
 
 async def find_document(
-    pool: asyncpg.Pool, policy: LinkPolicy, owner: Owner, document_id: DocumentId
+    pool: HotPool, policy: LinkPolicy, owner: Owner, document_id: DocumentId
 ) -> Document | None:
     """The document, if it exists and is the owner's. Takes the pool: `make bench` measures it."""
     conditions, values = where_clause(owner, {"d.id = {}": (document_id,)})
-    async with pool.acquire(timeout=POOL_SECONDS) as connection:
-        row = await connection.fetchrow(SELECT_DOCUMENTS + conditions, *values)
+    row = await pool.fetchrow(SELECT_DOCUMENTS + conditions, *values)
     return None if row is None else document_of_row(row, policy)
 
 

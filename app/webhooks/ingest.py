@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import asyncpg
-
+from app.db.hot_pool import HotPool
 from app.ids import EventId
 from app.webhooks.inbox import CHANNEL, Origin
 
@@ -51,7 +50,7 @@ SELECT id, (SELECT pg_notify($9, '')) FROM inserted
 """
 
 
-async def insert_events(pool: asyncpg.Pool, events: Sequence[NewEvent], origin: Origin) -> set[str]:
+async def insert_events(pool: HotPool, events: Sequence[NewEvent], origin: Origin) -> set[str]:
     """Insert the events that the inbox does not have, in one statement, and wake the workers.
 
     Returns the ids that are new. When this returns, they are committed. Takes the hot pool."""
@@ -74,7 +73,7 @@ class BatchWriter:
     """Writes the events of deliveries in batches. Events that arrive during a write share the next write, so
     a burst needs few commits. Each delivery is answered only after the commit of its own event."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: HotPool) -> None:
         self._pool = pool
         self._waiting: list[tuple[NewEvent, asyncio.Future[bool]]] = []
         self._writers: set[asyncio.Task[None]] = set()

@@ -13,7 +13,8 @@ from typing import Any
 
 import structlog
 
-from app.db.engine import AsyncConnection, AsyncEngine, Pool
+from app.db.engine import AsyncConnection, AsyncEngine
+from app.db.hot_pool import HotPool
 from app.digital_river.api.events import EventPage, fetch_events
 from app.digital_river.api.pagination import iterate_pages
 from app.digital_river.client.http_client import DigitalRiverClient
@@ -205,7 +206,7 @@ async def _finish_sweep(engine: AsyncEngine, sweep_id: int, result: SweepResult,
 
 
 async def _sweep_types(
-    client: DigitalRiverClient, pool: Pool, types: Collection[str], since: datetime, now: datetime
+    client: DigitalRiverClient, pool: HotPool, types: Collection[str], since: datetime, now: datetime
 ) -> tuple[SweepResult, DigitalRiverError | None]:
     """Read the list of each type to its end, newest first. Each page is committed to the inbox before the
     next one is requested. Events that happen during the sweep come before the first page, so this sweep does
@@ -251,7 +252,7 @@ def _pause(attempts: int, error: DigitalRiverError) -> float | None:
 
 
 async def _insert_missing(
-    pool: Pool, listed: Sequence[Any], types: Collection[str], now: datetime
+    pool: HotPool, listed: Sequence[Any], types: Collection[str], now: datetime
 ) -> SweepResult:
     """Insert the events that are not in the inbox. Committed on return."""
     events: list[NewEvent] = []

@@ -10,6 +10,7 @@ import pytest
 
 from app.db import token_buckets
 from app.db.engine import open_hot_pool
+from app.db.hot_pool import HotPool
 from app.db.token_buckets import BucketState, TokenBuckets
 from app.ops.retention import prune_if_free
 from app.resources import open_resources
@@ -28,7 +29,7 @@ def _long_query_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def pool(database_url: str, database: asyncpg.Connection) -> AsyncIterator[asyncpg.Pool]:
+async def pool(database_url: str, database: asyncpg.Connection) -> AsyncIterator[HotPool]:
     async with open_hot_pool(settings_for(database_url, "http://nowhere.test")) as opened:
         yield opened
 
@@ -40,7 +41,7 @@ async def take(process: TokenBuckets, key: str, limit: int) -> BucketState:
 
 
 async def test_simultaneous_first_requests_share_one_portion(
-    pool: asyncpg.Pool, database: asyncpg.Connection
+    pool: HotPool, database: asyncpg.Connection
 ) -> None:
     process = TokenBuckets(pool, "secret")
     await asyncio.gather(*(take(process, "ada", 600) for _ in range(token_buckets.FIRST_PORTION)))
@@ -49,7 +50,7 @@ async def test_simultaneous_first_requests_share_one_portion(
 
 
 async def test_a_portion_and_a_refusal_are_spent_without_postgresql(
-    pool: asyncpg.Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    pool: HotPool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = TokenBuckets(pool, "secret")
     await take(process, "ada", 600)
@@ -67,7 +68,7 @@ async def test_a_portion_and_a_refusal_are_spent_without_postgresql(
 
 
 async def test_a_database_that_hangs_delays_one_request_and_only_briefly(
-    pool: asyncpg.Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    pool: HotPool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(token_buckets, "TAKE_SECONDS", 0.1)
     monkeypatch.setattr(token_buckets, "FAILURE_PAUSE_SECONDS", 1.0)
@@ -87,7 +88,7 @@ async def test_a_database_that_hangs_delays_one_request_and_only_briefly(
 
 
 async def test_a_busy_key_asks_less_and_less_often_and_a_new_one_takes_little(
-    pool: asyncpg.Pool, database: asyncpg.Connection
+    pool: HotPool, database: asyncpg.Connection
 ) -> None:
     process = TokenBuckets(pool, "secret")
     portions = set()
@@ -98,7 +99,7 @@ async def test_a_busy_key_asks_less_and_less_often_and_a_new_one_takes_little(
 
 
 async def test_the_last_tokens_go_to_the_process_that_needs_them(
-    pool: asyncpg.Pool, database: asyncpg.Connection
+    pool: HotPool, database: asyncpg.Connection
 ) -> None:
     one, other = TokenBuckets(pool, "secret"), TokenBuckets(pool, "secret")
     taken = [await take(process, "ada", 7) for _ in range(4) for process in (one, other)]
@@ -107,7 +108,7 @@ async def test_the_last_tokens_go_to_the_process_that_needs_them(
 
 
 async def test_a_smaller_limit_holds_at_once_for_what_is_in_the_table(
-    pool: asyncpg.Pool, database: asyncpg.Connection
+    pool: HotPool, database: asyncpg.Connection
 ) -> None:
     before, after = TokenBuckets(pool, "secret"), TokenBuckets(pool, "secret")
     for _ in range(300):
@@ -116,7 +117,7 @@ async def test_a_smaller_limit_holds_at_once_for_what_is_in_the_table(
 
 
 async def test_a_forgotten_key_only_costs_another_query(
-    pool: asyncpg.Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    pool: HotPool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(token_buckets, "MAX_LOCAL_BUCKETS", 2)
     process = TokenBuckets(pool, "secret")
@@ -124,16 +125,14 @@ async def test_a_forgotten_key_only_costs_another_query(
     assert [standing.is_admitted for standing in taken] == [True] * 9 + [False] * 3
 
 
-async def test_a_digest_is_nothing_without_the_secret(
-    pool: asyncpg.Pool, database: asyncpg.Connection
-) -> None:
+async def test_a_digest_is_nothing_without_the_secret(pool: HotPool, database: asyncpg.Connection) -> None:
     for secret in ("secret", "secret", "another"):
         await take(TokenBuckets(pool, secret), "address 192.0.2.1", 60)
     assert await database.fetchval("SELECT count(*) FROM rate_bucket") == 2
 
 
 async def test_a_full_bucket_is_pruned_and_any_other_stays(
-    pool: asyncpg.Pool, database_url: str, database: asyncpg.Connection, sandbox: Sandbox
+    pool: HotPool, database_url: str, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
     process = TokenBuckets(pool, "secret")
     await take(process, "ada", 60)

@@ -5,12 +5,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
-import asyncpg
 import httpx
 import psutil
 import pytest
 
 from app.db.engine import HOT_STATEMENT_SECONDS
+from app.db.hot_pool import HotPool
 from app.ops.health import READY_SECONDS
 from devtools.embedded_postgres import EmbeddedPostgres
 from tests.support.clock import eventually
@@ -102,10 +102,10 @@ async def test_a_webhook_is_answered_in_time_when_buyers_hold_all_connections(
     with frozen(server):
         reads = [asyncio.create_task(portal.get("/v1/documents", token)) for _ in range(3 * POOL)]
         assert portal.app is not None
-        pool: asyncpg.Pool = portal.app.state.resources.hot_pool
+        pool: HotPool = portal.app.state.resources.hot_pool
 
         async def are_all_taken() -> bool:
-            return bool(pool.get_idle_size() == 0)
+            return bool(pool.idle == 0)
 
         await eventually(are_all_taken)
         for _ in range(3):

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import asyncpg
 import sqlalchemy as sa
 
+from app.db.hot_pool import HotPool
 from app.db.leases import Leases
 from app.resources import Resources
 from tests.plans.large_database import TABLES
@@ -36,7 +37,8 @@ class StatementRecorder:
     def record(self, resources: Resources) -> Resources:
         """The same resources, with every statement recorded."""
         sa.event.listen(resources.engine.sync_engine, "before_cursor_execute", self._record_cursor)
-        return replace(resources, hot_pool=self, leases=Leases(self))
+        hot_pool = cast("HotPool", self)
+        return replace(resources, hot_pool=hot_pool, leases=Leases(hot_pool))
 
     def _record_cursor(
         self, _: object, __: object, text: str, values: Any, ___: object, is_many: bool
@@ -55,10 +57,6 @@ class StatementRecorder:
     async def execute(self, text: str, *values: Any) -> Any:
         self.statements.append(Statement(text, values))
         return await self.connection.execute(text, *values)
-
-    @asynccontextmanager
-    async def acquire(self, *, timeout: float) -> AsyncIterator["StatementRecorder"]:  # noqa: ASYNC109
-        yield self
 
     async def statements_of(self, expect: Callable[[], Awaitable[object]]) -> list[Statement]:
         """The statements that this call sends."""

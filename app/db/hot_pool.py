@@ -1,0 +1,142 @@
+"""A pool of bare asyncpg connections for the busiest statements.
+
+asyncpg's own pool takes three timers, a task and a proxy for each statement: half of the CPU time to fetch a
+list of documents. It is not fair either: a caller that waits may be overtaken again and again, so at full
+load the slowest lists took five times the median.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+import asyncpg
+
+# A server that is down refuses a connection quickly; the wait for a free connection must not take longer.
+POOL_SECONDS = 3.0
+# A healthy server confirms a cancelled statement or a closed connection within milliseconds.
+RELEASE_SECONDS = 0.1
+# Something between us and PostgreSQL may have forgotten a connection that was idle for longer.
+MAX_IDLE_SECONDS = 300.0
+
+
+class HotPool:
+    """At most `size` connections, made by `connect` when they are needed. Callers are served in their order.
+
+    A caller leaves its connection without an open transaction: each statement is one of its own.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], size: int) -> None:
+        self._connect = connect
+        self._slots = asyncio.Semaphore(size)
+        # The connections that nobody uses, and since when; the last one is taken first.
+        self._idle: list[tuple[asyncpg.Connection, float]] = []
+        self._is_closed = False
+
+    @property
+    def idle(self) -> int:
+        """How many open connections nobody uses."""
+        return len(self._idle)
+
+    def acquire(self) -> "_Acquired":
+        """A connection for an `async with` block.
+
+        Raises:
+            TimeoutError: there was none within POOL_SECONDS.
+            asyncpg.PostgresError, OSError: PostgreSQL cannot be reached, or refuses the connection.
+        """
+        return _Acquired(self)
+
+    async def fetch(self, statement: str, *values: Any) -> list[Any]:
+        """All rows."""
+        async with self.acquire() as connection:
+            rows: list[Any] = await connection.fetch(statement, *values)
+        return rows
+
+    async def fetchrow(self, statement: str, *values: Any) -> Any:
+        """The first row; None if there is none."""
+        async with self.acquire() as connection:
+            return await connection.fetchrow(statement, *values)
+
+    async def fetchval(self, statement: str, *values: Any) -> Any:
+        """The first value of the first row; None if there is none."""
+        async with self.acquire() as connection:
+            return await connection.fetchval(statement, *values)
+
+    async def execute(self, statement: str, *values: Any) -> None:
+        """Run a statement that returns nothing."""
+        async with self.acquire() as connection:
+            await connection.execute(statement, *values)
+
+    async def close(self) -> None:
+        """Close the connections: each one when nobody uses it any more."""
+        self._is_closed = True
+        idle, self._idle = self._idle, []
+        for connection, _ in idle:
+            await connection.close()
+
+    async def take(self) -> asyncpg.Connection:
+        """For `_Acquired`: a connection, whose slot is taken."""
+        if self._idle and not self._slots.locked():
+            # Nobody waits and nothing has to be opened, so no timer is needed.
+            await self._slots.acquire()
+            connection = self._pop_usable()
+            if connection is not None:
+                return connection
+            self._slots.release()
+        async with asyncio.timeout(POOL_SECONDS):
+            await self._slots.acquire()
+            try:
+                return self._pop_usable() or await self._connect()
+            except BaseException:
+                self._slots.release()
+                raise
+
+    def _pop_usable(self) -> asyncpg.Connection | None:
+        while self._idle:
+            connection, since = self._idle.pop()
+            if monotonic() - since < MAX_IDLE_SECONDS and not connection.is_closed():
+                return connection
+            connection.terminate()
+        return None
+
+    async def give_back(self, connection: asyncpg.Connection, error: BaseException | None) -> None:
+        """For `_Acquired`: free the slot, and keep the connection if it can serve again."""
+        try:
+            # If PostgreSQL has answered, even with an error, the statement has ended.
+            if error is not None and not isinstance(error, asyncpg.PostgresError):
+                await _wait_until_usable(connection)
+            if self._is_closed:
+                connection.terminate()
+            elif not connection.is_closed():
+                self._idle.append((connection, monotonic()))
+        finally:
+            self._slots.release()
+
+
+async def _wait_until_usable(connection: asyncpg.Connection) -> None:
+    """After a time-out or a cancellation asyncpg asks the server to end the statement. If the server does not
+    confirm it at once, abandon the connection."""
+    try:
+        await connection.reset(timeout=RELEASE_SECONDS)
+    except BaseException as error:
+        connection.terminate()
+        if not isinstance(error, Exception):
+            raise
+
+
+class _Acquired:
+    """The block of `HotPool.acquire`."""
+
+    def __init__(self, pool: HotPool) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> asyncpg.Connection:
+        self._connection = await self._pool.take()
+        return self._connection
+
+    async def __aexit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        await self._pool.give_back(self._connection, error)
