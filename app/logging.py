@@ -89,7 +89,7 @@ def _render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     try:
         # Five times faster than the standard library, which is needed only to escape characters.
         line = to_json(event)
-        if line.isascii():
+        if line.isascii() and b"\x7f" not in line:
             return line.decode()
     except PydanticSerializationError:
         pass  # half of a surrogate pair

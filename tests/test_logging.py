@@ -36,11 +36,12 @@ def test_a_line_has_its_event_keys_level_and_time(stream: io.StringIO) -> None:
     assert line == {"event": "stored", "level": "info", "event_id": "e1", "ms": 1.5, "more": ["a", 1]}
 
 
-@pytest.mark.parametrize("text", ["é", "\x9b2J", "\u202efdp", "\u2028", "cut \ud83d"])
+@pytest.mark.parametrize("text", ["é", "\x9b2J", "\u202efdp", "\u2028", "\x7f", "cut \ud83d"])
 def test_a_line_is_ascii_whatever_a_text_holds(stream: io.StringIO, text: str) -> None:
     structlog.get_logger("x").info("something", text=text)
     line = stream.getvalue()
     assert line.isascii()
+    assert line.removesuffix("\n").isprintable()
     assert json.loads(line)["text"] == text
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 from app.db.errors import is_outage
@@ -34,7 +35,8 @@ class Batcher(Generic[ItemT, ResultT]):
         entry = (item, result)
         self._waiting.append(entry)
         if self._runner is None:
-            self._runner = asyncio.create_task(self._run_batches())
+            # In a context of its own: it outlives the caller, whose ids belong to the caller's log lines.
+            self._runner = asyncio.create_task(self._run_batches(), context=Context())
         try:
             return await asyncio.shield(result)
         except asyncio.CancelledError:
@@ -46,6 +48,7 @@ class Batcher(Generic[ItemT, ResultT]):
 
     async def _run_batches(self) -> None:
         clock = asyncio.get_running_loop().time
+        batch: Sequence[tuple[ItemT, asyncio.Future[ResultT]]] = ()
         try:
             while self._waiting:
                 next_start = clock() + INTERVAL_SECONDS
@@ -54,6 +57,10 @@ class Batcher(Generic[ItemT, ResultT]):
                 await asyncio.sleep(max(0.0, next_start - clock()))
         finally:
             self._runner = None
+            # If this task was cancelled, nothing will serve these callers any more.
+            for _, result in (*batch, *self._waiting):
+                result.cancel()
+            self._waiting = []
 
     async def _run_batch(self, batch: Sequence[tuple[ItemT, asyncio.Future[ResultT]]]) -> None:
         try:

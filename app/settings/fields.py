@@ -119,7 +119,7 @@ class DigitalRiverSettings(SettingsSection):
         ge=1,
         le=90,
         description="Documents that one process passes through at the same time (`disposition=proxy`). "
-        "Each uses one of the process's 200 connections to Digital River until the reader has it all.",
+        "Each uses one of the process's 100 connections to Digital River until the reader has it all.",
     )
     proxied_downloads_per_buyer: int = Field(
         4, ge=1, le=90, description="How many of these one buyer may have at the same time."

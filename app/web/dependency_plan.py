@@ -3,9 +3,10 @@
 FastAPI walks the tree of dependencies for every request and reads each parameter through several layers.
 Without the plan, a list of documents takes 1.37 times the CPU time.
 
-The plan covers what routes that read use: coroutines, async generators that end with the endpoint, the
-request, and parameters of the path and the query with one value. FastAPI serves every other route, and every
-request with a parameter that is not valid. So each refusal is FastAPI's own, with nothing done before it.
+The plan covers what routes without bodies and header parameters use: coroutines, async generators that end
+with the endpoint, the request, and parameters of the path and the query with one value. FastAPI serves every
+other route, and every request with a parameter that is not valid. So each refusal is FastAPI's own, with
+nothing done before it.
 """
 
 import inspect

@@ -26,8 +26,9 @@ class DescribedModel(BaseModel):
     ) -> JsonSchemaValue:
         schema = handler(core_schema)
         properties = handler.resolve_ref_schema(schema).get("properties", {})
-        for name, description in _descriptions_of(cls).items():
-            member = properties.get(cls.model_fields[name].alias or name)
+        descriptions = _descriptions_of(cls)
+        for name, field in cls.model_fields.items():
+            member, description = properties.get(field.alias or name), descriptions.get(name)
             if member is not None and description is not None:
                 member.setdefault("description", description)
         return schema

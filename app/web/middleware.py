@@ -51,7 +51,7 @@ _IS_HEAD = "portal_is_head"
 class HeadAsGet:
     """Answers HEAD like GET, with the same status and header fields and no content (RFC 9110 §9.3.2).
 
-    It is the outermost middleware, so that all others see a GET.
+    It is outside of all other middlewares but `DirectRoute`, so that they see a GET.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -6,6 +6,8 @@ two saves 8 % of the CPU time of an accepted webhook, and the client wakes up on
 
 import asyncio
 
+_CONTINUE = b"HTTP/1.1 100 "
+
 
 class ResponseWriter:
     """The transport of one response. It holds the first write back until the second one follows, or until the
@@ -19,7 +21,7 @@ class ResponseWriter:
         self._flush_at_end_of_turn: asyncio.Handle | None = None
 
     def write(self, data: bytes) -> None:
-        if self._is_first:
+        if self._is_first and not data.startswith(_CONTINUE):
             self._is_first = False
             self._held = data
             self._flush_at_end_of_turn = self._loop.call_soon(self._flush)

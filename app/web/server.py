@@ -122,7 +122,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refusal = Malformed(hint="Too many requests were sent without waiting for an answer.")
             raise self._refusal
         super().on_headers_complete()
-        self.cycle.transport = ResponseWriter(self.transport, self.loop)  # type: ignore[assignment]
+        if self.scope["method"] != "HEAD":  # whose answer has no second piece
+            self.cycle.transport = ResponseWriter(self.transport, self.loop)  # type: ignore[assignment]
         self._phase = _Phase.BODY
         self._pending = 0
         self._clear_deadline()

@@ -61,7 +61,8 @@ webhook_event = sa.Table(
 @dataclass(frozen=True, slots=True)
 class Claim:
     """An event that a worker has claimed. `number` is a fencing token: a later claim has a higher one.
-    `body` is None if it was deleted before an operator revived the event."""
+    `body` is None if it was deleted before an operator revived the event. `unexplained` attempts ended
+    without an error: their worker was killed, or could not reach PostgreSQL."""
 
     id: EventId
     type: str
@@ -69,6 +70,7 @@ class Claim:
     attempts: int
     number: int
     age: timedelta
+    unexplained: int
 
 
 class LeaseLost(Exception):
@@ -109,16 +111,24 @@ async def claim_events(connection: AsyncConnection, *, limit: int, lease: float)
             table.c.attempts,
             table.c.claims,
             (sa.func.now() - table.c.received_at).label("age"),
+            (table.c.attempts - 1 - sa.func.jsonb_array_length(table.c.errors)).label("unexplained"),
         )
     )
     rows = await connection.execute(statement)
-    return [Claim(EventId(r.id), r.type, r.body, r.attempts, r.claims, r.age) for r in rows]
+    return [Claim(EventId(r.id), r.type, r.body, r.attempts, r.claims, r.age, r.unexplained) for r in rows]
 
 
 _FINISH = sa.text("""
+WITH held AS (
+    SELECT event.id
+    FROM unnest(CAST(:ids AS text[]), CAST(:numbers AS integer[])) AS claimed (id, number)
+    JOIN webhook_event AS event ON event.id = claimed.id AND event.claims = claimed.number
+    WHERE event.state = 'pending'
+    ORDER BY event.id -- whoever locks many events does it in this order
+    FOR UPDATE OF event
+)
 UPDATE webhook_event AS event SET state = 'done', finished_at = now(), reason = NULL
-FROM unnest(CAST(:ids AS text[]), CAST(:numbers AS integer[])) AS held (id, number)
-WHERE event.id = held.id AND event.claims = held.number AND event.state = 'pending'
+FROM held WHERE event.id = held.id
 RETURNING event.id, event.claims
 """)
 
@@ -199,10 +209,13 @@ async def revive(
     """Make these events due now if they are stuck: buried, ignored although their type has a handler now, or
     waiting after a failure (these keep their count of attempts). Returns the ids of the stuck ones."""
     table = webhook_event
+    # In the order in which a worker locks the events that it finishes.
+    chosen = sa.select(table.c.id).where(table.c.id == sa.any_(_text_array(event_ids)))
+    locked = chosen.order_by(table.c.id).with_for_update().cte()
     statement = (
         sa.update(table)
         .where(
-            table.c.id == sa.any_(_text_array(event_ids)),
+            table.c.id == locked.c.id,
             sa.or_(_IS_BURIED, _AWAITS_RETRY, _was_ignored_but_is_handled(handled_types)),
         )
         .values(

@@ -1,10 +1,11 @@
 """Claims due events from the inbox and handles them, outside any HTTP request: it may take minutes."""
 
 import asyncio
+import random
 import signal
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -45,6 +46,10 @@ RETRY_SECONDS = 1.0
 LEASE_SHARE = 0.8
 # A file, its live links and a new link.
 CALLS_PER_EVENT = 3
+# Two calls at the same time for each event, if the answers are slow. A worker has no clients that need files.
+CONNECTIONS = 200
+# How many attempts may end without an error, as when the worker is killed, before an event is handled alone.
+MAX_UNEXPLAINED = 3
 # With a backlog, the worker claims anew when this share of its events has ended.
 CLAIM_SHARE = 1 / 4
 
@@ -72,6 +77,7 @@ class Worker:
         # Set when there may be something to do: by a notification, by an ended task, or by `stop`.
         self._wake = asyncio.Event()
         self._may_have_backlog = False
+        self._suspects = asyncio.Lock()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Handle events until `stop` is set; then finish the claimed ones, or postpone them."""
@@ -80,12 +86,15 @@ class Worker:
             stopping = asyncio.create_task(stop.wait())
             stopping.add_done_callback(lambda _: self._wake.set())
             log.info("worker.started", handles=sorted(HANDLERS))
-            while not stop.is_set():
-                self._wake.clear()
-                wait = await self._start_due()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._wake.wait()
+            try:
+                while not stop.is_set():
+                    self._wake.clear()
+                    wait = await self._start_due()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(wait):
+                            await self._wake.wait()
+            finally:
+                stopping.cancel()
             await self._finish_or_postpone()
         log.info("worker.stopped")
 
@@ -97,6 +106,8 @@ class Worker:
         try:
             async with self._engine.begin() as connection:
                 claims = await inbox.claim_events(connection, limit=free, lease=self._lease)
+            # In any order, so that of the events that are handled alone not always the same come first.
+            random.shuffle(claims)
             for claim in claims:
                 task = asyncio.create_task(self._handle(claim))
                 self._tasks.add(task)
@@ -142,7 +153,7 @@ class Worker:
         try:
             if claim.attempts > MAX_ATTEMPTS:
                 raise UnprocessableEvent(f"none of {MAX_ATTEMPTS} attempts came to an end")
-            async with asyncio.timeout(self._lease * LEASE_SHARE):
+            async with asyncio.timeout(self._lease * LEASE_SHARE), self._alone(claim):
                 await self._run_handler(claim)
             HANDLED.labels(claim.type, "done").inc()
             EVENT_AGE_SECONDS.labels(claim.type).observe(claim.age.total_seconds())
@@ -163,6 +174,11 @@ class Worker:
             await self._apply_decision(claim, decision)
             # It may be due before the end of the wait that was computed without it.
             self._wake.set()
+
+    def _alone(self, claim: Claim) -> AbstractAsyncContextManager[object]:
+        """Handle events that may have killed a worker one after the other, so that such an event does not
+        spend the attempts of all that were claimed with it."""
+        return self._suspects if claim.unexplained > MAX_UNEXPLAINED else nullcontext()
 
     async def _run_handler(self, claim: Claim) -> None:
         client = self._resources.digital_river.background
@@ -239,6 +255,9 @@ async def run_worker(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with metrics.serve_metrics(settings.host, settings.worker_metrics_port):
-        async with open_resources(settings) as resources, asyncio.TaskGroup() as tasks:
+        async with (
+            open_resources(settings, digital_river_connections=CONNECTIONS) as resources,
+            asyncio.TaskGroup() as tasks,
+        ):
             tasks.create_task(scheduled_jobs.run_scheduled_jobs(resources, HANDLERS, stop))
             await Worker(resources).run(stop)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.digital_river.api import files
-from app.webhooks import inbox, ingest, sweep_log
+from app.documents import link_store
+from app.webhooks import ingest, sweep_log
 from app.worker.loop import Worker
 
 
@@ -25,7 +26,7 @@ class Point:
 OF_WORKERS: Mapping[str, Point] = {
     "before the call": Point("before", files, files.create_link),
     "after the link was made": Point("after", files, files.create_link),
-    "before commit": Point("after", inbox, inbox.finish_events),
+    "before commit": Point("after", link_store, link_store.upsert_links),
     "after commit": Point("after", Worker, Worker._run_handler),
     "before the watermark": Point("before", sweep_log, sweep_log.finish_sweep),
 }

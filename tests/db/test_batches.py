@@ -102,3 +102,36 @@ def test_what_a_cancelled_caller_does_next_comes_after_its_batch() -> None:
 
     assert run_on_jumping_clock(scenario()) == pytest.approx([0, SECONDS - 0.2])
     assert statement.batches == [[1]]
+
+
+def test_when_the_loop_ends_no_caller_waits_forever() -> None:
+    statement = Statement(ValueError())
+
+    async def scenario() -> list[bool]:
+        batcher = Batcher(statement)
+        callers = [asyncio.create_task(batcher.submit(1))]
+        await asyncio.sleep(0.1)
+        callers.append(asyncio.create_task(batcher.submit(2)))
+        await asyncio.sleep(0.1)
+        for task in asyncio.all_tasks() - {asyncio.current_task(), *callers}:
+            task.cancel()
+        await asyncio.wait(callers)
+        assert await batcher.submit(3) == 6
+        return [caller.cancelled() for caller in callers]
+
+    assert run_on_jumping_clock(scenario()) == [True, True]
+
+
+def test_when_the_loop_ends_while_items_run_alone_no_caller_waits_forever() -> None:
+    statement = Statement(ValueError(), frozenset({1}))
+
+    async def scenario() -> list[bool]:
+        batcher = Batcher(statement)
+        callers = [asyncio.create_task(batcher.submit(number)) for number in (1, 2, 3)]
+        await asyncio.sleep(3.5 * SECONDS / 2)
+        for task in asyncio.all_tasks() - {asyncio.current_task(), *callers}:
+            task.cancel()
+        await asyncio.wait(callers)
+        return [caller.cancelled() for caller in callers]
+
+    assert run_on_jumping_clock(scenario()) == [True, True, True]

@@ -132,7 +132,7 @@ async def test_a_claim_takes_what_is_due_and_open_the_longest_due_first(
         await keep(own_database, [(state, -3 * second)], state=state)
     hour = timedelta(hours=1)
     claims = await claim(resources, limit=1, lease=30)
-    assert claims == [Claim(EventId("first"), "t", '{"id": "first"}', 1, 1, hour)]
+    assert claims == [Claim(EventId("first"), "t", '{"id": "first"}', 1, 1, hour, 0)]
     row = await row_of(own_database, "first")
     assert (row["due_at"], row["attempts"], row["claims"]) == (NOON + timedelta(seconds=30), 1, 1)
     assert {held.id for held in await claim(resources, limit=9, lease=0)} == {"now", "old"}

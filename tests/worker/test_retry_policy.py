@@ -14,7 +14,7 @@ from app.worker.retry_policy import MAX_ATTEMPTS, Bury, Postpone, Retry, decide
 
 
 def held(attempts: int = 1) -> Claim:
-    return Claim(EventId("e"), "order.invoice.created", "{}", attempts, attempts, timedelta(0))
+    return Claim(EventId("e"), "order.invoice.created", "{}", attempts, attempts, timedelta(0), 0)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -166,3 +167,22 @@ async def test_a_worker_takes_no_more_events_than_its_budget_serves(
         await eventually(is_asking)
         claimed = "SELECT count(*) FROM webhook_event WHERE due_at > now()"
         assert await own_database.fetchval(claimed) == 2
+
+
+async def test_events_that_may_have_killed_a_worker_are_handled_one_after_the_other(
+    own_database: Database, own_database_url: str, sandbox: Sandbox
+) -> None:
+    await keep(own_database, *await announced(sandbox, 4))
+    await own_database.execute("UPDATE webhook_event SET attempts = 4")
+    await sandbox.fault("delay", seconds=0.2, path="/files/{id}")
+    async with running_worker(settings_for(own_database_url, sandbox.url)):
+
+        async def all_done() -> bool:
+            done = "SELECT count(*) FROM webhook_event WHERE state = 'done'"
+            return bool(await own_database.fetchval(done) == 4)
+
+        await eventually(all_done)
+    rows = (await states(own_database)).values()
+    ends = sorted(row["finished_at"].timestamp() for row in rows)
+    assert min(after - before for before, after in pairwise(ends)) > 0.19
+    assert {row["attempts"] for row in rows} == {5}

@@ -39,7 +39,7 @@ from app.digital_river.errors import (
 )
 from app.settings import Settings
 
-MAX_CONNECTIONS = 200
+MAX_CONNECTIONS = 100
 MAX_JSON_BYTES = 8 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 
