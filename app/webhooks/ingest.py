@@ -16,7 +16,7 @@ from app.webhooks.inbox import CHANNEL, Origin
 
 BATCH_SIZE = 500
 # While one write waits for the disk, the next batch is collected and sent.
-WRITERS = 4
+WRITERS = 2
 # Digital River waits 3,000 ms (docs, Webhooks best practices). That must be enough for the body (one second),
 # the running write and the next one, so that Digital River gets a 503 and not a time-out.
 WRITE_SECONDS = 0.7
