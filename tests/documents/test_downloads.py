@@ -76,6 +76,7 @@ async def test_a_page_gets_the_link_as_json_by_the_same_rules_as_the_redirect(
     assert await own_database.fetchval("SELECT count(*) FROM audit_record") == 1
 
 
+@pytest.mark.proof
 async def test_downloads_of_one_buyer_and_of_all_buyers_are_limited(
     narrow: Portal, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
@@ -106,6 +107,7 @@ async def test_downloads_of_one_buyer_and_of_all_buyers_are_limited(
     assert (await download("barbara")).content.startswith(b"%PDF")
 
 
+@pytest.mark.proof
 async def test_a_download_that_is_read_too_slowly_is_closed(
     narrow: Portal,
     own_database: asyncpg.Connection,
@@ -129,6 +131,7 @@ async def test_a_download_that_is_read_too_slowly_is_closed(
             await answer.aread()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("query", ["", "?disposition=link", "?disposition=proxy", "?disposition=x"])
 async def test_head_of_a_document_is_get_without_the_content(
     query: str, narrow: Portal, own_database: asyncpg.Connection, sandbox: Sandbox

@@ -187,6 +187,7 @@ def test_a_long_invoice_continues_on_further_pages() -> None:
     assert "Part 89" in text_of(content)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("sample", "event_type"), EVENTS.items())
 async def test_events_have_the_members_of_the_printed_samples(
     api: ApiClient, sample: str, event_type: str
