@@ -108,6 +108,7 @@ async def test_all_events_of_a_type_are_revived_at_once(
     assert neither.status == 2
 
 
+@pytest.mark.proof
 async def test_the_sweep_prints_what_it_found(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:

@@ -126,6 +126,7 @@ async def test_rows_are_deleted_in_small_batches_until_none_is_left(
     assert batches == [10, 10, 10, 5]
 
 
+@pytest.mark.proof
 async def test_two_workers_do_not_prune_at_once(
     resources: Resources, own_database: asyncpg.Connection
 ) -> None:
@@ -135,6 +136,7 @@ async def test_two_workers_do_not_prune_at_once(
     assert await prune(resources) == 1
 
 
+@pytest.mark.proof
 async def test_a_pruned_link_is_renewed_when_its_document_is_opened(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:

@@ -138,6 +138,7 @@ async def test_the_invoice_is_a_pdf_in_the_orders_language(api: ApiClient) -> No
         assert expected in text
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_locales_labels_numbers_and_dates_can_be_read_back(locale: str) -> None:
     document = DocumentContent(

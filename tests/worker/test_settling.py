@@ -95,6 +95,7 @@ async def states(database: Database) -> dict[str, Any]:
     return {row["id"]: row for row in await database.fetch("SELECT xmin, * FROM webhook_event")}
 
 
+@pytest.mark.proof
 async def test_events_that_end_at_the_same_moment_share_a_transaction(
     own_database: Database, own_database_url: str, sandbox: Sandbox
 ) -> None:
