@@ -102,6 +102,7 @@ async def test_every_read_by_id_is_attributed_to_the_owner_after_retention(
     assert await support_reads(portal, sandbox, "eve") == []
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "spelling", [str.upper, "{{{}}}".format, "urn:uuid:{}".format, lambda one: one.replace("-", "")]
 )

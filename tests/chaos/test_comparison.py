@@ -14,6 +14,9 @@ from tests.chaos.scenario import Ledger
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 COUNT = 40
+# It tests what only `make check` and `make chaos` use.
+pytestmark = pytest.mark.proof
+
 Spoil = Callable[[dict[str, Any], Ledger], object]
 
 

@@ -2,10 +2,13 @@
 
 import random
 
+import pytest
+
 from tests.chaos import tampering
 from tests.support.sandbox import Sandbox
 
 
+@pytest.mark.proof
 async def test_the_sandbox_takes_every_tampering_that_can_be_drawn(sandbox: Sandbox) -> None:
     dial: dict[str, list[str]] = (await sandbox.get("/_sandbox/lies"))["lies"]
     tables = [*tampering.OF_CALLS.values(), tampering.OF_ORDERS, tampering.OF_DELIVERIES]

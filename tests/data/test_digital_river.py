@@ -72,6 +72,7 @@ def printed(folder: str) -> dict[str, Json]:
     return found if folder in WHOLE else {name: one for name, one in found.items() if has_source(one)}
 
 
+@pytest.mark.proof
 def test_the_facts_are_a_valid_openapi_document() -> None:
     assert OpenAPI.from_dict(api()).spec
 

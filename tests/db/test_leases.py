@@ -59,6 +59,7 @@ async def test_a_busy_lease_is_neither_given_nor_released_by_another(processes: 
         pass
 
 
+@pytest.mark.proof
 async def test_a_caller_that_is_cancelled_while_it_claims_leaves_no_lease(
     processes: list[Resources], own_database: asyncpg.Connection
 ) -> None:

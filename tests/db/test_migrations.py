@@ -95,6 +95,7 @@ async def test_every_migration_can_be_reverted_and_applied_again(migrated: Migra
         before = after
 
 
+@pytest.mark.proof
 async def test_the_kind_of_old_sweeps_is_derived_from_hours_not_from_days(migrated: MigratedDatabase) -> None:
     await migrated.upgrade("0006")
     # Where there was an hour more in those thirty days.
@@ -112,6 +113,7 @@ async def test_the_kind_of_old_sweeps_is_derived_from_hours_not_from_days(migrat
     assert [row["kind"] for row in kinds] == ["full", "day", "recent", None]
 
 
+@pytest.mark.proof
 async def test_an_older_version_finds_a_body_where_it_was_deleted(migrated: MigratedDatabase) -> None:
     await migrated.upgrade("0007")
     await migrated.connection.execute(
@@ -131,6 +133,7 @@ async def test_the_migrations_end_at_the_schema_of_the_code(migrated: MigratedDa
     assert {row["tablename"] for row in found} == {*metadata.tables, "alembic_version"}
 
 
+@pytest.mark.proof
 async def test_alembics_own_command_line_finds_nothing_to_generate(migrated: MigratedDatabase) -> None:
     """In a fresh interpreter, which knows no table but those that `migrations/env.py` imports."""
     await migrated.upgrade("head")
@@ -148,6 +151,7 @@ async def test_alembics_own_command_line_finds_nothing_to_generate(migrated: Mig
     assert alembic.returncode == 0, output.decode()
 
 
+@pytest.mark.proof
 def test_every_module_that_defines_a_table_is_imported_by_tables() -> None:
     defining = {path for path in (ROOT / "app").rglob("*.py") if _defines_a_table(path)}
     assert {Path(str(module.__file__)) for module in tables.MODULES} == defining
@@ -158,6 +162,7 @@ def _defines_a_table(path: Path) -> bool:
     return any(ast.unparse(call).rpartition(".")[2] == "Table" for call in calls)
 
 
+@pytest.mark.proof
 async def test_a_table_that_no_migration_makes_is_noticed(migrated: MigratedDatabase) -> None:
     await migrated.upgrade("head")
     await migrated.connection.execute("DROP INDEX ix_document_customer")
@@ -184,6 +189,7 @@ async def test_several_migrators_at_once_all_succeed(migrated: MigratedDatabase)
     await asyncio.to_thread(command.check, migrated.config)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "broken_off",
     [

@@ -90,6 +90,7 @@ async def misnamed_server(database_url: str, authority: Authority) -> AsyncItera
         yield partial(address, database_url, port)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("enter", CONNECTORS)
 async def test_a_plain_server_is_refused_when_tls_is_demanded(enter: Connect, database_url: str) -> None:
     with pytest.raises(OSError, match=r"rejected SSL upgrade|ConnectionError"):
@@ -113,6 +114,7 @@ async def test_a_server_with_a_certificate_of_another_authority_is_refused(
             await enter(server(sslmode=mode, sslrootcert=other_authority.certificate))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("enter", CONNECTORS)
 async def test_only_verify_full_checks_the_name(
     enter: Connect, misnamed_server: Callable[..., str], authority: Authority
@@ -147,6 +149,7 @@ async def test_preferred_tls_is_used_if_the_server_offers_it(
         await connect_by_engine(address(database_url, sslmode=mode))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("enter", CONNECTORS)
 async def test_the_client_sends_its_certificate(
     enter: Connect, database_url: str, authority: Authority

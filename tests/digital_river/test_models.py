@@ -223,6 +223,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("model", [model for model in MODELS.values() if model not in {Event, Tracking}])
 @given(additions=st.dictionaries(st.text(min_size=1, max_size=8).map("x-{}".format), JSON, max_size=5))
 def test_unknown_fields_change_nothing(model: type[BaseModel], additions: dict[str, Any]) -> None:

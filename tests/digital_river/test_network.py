@@ -220,6 +220,7 @@ async def test_a_refused_upload_is_refused() -> None:
     assert caught.value.parameters == ("file",)
 
 
+@pytest.mark.proof
 async def test_a_hundred_calls_at_once_and_a_close_leave_no_socket_behind() -> None:
     async def slow(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.01)

@@ -62,6 +62,7 @@ def test_a_value_that_is_nested_too_deep_is_lost_alone(kind: str, depth: int) ->
     assert tree["a"] != [None]
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "body",

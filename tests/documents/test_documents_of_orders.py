@@ -48,6 +48,7 @@ async def test_an_owner_sees_all_documents_however_often_others_have_asked(
     assert shown["availability"]["invoice"] == "ready"
 
 
+@pytest.mark.proof
 async def test_an_owners_request_does_not_wait_for_other_buyers_requests(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection, order: Json, tokens: Tokens
 ) -> None:

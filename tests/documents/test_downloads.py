@@ -12,6 +12,7 @@ from app.documents import downloads
 from tests.security.matrix import ENTRIES, OWNER, CaseContext
 from tests.support.clock import eventually
 from tests.support.portal import Portal, pass_time, running_portal
+from tests.support.proofs import proofs_except
 from tests.support.sandbox import Json, Sandbox
 
 ORIGIN = {"Origin": "https://shop.example"}
@@ -76,6 +77,7 @@ async def test_a_page_gets_the_link_as_json_by_the_same_rules_as_the_redirect(
     assert await own_database.fetchval("SELECT count(*) FROM audit_record") == 1
 
 
+@pytest.mark.proof
 async def test_downloads_of_one_buyer_and_of_all_buyers_are_limited(
     narrow: Portal, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
@@ -106,6 +108,7 @@ async def test_downloads_of_one_buyer_and_of_all_buyers_are_limited(
     assert (await download("barbara")).content.startswith(b"%PDF")
 
 
+@pytest.mark.proof
 async def test_a_download_that_is_read_too_slowly_is_closed(
     narrow: Portal,
     own_database: asyncpg.Connection,
@@ -129,6 +132,7 @@ async def test_a_download_that_is_read_too_slowly_is_closed(
             await answer.aread()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("query", ["", "?disposition=link", "?disposition=proxy", "?disposition=x"])
 async def test_head_of_a_document_is_get_without_the_content(
     query: str, narrow: Portal, own_database: asyncpg.Connection, sandbox: Sandbox
@@ -162,7 +166,7 @@ async def test_head_reads_nothing_of_a_file(
     assert (head.status_code, int(head.headers["Content-Length"]) > 1000, read) == (200, True, 0)
 
 
-@pytest.mark.parametrize("route", READINGS)
+@pytest.mark.parametrize("route", proofs_except(READINGS[:3], READINGS))
 async def test_head_is_answered_by_every_reading_route(route: str, portal: Portal, sandbox: Sandbox) -> None:
     token = await sandbox.token(OWNER)
     values = await ENTRIES[route].prepare(CaseContext(portal, sandbox, token))

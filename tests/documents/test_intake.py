@@ -18,6 +18,7 @@ async def reason_of_the_failure(database: asyncpg.Connection) -> str:
     return reason
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("slow", ["/files/{id}", "/file-links"])
 async def test_neither_the_file_nor_its_links_wait_for_each_other(
     slow: str, portal: Portal, sandbox: Sandbox
@@ -33,6 +34,7 @@ async def test_neither_the_file_nor_its_links_wait_for_each_other(
     await portal.documents(await sandbox.token("ada"), 1)
 
 
+@pytest.mark.proof
 async def test_the_order_of_an_event_without_a_customer_is_fetched_beside_its_file(
     portal: Portal, sandbox: Sandbox
 ) -> None:

@@ -121,6 +121,7 @@ async def test_an_incomplete_new_link_is_garbled_and_not_stored(
     assert await database.fetchval("SELECT count(*) FROM file_link") == 0
 
 
+@pytest.mark.proof
 async def test_simultaneous_requests_at_two_processes_share_one_new_link(
     resources: Resources, sandbox: Sandbox, file_id: FileId
 ) -> None:

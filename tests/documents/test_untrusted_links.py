@@ -165,6 +165,7 @@ async def test_a_document_without_a_good_link_still_opens_through_the_proxy(
     assert proxied.content.startswith(b"%PDF")
 
 
+@pytest.mark.proof
 async def test_only_this_files_links_are_used_if_the_filter_is_ignored(
     scenario: LinkScenario, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
@@ -178,6 +179,7 @@ async def test_only_this_files_links_are_used_if_the_filter_is_ignored(
     assert {link["url"] for link in await scenario.shown_links()} == {opened}
 
 
+@pytest.mark.proof
 async def test_fifty_opens_of_a_file_with_bad_links_create_one_link(
     scenario: LinkScenario, sandbox: Sandbox, own_database: asyncpg.Connection, own_database_url: str
 ) -> None:
@@ -222,6 +224,7 @@ STORED = (
 )
 
 
+@pytest.mark.proof
 async def test_a_stored_bad_link_is_not_used_and_is_replaced(
     scenario: LinkScenario, own_database: asyncpg.Connection, subtests: pytest.Subtests
 ) -> None:
@@ -236,6 +239,7 @@ async def test_a_stored_bad_link_is_not_used_and_is_replaced(
             assert {link["url"] for link in await scenario.shown_links()} == {opened.headers["Location"]}
 
 
+@pytest.mark.proof
 async def test_a_document_is_listed_without_a_good_link_and_its_event_is_retried(
     portal_behind_proxy: Portal, proxy: RewritingProxy, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:

@@ -79,6 +79,7 @@ async def test_answers_are_kept_for_a_day(
     assert (await post_item(api, ada, name="shade")).json() == {"name": "shade 2"}
 
 
+@pytest.mark.proof
 async def test_a_process_that_dies_blocks_the_key_for_one_lease(
     api: httpx.AsyncClient,
     other_process: httpx.AsyncClient,
@@ -109,6 +110,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "RENEWAL_SECONDS", 0.02)
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("quick")
 async def test_a_slow_request_keeps_its_claim(
     api: httpx.AsyncClient,
@@ -149,6 +151,7 @@ async def test_a_request_that_lost_its_claim_is_stopped(
     assert await database.fetchval("SELECT count(*) FROM idempotent_request") == 1
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("quick")
 async def test_a_request_that_cannot_renew_is_stopped_before_another_begins(
     api: httpx.AsyncClient, work: CountedWork, ada: Token, monkeypatch: pytest.MonkeyPatch

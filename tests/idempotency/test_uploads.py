@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 import httpx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message
@@ -63,6 +64,7 @@ async def test_an_upload_that_was_refused_before_its_end_leaves_the_key_free(
     assert len(work.done) == 1
 
 
+@pytest.mark.proof
 async def test_an_upload_and_its_repeat_are_never_held_in_memory(
     api: httpx.AsyncClient, work: CountedWork, ada: Token, database: asyncpg.Connection
 ) -> None:

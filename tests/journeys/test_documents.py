@@ -97,6 +97,7 @@ async def test_a_link_that_expires_soon_is_renewed_before_it_is_given_out(
     assert answer.headers["Location"] != document["link"]["url"]
 
 
+@pytest.mark.proof
 async def test_a_hundred_simultaneous_opens_of_an_expired_link_make_one_call(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
@@ -244,6 +245,7 @@ async def test_stored_documents_of_an_order_cost_no_further_call(portal: Portal,
     assert (await sandbox.get("/_sandbox/requests"))["counts"] == {"GET /orders/{id}": 1}
 
 
+@pytest.mark.proof
 async def test_frequent_requests_do_not_become_calls(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:

@@ -26,6 +26,7 @@ HEADER = Path(".data") / "buyer"
 CURLRC = 'write-out = "%{stderr}%{http_code} %{url_effective}\\n"\n'
 
 pytestmark = [
+    pytest.mark.proof,
     pytest.mark.skipif(
         not (shutil.which("bash") and shutil.which("curl")), reason="the pages' calls need bash and curl"
     ),

@@ -51,6 +51,7 @@ async def test_events_are_listed_as_a_table_and_shown_with_each_error(
     assert (unknown.status, "no event nobody" in unknown.errors) == (1, True)
 
 
+@pytest.mark.proof
 async def test_revived_events_are_handled_with_all_their_attempts(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
@@ -68,6 +69,7 @@ async def test_revived_events_are_handled_with_all_their_attempts(
     assert len((await sandbox.get("/file-links", fileId=file_id))["data"]) == 1
 
 
+@pytest.mark.proof
 async def test_a_revived_event_that_waits_after_a_failure_waits_no_longer(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
@@ -87,6 +89,7 @@ async def test_a_revived_event_that_waits_after_a_failure_waits_no_longer(
     assert await own_database.fetchval("SELECT attempts FROM webhook_event") > attempts
 
 
+@pytest.mark.proof
 async def test_all_events_of_a_type_are_revived_at_once(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
@@ -105,6 +108,7 @@ async def test_all_events_of_a_type_are_revived_at_once(
     assert neither.status == 2
 
 
+@pytest.mark.proof
 async def test_the_sweep_prints_what_it_found(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:

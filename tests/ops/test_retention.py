@@ -107,6 +107,7 @@ async def test_deleting_bodies_uses_an_index(resources: Resources, own_database:
         assert "Sort" not in plan, state
 
 
+@pytest.mark.proof
 async def test_rows_are_deleted_in_small_batches_until_none_is_left(
     resources: Resources, own_database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +126,7 @@ async def test_rows_are_deleted_in_small_batches_until_none_is_left(
     assert batches == [10, 10, 10, 5]
 
 
+@pytest.mark.proof
 async def test_two_workers_do_not_prune_at_once(
     resources: Resources, own_database: asyncpg.Connection
 ) -> None:
@@ -134,6 +136,7 @@ async def test_two_workers_do_not_prune_at_once(
     assert await prune(resources) == 1
 
 
+@pytest.mark.proof
 async def test_a_pruned_link_is_renewed_when_its_document_is_opened(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
@@ -175,6 +178,7 @@ async def test_expired_short_lived_rows_are_deleted(
         assert await own_database.fetchval(f"SELECT count(*) FROM {table}") == left, table
 
 
+@pytest.mark.proof
 async def test_deleting_events_uses_an_index(resources: Resources, own_database: asyncpg.Connection) -> None:
     await keep_events(own_database, 20_000, "done", days_ago=1, finished=1)
     await own_database.execute("ANALYZE webhook_event")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import asyncpg
+import pytest
 from pydantic import SecretStr
 
 from tests.support.clock import eventually
@@ -22,6 +23,7 @@ async def register(sandbox: Sandbox, url: str) -> tuple[str, Json]:
     return webhook["id"], await sandbox.get(f"/_sandbox/webhooks/{webhook['id']}/secrets")
 
 
+@pytest.mark.proof
 async def test_the_sweep_brings_events_that_were_refused_after_a_secret_leaked(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
@@ -49,6 +51,7 @@ async def test_the_sweep_brings_events_that_were_refused_after_a_secret_leaked(
         await portal.settle(own_database)
 
 
+@pytest.mark.proof
 async def test_events_wait_for_the_right_key_and_none_is_buried_over_a_wrong_one(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 from pydantic import SecretStr
 from ruamel.yaml import YAML
 
@@ -177,6 +178,7 @@ async def test_metrics_of_the_process_are_served_without_a_database(sandbox: San
     assert numbers["portal_digital_river_budget_per_second"] == 1000
 
 
+@pytest.mark.proof
 async def test_a_worker_serves_its_metrics_on_its_own_port(
     own_database_url: str, sandbox: Sandbox, http: httpx.AsyncClient
 ) -> None:

@@ -73,6 +73,7 @@ async def test_a_page_follows_the_order_to_its_end(ada: OrderBuyer, sandbox: San
     assert [step["state"] for step in page["timeline"]][-2:] == ["fulfilled", "complete"]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("first", "then", "status"),
     [

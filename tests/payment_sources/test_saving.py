@@ -97,6 +97,7 @@ async def test_a_saved_card_that_has_failed_since_is_still_saved(ada: PaymentBuy
     assert (again.status_code, again.json()["state"]) == (200, "failed")
 
 
+@pytest.mark.proof
 async def test_ten_simultaneous_requests_save_one_card_once(ada: PaymentBuyer, sandbox: Sandbox) -> None:
     source_id = await ada.enter()
     # Long enough for the others to find it not saved yet, if they were let in.

@@ -279,6 +279,7 @@ async def test_an_incomplete_export_is_an_error(ada: AccountBuyer, sandbox: Sand
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
+@pytest.mark.proof
 async def test_the_parts_of_an_export_are_read_at_the_same_time(ada: AccountBuyer, sandbox: Sandbox) -> None:
     seconds = 1.5
     for path in ("/orders", "/tax-identifiers"):

@@ -142,6 +142,7 @@ async def test_a_payment_can_fail_with_any_code(api: ApiClient) -> None:
     assert (await api.refused(f"/_sandbox/orders/{accepted['id']}/payment-failure", {}))[0] == 409
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("outcome", ["pending_information", "failed", "succeeded"])
 async def test_refunds_end_as_the_rule_says(api: ApiClient, outcome: str) -> None:
     await api.client.put("/_sandbox/rules", json={"refundOutcome": outcome})

@@ -164,6 +164,7 @@ async def test_a_body_that_is_no_object_is_refused(api: ApiClient) -> None:
         assert (response.status_code, response.json()["errors"][0]["code"]) == (400, "invalid_request")
 
 
+@pytest.mark.proof
 async def test_a_sandbox_with_a_parent_ends_with_it() -> None:
     script = (
         "import os, subprocess, sys\n"

@@ -46,6 +46,7 @@ async def test_certificates_add_up_and_their_dates_become_midnights(api: ApiClie
     assert kept[1] == second | {"startDate": "2021-04-07T00:00:00Z", "endDate": "2031-04-07T00:00:00Z"}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

@@ -42,6 +42,7 @@ async def test_an_unknown_customer_is_named_without_a_final_dot(api: ApiClient) 
     }
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

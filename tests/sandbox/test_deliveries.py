@@ -121,6 +121,7 @@ async def test_a_failed_delivery_is_tried_again_with_a_fresh_signature(
     assert third.at - second.at >= 2 * RETRY_DELAY
 
 
+@pytest.mark.proof
 async def test_an_endpoint_that_hung_gets_its_deliveries_again(api: ApiClient, receiver: Receiver) -> None:
     receiver.seconds = 0.8
     await api.webhook(receiver.url)
@@ -137,6 +138,7 @@ async def test_an_endpoint_that_hung_gets_its_deliveries_again(api: ApiClient, r
     await eventually(is_taken)
 
 
+@pytest.mark.proof
 async def test_retries_end_after_three(api: ApiClient, receiver: Receiver) -> None:
     receiver.answers = [503] * 10
     await api.webhook(receiver.url)
@@ -152,6 +154,7 @@ async def test_retries_end_after_three(api: ApiClient, receiver: Receiver) -> No
     assert len(receiver.requests) == 5
 
 
+@pytest.mark.proof
 async def test_an_endpoint_that_is_too_slow_has_not_received(api: ApiClient, receiver: Receiver) -> None:
     receiver.seconds = 0.8
     await api.webhook(receiver.url)

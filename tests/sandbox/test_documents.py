@@ -138,6 +138,7 @@ async def test_the_invoice_is_a_pdf_in_the_orders_language(api: ApiClient) -> No
         assert expected in text
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_locales_labels_numbers_and_dates_can_be_read_back(locale: str) -> None:
     document = DocumentContent(
@@ -187,6 +188,7 @@ def test_a_long_invoice_continues_on_further_pages() -> None:
     assert "Part 89" in text_of(content)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("sample", "event_type"), EVENTS.items())
 async def test_events_have_the_members_of_the_printed_samples(
     api: ApiClient, sample: str, event_type: str

@@ -67,6 +67,7 @@ async def test_deleting_a_link_kills_its_address_only(api: ApiClient, raw: httpx
     assert (await api.client.get(f"/files/{link['fileId']}/content")).status_code == 200
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("expires", ["2020-01-01T00:00:00Z", "tomorrow", "2099-01-01T00:00:00+02:00", 5])
 async def test_a_link_needs_an_expiry_in_the_future(api: ApiClient, expires: object) -> None:
     body = {"fileId": await an_invoice(api), "expiresTime": expires}
@@ -122,6 +123,7 @@ async def test_an_upload_with_an_expiry_comes_with_a_link(api: ApiClient, raw: h
     assert (await raw.get(file["links"][0]["url"])).content == PNG
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

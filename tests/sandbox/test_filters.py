@@ -8,6 +8,9 @@ import pytest
 from tests.data import digital_river
 from tests.support.api_client import ApiClient
 
+# Each parameter of each list; test_lists.py shows the filters at work.
+pytestmark = pytest.mark.proof
+
 LISTS = (
     "/orders",
     "/customers",

@@ -142,6 +142,7 @@ async def test_a_distributors_costs_are_shown_and_need_a_currency(api: ApiClient
     assert (shown["distributorCost"], shown["subfulfillerId"], shown["shipmentItemId"]) == (10.5, "d", "s")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("wish", "expected"),
     [

@@ -37,6 +37,7 @@ async def test_ten_are_listed_unless_asked_otherwise(api: ApiClient) -> None:
     assert len((await api.get("/events", {"limit": 100}))["data"]) == 11
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -74,6 +75,7 @@ async def test_events_are_chosen_by_a_prefix_or_by_names_but_not_both(api: ApiCl
     assert (await api.refused(f"/events?types={many}", {}, "GET"))[0] == 400
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("reading", "query", "expected"),
     [

@@ -74,6 +74,7 @@ async def test_a_test_key_makes_everything_test_mode(api: ApiClient) -> None:
     assert {event["liveMode"] for event in events} == {False}
 
 
+@pytest.mark.proof
 async def test_more_calls_than_the_limit_are_blocked_until_retry_after() -> None:
     async with (
         running_sandbox(SANDBOX_RATE_LIMIT="3") as limited,

@@ -256,6 +256,7 @@ def test_every_operation_that_takes_a_body_is_tried() -> None:
     assert routes == set(OPERATIONS)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
 async def test_every_documented_member_is_taken(
     api: ApiClient, official: OfficialDocument, operation: tuple[str, str]

@@ -59,6 +59,7 @@ async def test_a_card_is_minted_for_account_management(api: ApiClient) -> None:
     assert await api.event_types() == ["source.created"]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("sample", samples("sources"))
 async def test_every_printed_source_can_be_minted(api: ApiClient, sample: Json) -> None:
     state = sample.get("state") or sample["status"]
@@ -82,6 +83,7 @@ async def test_an_amount_is_text_in_the_browser_and_a_number_in_the_api(api: Api
     assert (await api.get(f"/sources/{minted['id']}"))["amount"] == 100.0
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("kind", STORABLE)
 async def test_a_chargeable_source_of_a_storable_type_is_saved(api: ApiClient, kind: str) -> None:
     await customer(api)
@@ -93,6 +95,7 @@ async def test_a_chargeable_source_of_a_storable_type_is_saved(api: ApiClient, k
     assert (await api.event_types())[-1] == "customer.source.created"
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("kind", FLEETING)
 async def test_a_source_of_a_type_that_cannot_be_stored_is_refused(api: ApiClient, kind: str) -> None:
     await customer(api)
@@ -107,6 +110,7 @@ async def test_a_source_of_a_type_that_cannot_be_stored_is_refused(api: ApiClien
     ]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("state", STATES)
 async def test_only_a_chargeable_source_is_saved(api: ApiClient, state: str) -> None:
     await customer(api)
@@ -215,6 +219,7 @@ async def test_store_credit_is_the_only_source_a_merchant_makes(api: ApiClient) 
     assert (await attach_refused(api, credit))[1] == "nonreusable_source"
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

@@ -12,6 +12,9 @@ from tests.sandbox.receiver import Receiver
 from tests.support.api_client import ApiClient, Json
 from tests.support.clock import eventually
 
+# Tampering is for tests/faults and tests/chaos, most of which are proofs.
+pytestmark = pytest.mark.proof
+
 AsyncCall = Callable[..., Awaitable[Any]]
 
 

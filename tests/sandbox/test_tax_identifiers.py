@@ -73,6 +73,7 @@ async def test_the_authority_may_answer_by_itself(api: ApiClient) -> None:
     await eventually(is_refuted)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
@@ -97,6 +98,7 @@ async def test_a_malformed_value_is_refused(api: ApiClient, kind: str, value: st
     ]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("kind", "value"),
     [

@@ -100,6 +100,7 @@ async def test_an_identifier_that_cannot_be_accepted_says_where_and_the_present_
     assert len(await at_digital_river(sandbox)) == 1
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("kind", ["status", "reset", "garbage"])
 @pytest.mark.parametrize("target", [ATTACH, DELETE], ids=["attach", "delete"])
 async def test_when_a_step_of_a_replacement_fails_for_good_the_old_one_stays(

@@ -116,6 +116,7 @@ async def killed_after_the_deletion(
     yield
 
 
+@pytest.mark.proof
 async def test_the_next_read_in_another_process_finishes_what_a_killed_process_left(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
@@ -132,6 +133,7 @@ async def test_the_next_read_in_another_process_finishes_what_a_killed_process_l
     assert len(await everything(sandbox)) == 1
 
 
+@pytest.mark.proof
 async def test_the_worker_finishes_what_a_killed_process_left(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
@@ -186,6 +188,7 @@ async def test_attaching_is_tried_again_once_the_old_one_is_gone(
     assert await on_record(database) == []
 
 
+@pytest.mark.proof
 async def test_no_read_shows_that_neither_is_there_while_attaching_fails(
     ada: AccountBuyer, support: AccountBuyer, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
@@ -216,6 +219,7 @@ async def test_the_old_one_comes_back_when_the_new_one_is_refused_for_good(
     assert await on_record(database) == []
 
 
+@pytest.mark.proof
 async def test_the_old_one_comes_back_though_that_was_broken_off_too(
     ada: AccountBuyer, database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:
@@ -245,6 +249,7 @@ async def test_a_lost_value_is_reported_without_naming_it(
     assert (await ada.send("POST", PATH, NEW)).status_code == 201
 
 
+@pytest.mark.proof
 async def test_a_failing_replacement_does_not_keep_the_worker_from_the_others(
     own_database_url: str, own_database: asyncpg.Connection, sandbox: Sandbox
 ) -> None:

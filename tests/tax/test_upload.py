@@ -36,6 +36,7 @@ def large_file() -> Iterator[bytes]:
     yield END
 
 
+@pytest.mark.proof
 async def test_the_largest_file_is_never_whole_in_memory() -> None:
     tracemalloc.start()
     try:

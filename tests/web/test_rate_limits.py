@@ -141,6 +141,7 @@ async def test_a_request_passes_after_the_stated_wait_and_not_before(
     assert (await callers.ask(callers.other, {}, address=address)).status_code == 429
 
 
+@pytest.mark.proof
 async def test_the_process_that_refused_admits_again_when_the_time_has_come(callers: Callers) -> None:
     token = await callers.sandbox.token(new_buyer())
     refused = await callers.exhaust(callers.one, token)
@@ -217,6 +218,7 @@ async def test_a_refusal_uses_up_no_idempotency_key(callers: Callers, database: 
     assert (done.status_code, "Idempotency-Replayed" in done.headers) == (201, False)
 
 
+@pytest.mark.proof
 async def test_every_route_for_buyers_is_limited_and_no_other(
     own_database_url: str, sandbox: Sandbox
 ) -> None:

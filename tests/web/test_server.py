@@ -148,6 +148,7 @@ async def test_trailer_fields_do_not_become_header_fields(api: Portal, database:
     ) == [202]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("path", "limit"), [(WEBHOOK, 256 * 1024), (PROFILE, 1024 * 1024)])
 async def test_chunks_without_end_are_refused_at_the_limit(path: str, limit: int, api: Portal) -> None:
     chunk = b"2000\r\n" + b"x" * 0x2000 + b"\r\n"
@@ -233,6 +234,7 @@ async def test_a_chunk_that_is_not_as_long_as_it_says_is_refused(chunks: str, ap
     )
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("path", "seconds"), [(WEBHOOK, 1.0), (PROFILE, BODY)])
 async def test_a_body_byte_by_byte_is_cut_off_in_time(path: str, seconds: float, api: Portal) -> None:
     began = time.monotonic()
@@ -242,6 +244,7 @@ async def test_a_body_byte_by_byte_is_cut_off_in_time(path: str, seconds: float,
     assert seconds <= time.monotonic() - began < seconds + LATE
 
 
+@pytest.mark.proof
 async def test_a_head_byte_by_byte_is_cut_off_in_time(api: Portal) -> None:
     began = time.monotonic()
     async with raw_connection(api) as connection:
@@ -260,6 +263,7 @@ async def test_a_silent_connection_is_closed(api: Portal) -> None:
     assert HEAD <= time.monotonic() - began < HEAD + LATE
 
 
+@pytest.mark.proof
 async def test_a_kept_connection_has_the_same_time_for_each_head(api: Portal) -> None:
     async with raw_connection(api) as connection:
         for _ in range(3):
@@ -334,6 +338,7 @@ async def test_a_client_that_closes_its_half_is_disconnected(api: Portal) -> Non
         assert time.monotonic() - began < 1.0, "it waits for the deadline of a body that cannot come"
 
 
+@pytest.mark.proof
 async def test_an_unread_answer_is_dropped_in_time(api: Portal) -> None:
     before = await ended(api, "unread")
     async with raw_connection(api) as connection:

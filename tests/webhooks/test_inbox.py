@@ -209,6 +209,7 @@ async def test_a_holder_loses_an_event_that_an_operator_or_worker_settled(
             assert await inbox.finish_events(connection, [held]) == set()
 
 
+@pytest.mark.proof
 async def test_the_wait_lasts_until_the_next_open_event_is_due(
     own_database: Database, resources: Resources
 ) -> None:

@@ -70,6 +70,7 @@ async def test_the_second_delivery_of_the_same_event_changes_nothing(
     assert await database.fetchrow("SELECT * FROM webhook_event") == before
 
 
+@pytest.mark.proof
 async def test_one_of_a_hundred_simultaneous_deliveries_is_accepted(
     portal: Portal, database: asyncpg.Connection
 ) -> None:

@@ -73,6 +73,7 @@ async def test_many_pages_are_found_once_while_new_ones_happen(
     assert first.found + second.found == len(before | meanwhile)
 
 
+@pytest.mark.proof
 async def test_events_found_before_a_failure_stay_and_the_watermark_does_not_move(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
@@ -180,6 +181,7 @@ async def test_an_event_that_came_by_webhook_is_not_found_again(
     assert tuple(row) == ("webhook", "done")
 
 
+@pytest.mark.proof
 async def test_only_one_sweeps_and_the_next_takes_over_within_a_minute_of_its_death(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:
@@ -204,6 +206,7 @@ async def test_only_one_sweeps_and_the_next_takes_over_within_a_minute_of_its_de
     assert "died" in first["error"]
 
 
+@pytest.mark.proof
 async def test_a_sweep_longer_than_its_lease_keeps_it(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ async def test_a_worker_begins_a_sweep_that_an_operator_requested(
     assert await database.fetchval("SELECT count(*) FROM sweep") == 1
 
 
+@pytest.mark.proof
 async def test_scheduled_jobs_go_on_after_a_failure(
     portal: Portal, sandbox: Sandbox, database: asyncpg.Connection
 ) -> None:
@@ -96,6 +97,7 @@ async def test_a_command_runs_its_own_sweep_and_leaves_requested_ones(
     assert await sweep_if_due(resources, HANDLERS) is None
 
 
+@pytest.mark.proof
 async def test_a_command_that_dies_leaves_its_sweep_to_a_worker(
     resources: Resources, sandbox: Sandbox, own_database: asyncpg.Connection
 ) -> None:

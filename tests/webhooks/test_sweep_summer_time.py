@@ -80,6 +80,7 @@ async def test_every_session_is_in_utc_whatever_the_database_and_the_role_say(
         assert [await listener.fetchval("SHOW timezone") for listener in listeners] == ["UTC"]
 
 
+@pytest.mark.proof
 async def test_migrations_run_in_utc(berlin: asyncpg.Connection, own_database_url: str) -> None:
     await berlin.execute(
         """CREATE TABLE zone (name text);

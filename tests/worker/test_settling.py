@@ -96,6 +96,7 @@ async def states(database: Database) -> dict[str, Any]:
     return {row["id"]: row for row in await database.fetch("SELECT xmin, * FROM webhook_event")}
 
 
+@pytest.mark.proof
 async def test_events_that_end_at_the_same_moment_share_a_transaction(
     own_database: Database, own_database_url: str, sandbox: Sandbox
 ) -> None:
@@ -128,6 +129,7 @@ async def test_an_event_that_postgresql_refuses_fails_alone(
     assert stored == {file_of(event) for event in events} - {file_of(poison)}
 
 
+@pytest.mark.proof
 async def test_of_an_event_that_another_worker_took_nothing_is_stored(
     own_database: Database, own_database_url: str, sandbox: Sandbox
 ) -> None:
@@ -150,6 +152,7 @@ async def test_of_an_event_that_another_worker_took_nothing_is_stored(
         assert stored == {file_of(event) for event in events} - {missing}
 
 
+@pytest.mark.proof
 async def test_a_worker_takes_no_more_events_than_its_budget_serves(
     own_database: Database, own_database_url: str, sandbox: Sandbox
 ) -> None:

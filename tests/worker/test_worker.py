@@ -49,6 +49,7 @@ async def engine(own_database_url: str) -> Any:
     await engine.dispose()
 
 
+@pytest.mark.proof
 async def test_a_worker_killed_between_minting_and_commit_leaves_one_document_and_one_link(
     own_database: Database, own_database_url: str, sandbox: Sandbox
 ) -> None:
@@ -78,6 +79,7 @@ async def test_a_worker_killed_between_minting_and_commit_leaves_one_document_an
     assert (row["state"], row["attempts"]) == ("done", 2)
 
 
+@pytest.mark.proof
 async def test_a_worker_that_stops_postpones_events_it_cannot_finish(
     own_database: Database, own_database_url: str, sandbox: Sandbox
 ) -> None:
@@ -98,6 +100,7 @@ async def test_a_worker_that_stops_postpones_events_it_cannot_finish(
     assert row["due_at"] <= await own_database.fetchval("SELECT now()")
 
 
+@pytest.mark.proof
 async def test_several_workers_share_the_work_without_repeating_any(
     own_database: Database, own_database_url: str, sandbox: Sandbox
 ) -> None:
@@ -114,6 +117,7 @@ async def test_several_workers_share_the_work_without_repeating_any(
     assert {row["attempts"] for row in await own_database.fetch("SELECT attempts FROM webhook_event")} == {1}
 
 
+@pytest.mark.proof
 async def test_an_event_that_kills_its_worker_is_buried_in_the_end(
     portal: Portal, database: Database
 ) -> None:
@@ -186,6 +190,7 @@ async def test_simultaneous_claims_never_share_an_event(own_database: Database, 
     assert max(len(batch) for batch in batches) <= 7
 
 
+@pytest.mark.proof
 async def test_the_worker_wakes_without_a_notification(
     portal: Portal, database: Database, sandbox: Sandbox
 ) -> None:

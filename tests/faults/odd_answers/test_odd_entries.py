@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import pytest
 import structlog
 
 from tests.support.buyers import OrderBuyer
@@ -54,6 +55,7 @@ async def test_an_order_that_cannot_be_read_costs_the_list_that_order_alone(
     )
 
 
+@pytest.mark.proof
 async def test_the_list_goes_on_behind_a_page_whose_last_order_cannot_be_read(
     proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
@@ -121,6 +123,7 @@ async def test_an_order_whose_money_cannot_be_read_is_not_shown(
         assert field in why
 
 
+@pytest.mark.proof
 async def test_an_odd_part_of_an_order_is_left_out_of_its_page_and_named_there(
     proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
@@ -139,6 +142,7 @@ async def test_an_odd_part_of_an_order_is_left_out_of_its_page_and_named_there(
     assert page["incomplete"] == ["items", "paymentMethods", "transactions", "timeline"]
 
 
+@pytest.mark.proof
 async def test_an_odd_shipment_makes_the_quantities_unknown_and_not_smaller(
     proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
@@ -154,6 +158,7 @@ async def test_an_odd_shipment_makes_the_quantities_unknown_and_not_smaller(
     assert (await ada.get(f"/v1/orders/{order['id']}/tracking")).json()["unreadable"] == 1
 
 
+@pytest.mark.proof
 async def test_an_odd_refund_costs_that_refund_and_an_odd_line_makes_no_smaller_sum(
     proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
@@ -181,6 +186,7 @@ async def test_an_odd_refund_costs_that_refund_and_an_odd_line_makes_no_smaller_
     assert "refunds" in (await ada.page(order))["incomplete"]
 
 
+@pytest.mark.proof
 async def test_lists_of_a_customer_name_what_they_lack(proxy: RewritingProxy, ada: OrderBuyer) -> None:
     await ada.get("/v1/customers/me")
     source = {

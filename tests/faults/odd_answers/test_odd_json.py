@@ -32,6 +32,7 @@ ODDITIES = {
 }
 
 
+@pytest.mark.proof
 async def test_a_sweep_finds_odd_events_and_those_beside_them(
     portal: Portal, sandbox: Sandbox, proxy: RewritingProxy
 ) -> None:
@@ -48,6 +49,7 @@ async def test_a_sweep_finds_odd_events_and_those_beside_them(
     assert (finds.seen, finds.found, finds.unreadable) == (len(expected), len(expected), 0)
 
 
+@pytest.mark.proof
 async def test_orders_and_profiles_with_an_odd_text_are_shown_and_what_is_shown_is_clean(
     proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
@@ -87,6 +89,7 @@ async def test_an_answer_that_is_not_json_is_still_a_bad_gateway(
     assert call["why"] == "the answer is no Listing[Order]: it is no JSON"
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 async def test_a_delivery_is_kept_as_it_was_signed_also_with_a_byte_order_mark(
     mark: bytes, portal: Portal, own_database: asyncpg.Connection
@@ -97,6 +100,7 @@ async def test_a_delivery_is_kept_as_it_was_signed_also_with_a_byte_order_mark(
     assert (await own_database.fetchval("SELECT body FROM webhook_event")).encode() == body
 
 
+@pytest.mark.proof
 async def test_a_file_name_with_nul_and_line_ends_becomes_a_document_that_opens(
     portal: Portal, sandbox: Sandbox, proxy: RewritingProxy, ada: OrderBuyer
 ) -> None:
@@ -147,6 +151,7 @@ async def test_events_with_useless_identifiers_are_buried_at_once_and_nothing_of
     assert await own_database.fetchval("SELECT count(*) FROM document") == 0
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "changed",
     [{"fileId": "null"}, {"fileId": '""'}, {"orderId": "number"}, {"customerId": '""'}],
