@@ -124,7 +124,7 @@ WITH held AS (
     FROM unnest(CAST(:ids AS text[]), CAST(:numbers AS integer[])) AS claimed (id, number)
     JOIN webhook_event AS event ON event.id = claimed.id AND event.claims = claimed.number
     WHERE event.state = 'pending'
-    ORDER BY event.id -- whoever locks many events does it in this order
+    ORDER BY event.id -- as `revive` locks them, which finds them by the index of the ids
     FOR UPDATE OF event
 )
 UPDATE webhook_event AS event SET state = 'done', finished_at = now(), reason = NULL
@@ -209,13 +209,10 @@ async def revive(
     """Make these events due now if they are stuck: buried, ignored although their type has a handler now, or
     waiting after a failure (these keep their count of attempts). Returns the ids of the stuck ones."""
     table = webhook_event
-    # In the order in which a worker locks the events that it finishes.
-    chosen = sa.select(table.c.id).where(table.c.id == sa.any_(_text_array(event_ids)))
-    locked = chosen.order_by(table.c.id).with_for_update().cte()
     statement = (
         sa.update(table)
         .where(
-            table.c.id == locked.c.id,
+            table.c.id == sa.any_(_text_array(event_ids)),
             sa.or_(_IS_BURIED, _AWAITS_RETRY, _was_ignored_but_is_handled(handled_types)),
         )
         .values(

@@ -14,7 +14,8 @@ import asyncpg
 import httpx
 import pytest
 
-from app import cli, logging
+from app import logging
+from app.commands import environment
 from tests.security.canaries import CANARIES, everywhere, headers_with, one_leaf_each
 from tests.security.matrix import EMAIL, ENTRIES, OWNER, SHIPPING, CaseContext, Prepare, Values
 from tests.support.clock import eventually
@@ -34,7 +35,7 @@ PLANTED = [planted for planted, _ in CANARIES.values()]
 
 def log_as_in_production() -> None:
     """Leave out messages of exceptions, as production does, which cannot use the sandbox."""
-    setattr(cli, "configure", _without_messages)  # noqa: B010
+    setattr(environment, "configure", _without_messages)  # noqa: B010
 
 
 def _without_messages(*, with_messages: bool, stream: Any = None) -> None:
@@ -69,7 +70,7 @@ async def running_logged_portal(
     url = f"http://127.0.0.1:{port}"
     secrets = await sandbox.register_webhook(url)
     settings = settings_for(database_url, sandbox.url)
-    environment = {
+    variables = {
         **as_environment(settings),
         "PORTAL_PORT": str(port),
         "PORTAL_WEBHOOK_SECRETS": json.dumps([SECRET, *secrets]),
@@ -77,7 +78,7 @@ async def running_logged_portal(
     processes = []
     for name in ("api", "worker"):
         log = folder / f"{name}.log"
-        start = partial(Running.start, [name], environment, output=log, errors=log)
+        start = partial(Running.start, [name], variables, output=log, errors=log)
         processes.append(start(first=log_as_in_production))
     try:
         async with httpx.AsyncClient(base_url=url, timeout=15) as client:
