@@ -78,6 +78,8 @@ class _LocalBucket:
     expires_at: float = 0.0
     empty_until: float = 0.0
     refill_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # The requests that need the next portion.
+    waiting: int = 0
 
     def spend(self) -> BucketState | None:
         """Spend a token, or repeat a refusal; None if a new portion from PostgreSQL is needed."""
@@ -105,7 +107,7 @@ class _LocalBucket:
     def next_portion(self) -> int:
         """The size of the next portion. It doubles for a busy key, which then needs fewer statements."""
         was_used_up = not self.tokens and monotonic() < self.expires_at
-        return max(FIRST_PORTION, 2 * self.portion_size) if was_used_up else FIRST_PORTION
+        return max(FIRST_PORTION, self.waiting, 2 * self.portion_size if was_used_up else 0)
 
 
 class TokenBuckets:
@@ -131,9 +133,13 @@ class TokenBuckets:
         bucket = self._buckets.get(key) or self._add_bucket(key)
         state = bucket.spend()
         if state is None:
-            # One request takes a portion; the others wait here and then spend it.
-            async with bucket.refill_lock:
-                state = bucket.spend() or await self._refill(bucket, key, limit)
+            # One request takes a portion for all; the others wait here and then spend it.
+            bucket.waiting += 1
+            try:
+                async with bucket.refill_lock:
+                    state = bucket.spend() or await self._refill(bucket, key, limit)
+            finally:
+                bucket.waiting -= 1
         return state
 
     def _add_bucket(self, key: str) -> _LocalBucket:
