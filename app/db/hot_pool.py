@@ -6,9 +6,9 @@ load the slowest lists took five times the median.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from time import monotonic
-from types import TracebackType
 from typing import Any
 
 import asyncpg
@@ -39,14 +39,25 @@ class HotPool:
         """How many open connections nobody uses."""
         return len(self._idle)
 
-    def acquire(self) -> "_Acquired":
-        """A connection for an `async with` block.
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for the block.
 
         Raises:
             TimeoutError: there was none within POOL_SECONDS.
             asyncpg.PostgresError, OSError: PostgreSQL cannot be reached, or refuses the connection.
         """
-        return _Acquired(self)
+        connection = await self._take()
+        try:
+            yield connection
+        except asyncpg.PostgresError:
+            # PostgreSQL has answered, so the statement has ended.
+            raise
+        except BaseException:
+            await _wait_until_usable(connection)
+            raise
+        finally:
+            self._give_back(connection)
 
     async def fetch(self, statement: str, *values: Any) -> list[Any]:
         """All rows."""
@@ -76,8 +87,7 @@ class HotPool:
         for connection, _ in idle:
             await connection.close()
 
-    async def take(self) -> asyncpg.Connection:
-        """For `_Acquired`: a connection, whose slot is taken."""
+    async def _take(self) -> asyncpg.Connection:
         if self._idle and not self._slots.locked():
             # Nobody waits and nothing has to be opened, so no timer is needed.
             await self._slots.acquire()
@@ -101,18 +111,12 @@ class HotPool:
             connection.terminate()
         return None
 
-    async def give_back(self, connection: asyncpg.Connection, error: BaseException | None) -> None:
-        """For `_Acquired`: free the slot, and keep the connection if it can serve again."""
-        try:
-            # If PostgreSQL has answered, even with an error, the statement has ended.
-            if error is not None and not isinstance(error, asyncpg.PostgresError):
-                await _wait_until_usable(connection)
-            if self._is_closed:
-                connection.terminate()
-            elif not connection.is_closed():
-                self._idle.append((connection, monotonic()))
-        finally:
-            self._slots.release()
+    def _give_back(self, connection: asyncpg.Connection) -> None:
+        if self._is_closed:
+            connection.terminate()
+        elif not connection.is_closed():
+            self._idle.append((connection, monotonic()))
+        self._slots.release()
 
 
 async def _wait_until_usable(connection: asyncpg.Connection) -> None:
@@ -124,19 +128,3 @@ async def _wait_until_usable(connection: asyncpg.Connection) -> None:
         connection.terminate()
         if not isinstance(error, Exception):
             raise
-
-
-class _Acquired:
-    """The block of `HotPool.acquire`."""
-
-    def __init__(self, pool: HotPool) -> None:
-        self._pool = pool
-
-    async def __aenter__(self) -> asyncpg.Connection:
-        self._connection = await self._pool.take()
-        return self._connection
-
-    async def __aexit__(
-        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
-    ) -> None:
-        await self._pool.give_back(self._connection, error)

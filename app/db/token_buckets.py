@@ -133,7 +133,7 @@ class TokenBuckets:
         bucket = self._buckets.get(key) or self._add_bucket(key)
         state = bucket.spend()
         if state is None:
-            # One request takes a portion for all; the others wait here and then spend it.
+            # One request takes a portion, also for those that wait here already; then they spend it.
             bucket.waiting += 1
             try:
                 async with bucket.refill_lock:

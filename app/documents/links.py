@@ -42,25 +42,11 @@ async def get_usable_link(resources: Resources, file_id: FileId) -> Link:
     stored = await _find_stored_link(resources, file_id)
     if stored is not None:
         return stored
-    async with (
-        hold_usable_link(resources, resources.digital_river, file_id) as link,
-        resources.engine.begin() as connection,
-    ):
-        await link_store.upsert_links(connection, {file_id: link})
+    async with hold_renewal(resources, resources.digital_river, file_id) as renewal:
+        link = await renewal.find() or await renewal.create()
+        async with resources.engine.begin() as connection:
+            await link_store.upsert_links(connection, {file_id: link})
     return link
-
-
-@asynccontextmanager
-async def hold_usable_link(
-    resources: Resources, client: DigitalRiverClient, file_id: FileId
-) -> AsyncIterator[Link]:
-    """Yield a usable link for the caller to store in the block. No other caller creates one meanwhile.
-
-    Raises:
-        DigitalRiverError, LeaseBusy: as `get_usable_link`.
-    """
-    async with hold_renewal(resources, client, file_id) as renewal:
-        yield await renewal.find() or await renewal.create()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 from app.db.engine import AsyncEngine
 from app.ids import EventId
 from app.ops import store
-from app.webhooks import inbox
+from app.webhooks import revival
 from app.webhooks.inbox import State
 
 REASON_WIDTH = 60
@@ -55,7 +55,7 @@ async def revive(
 ) -> Sequence[EventId]:
     """Revive these events; returns the ids that are not stuck or not known."""
     async with engine.begin() as connection:
-        revived = await inbox.revive(connection, event_ids, handled_types)
+        revived = await revival.revive(connection, event_ids, handled_types)
     return [event_id for event_id in event_ids if event_id not in revived]
 
 
@@ -64,7 +64,7 @@ async def revive_all(engine: AsyncEngine, event_type: str | None, handled_types:
     count = 0
     while True:
         async with engine.begin() as connection:
-            revived = await inbox.revive_all(connection, event_type, handled_types, limit=REVIVE_BATCH_SIZE)
+            revived = await revival.revive_all(connection, event_type, handled_types, limit=REVIVE_BATCH_SIZE)
         count += len(revived)
         if len(revived) < REVIVE_BATCH_SIZE:
             return count

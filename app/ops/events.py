@@ -16,7 +16,7 @@ from app.web.etags import NOT_MODIFIED, conditional_response
 from app.web.id_types import EventPath, EventText
 from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
 from app.web.problems import Conflict, Invalid, NotFound, responses
-from app.webhooks import inbox
+from app.webhooks import revival
 from app.webhooks.inbox import Origin, State
 from app.webhooks.router import WebhookReceiver
 
@@ -178,7 +178,7 @@ async def revive_event(
     """A buried event becomes `pending` with its full number of attempts, and so does an ignored event whose
     type has a handler now. An event that waits after a failure becomes due now."""
     async with resources.engine.begin() as connection:
-        revived = await inbox.revive(connection, [event_id], handled_types)
+        revived = await revival.revive(connection, [event_id], handled_types)
     event = await _get_event(resources, event_id)
     if revived:
         return event

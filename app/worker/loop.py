@@ -75,7 +75,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._settlements = Batcher(self._settle)
         # Set when there may be something to do: by a notification, by an ended task, or by `stop`.
-        self._wake = asyncio.Event()
+        self._wake: asyncio.Event
         self._may_have_backlog = False
         self._suspects = asyncio.Lock()
 

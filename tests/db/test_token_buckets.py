@@ -49,6 +49,17 @@ async def test_simultaneous_first_requests_share_one_portion(
     assert ceil(10 * await database.fetchval(MISSING)) <= token_buckets.FIRST_PORTION
 
 
+async def test_the_second_portion_is_enough_for_all_that_waited_for_the_first(
+    pool: HotPool, database: asyncpg.Connection
+) -> None:
+    process, callers = TokenBuckets(pool, "secret"), 8 * token_buckets.FIRST_PORTION
+    await asyncio.gather(*(take(process, "ada", 6000) for _ in range(callers)))
+    last = await database.fetchval("SELECT portion FROM rate_bucket")
+    assert last == callers - token_buckets.FIRST_PORTION
+    # A hundredth of a second for each token: there was no third portion.
+    assert ceil(100 * await database.fetchval(MISSING)) <= callers
+
+
 async def test_a_portion_and_a_refusal_are_spent_without_postgresql(
     pool: HotPool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,9 +81,11 @@ async def test_the_link_of_another_file_is_neither_adopted_nor_waited_for(
     theirs = await live_link(sandbox, other, timedelta(minutes=40))
     async with (
         asyncio.timeout(5),
-        links.hold_usable_link(resources, resources.digital_river, other) as renewed,
+        links.hold_renewal(resources, resources.digital_river, other) as renewal,
     ):
-        assert renewed.url == theirs
+        found = await renewal.find()
+        assert found is not None
+        assert found.url == theirs
         assert (await links.get_usable_link(resources, file_id)).url != theirs
 
 
@@ -91,7 +93,7 @@ async def test_a_stored_link_is_given_out_while_another_request_renews_it(
     resources: Resources, file_id: FileId
 ) -> None:
     link = await links.get_usable_link(resources, file_id)
-    async with asyncio.timeout(5), links.hold_usable_link(resources, resources.digital_river, file_id):
+    async with asyncio.timeout(5), links.hold_renewal(resources, resources.digital_river, file_id):
         assert await links.get_usable_link(resources, file_id) == link
 
 

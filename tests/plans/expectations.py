@@ -25,7 +25,7 @@ from app.ops import store as ops
 from app.ops.retention import BODY_RETENTION
 from app.privacy import store as privacy
 from app.resources import Resources
-from app.webhooks import inbox, ingest, sweep_log
+from app.webhooks import inbox, ingest, revival, sweep_log
 from app.webhooks.inbox import State
 from app.webhooks.ingest import NewEvent
 from tests.plans.large_database import BACKLOG, LARGE_CUSTOMER, SMALL_CUSTOMER, key
@@ -171,7 +171,7 @@ INBOX: Mapping[str, Expectation] = {
     ),
     "one event": expect(with_connection(ops.find_event, EventId(key("event7"))), "pk_webhook_event"),
     "revive": expect(
-        with_connection(inbox.revive_all, "order.invoice.created", ["order.invoice.created"], limit=20),
+        with_connection(revival.revive_all, "order.invoice.created", ["order.invoice.created"], limit=20),
         "ix_webhook_event_state",
         "ix_webhook_event_due",
     ),

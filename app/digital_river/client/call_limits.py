@@ -5,7 +5,7 @@ They are the circuit breaker, the pause after a 429, the request budget of the k
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -94,16 +94,11 @@ class ConnectionLimit:
             NoConnectionFree: none became free within `max_wait` seconds.
         """
         limits = (self._free_for_background, self._free) if background else (self._free,)
-        acquired: list[asyncio.Semaphore] = []
-        try:
+        async with AsyncExitStack() as acquired:
             try:
                 async with asyncio.timeout(max_wait):
                     for limit in limits:
-                        await limit.acquire()
-                        acquired.append(limit)
+                        await acquired.enter_async_context(limit)
             except TimeoutError:
                 raise NoConnectionFree from None
             yield
-        finally:
-            for limit in acquired:
-                limit.release()
