@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -61,9 +62,17 @@ async def upsert_links(connection: AsyncConnection, links: Mapping[FileId, Link]
     await connection.execute(_UPSERT_LINKS, values)
 
 
+class Refusal(NamedTuple):
+    """Why a new link to a file was refused, and for how long no other one is created."""
+
+    reason: str
+    seconds_left: float
+
+
 # Each event that the worker handles runs it, so it takes the hot pool.
 _FIND_STORED_LINK = f"""
-SELECT l.link_id, l.url, l.expires_at, r.reason
+SELECT l.link_id, l.url, l.expires_at, r.reason,
+    extract(epoch FROM r.refused_at - now())::float8 + {REFUSAL_PERIOD.total_seconds():.0f} AS seconds_left
 FROM (SELECT $1::text) AS file (id)
 LEFT JOIN file_link l ON l.file_id = file.id
     AND l.expires_at > now() + interval '{MINIMUM_LIFETIME.total_seconds():.0f} seconds'
@@ -75,12 +84,15 @@ LEFT JOIN link_refusal r ON r.file_id = file.id
 
 async def find_stored_link(
     pool: HotPool, policy: LinkPolicy, file_id: FileId
-) -> tuple[Link | None, str | None]:
+) -> tuple[Link | None, Refusal | None]:
     """The stored link of the file, if the policy allows it and it lives for another five minutes at least;
-    and why a new link was refused within REFUSAL_PERIOD, None if none was. Takes the hot pool."""
-    link_id, url, expires_at, refusal = await pool.fetchrow(_FIND_STORED_LINK, file_id)
+    and the refusal of a new link within REFUSAL_PERIOD, None if none was refused. Takes the hot pool."""
+    link_id, url, expires_at, reason, seconds_left = await pool.fetchrow(_FIND_STORED_LINK, file_id)
     is_usable = url is not None and policy.allows(url)
-    return Link(link_id, url, expires_at) if is_usable else None, refusal
+    return (
+        Link(link_id, url, expires_at) if is_usable else None,
+        None if reason is None else Refusal(reason, seconds_left),
+    )
 
 
 async def upsert_refusal(connection: AsyncConnection, file_id: FileId, reason: str) -> None:

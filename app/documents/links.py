@@ -27,7 +27,15 @@ log = structlog.get_logger()
 
 
 class LinkRefused(Garbled):
-    """Digital River made a link that must not be handed out, now or within `link_store.REFUSAL_PERIOD`."""
+    """Digital River made a link that must not be handed out."""
+
+
+class LinkRefusedRecently(LinkRefused):
+    """Not sent: a new link was refused within REFUSAL_PERIOD, which ends in `retry_after` seconds."""
+
+    def __init__(self, reason: str, *, retry_after: float) -> None:
+        super().__init__(f"a new link was refused a moment ago: {reason}")
+        self.retry_after = retry_after
 
 
 async def get_usable_link(resources: Resources, file_id: FileId) -> Link:
@@ -64,7 +72,7 @@ class Renewal:
 
         Raises:
             DigitalRiverError: Digital River's links could not be fetched.
-            LinkRefused: a new link was refused within REFUSAL_PERIOD.
+            LinkRefusedRecently: there is no stored one, and a new link was refused a moment ago.
         """
         return await _find_stored_link(self.resources, self.file_id) or await _find_live_link(
             self.client, policy_of(self.resources.settings), self.file_id, self.began_at
@@ -96,14 +104,13 @@ async def _find_stored_link(resources: Resources, file_id: FileId) -> Link | Non
     """The stored link, if it is usable.
 
     Raises:
-        LinkRefused: there is none, and a new link was refused within REFUSAL_PERIOD. Digital River is not
-            called again so soon.
+        LinkRefusedRecently: there is none, and Digital River is not called again so soon.
     """
     stored, refusal = await link_store.find_stored_link(
         resources.hot_pool, policy_of(resources.settings), file_id
     )
     if stored is None and refusal is not None:
-        raise LinkRefused(f"a new link was refused a moment ago: {refusal}")
+        raise LinkRefusedRecently(refusal.reason, retry_after=refusal.seconds_left)
     return stored
 
 

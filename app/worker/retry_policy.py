@@ -1,6 +1,7 @@
 """Decides what happens to an event whose handler failed.
 
-Postpone   Digital River is busy or refuses our key: handle it later; the attempt is not spent
+Postpone   Digital River is busy or refuses our key, or refused a link a moment ago: handle it later; the
+           attempt is not spent
 Retry      it failed and may work next time: handle it after a backoff; the attempt is spent
 Bury       it cannot succeed: set it aside with the reason, until an operator revives it
 
@@ -16,6 +17,7 @@ from app.db.errors import is_outage
 from app.db.leases import LeaseBusy
 from app.digital_river.errors import BreakerOpen, DigitalRiverError, NoConnectionFree, Throttled, Unauthorised
 from app.documents.intake import UnprocessableEvent
+from app.documents.links import LinkRefusedRecently
 from app.webhooks.inbox import Claim
 
 # Doubling from two seconds to six hours, this many attempts span about two days.
@@ -59,7 +61,7 @@ def decide(error: Exception, claim: Claim) -> Decision:
     match error:
         case UnprocessableEvent():
             return Bury(reason)
-        case Throttled() | BreakerOpen() | NoConnectionFree():
+        case Throttled() | BreakerOpen() | NoConnectionFree() | LinkRefusedRecently():
             return Postpone(timedelta(seconds=error.retry_after or 0) + _with_jitter(BUSY_DELAY), reason)
         case LeaseBusy():
             return Postpone(_with_jitter(BUSY_DELAY), reason)

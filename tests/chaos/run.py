@@ -81,7 +81,8 @@ async def _heal(deployment: Deployment, sandbox: Sandbox, ledger: Ledger, http: 
         answer = await http.get(f"{deployment.url}/ops/status", headers=ops)
         status: Json = answer.json() if answer.is_success else {"lastSweep": None}
         last = status["lastSweep"]
-        return bool(last and last["id"] >= asked["id"] and last["finishedAt"] and status["open"] == 0)
+        is_swept = bool(last and last["id"] >= asked["id"] and last["finishedAt"])
+        return is_swept and status["open"] == status["buried"] == 0
 
     await eventually(has_settled, within=HEALING_SECONDS)
     return time.monotonic() - began

@@ -11,6 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
+from app.worker.retry_policy import MAX_ATTEMPTS
 from tests.support.clock import eventually
 from tests.support.portal import Portal, pass_time
 from tests.support.rewriting_proxy import (
@@ -255,6 +256,21 @@ async def test_a_document_is_listed_without_a_good_link_and_its_event_is_retried
     event = await eventually(tried)
     assert (event["state"], event["reason"]) == ("pending", "LinkRefused: a new link was refused: host")
     assert "evil" not in json.dumps([str(value) for value in event.values() if value != event["body"]])
+
+    # The backoff ends before the refusal does. Making the event due early, as `events revive` does, must not
+    # bury it.
+    await own_database.execute("UPDATE webhook_event SET due_at = now(), attempts = $1", MAX_ATTEMPTS - 1)
+    await own_database.execute("NOTIFY portal_inbox")
+
+    async def postponed() -> Any:
+        return await own_database.fetchrow(
+            "SELECT state, attempts, extract(epoch FROM due_at - now())::int AS seconds FROM webhook_event"
+            " WHERE reason LIKE '%a moment ago: host'"
+        )
+
+    event = await eventually(postponed)
+    assert (event["state"], event["attempts"]) == ("pending", MAX_ATTEMPTS - 1)
+    assert 30 < event["seconds"] <= 63
     proxy.rewrite = unchanged
     await pass_time(own_database, sandbox, 70)
     await own_database.execute("NOTIFY portal_inbox")

@@ -7,6 +7,7 @@ import pytest
 from app.db.leases import LeaseBusy
 from app.digital_river import errors
 from app.documents.intake import UnprocessableEvent
+from app.documents.links import LinkRefusedRecently
 from app.ids import EventId
 from app.webhooks.inbox import Claim
 from app.worker import retry_policy
@@ -25,6 +26,7 @@ def held(attempts: int = 1) -> Claim:
         (errors.NoConnectionFree(), Postpone),
         (LeaseBusy("link"), Postpone),
         (errors.Unauthorised(401), Postpone),
+        (LinkRefusedRecently("host", retry_after=50), Postpone),
         (errors.Unavailable("503"), Retry),
         (errors.Missing(), Retry),
         (errors.Garbled("not JSON"), Retry),
