@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from itertools import count
 from math import ceil
 
 import asyncpg
@@ -65,21 +64,22 @@ async def test_one_portion_is_enough_for_all_that_wait_for_it(
 
 
 async def test_all_that_wait_for_a_portion_go_on_in_the_same_turn_of_the_event_loop(pool: HotPool) -> None:
-    process, loop, turns = TokenBuckets(pool, "secret"), asyncio.get_running_loop(), count()
-    turn, ended_in = next(turns), set()
+    process, callers, loop = TokenBuckets(pool, "secret"), 32, asyncio.get_running_loop()
+    turn, ended_in = 0, list[int]()
 
     def begin_turn() -> None:
-        nonlocal turn, timer
-        turn, timer = next(turns), loop.call_soon(begin_turn)
+        nonlocal turn
+        turn += 1
+        if len(ended_in) < callers:
+            loop.call_soon(begin_turn)
 
     async def take_one() -> None:
         await take(process, "ada", 6000)
-        ended_in.add(turn)
+        ended_in.append(turn)
 
-    timer = loop.call_soon(begin_turn)
-    await asyncio.gather(*(take_one() for _ in range(32)))
-    timer.cancel()
-    assert len(ended_in) == 1
+    begin_turn()
+    await asyncio.gather(*(take_one() for _ in range(callers)))
+    assert len({*ended_in}) == 1
 
 
 async def test_a_request_that_is_cancelled_leaves_the_portion_to_those_that_wait_with_it(
