@@ -74,8 +74,11 @@ def load_processes() -> Iterator[LoadProcesses]:
 
 def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
     """The bytes of one request on a connection that stays open."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: portal", f"Content-Length: {len(body)}"]
+    lines = [f"{method} {path} HTTP/1.1", "Host: portal"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
+    if body:
+        # Not for a GET, as RFC 9110 §8.6 advises: browsers send none, and the portal would look for a body.
+        lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 

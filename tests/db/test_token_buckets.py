@@ -19,6 +19,10 @@ from tests.support.portal import settings_for
 from tests.support.sandbox import Sandbox
 
 MISSING = "SELECT extract(epoch FROM full_at - now())::float8 FROM rate_bucket"
+WAITING_STATEMENTS = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+WHERE datname = current_database() AND NOT granted
+"""
 LOCK = "BEGIN; LOCK TABLE rate_bucket IN ACCESS EXCLUSIVE MODE"
 
 
@@ -49,15 +53,50 @@ async def test_simultaneous_first_requests_share_one_portion(
     assert ceil(10 * await database.fetchval(MISSING)) <= token_buckets.FIRST_PORTION
 
 
-async def test_the_second_portion_is_enough_for_all_that_waited_for_the_first(
+async def test_one_portion_is_enough_for_all_that_wait_for_it(
     pool: HotPool, database: asyncpg.Connection
 ) -> None:
     process, callers = TokenBuckets(pool, "secret"), 8 * token_buckets.FIRST_PORTION
     await asyncio.gather(*(take(process, "ada", 6000) for _ in range(callers)))
-    last = await database.fetchval("SELECT portion FROM rate_bucket")
-    assert last == callers - token_buckets.FIRST_PORTION
-    # A hundredth of a second for each token: there was no third portion.
+    assert await database.fetchval("SELECT portion FROM rate_bucket") == callers
+    # A hundredth of a second for each token: there was no other portion.
     assert ceil(100 * await database.fetchval(MISSING)) <= callers
+
+
+async def test_all_that_wait_for_a_portion_go_on_in_the_same_turn_of_the_event_loop(pool: HotPool) -> None:
+    process, callers, loop = TokenBuckets(pool, "secret"), 32, asyncio.get_running_loop()
+    turn, ended_in = 0, list[int]()
+
+    def begin_turn() -> None:
+        nonlocal turn
+        turn += 1
+        if len(ended_in) < callers:
+            loop.call_soon(begin_turn)
+
+    async def take_one() -> None:
+        await take(process, "ada", 6000)
+        ended_in.append(turn)
+
+    begin_turn()
+    await asyncio.gather(*(take_one() for _ in range(callers)))
+    assert len({*ended_in}) == 1
+
+
+async def test_a_request_that_is_cancelled_leaves_the_portion_to_those_that_wait_with_it(
+    pool: HotPool, database: asyncpg.Connection
+) -> None:
+    process = TokenBuckets(pool, "secret")
+    await database.execute(LOCK)
+    first, *others = [asyncio.create_task(take(process, "ada", 600)) for _ in range(3)]
+
+    async def waits() -> bool:
+        return bool(await database.fetchval(WAITING_STATEMENTS))
+
+    await eventually(waits)
+    first.cancel()
+    await database.execute("ROLLBACK")
+    assert [state.remaining for state in await asyncio.gather(*others)] == [599, 598]
+    assert first.cancelled()
 
 
 async def test_a_portion_and_a_refusal_are_spent_without_postgresql(
