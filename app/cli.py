@@ -8,6 +8,7 @@ import typer
 
 from app.extensions import load_commands
 from app.garbage_collection import keep_startup_objects
+from app.lean_imports import lean_imports
 
 COMMANDS = ("api", "worker", "migrate", "sweep", "events", "openapi", "config")
 """The product's commands. Each is defined by the module of its name in `app/commands/`."""
@@ -30,8 +31,9 @@ def assemble(wanted: str | None = None) -> typer.Typer:
     portal = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     # Without a callback, typer would take a single command as the program itself.
     portal.callback(help="The customer portal: its processes and its operator's tools.")(lambda: None)
-    for name in (wanted,) if wanted in COMMANDS else COMMANDS:
-        portal.add_typer(import_module(f"app.commands.{name}").commands)
+    with lean_imports():
+        for name in (wanted,) if wanted in COMMANDS else COMMANDS:
+            portal.add_typer(import_module(f"app.commands.{name}").commands)
     if wanted not in COMMANDS:
         added = typer.Typer()
         for name, command in load_commands().items():
