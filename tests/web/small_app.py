@@ -129,7 +129,7 @@ async def count(request: Request) -> int:
 
 
 def build(route_state: RouteState, chosen: Settings) -> FastAPI:
-    app = FastAPI(title="Small", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Small", version="1", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.route_state = route_state
     app.include_router(v1)
     app.include_router(webhooks)
