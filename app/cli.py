@@ -7,7 +7,8 @@ from importlib import import_module
 import typer
 
 from app.extensions import load_commands
-from app.garbage_collection import without_collections
+from app.garbage_collection import keep_startup_objects
+from app.lean_imports import lean_imports
 
 COMMANDS = ("api", "worker", "migrate", "sweep", "events", "openapi", "config")
 """The product's commands. Each is defined by the module of its name in `app/commands/`."""
@@ -16,7 +17,9 @@ COMMANDS = ("api", "worker", "migrate", "sweep", "events", "openapi", "config")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `portal` with these arguments, or with those of this process."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    assemble(next(iter(arguments), None))(arguments, prog_name="portal")
+    with keep_startup_objects():
+        portal = assemble(next(iter(arguments), None))
+    portal(arguments, prog_name="portal")
 
 
 def assemble(wanted: str | None = None) -> typer.Typer:
@@ -28,7 +31,7 @@ def assemble(wanted: str | None = None) -> typer.Typer:
     portal = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     # Without a callback, typer would take a single command as the program itself.
     portal.callback(help="The customer portal: its processes and its operator's tools.")(lambda: None)
-    with without_collections():
+    with lean_imports():
         for name in (wanted,) if wanted in COMMANDS else COMMANDS:
             portal.add_typer(import_module(f"app.commands.{name}").commands)
     if wanted not in COMMANDS:

@@ -11,7 +11,7 @@ from app.db.token_buckets import TokenBuckets
 from app.documents import router as documents
 from app.documents.downloads import DownloadLimiter
 from app.identity.tokens import TokenVerifier
-from app.ops import events, health, metrics, status
+from app.ops import events, health, metrics_route, status
 from app.orders import router as orders
 from app.payment_sources import router as payment_sources
 from app.privacy import router as privacy
@@ -72,7 +72,7 @@ ROUTERS = (
     privacy.ops_router,
     status.router,
     health.router,
-    metrics.router,
+    metrics_route.router,
     privacy.export_router,
 )
 
@@ -121,6 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=DESCRIPTION,
         openapi_tags=TAGS,
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         servers=[{"url": "/", "description": "The server from which this document was read."}],

@@ -20,7 +20,7 @@ from app.access.ownership import Anybody, Owner
 from app.identity.bearer import SUPPORT, CurrentPrincipal
 from app.identity.principal import Principal, get_customer_id
 from app.ids import CustomerId
-from app.resources import resources_of
+from app.request_resources import resources_of
 from app.web.id_types import ID, CustomerPath
 from app.web.problems import Forbidden, Invalid, NotFound
 from app.web.routing import find_route

@@ -4,7 +4,6 @@ import typer
 import uvicorn
 
 from app.commands.environment import settings_with_database
-from app.garbage_collection import freeze_startup_objects, without_collections
 from app.main import create_app
 from app.web import server
 
@@ -18,11 +17,8 @@ commands = typer.Typer()
 def api() -> None:
     """Serve the HTTP API."""
     with settings_with_database() as settings:
-        with without_collections():
-            app = create_app(settings)
-        freeze_startup_objects()
         uvicorn.run(
-            app,
+            create_app(settings),
             host=settings.host,
             port=settings.port,
             log_config=None,

@@ -5,7 +5,6 @@ import asyncio
 import typer
 
 from app.commands.environment import settings_with_database
-from app.garbage_collection import freeze_startup_objects
 from app.worker.loop import run_worker
 
 commands = typer.Typer()
@@ -15,5 +14,4 @@ commands = typer.Typer()
 def worker() -> None:
     """Handle events from the inbox."""
     with settings_with_database() as settings:
-        freeze_startup_objects()
         asyncio.run(run_worker(settings))

@@ -11,7 +11,7 @@ from app.customers.addresses import ShippingAddress, ShippingAddressView
 from app.customers.schemas import ProfileChanges, ProfileView, Registration
 from app.idempotency.routes import IdempotentRoute
 from app.identity.bearer import OPS, SUPPORT, CurrentPrincipal
-from app.resources import ResourcesDep
+from app.request_resources import ResourcesDep
 from app.web.etags import NOT_MODIFIED, conditional_response, require_match
 from app.web.problems import (
     BadGateway,

@@ -22,11 +22,12 @@ from app.documents.schemas import (
 from app.documents.store import Document, DocumentKind, Position
 from app.identity.bearer import CurrentPrincipal
 from app.ids import DocumentId, OrderId
-from app.resources import ResourcesDep, base_url_of
+from app.request_resources import ResourcesDep, base_url_of
 from app.web.api_model import Instant
 from app.web.etags import NOT_MODIFIED, conditional_json
 from app.web.id_types import ID, OrderPath
-from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from app.web.paging import decode_cursor, encode_cursor
+from app.web.paging_query import DEFAULT_LIMIT, Cursor, Limit
 from app.web.problems import BadGateway, Invalid, NotFound, ServiceUnavailable, TooManyRequests, responses
 from app.web.routing import StrictRoute
 

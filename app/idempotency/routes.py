@@ -20,7 +20,7 @@ from app.idempotency import store
 from app.idempotency.fingerprint import FingerprintedBody
 from app.idempotency.store import LEASE_SECONDS, Claim, InProgress, StoredResponse
 from app.identity.bearer import CurrentPrincipal
-from app.resources import ResourcesDep, resources_of
+from app.request_resources import ResourcesDep, resources_of
 from app.web.error_handlers import problem_response, to_problem
 from app.web.problems import Conflict, Internal, Invalid, ServiceUnavailable, responses
 from app.web.routing import StrictRoute

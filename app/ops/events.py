@@ -10,11 +10,12 @@ from app.idempotency.routes import IdempotentRoute
 from app.identity.bearer import OPS, require_scope
 from app.ids import EventId
 from app.ops import store
-from app.resources import ResourcesDep
+from app.request_resources import ResourcesDep
 from app.web.api_model import ApiModel, Instant
 from app.web.etags import NOT_MODIFIED, conditional_response
 from app.web.id_types import EventPath, EventText
-from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
+from app.web.paging import Page, decode_cursor, encode_cursor
+from app.web.paging_query import DEFAULT_LIMIT, Cursor, Limit
 from app.web.problems import Conflict, Invalid, NotFound, responses
 from app.webhooks import revival
 from app.webhooks.inbox import Origin, State

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import ConfigDict
 
 from app.db.schema import is_migrated
-from app.resources import ResourcesDep
+from app.request_resources import ResourcesDep
 from app.web.api_model import ApiModel
 from app.web.problems import ServiceUnavailable, responses
 

@@ -1,19 +1,14 @@
 """Metrics for Prometheus: those of this process, and those of the inbox, read from PostgreSQL."""
 
-import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Header, Response
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_latest, start_http_server
+from prometheus_client import Gauge, start_http_server
 
 from app.db.engine import AsyncEngine
 from app.db.errors import DATABASE_ERRORS
 from app.digital_river.client.http_client import DigitalRiverClient
-from app.resources import ResourcesDep
-from app.web.problems import Unauthenticated
 from app.webhooks import inbox, sweep_log
 
 INBOX_EVENTS = Gauge("portal_inbox_events", "Events in the inbox, by state.", ["state"])
@@ -29,17 +24,6 @@ DIGITAL_RIVER_BUDGET_USED = Gauge(
 )
 
 log = structlog.get_logger()
-router = APIRouter(include_in_schema=False)
-
-
-@router.get("/metrics")
-async def get_metrics(resources: ResourcesDep, authorization: Annotated[str, Header()] = "") -> Response:
-    """Prometheus' text format. It holds no personal data, but it is for operators: docs/operations.md."""
-    token = resources.settings.metrics_token.get_secret_value()
-    if token and not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
-        raise Unauthenticated
-    await update_gauges(resources.engine, resources.digital_river)
-    return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def update_gauges(engine: AsyncEngine, client: DigitalRiverClient) -> None:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 from app.digital_river.client.circuit_breaker import BreakerState
 from app.idempotency.routes import IdempotentRoute
 from app.identity.bearer import OPS, require_scope
-from app.resources import ResourcesDep
+from app.request_resources import ResourcesDep
 from app.web.api_model import ApiModel, Instant
 from app.web.problems import Invalid, responses
 from app.webhooks import inbox, sweep_log

@@ -12,11 +12,11 @@ from app.orders.order_list import OrderFilter, OrderState
 from app.orders.refunds import RefundsPage
 from app.orders.schemas import OrdersPage, OrderView
 from app.orders.tracking import TrackingView
-from app.resources import ResourcesDep, base_url_of
+from app.request_resources import ResourcesDep, base_url_of
 from app.web.api_model import Instant
 from app.web.etags import NOT_MODIFIED, conditional_response
 from app.web.id_types import OrderPath
-from app.web.paging import DEFAULT_LIMIT, Cursor, Limit
+from app.web.paging_query import DEFAULT_LIMIT, Cursor, Limit
 from app.web.problems import BadGateway, Invalid, NotFound, ServiceUnavailable, responses
 
 router = APIRouter(prefix="/v1", tags=["orders"], route_class=IdempotentRoute)

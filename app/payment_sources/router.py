@@ -18,7 +18,7 @@ from app.payment_sources.schemas import (
     payment_source_view,
 )
 from app.payment_sources.service import SavedSource
-from app.resources import ResourcesDep
+from app.request_resources import ResourcesDep
 from app.web.etags import NOT_MODIFIED, conditional_response
 from app.web.id_types import SourcePath
 from app.web.problems import BadGateway, Conflict, Forbidden, Invalid, NotFound, ServiceUnavailable, responses

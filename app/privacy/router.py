@@ -12,10 +12,11 @@ from app.ids import CustomerId
 from app.privacy import export, store
 from app.privacy.forget import forget
 from app.privacy.schemas import CustomerExport, ForgetRecord, ForgetRecordsPage, ForgetView
-from app.resources import ResourcesDep
+from app.request_resources import ResourcesDep
 from app.web.etags import NOT_MODIFIED, conditional_response
 from app.web.id_types import ID
-from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from app.web.paging import decode_cursor, encode_cursor
+from app.web.paging_query import DEFAULT_LIMIT, Cursor, Limit
 from app.web.problems import BadGateway, Conflict, Invalid, NotFound, ServiceUnavailable, responses
 from app.web.routing import StrictRoute
 

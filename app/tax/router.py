@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response, status
 
 from app.access.authorization import OwnCustomer, ReadableCustomer
 from app.idempotency.routes import IdempotentRoute
-from app.resources import ResourcesDep
+from app.request_resources import ResourcesDep
 from app.tax import certificates, identifiers
 from app.tax.schemas import (
     NewTaxCertificate,

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
 from app.web.api_model import ApiModel
@@ -35,6 +36,7 @@ from app.web.rate_limits import LIMITED_PREFIX
 
 JsonObject = dict[str, Any]
 
+DOCUMENT_PATH = "/openapi.json"
 DOCS_PATH = "/docs"
 _ASSETS_PATH = "/docs/assets"
 
@@ -86,14 +88,25 @@ _IF_NONE_MATCH: JsonObject = {
 
 
 def install(app: FastAPI) -> None:
-    """Serve `document` at `/openapi.json`, and Swagger UI at `DOCS_PATH`.
+    """Serve `document` at `DOCUMENT_PATH`, and Swagger UI at `DOCS_PATH`.
 
     Swagger UI's script and styles come from this process, so the page needs no internet. The app must be made
-    without FastAPI's own docs page.
+    without FastAPI's own document and docs page.
     """
     app.openapi = lambda: document(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    published: list[JSONResponse] = []
+    publishing = Lock()
+
+    # Not async, so FastAPI calls it in a thread: the document takes half a second, in which no other request
+    # would be served.
+    def publish() -> JSONResponse:
+        with publishing:
+            if not published:
+                published.append(JSONResponse(document(app)))
+        return published[0]
+
     page = get_swagger_ui_html(
-        openapi_url=app.openapi_url or "",
+        openapi_url=DOCUMENT_PATH,
         title=app.title,
         swagger_js_url=f"{_ASSETS_PATH}/swagger-ui-bundle.js",
         swagger_css_url=f"{_ASSETS_PATH}/swagger-ui.css",
@@ -103,6 +116,7 @@ def install(app: FastAPI) -> None:
     async def show() -> HTMLResponse:
         return page
 
+    app.add_api_route(DOCUMENT_PATH, publish, include_in_schema=False)
     app.add_api_route(DOCS_PATH, show, include_in_schema=False)
     app.mount(_ASSETS_PATH, StaticFiles(packages=[("fastapi_swagger", "resources")]))
 

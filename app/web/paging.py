@@ -1,28 +1,17 @@
 """The shape of every paged list, and its opaque cursors. An altered cursor is a 422 and never a 500."""
 
 import base64
-from typing import Annotated, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from fastapi import Query
 from pydantic import BaseModel
 
 from app.web.api_model import ApiModel
 from app.web.problems import Invalid
 
-DEFAULT_LIMIT = 20
 CURSOR_LENGTH = 1024
 
 ItemT = TypeVar("ItemT")
 StateT = TypeVar("StateT", bound=BaseModel)
-
-Limit = Annotated[int, Query(ge=1, le=100, description="The maximum number of entries on the page.")]
-Cursor = Annotated[
-    str | None,
-    Query(
-        max_length=CURSOR_LENGTH,
-        description="`nextCursor` of the previous page, unchanged. Omit it for the first page.",
-    ),
-]
 
 
 class Page(ApiModel, Generic[ItemT]):

@@ -4,12 +4,14 @@ The errors come from FastAPI's validation or from Digital River.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-from fastapi.exceptions import RequestValidationError
+from typing import TYPE_CHECKING, Any
 
 from app.digital_river.errors import Refused
 from app.web.problems import FieldError, Invalid, Malformed, Problem, UnsupportedMedia
+
+if TYPE_CHECKING:
+    # A worker uses this module, and imports no FastAPI.
+    from fastapi.exceptions import RequestValidationError
 
 MAX_ERRORS = 50
 MAX_POINTER_LENGTH = 300
@@ -27,7 +29,7 @@ _DETAILS = {
 }
 
 
-def validation_problem(error: RequestValidationError) -> Problem:
+def validation_problem(error: "RequestValidationError") -> Problem:
     """FastAPI's validation errors as one problem. It does not contain the refused values."""
     errors: Sequence[Mapping[str, Any]] = error.errors()
     for item in errors:

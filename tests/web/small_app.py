@@ -13,7 +13,8 @@ from app.web import setup
 from app.web.api_model import ApiModel, Instant, Money
 from app.web.etags import NOT_MODIFIED, conditional_response, require_match
 from app.web.id_types import ID, OrderPath
-from app.web.paging import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, encode_cursor
+from app.web.paging import Page, decode_cursor, encode_cursor
+from app.web.paging_query import DEFAULT_LIMIT, Cursor, Limit
 from app.web.problems import Conflict, NotFound, PreconditionFailed, PreconditionRequired, responses
 from app.web.routing import StrictRoute
 
@@ -129,7 +130,7 @@ async def count(request: Request) -> int:
 
 
 def build(route_state: RouteState, chosen: Settings) -> FastAPI:
-    app = FastAPI(title="Small", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Small", version="1", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.route_state = route_state
     app.include_router(v1)
     app.include_router(webhooks)

@@ -1,5 +1,6 @@
 """The OpenAPI document declares every error and header of an answer."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -94,3 +95,14 @@ async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None
 async def test_docstrings_of_fields_are_published(document: dict[str, Any]) -> None:
     page = document["components"]["schemas"]["Page_str_"]
     assert "next page" in page["properties"]["nextCursor"]["description"]
+
+
+async def test_other_requests_are_served_while_the_document_is_made(http: httpx.AsyncClient) -> None:
+    making = asyncio.create_task(http.get("/openapi.json"))
+    await asyncio.sleep(0)  # it starts
+    other = await http.get("/not-a-path")
+    assert (other.status_code, making.done()) == (404, False)
+    made = await making
+    again = await http.get("/openapi.json")
+    assert (again.content, again.headers.keys()) == (made.content, made.headers.keys())
+    assert len(again.headers.raw) == len(made.headers.raw)
