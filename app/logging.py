@@ -79,8 +79,8 @@ def log_info(event: str, **fields: object) -> None:
     """Write the line that `structlog.get_logger().info(event, **fields)` would write outside of all bound
     context variables, for the busiest lines.
 
-    structlog makes a logger for each line and passes the line through six processors. To do without saves
-    8 % of the CPU time of an accepted webhook.
+    structlog makes a logger for each line and passes the line through six processors. Without them the line
+    of an accepted webhook takes 20 µs of CPU time instead of 33.
     """
     structlog_now = structlog.get_config()
     if structlog_now["processors"][-1:] != [_render]:
