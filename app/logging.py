@@ -5,6 +5,7 @@ import logging
 import re
 import sys
 import traceback
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TextIO
 
@@ -72,6 +73,25 @@ def configure(*, with_messages: bool, stream: TextIO | None = None) -> None:
         _only_propagate(name, logging.INFO)
     # Its lines contain query strings and repeat ours.
     _only_propagate("uvicorn.access", logging.CRITICAL)
+
+
+def log_info(event: str, **fields: object) -> None:
+    """Write the line that `structlog.get_logger().info(event, **fields)` would write outside of all bound
+    context variables, for the busiest lines.
+
+    structlog makes a logger for each line and passes the line through six processors. Without them the line
+    of an accepted webhook takes 20 µs of CPU time instead of 33.
+    """
+    structlog_now = structlog.get_config()
+    if structlog_now["processors"][-1:] != [_render]:
+        # Somebody else configured structlog: a test that captures the lines.
+        structlog.get_logger().info(event, **fields)
+        return
+    fields["event"] = event
+    fields["level"] = "info"
+    fields["at"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    output = structlog_now["logger_factory"]()
+    output.info(_render(output, "info", redact(output, "info", fields)))
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -3,13 +3,14 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import structlog
 
-from app.logging import MASK, configure
+from app.logging import MASK, configure, log_info
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
 
@@ -34,6 +35,31 @@ def test_a_line_has_its_event_keys_level_and_time(stream: io.StringIO) -> None:
     (line,) = lines(stream)
     assert line.pop("at").endswith("Z")
     assert line == {"event": "stored", "level": "info", "event_id": "e1", "ms": 1.5, "more": ["a", 1]}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"request_id": "r", "method": "POST", "route": None, "status": 202, "ms": 1.5, "is_new": True},
+        {"event_id": "é\x7f \ud83d", "order": object(), "more": ["a@b.c", 1, {"token": "x"}]},
+        {"secret": "x", "reason": f"see {TOKEN}", "link": 7, "why": "https://files.test/x", "_own": "x"},
+        {"long": "x" * 3000, "ids": {"a"}},
+    ],
+)
+def test_the_short_way_writes_the_bytes_of_structlog(stream: io.StringIO, fields: dict[str, Any]) -> None:
+    structlog.get_logger("x").info("request", **fields)
+    log_info("request", **fields)
+    at = re.compile(r'"at":\s?"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z"')
+    usual, short = (at.sub("AT", line) for line in stream.getvalue().splitlines())
+    assert "AT" in short
+    assert short == usual
+
+
+def test_a_test_that_captures_logs_gets_those_of_the_short_way_too(stream: io.StringIO) -> None:
+    with structlog.testing.capture_logs() as captured:
+        log_info("request", status=202)
+    assert captured == [{"event": "request", "status": 202, "log_level": "info"}]
+    assert stream.getvalue() == ""
 
 
 @pytest.mark.parametrize("text", ["é", "\x9b2J", "\u202efdp", "\u2028", "\x7f", "cut \ud83d"])

@@ -4,6 +4,7 @@ It saves a quarter of the CPU time of an accepted webhook.
 """
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from time import perf_counter
 
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from structlog.contextvars import bound_contextvars
 
 from app.web.error_handlers import problem_response
 from app.web.middleware import common_headers, log_request, read_request_id
+from app.web.short_exchange import EXCHANGE, ShortExchange
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -30,20 +32,19 @@ class DirectRoute:
         self._path = path
         self._endpoint = endpoint
         self._common_headers = common_headers(https_only=https_only)
+        self._common_fields = b"".join([b"%s: %s\r\n" % header for header in self._common_headers])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != self._path or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        request_id = scope["request_id"] = read_request_id(scope)
+        scope["request_id"] = read_request_id(scope)
         status = 0
         try:
             response = await self._answer(Request(scope, receive))
-            headers = [*response.raw_headers, (b"x-request-id", request_id.encode()), *self._common_headers]
             status = response.status_code
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": response.body})
+            await self._send(response, scope, send)
         finally:
             log_request(scope, self._path, status, began)
 
@@ -54,3 +55,16 @@ class DirectRoute:
             # Only here: for each request, they cost a tenth of the time of an accepted webhook.
             with bound_contextvars(request_id=request.scope["request_id"]):
                 return await problem_response(request, error)
+
+    async def _send(self, response: Response, scope: Scope, send: Send) -> None:
+        status, request_id = response.status_code, scope["request_id"].encode()
+        exchange: ShortExchange | None = scope.get(EXCHANGE)
+        # A problem may bring any header fields, and may close the connection.
+        if exchange is not None and status < HTTPStatus.BAD_REQUEST:
+            own = [b"%s: %s\r\n" % field for field in response.raw_headers]
+            fields = b"".join((*own, b"x-request-id: ", request_id, b"\r\n", self._common_fields))
+            if exchange.answer(status, fields, bytes(response.body)):
+                return
+        headers = [*response.raw_headers, (b"x-request-id", request_id), *self._common_headers]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})

@@ -5,19 +5,16 @@ from collections.abc import Callable
 from secrets import token_hex
 from time import perf_counter
 
-import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from app.digital_river.client.request import CALLER, Caller
-from app.logging import is_private
+from app.logging import is_private, log_info
 from app.web.error_handlers import problem_response
 from app.web.rate_limits import RequestQuota
 from app.web.request_body import check_json_text, read_body
 from app.web.routing import find_route
-
-log = structlog.get_logger("app.requests")
 
 # The id is logged and sent to Digital River, so it must not look like a card number.
 _REQUEST_ID = re.compile(rb"(?!(?:\d{15,19}|(?:\d{4}-){3}\d+)$)[A-Za-z0-9._-]{1,128}")
@@ -201,7 +198,7 @@ def read_request_id(scope: Scope) -> str:
 
 def log_request(scope: Scope, route: str | None, status: int, began: float) -> None:
     """Write the log line of a request. `route` is its template, `began` is from `perf_counter`."""
-    log.info(
+    log_info(
         "request",
         request_id=scope["request_id"],
         method="HEAD" if is_head(scope) else scope["method"],

@@ -30,6 +30,7 @@ from uvicorn.server import ServerState
 
 from app.web.problems import MEDIA_TYPE, HeadTooLarge, Malformed, Problem, RequestTimeout
 from app.web.response_writer import ResponseWriter
+from app.web.short_exchange import EXCHANGE, ShortExchange
 
 CONNECTIONS_ENDED = Counter(
     "portal_connections_ended",
@@ -123,7 +124,9 @@ class BoundedProtocol(HttpToolsProtocol):
             raise self._refusal
         super().on_headers_complete()
         if self.scope["method"] != "HEAD":  # whose answer has no second piece
-            self.cycle.transport = ResponseWriter(self.transport, self.loop)  # type: ignore[assignment]
+            writer = ResponseWriter(self.transport, self.loop)
+            self.cycle.transport = writer  # type: ignore[assignment]
+            self.scope[EXCHANGE] = ShortExchange(self.cycle, writer)  # type: ignore[literal-required]
         self._phase = _Phase.BODY
         self._pending = 0
         self._clear_deadline()
