@@ -24,6 +24,8 @@ KEEPALIVE_SECONDS = 15.0
 # Of an answer that is taken as a whole: what httpx-aiohttp passes on as one chunk.
 SHORT_BYTES = 16 * 1024
 
+_NO_BODY = httpx.ByteStream(b"")
+
 # Raised by a call that brings no complete response. httpx-aiohttp does not wrap all errors of aiohttp.
 TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
 
@@ -68,13 +70,15 @@ class BareClient:
             json=call.json,
             data=call.fields,
             files=call.files(),
+            # Otherwise httpx looks for a body, for another half.
+            stream=_NO_BODY if call.method == "GET" else None,
             extensions=self._extensions,
         )
         return await self._transport.handle_async_request(request)
 
     def _url_of(self, call: Call) -> httpx.URL:
-        # httpx would parse the base URL anew for each call, for half of the time that a request takes to build.
-        # There is no public way around; `Call` has quoted both parts.
+        # httpx would parse the base URL anew for each call, for half of what building a request costs. There
+        # is no public way around. `Call` has quoted both parts.
         url = httpx.URL(self._base_url)
         parsed = url._uri_reference
         path = f"{parsed.path.rstrip('/')}{call.path.text}"
@@ -112,11 +116,10 @@ class _Transport(AiohttpTransport):
 
 def _content_of(request: httpx.Request) -> Any:
     """The body in a form that aiohttp sends with its length."""
-    try:
-        return request.content or None
-    except httpx.RequestNotRead:
-        request.headers.pop("transfer-encoding", None)  # aiohttp sets it
-        return request.stream
+    if isinstance(request.stream, httpx.ByteStream):
+        return request.read() or None
+    request.headers.pop("transfer-encoding", None)  # aiohttp sets it
+    return request.stream
 
 
 def _stream_of(response: aiohttp.ClientResponse) -> httpx.AsyncByteStream:
