@@ -104,7 +104,7 @@ class _Transport(AiohttpTransport):
             response = await self._session.request(
                 request.method,
                 str(request.url),
-                headers=request.headers,
+                headers={name.decode("ascii"): value.decode("ascii") for name, value in request.headers.raw},
                 data=_content_of(request),
                 allow_redirects=False,
                 auto_decompress=False,
@@ -130,7 +130,7 @@ def _stream_of(response: aiohttp.ClientResponse) -> httpx.AsyncByteStream:
 
 
 def _encoded(headers: Mapping[str, str]) -> dict[bytes, bytes]:
-    return {name.encode(): value.encode() for name, value in headers.items()}
+    return {name.encode("ascii"): value.encode("ascii") for name, value in headers.items()}
 
 
 def build_transport(max_connections: int) -> AiohttpTransport:
