@@ -70,15 +70,15 @@ class BareClient:
             json=call.json,
             data=call.fields,
             files=call.files(),
-            # Otherwise httpx looks for a body, for another half.
+            # Otherwise httpx builds a body and its headers, to find that there is none.
             stream=_NO_BODY if call.method == "GET" else None,
             extensions=self._extensions,
         )
         return await self._transport.handle_async_request(request)
 
     def _url_of(self, call: Call) -> httpx.URL:
-        # httpx would parse the base URL anew for each call, for half of what building a request costs. There
-        # is no public way around. `Call` has quoted both parts.
+        # httpx parses the whole URL anew for each call: half of the time that it takes to build a request.
+        # There is no public way around it. Nothing needs to be quoted: `path` and `urlencode` have done it.
         url = httpx.URL(self._base_url)
         parsed = url._uri_reference
         path = f"{parsed.path.rstrip('/')}{call.path.text}"
@@ -87,8 +87,11 @@ class BareClient:
 
 
 class _Transport(AiohttpTransport):
-    """httpx-aiohttp's transport, but a short answer that has arrived with its head is not read as a stream:
-    its six generators cost as much CPU as the answer's way from the socket to its parsed head."""
+    """httpx-aiohttp's transport, but a short answer that has arrived with its head is not read as a stream.
+
+    With the URL that is parsed once, and a GET that is known to have no body, this takes a quarter of the
+    CPU time of a call (measured at 64 calls at the same time).
+    """
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         # Without `verify` it would read all authorities once more, for a context that it does not use.
