@@ -23,8 +23,15 @@ class Batcher(Generic[ItemT, ResultT]):
     succeed fails alone; after an outage of PostgreSQL all of them fail.
     """
 
-    def __init__(self, run: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]]) -> None:
+    def __init__(
+        self,
+        run: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]],
+        *,
+        interval: float = INTERVAL_SECONDS,
+    ) -> None:
+        """`interval` is in seconds, from the start of one batch to that of the next."""
         self._run = run
+        self._interval = interval
         self._waiting: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
         self._runner: asyncio.Task[None] | None = None
 
@@ -51,7 +58,7 @@ class Batcher(Generic[ItemT, ResultT]):
         batch: Sequence[tuple[ItemT, asyncio.Future[ResultT]]] = ()
         try:
             while self._waiting:
-                next_start = clock() + INTERVAL_SECONDS
+                next_start = clock() + self._interval
                 batch, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
                 await self._run_batch(batch)
                 await asyncio.sleep(max(0.0, next_start - clock()))

@@ -8,10 +8,13 @@ load the slowest lists took five times the median.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from time import monotonic
 from typing import Any
 
 import asyncpg
+
+from app.db.batches import Batcher
 
 # A server that is down refuses a connection quickly; the wait for a free connection must not take longer.
 POOL_SECONDS = 3.0
@@ -33,6 +36,7 @@ class HotPool:
         # The connections that nobody uses, and since when; the last one is taken first.
         self._idle: list[tuple[asyncpg.Connection, float]] = []
         self._is_closed = False
+        self._shared: dict[str, Batcher[Any, Any]] = {}
 
     @property
     def idle(self) -> int:
@@ -69,6 +73,14 @@ class HotPool:
         """The first row; None if there is none."""
         async with self.acquire() as connection:
             return await connection.fetchrow(statement, *values)
+
+    async def fetchrow_shared(self, statement: str, key: Any) -> Any:
+        """The row for this key. Callers of the same moment share a statement: it takes an array of keys, and
+        returns one row for each, in their order. With other callers before, it may wait INTERVAL_SECONDS."""
+        batcher = self._shared.get(statement)
+        if batcher is None:
+            batcher = self._shared[statement] = Batcher(partial(self.fetch, statement))
+        return await batcher.submit(key)
 
     async def fetchval(self, statement: str, *values: Any) -> Any:
         """The first value of the first row; None if there is none."""

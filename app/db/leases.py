@@ -115,20 +115,29 @@ class Leases:
 
     @asynccontextmanager
     async def _heartbeat(self, name: str, holder: uuid.UUID, seconds: float) -> AsyncIterator[None]:
-        renewal = asyncio.create_task(self._renew(name, holder, seconds))
+        renewal: asyncio.Task[None] | None = None
+
+        def begin_to_renew() -> None:
+            nonlocal renewal
+            renewal = asyncio.create_task(self._renew(name, holder, seconds))
+
+        # Most holders have ended by then, and a task that is cancelled unused costs more than a timer.
+        timer = asyncio.get_running_loop().call_later(seconds / 3, begin_to_renew)
         try:
             yield
         finally:
-            renewal.cancel()
-            # Otherwise a renewal that is still running could claim the lease again after its release.
-            await asyncio.wait([renewal])
+            timer.cancel()
+            if renewal is not None:
+                renewal.cancel()
+                # Otherwise a renewal that is still running could claim the lease again after its release.
+                await asyncio.wait([renewal])
 
     async def _renew(self, name: str, holder: uuid.UUID, seconds: float) -> None:
         while True:
-            await asyncio.sleep(seconds / 3)
             # The next renewal may succeed. If none does in time, the lease expires as if the holder had died.
             with suppress(*DATABASE_ERRORS):
                 await self.claim(name, holder, seconds)
+            await asyncio.sleep(seconds / 3)
 
     async def claim(self, name: str, holder: uuid.UUID, seconds: float) -> datetime | None:
         """Claim the lease, or renew it if `holder` has it; None if another holder has it."""

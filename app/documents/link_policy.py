@@ -79,9 +79,8 @@ class LinkPolicy:
             return "anotherFile"
         if file_link.url is None or file_link.expires_time is None:
             return "incomplete"
-        for reason, pattern in self._patterns.items():
-            if pattern.fullmatch(file_link.url) is None:
-                return reason
+        if not self.allows(file_link.url):
+            return next(r for r, pattern in self._patterns.items() if not pattern.fullmatch(file_link.url))
         if file_link.expired or not now + MINIMUM_LIFETIME < file_link.expires_time <= now + MAXIMUM_LIFETIME:
             return "life"
         return Link(file_link.id, file_link.url, file_link.expires_time)

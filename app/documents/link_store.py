@@ -69,25 +69,31 @@ class Refusal(NamedTuple):
     seconds_left: float
 
 
-# Each event that the worker handles runs it, so it takes the hot pool.
-_FIND_STORED_LINK = f"""
+# For each of several files: all events that the worker handles at the same moment share it.
+_FIND_STORED_LINKS = f"""
 SELECT l.link_id, l.url, l.expires_at, r.reason,
     extract(epoch FROM r.refused_at - now())::float8 + {REFUSAL_PERIOD.total_seconds():.0f} AS seconds_left
-FROM (SELECT $1::text) AS file (id)
+FROM unnest($1::text[]) WITH ORDINALITY AS file (id, position)
 LEFT JOIN file_link l ON l.file_id = file.id
     AND l.expires_at > now() + interval '{MINIMUM_LIFETIME.total_seconds():.0f} seconds'
     AND l.expires_at <= now() + interval '{MAXIMUM_LIFETIME.total_seconds():.0f} seconds'
 LEFT JOIN link_refusal r ON r.file_id = file.id
     AND r.refused_at > now() - interval '{REFUSAL_PERIOD.total_seconds():.0f} seconds'
+ORDER BY file.position
 """  # noqa: S608
 
 
 async def find_stored_link(
-    pool: HotPool, policy: LinkPolicy, file_id: FileId
+    pool: HotPool, policy: LinkPolicy, file_id: FileId, *, shared: bool = False
 ) -> tuple[Link | None, Refusal | None]:
     """The stored link of the file, if the policy allows it and it lives for another five minutes at least;
-    and the refusal of a new link within REFUSAL_PERIOD, None if none was refused. Takes the hot pool."""
-    link_id, url, expires_at, reason, seconds_left = await pool.fetchrow(_FIND_STORED_LINK, file_id)
+    and the refusal of a new link within REFUSAL_PERIOD, None if none was refused. Takes the hot pool; if
+    `shared`, the statement may wait for those of other callers."""
+    if shared:
+        row = await pool.fetchrow_shared(_FIND_STORED_LINKS, file_id)
+    else:
+        row = await pool.fetchrow(_FIND_STORED_LINKS, [file_id])
+    link_id, url, expires_at, reason, seconds_left = row
     is_usable = url is not None and policy.allows(url)
     return (
         Link(link_id, url, expires_at) if is_usable else None,

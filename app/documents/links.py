@@ -74,7 +74,8 @@ class Renewal:
             DigitalRiverError: Digital River's links could not be fetched.
             LinkRefusedRecently: there is no stored one, and a new link was refused a moment ago.
         """
-        return await _find_stored_link(self.resources, self.file_id) or await _find_live_link(
+        stored = await _find_stored_link(self.resources, self.file_id, shared=True)
+        return stored or await _find_live_link(
             self.client, policy_of(self.resources.settings), self.file_id, self.began_at
         )
 
@@ -100,14 +101,14 @@ async def hold_renewal(
         yield Renewal(resources, client, file_id, now)
 
 
-async def _find_stored_link(resources: Resources, file_id: FileId) -> Link | None:
-    """The stored link, if it is usable.
+async def _find_stored_link(resources: Resources, file_id: FileId, *, shared: bool = False) -> Link | None:
+    """The stored link, if it is usable. If `shared`, one statement finds those of several callers.
 
     Raises:
         LinkRefusedRecently: there is none, and Digital River is not called again so soon.
     """
     stored, refusal = await link_store.find_stored_link(
-        resources.hot_pool, policy_of(resources.settings), file_id
+        resources.hot_pool, policy_of(resources.settings), file_id, shared=shared
     )
     if stored is None and refusal is not None:
         raise LinkRefusedRecently(refusal.reason, retry_after=refusal.seconds_left)

@@ -52,6 +52,8 @@ CONNECTIONS = 200
 MAX_UNEXPLAINED = 3
 # With a backlog, the worker claims anew when this share of its events has ended.
 CLAIM_SHARE = 1 / 4
+# From one transaction that settles events to the next. It has six statements, however many events it settles.
+SETTLE_SECONDS = 0.05
 
 log = structlog.get_logger()
 
@@ -73,7 +75,7 @@ class Worker:
         self._lease = resources.settings.worker_lease
         self._most = most_events_at_once(resources.settings)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._settlements = Batcher(self._settle)
+        self._settlements = Batcher(self._settle, interval=SETTLE_SECONDS)
         # Set when there may be something to do: by a notification, by an ended task, or by `stop`.
         self._wake: asyncio.Event
         self._may_have_backlog = False
@@ -153,8 +155,8 @@ class Worker:
         try:
             if claim.attempts > MAX_ATTEMPTS:
                 raise UnprocessableEvent(f"none of {MAX_ATTEMPTS} attempts came to an end")
-            async with asyncio.timeout(self._lease * LEASE_SHARE), self._alone(claim):
-                await self._run_handler(claim)
+            async with asyncio.timeout(self._lease * LEASE_SHARE) as time_limit, self._alone(claim):
+                await self._run_handler(claim, time_limit)
             HANDLED.labels(claim.type, "done").inc()
             EVENT_AGE_SECONDS.labels(claim.type).observe(claim.age.total_seconds())
             log.info("event.done", attempt=claim.attempts, age_seconds=round(claim.age.total_seconds(), 3))
@@ -180,13 +182,17 @@ class Worker:
         spend the attempts of all that were claimed with it."""
         return self._suspects if claim.unexplained > MAX_UNEXPLAINED else nullcontext()
 
-    async def _run_handler(self, claim: Claim) -> None:
+    async def _run_handler(self, claim: Claim, time_limit: asyncio.Timeout) -> None:
         client = self._resources.digital_river.background
         event = (
             await _fetch_again(client, claim) if claim.body is None else read_leniently(claim.body.encode())
         )
         event_object = _read_event_object(event, is_live=self._resources.settings.is_live)
         async with HANDLERS[claim.type](self._resources, claim.type, event_object) as effect:
+            if not time_limit.expired():
+                # After a time-out in its commit, an event that is done would count as lost. The statements
+                # have time limits of their own, and none of them stores anything without the lease.
+                time_limit.reschedule(None)
             if not await self._settlements.submit((claim, effect)):
                 raise LeaseLost(claim.id)
 

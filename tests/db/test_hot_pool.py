@@ -49,6 +49,14 @@ async def test_callers_beyond_its_size_are_served_in_their_order(pool: HotPool) 
     assert served == sorted(served), "a caller overtook others"
 
 
+async def test_callers_of_the_same_moment_share_a_statement_and_each_gets_its_row(pool: HotPool) -> None:
+    asked = "unnest($1::text[]) WITH ORDINALITY AS asked (key, position)"
+    statement = f"SELECT key, count(*) OVER () FROM {asked} ORDER BY position"
+    keys = ["b", "a", "b", "c"]
+    rows = await asyncio.gather(*(pool.fetchrow_shared(statement, key) for key in keys))
+    assert [tuple(row) for row in rows] == [(key, len(keys)) for key in keys]
+
+
 async def test_a_caller_does_not_wait_forever(pool: HotPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hot_pool, "POOL_SECONDS", 0.05)
     async with pool.acquire(), pool.acquire():

@@ -122,6 +122,25 @@ async def test_a_compressed_answer_is_read() -> None:
         assert str((await orders.fetch_any_order(digital_river, OrderId("1"))).total_amount) == "27.01"
 
 
+@pytest.mark.parametrize("is_chunked", [False, True])
+@pytest.mark.parametrize("filling", [0, 10_000, 20_000, 500_000])
+async def test_an_answer_is_read_whether_it_arrives_with_its_head_or_later(
+    filling: int, is_chunked: bool
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        assert not await request.read()
+        fields = {"totalAmount": 27.01, "metadata": {"note": filling * "x"}}
+        response = web.json_response({"id": request.path.rpartition("/")[2], **fields})
+        if is_chunked:
+            response.enable_chunked_encoding()
+        return response
+
+    async with serving(answer) as digital_river:
+        for order_id in ("1", "2"):
+            order = await orders.fetch_any_order(digital_river, OrderId(order_id))
+            assert (order.id, str(order.total_amount)) == (order_id, "27.01")
+
+
 async def test_a_file_streams_through_without_being_held() -> None:
     block = os.urandom(64 * 1024)
 

@@ -152,6 +152,31 @@ async def test_of_an_event_that_another_worker_took_nothing_is_stored(
         assert stored == {file_of(event) for event in events} - {missing}
 
 
+def handled(result: str) -> float:
+    labels = {"type": "order.invoice.created", "result": result}
+    return REGISTRY.get_sample_value("portal_events_handled_total", labels) or 0.0
+
+
+@pytest.mark.proof
+async def test_an_event_whose_time_ends_during_its_commit_is_done_and_not_lost(
+    own_database: Database, own_database_url: str, sandbox: Sandbox
+) -> None:
+    await keep(own_database, *await announced(sandbox, EVENTS))
+    done, lost = handled("done"), handled("lease_lost")
+    # The handlers have four of these five seconds.
+    settings = settings_for(own_database_url, sandbox.url, worker_lease=5.0)
+    async with settling_together(own_database, settings):
+
+        async def time_is_over() -> bool:
+            nearly_due = (
+                "SELECT count(*) FROM webhook_event WHERE due_at < clock_timestamp() + interval '0.8 s'"
+            )
+            return bool(await own_database.fetchval(nearly_due) == EVENTS)
+
+        await eventually(time_is_over)
+    assert (handled("done") - done, handled("lease_lost") - lost) == (EVENTS, 0)
+
+
 @pytest.mark.proof
 async def test_a_worker_takes_no_more_events_than_its_budget_serves(
     own_database: Database, own_database_url: str, sandbox: Sandbox

@@ -4,7 +4,7 @@ They are the circuit breaker, the pause after a 429, the request budget of the k
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -94,11 +94,25 @@ class ConnectionLimit:
             NoConnectionFree: none became free within `max_wait` seconds.
         """
         limits = (self._free_for_background, self._free) if background else (self._free,)
-        async with AsyncExitStack() as acquired:
-            try:
-                async with asyncio.timeout(max_wait):
-                    for limit in limits:
-                        await acquired.enter_async_context(limit)
-            except TimeoutError:
-                raise NoConnectionFree from None
+        await _acquire_all(limits, max_wait)
+        try:
             yield
+        finally:
+            for limit in limits:
+                limit.release()
+
+
+async def _acquire_all(limits: Sequence[asyncio.Semaphore], max_wait: float) -> None:
+    if not any(limit.locked() for limit in limits):
+        # The usual case needs no timer: none of these waits.
+        for limit in limits:
+            await limit.acquire()
+        return
+    async with AsyncExitStack() as acquired:
+        try:
+            async with asyncio.timeout(max_wait):
+                for limit in limits:
+                    await acquired.enter_async_context(limit)
+        except TimeoutError:
+            raise NoConnectionFree from None
+        acquired.pop_all()

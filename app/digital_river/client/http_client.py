@@ -24,6 +24,7 @@ from app.digital_river.client.responses import ModelT, parse_response, read_body
 from app.digital_river.client.transport import (
     TRANSPORT_ERRORS,
     BareClient,
+    body_of,
     build_transport,
     stream_chunks,
     to_error,
@@ -219,7 +220,7 @@ async def _read_response(
 
 async def _raise_for(response: httpx.Response, entry: call_log.CallLogEntry) -> None:
     try:
-        body = await read_body(response.aiter_bytes(), MAX_ERROR_BYTES)
+        body = await read_body(body_of(response), MAX_ERROR_BYTES)
     except (Garbled, *TRANSPORT_ERRORS):
         body = b""  # The status is enough to choose the error.
     error_response = read_error_response(response.status_code, response.headers, body)
@@ -238,7 +239,7 @@ def _json_reader(
     required: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[httpx.Response], Awaitable[ModelT]]:
     async def read(response: httpx.Response) -> ModelT:
-        body = await read_body(response.aiter_bytes(), MAX_JSON_BYTES)
+        body = await read_body(body_of(response), MAX_JSON_BYTES)
         return parse_response(body, model, path.template, expected, required)
 
     return read

@@ -1,7 +1,7 @@
 """Reads the body of a 2xx: limits its size, validates it, and checks which resource it is about."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -19,7 +19,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
-async def read_body(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
+async def read_body(chunks: AsyncIterable[bytes], max_bytes: int) -> bytes:
     """The whole body.
 
     Raises:
@@ -66,7 +66,8 @@ def parse_response(
         )
         if len(own) < len(result.data):
             _log.error("digital_river.filter_ignored", route=route, times=len(result.data) - len(own))
-        return result.model_copy(update={"data": own})
+            return result.model_copy(update={"data": own})
+        return result
     for name, value in expected.items():
         if not (_has_attribute(result, name, value) or _has_attribute(result, name, None)):
             raise Garbled(f"the answer is of another {name}")
@@ -82,7 +83,8 @@ def _read_model(tree: Any, model: type[ModelT], route: str) -> ModelT:
         ]
         descriptions = (f"{'.'.join(map(str, detail['loc']))} {detail['type']}" for detail in details)
         raise Garbled(f"the answer is no {model.__name__}: {', '.join(descriptions)}") from None
-    _log_omissions(route, omissions)
+    if omissions:
+        _log_omissions(route, omissions)
     return result
 
 

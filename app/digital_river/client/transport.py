@@ -4,12 +4,15 @@ httpx sends the requests; aiohttp opens the connections (docs/decisions/httpx-ov
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exceptions
 
 from app.digital_river.client.request import Call, Deadlines
 from app.digital_river.errors import Garbled, Unavailable
@@ -18,6 +21,10 @@ from app.tls import client_context
 
 APPLICATION = f"digital-river-portal/{version('digital-river-portal')}"
 KEEPALIVE_SECONDS = 15.0
+# Of an answer that is taken as a whole: what httpx-aiohttp passes on as one chunk.
+SHORT_BYTES = 16 * 1024
+
+_NO_BODY = httpx.ByteStream(b"")
 
 # Raised by a call that brings no complete response. httpx-aiohttp does not wrap all errors of aiohttp.
 TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
@@ -32,15 +39,19 @@ class BareClient:
 
     def __init__(self, settings: Settings, deadlines: Deadlines, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
-        self._base_url = settings.digital_river_url.rstrip("/")
-        self._headers = {
-            "authorization": f"Bearer {settings.digital_river_secret_key.get_secret_value()}",
-            "digitalriver-version": settings.digital_river_version,
-            "upstream-application-id": APPLICATION,
-            "user-agent": APPLICATION,
-            "accept": "application/json",
-            "accept-encoding": "gzip",
-        }
+        self._base_url = httpx.URL(settings.digital_river_url.rstrip("/"))
+        # As bytes, which httpx takes as they are.
+        self._headers = _encoded(
+            {
+                "host": self._base_url.netloc.decode(),
+                "authorization": f"Bearer {settings.digital_river_secret_key.get_secret_value()}",
+                "digitalriver-version": settings.digital_river_version,
+                "upstream-application-id": APPLICATION,
+                "user-agent": APPLICATION,
+                "accept": "application/json",
+                "accept-encoding": "gzip",
+            }
+        )
         timeout = httpx.Timeout(
             connect=deadlines.connect, pool=deadlines.pool, read=deadlines.read, write=deadlines.read
         )
@@ -54,15 +65,75 @@ class BareClient:
         """
         request = httpx.Request(
             call.method,
-            f"{self._base_url}{call.path.text}",
-            params=call.query() or None,
-            headers={**self._headers, **call.headers},
+            self._url_of(call),
+            headers={**self._headers, **_encoded(call.headers)},
             json=call.json,
             data=call.fields,
             files=call.files(),
+            # Otherwise httpx builds a body and its headers, to find that there is none.
+            stream=_NO_BODY if call.method == "GET" else None,
             extensions=self._extensions,
         )
         return await self._transport.handle_async_request(request)
+
+    def _url_of(self, call: Call) -> httpx.URL:
+        # httpx parses the whole URL anew for each call: half of the time that it takes to build a request.
+        # There is no public way around it. Nothing needs to be quoted: `path` and `urlencode` have done it.
+        url = httpx.URL(self._base_url)
+        parsed = url._uri_reference
+        path = f"{parsed.path.rstrip('/')}{call.path.text}"
+        url._uri_reference = parsed._replace(path=path, query=urlencode(call.query()) or None)
+        return url
+
+
+class _Transport(AiohttpTransport):
+    """httpx-aiohttp's transport, but a short answer that has arrived with its head is not read as a stream.
+
+    With the URL that is parsed once, and a GET that is known to have no body, this takes a quarter of the
+    CPU time of a call (measured at 64 calls at the same time).
+    """
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        # Without `verify` it would read all authorities once more, for a context that it does not use.
+        super().__init__(client=session, verify=client_context())
+        self._session = session
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        seconds = request.extensions["timeout"]
+        timeout = aiohttp.ClientTimeout(
+            sock_connect=seconds["connect"], sock_read=seconds["read"], connect=seconds["pool"]
+        )
+        with map_aiohttp_exceptions():
+            response = await self._session.request(
+                request.method,
+                str(request.url),
+                headers={name.decode("ascii"): value.decode("ascii") for name, value in request.headers.raw},
+                data=_content_of(request),
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=timeout,
+            )
+            stream = _stream_of(response)
+        return httpx.Response(response.status, headers=response.raw_headers, stream=stream, request=request)
+
+
+def _content_of(request: httpx.Request) -> Any:
+    """The body in a form that aiohttp sends with its length."""
+    if isinstance(request.stream, httpx.ByteStream):
+        return request.read() or None
+    request.headers.pop("transfer-encoding", None)  # aiohttp sets it
+    return request.stream
+
+
+def _stream_of(response: aiohttp.ClientResponse) -> httpx.AsyncByteStream:
+    content = response.content
+    if content.is_eof() and content.exception() is None and content.total_bytes <= SHORT_BYTES:
+        return httpx.ByteStream(content.read_nowait())
+    return AiohttpResponseStream(response)
+
+
+def _encoded(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {name.encode("ascii"): value.encode("ascii") for name, value in headers.items()}
 
 
 def build_transport(max_connections: int) -> AiohttpTransport:
@@ -71,8 +142,7 @@ def build_transport(max_connections: int) -> AiohttpTransport:
         ssl=client_context(), limit=max_connections, keepalive_timeout=KEEPALIVE_SECONDS
     )
     session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-    # Without `verify` it would read all authorities once more, for a context that it does not use.
-    return AiohttpTransport(client=session, verify=client_context())
+    return _Transport(session)
 
 
 def to_error(error: Exception, request_id: str | None = None) -> Unavailable | Garbled:
@@ -91,6 +161,13 @@ def _was_sent(error: Exception) -> bool:
     if isinstance(reason, aiohttp.ClientError):
         return not isinstance(reason, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
     return not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+
+
+def body_of(response: httpx.Response) -> AsyncIterable[bytes]:
+    """The body in chunks, decompressed. Reading it raises TRANSPORT_ERRORS."""
+    if isinstance(response.stream, httpx.ByteStream) and "content-encoding" not in response.headers:
+        return response.stream
+    return response.aiter_bytes()
 
 
 async def stream_chunks(response: httpx.Response, seconds: float) -> AsyncGenerator[bytes, None]:
