@@ -31,15 +31,22 @@ def assemble(wanted: str | None = None) -> typer.Typer:
     portal = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     # Without a callback, typer would take a single command as the program itself.
     portal.callback(help="The customer portal: its processes and its operator's tools.")(lambda: None)
-    with lean_imports():
-        for name in (wanted,) if wanted in COMMANDS else COMMANDS:
-            portal.add_typer(import_module(f"app.commands.{name}").commands)
-    if wanted not in COMMANDS:
-        added = typer.Typer()
-        for name, command in load_commands().items():
-            added.command(name)(command)
-        portal.add_typer(added)
+    if wanted in COMMANDS:
+        with lean_imports():
+            portal.add_typer(_import_command(wanted))
+        return portal
+    for name in COMMANDS:
+        portal.add_typer(_import_command(name))
+    added = typer.Typer()
+    for name, command in load_commands().items():
+        added.command(name)(command)
+    portal.add_typer(added)
     return portal
+
+
+def _import_command(name: str) -> typer.Typer:
+    commands: typer.Typer = import_module(f"app.commands.{name}").commands
+    return commands
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ _THRESHOLDS = (2_000, 20, 20)
 def keep_startup_objects() -> Iterator[None]:
     """Exclude from collections what is there at the end of the block: modules live as long as the process.
 
-    Without it, a full collection stops a busy process for more than a tenth of a second; with it, for five
-    milliseconds at most. In the block nothing is collected, and there is no collection at its end: they would
+    Without it, a full collection stops a busy process for more than a tenth of a second; with it, for a
+    few milliseconds. In the block nothing is collected, and there is no collection at its end: they would
     take a sixth of the CPU time until the API is ready, and find 0.4 MB.
     """
     gc.disable()

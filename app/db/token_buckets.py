@@ -4,6 +4,7 @@ A process takes tokens from PostgreSQL in portions and spends them without furth
 """
 
 import asyncio
+from contextvars import Context
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import floor
@@ -131,6 +132,9 @@ class TokenBuckets:
         while (state := bucket.spend()) is None:
             if not await self._wait_for_portion(bucket, key, limit):
                 return None
+            if not bucket.portion_size:
+                # Not once more, although the bucket may have a token again by now.
+                return BucketState(False, 0, max(0.0, bucket.empty_until - monotonic()))
         return state
 
     async def _wait_for_portion(self, bucket: _LocalBucket, key: str, limit: int) -> bool:
@@ -143,7 +147,8 @@ class TokenBuckets:
         if monotonic() < self._paused_until:
             return False
         if bucket.refill is None or bucket.refill.done():
-            bucket.refill = asyncio.create_task(self._refill(bucket, key, limit))
+            # Without the context of the request that happens to be the first.
+            bucket.refill = asyncio.create_task(self._refill(bucket, key, limit), context=Context())
         bucket.waiting += 1
         try:
             # A request that is cancelled leaves the statement to the others.
@@ -171,5 +176,8 @@ class TokenBuckets:
             self._paused_until = monotonic() + FAILURE_PAUSE_SECONDS
             log.warning("limits.blind", error=type(error).__name__)
             return False
+        finally:
+            # The task holds a quarter of a kilobyte, and there may be many buckets.
+            bucket.refill = None
         bucket.fill(portion, limit - fills_in / seconds_each, seconds_each)
         return True

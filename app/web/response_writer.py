@@ -31,11 +31,6 @@ class ResponseWriter:
         else:
             self._transport.write(data)
 
-    def write_whole(self, data: bytes) -> None:
-        """Write a whole response."""
-        self._is_first = False
-        self._transport.write(data)
-
     def close(self) -> None:
         self._flush()
         self._transport.close()

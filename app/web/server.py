@@ -124,9 +124,8 @@ class BoundedProtocol(HttpToolsProtocol):
             raise self._refusal
         super().on_headers_complete()
         if self.scope["method"] != "HEAD":  # whose answer has no second piece
-            writer = ResponseWriter(self.transport, self.loop)
-            self.cycle.transport = writer  # type: ignore[assignment]
-            self.scope[EXCHANGE] = ShortExchange(self.cycle, writer)  # type: ignore[literal-required]
+            self.cycle.transport = ResponseWriter(self.transport, self.loop)  # type: ignore[assignment]
+            self.scope[EXCHANGE] = ShortExchange(self.cycle, self.transport)  # type: ignore[literal-required]
         self._phase = _Phase.BODY
         self._pending = 0
         self._clear_deadline()

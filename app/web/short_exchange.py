@@ -5,9 +5,10 @@ header field anew; a reader of messages needs a deadline. To do without saves a 
 accepted webhook.
 """
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+import asyncio
+import weakref
 
-from app.web.response_writer import ResponseWriter
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 EXCHANGE = "portal_short_exchange"
 """Where the server leaves the `ShortExchange` of a request, in its scope. Other servers leave none."""
@@ -16,14 +17,17 @@ EXCHANGE = "portal_short_exchange"
 class ShortExchange:
     """The short way for one request. If a method returns None or False, it did nothing: use ASGI's way."""
 
-    __slots__ = ("_cycle", "_writer")
+    __slots__ = ("_cycle", "_transport")
 
-    def __init__(self, cycle: RequestResponseCycle, writer: ResponseWriter) -> None:
-        self._cycle = cycle
-        self._writer = writer
+    def __init__(self, cycle: RequestResponseCycle, transport: asyncio.Transport) -> None:
+        # The cycle holds the scope, which holds this. Without a weak reference, each request would leave both
+        # to the garbage collector.
+        self._cycle: RequestResponseCycle = weakref.proxy(cycle)
+        self._transport = transport
 
     def take_body(self) -> bytes | None:
-        """The whole body, if it is here; the first call only, and only if `receive` was not called before."""
+        """The whole body, if it is here; the first call only. Do not call it after `receive`, which may have
+        taken a part."""
         cycle = self._cycle
         is_here = not cycle.more_body and cycle.message_event.is_set()
         if not is_here or cycle.disconnected or cycle.response_started or cycle.waiting_for_100_continue:
@@ -41,9 +45,8 @@ class ShortExchange:
         if cycle.disconnected or cycle.response_started or cycle.flow.write_paused or not cycle.keep_alive:
             return False
         cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
         defaults = b"".join([b"%s: %s\r\n" % field for field in cycle.default_headers])
-        self._writer.write_whole(b"".join((STATUS_LINE[status], defaults, fields, b"\r\n", body)))
+        self._transport.write(b"".join((STATUS_LINE[status], defaults, fields, b"\r\n", body)))
         cycle.message_event.set()
         cycle.on_response()
         return True

@@ -99,6 +99,18 @@ async def test_a_request_that_is_cancelled_leaves_the_portion_to_those_that_wait
     assert first.cancelled()
 
 
+async def test_requests_that_wait_in_vain_are_refused_after_one_statement(
+    pool: HotPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the next token comes within 60 µs, before they go on."""
+    empty = "SELECT 0, $2::int * $3::float8 WHERE ($1::bytea, $4::int, $5::int) IS NOT NULL"
+    monkeypatch.setattr(token_buckets, "_TAKE", empty)
+    process = TokenBuckets(pool, "secret")
+    async with asyncio.timeout(5):
+        states = await asyncio.gather(*(take(process, "ada", 1_000_000) for _ in range(64)))
+    assert not any(state.is_admitted for state in states)
+
+
 async def test_a_portion_and_a_refusal_are_spent_without_postgresql(
     pool: HotPool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,9 @@
 """The short way of a request gives what ASGI's way gives, and leaves to it what it cannot do."""
 
 import asyncio
+import gc
 import json
+import weakref
 
 import pytest
 from starlette.requests import Request
@@ -10,7 +12,6 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.web.problems import Malformed, TooLarge, UnsupportedMedia
 from app.web.request_body import read_body
-from app.web.response_writer import ResponseWriter
 from app.web.short_exchange import EXCHANGE, ShortExchange
 from tests.support.events import signed
 from tests.support.portal import Portal
@@ -95,8 +96,8 @@ class _Arrived:
         self.cycle.body += body
         self.cycle.more_body = False
         self.cycle.message_event.set()
-        writer = ResponseWriter(transport, asyncio.get_running_loop())
-        self.exchange = ShortExchange(self.cycle, writer)
+        self.exchange = ShortExchange(self.cycle, transport)
+        self.cycle.scope[EXCHANGE] = self.exchange  # type: ignore[literal-required]
         scope = {"type": "http", "headers": headers, EXCHANGE: self.exchange}
         self.request = Request(scope, self.cycle.receive)  # type: ignore[arg-type]
 
@@ -133,6 +134,17 @@ async def test_what_receive_has_given_is_not_taken_again() -> None:
     arrived = _Arrived(b"1234")
     await arrived.cycle.receive()
     assert arrived.exchange.take_body() is None
+
+
+async def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:
+    arrived = _Arrived(b"1234")
+    cycle = weakref.ref(arrived.cycle)
+    gc.disable()
+    try:
+        del arrived
+        assert cycle() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_client_that_has_gone_gets_no_answer_on_the_short_way() -> None:

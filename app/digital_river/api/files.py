@@ -10,8 +10,6 @@ from app.digital_river.models import File, FileLink, Listing
 from app.digital_river.models.timestamps import format_floor
 from app.ids import FileId
 
-_FileLinks = Listing[FileLink]
-
 
 async def fetch_file(client: DigitalRiverClient, file_id: FileId) -> File:
     """The metadata of a file.
@@ -64,4 +62,4 @@ async def create_link(client: DigitalRiverClient, file_id: FileId, expires_at: d
 async def fetch_live_links(client: DigitalRiverClient, file_id: FileId) -> Entries[FileLink]:
     """The links of a file that have not expired, newest first."""
     expected, params = {"file_id": file_id}, {"fileId": file_id, "expired": "false"}
-    return await fetch_all(client, path("/file-links"), expected, params, _FileLinks)
+    return await fetch_all(client, path("/file-links"), expected, params, Listing[FileLink])

@@ -66,8 +66,7 @@ def parse_response(
         )
         if len(own) < len(result.data):
             _log.error("digital_river.filter_ignored", route=route, times=len(result.data) - len(own))
-            return result.model_copy(update={"data": own})
-        return result
+        return result.model_copy(update={"data": own})
     for name, value in expected.items():
         if not (_has_attribute(result, name, value) or _has_attribute(result, name, None)):
             raise Garbled(f"the answer is of another {name}")
@@ -83,8 +82,7 @@ def _read_model(tree: Any, model: type[ModelT], route: str) -> ModelT:
         ]
         descriptions = (f"{'.'.join(map(str, detail['loc']))} {detail['type']}" for detail in details)
         raise Garbled(f"the answer is no {model.__name__}: {', '.join(descriptions)}") from None
-    if omissions:
-        _log_omissions(route, omissions)
+    _log_omissions(route, omissions)
     return result
 
 

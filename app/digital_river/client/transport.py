@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import urlencode
 
 import aiohttp
 import httpx
@@ -39,11 +38,10 @@ class BareClient:
 
     def __init__(self, settings: Settings, deadlines: Deadlines, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
-        self._base_url = httpx.URL(settings.digital_river_url.rstrip("/"))
+        self._base_url = settings.digital_river_url.rstrip("/")
         # As bytes, which httpx takes as they are.
         self._headers = _encoded(
             {
-                "host": self._base_url.netloc.decode(),
                 "authorization": f"Bearer {settings.digital_river_secret_key.get_secret_value()}",
                 "digitalriver-version": settings.digital_river_version,
                 "upstream-application-id": APPLICATION,
@@ -65,7 +63,8 @@ class BareClient:
         """
         request = httpx.Request(
             call.method,
-            self._url_of(call),
+            f"{self._base_url}{call.path.text}",
+            params=call.query() or None,
             headers={**self._headers, **_encoded(call.headers)},
             json=call.json,
             data=call.fields,
@@ -76,21 +75,11 @@ class BareClient:
         )
         return await self._transport.handle_async_request(request)
 
-    def _url_of(self, call: Call) -> httpx.URL:
-        # httpx parses the whole URL anew for each call: half of the time that it takes to build a request.
-        # There is no public way around it. Nothing needs to be quoted: `path` and `urlencode` have done it.
-        url = httpx.URL(self._base_url)
-        parsed = url._uri_reference
-        path = f"{parsed.path.rstrip('/')}{call.path.text}"
-        url._uri_reference = parsed._replace(path=path, query=urlencode(call.query()) or None)
-        return url
-
 
 class _Transport(AiohttpTransport):
     """httpx-aiohttp's transport, but a short answer that has arrived with its head is not read as a stream.
 
-    With the URL that is parsed once, and a GET that is known to have no body, this takes a quarter of the
-    CPU time of a call (measured at 64 calls at the same time).
+    With a GET that is known to have no body, this saves a fifth of the CPU time of a call (64 at a time).
     """
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
