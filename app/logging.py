@@ -76,8 +76,7 @@ def configure(*, with_messages: bool, stream: TextIO | None = None) -> None:
 
 
 def log_info(event: str, **fields: object) -> None:
-    """Write the line that `structlog.get_logger().info(event, **fields)` would write outside of all bound
-    context variables, for the busiest lines.
+    """Write the line that `structlog.get_logger().info(event, **fields)` would write, for the busiest lines.
 
     structlog makes a logger for each line and passes the line through six processors. Without them the line
     of an accepted webhook takes 20 µs of CPU time instead of 33.
@@ -87,11 +86,12 @@ def log_info(event: str, **fields: object) -> None:
         # Somebody else configured structlog: a test that captures the lines.
         structlog.get_logger().info(event, **fields)
         return
-    fields["event"] = event
-    fields["level"] = "info"
-    fields["at"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    line = structlog.contextvars.get_contextvars() | fields
+    line["event"] = event
+    line["level"] = "info"
+    line["at"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     output = structlog_now["logger_factory"]()
-    output.info(_render(output, "info", redact(output, "info", fields)))
+    output.info(_render(output, "info", redact(output, "info", line)))
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

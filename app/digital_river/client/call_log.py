@@ -10,6 +10,7 @@ import structlog
 
 from app.digital_river.client.metrics import CALL_SECONDS, CALLS
 from app.digital_river.errors import DigitalRiverError, Garbled
+from app.logging import log_info
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ def log_call(method: str, route: str, attempt: int) -> Iterator[CallLogEntry]:
         seconds = loop.time() - began
         CALLS.labels(method, route, result.partition(":")[0]).inc()
         CALL_SECONDS.labels(method, route).observe(seconds)
-        write = _log.info if result == "ok" else _log.warning
+        write = log_info if result == "ok" else _log.warning
         write(
             "digital_river.call",
             method=method,
