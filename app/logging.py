@@ -86,12 +86,13 @@ def log_info(event: str, **fields: object) -> None:
         # Somebody else configured structlog: a test that captures the lines.
         structlog.get_logger().info(event, **fields)
         return
-    line = structlog.contextvars.get_contextvars() | fields
-    line["event"] = event
-    line["level"] = "info"
-    line["at"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    fields["event"] = event
+    for key, value in structlog.contextvars.get_contextvars().items():
+        fields.setdefault(key, value)
+    fields["level"] = "info"
+    fields["at"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     output = structlog_now["logger_factory"]()
-    output.info(_render(output, "info", redact(output, "info", line)))
+    output.info(_render(output, "info", redact(output, "info", fields)))
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
