@@ -226,7 +226,7 @@ class WorkerSettings(SettingsSection):
     """Worker. How events are processed."""
 
     worker_concurrency: int = Field(
-        128,
+        200,
         ge=1,
         le=200,
         description="Most events that one worker handles at the same time. It takes fewer if the calls that "
