@@ -58,8 +58,9 @@ async def test_callers_of_the_same_moment_share_a_statement_and_each_gets_its_ro
 
 
 async def test_a_caller_does_not_wait_forever(pool: HotPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hot_pool, "POOL_SECONDS", 0.05)
     async with pool.acquire(), pool.acquire():
+        # Not before: to open the connections may take longer.
+        monkeypatch.setattr(hot_pool, "POOL_SECONDS", 0.05)
         with pytest.raises(TimeoutError):
             await pool.fetch("SELECT 1")
     assert await pool.fetchval("SELECT 1") == 1
