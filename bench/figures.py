@@ -75,9 +75,6 @@ class Table:
             verdict,
         )
 
-    def add_text(self, figure: str, text: str) -> None:
-        self._print(figure, text, "", "", "", "")
-
     def add_heading(self, heading: str) -> None:
         print(f"\n{heading}", flush=True)
 

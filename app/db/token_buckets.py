@@ -146,7 +146,7 @@ class TokenBuckets:
         """
         if monotonic() < self._paused_until:
             return False
-        if bucket.refill is None or bucket.refill.done():
+        if bucket.refill is None:
             # Without the context of the request that happens to be the first.
             bucket.refill = asyncio.create_task(self._refill(bucket, key, limit), context=Context())
         bucket.waiting += 1

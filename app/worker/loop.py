@@ -46,7 +46,8 @@ RETRY_SECONDS = 1.0
 LEASE_SHARE = 0.8
 # A file, its live links and a new link.
 CALLS_PER_EVENT = 3
-# Two calls at the same time for each event, if the answers are slow. A worker has no clients that need files.
+# Three quarters are for background calls. With a live key these are at most 125 a second, so there are enough
+# while an answer takes a second. If answers take much longer, `NoConnectionFree` postpones events.
 CONNECTIONS = 200
 # How many attempts may end without an error, as when the worker is killed, before an event is handled alone.
 MAX_UNEXPLAINED = 3
